@@ -1,0 +1,78 @@
+"""frontdef: front-end defenses as ART plugins, attacked by three libraries with the same parameters.
+
+``import frontdef`` is light: torch and ART are imported when a name that needs them is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from frontdef._version import __version__
+
+if TYPE_CHECKING:
+    from frontdef import bpda
+    from frontdef.api import load, protect
+    from frontdef.certificate import Certificate
+    from frontdef.config import Config, field
+    from frontdef.defense import Defense, Stage
+    from frontdef.frontend import FrontEnd
+    from frontdef.matrix.results import load_results
+    from frontdef.protected import Protected
+    from frontdef.registry import get_attacks, get_classifiers, get_datasets, get_defenses
+    from frontdef.threat import ThreatModel
+
+hookimpl = pluggy.HookimplMarker("frontdef")
+
+_HOMES = {
+    "Certificate": "frontdef.certificate",
+    "Config": "frontdef.config",
+    "Defense": "frontdef.defense",
+    "FrontEnd": "frontdef.frontend",
+    "Protected": "frontdef.protected",
+    "Stage": "frontdef.defense",
+    "ThreatModel": "frontdef.threat",
+    "field": "frontdef.config",
+    "get_attacks": "frontdef.registry",
+    "get_classifiers": "frontdef.registry",
+    "get_datasets": "frontdef.registry",
+    "get_defenses": "frontdef.registry",
+    "load": "frontdef.api",
+    "load_results": "frontdef.matrix.results",
+    "protect": "frontdef.api",
+}
+
+__all__ = [
+    "Certificate",
+    "Config",
+    "Defense",
+    "FrontEnd",
+    "Protected",
+    "Stage",
+    "ThreatModel",
+    "__version__",
+    "bpda",
+    "field",
+    "get_attacks",
+    "get_classifiers",
+    "get_datasets",
+    "get_defenses",
+    "hookimpl",
+    "load",
+    "load_results",
+    "protect",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "bpda":
+        return importlib.import_module("frontdef.bpda")
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'frontdef' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

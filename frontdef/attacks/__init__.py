@@ -1,0 +1,1 @@
+"""Attack families, named once, and the libraries that realise them."""

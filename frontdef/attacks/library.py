@@ -1,0 +1,103 @@
+"""AttackLibrary: what a library of attacks must offer to take part."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from frontdef.errors import ConfigError, MissingExtraError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from frontdef.attacks.spec import AttackSpec
+    from frontdef.protected import Protected
+
+Run = Callable[["AttackSpec", "Protected", "Tensor", "Tensor"], "Tensor"]
+
+
+@dataclass(frozen=True)
+class Realisation:
+    """How one library realises one family in one norm.
+
+    Args:
+        call: The library's own name for it, as a user would type it.
+        run: ``run(spec, protected, x, y) -> x_adv``.
+        difference: Empty where the parameters map exactly; otherwise what differs, in one sentence.
+        unsupported: Parameters that the library cannot express: name → the only value that it has. A spec that asks for
+            another value is refused, never approximated.
+    """
+
+    call: str
+    run: Run
+    difference: str = ""
+    unsupported: Mapping[str, Any] | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether the family's parameters map exactly."""
+        return not self.difference
+
+    def refusal(self, spec: AttackSpec) -> str:
+        """Why this realisation can't run the spec; empty where it can."""
+        for name, only in (self.unsupported or {}).items():
+            if getattr(spec.parameters, name) != only:
+                return f"{self.call} has {name}={only!r} only"
+        return ""
+
+
+class AttackLibrary(ABC):
+    """A library of attacks.
+
+    Subclasses are registered by the hook ``frontdef_attacks`` and list what they offer in a table.
+    """
+
+    name: ClassVar[str]
+    """The id of the library."""
+
+    distribution: ClassVar[str]
+    """The distribution whose version decides its results."""
+
+    @abstractmethod
+    def table(self) -> Mapping[tuple[str, str], Realisation]:
+        """What is offered: ``(family, norm)`` → `Realisation`."""
+
+    def offers(self, family: str, norm: str) -> Realisation | None:
+        """The realisation of a family in a norm, or None: nothing stands in for what is missing."""
+        return self.table().get((family, norm))
+
+    def run(self, spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
+        """Attack.
+
+        Args:
+            spec: What to run.
+            protected: The model: images in, logits out.
+            x: Images, float32 ``(N,C,H,W)`` in [0,1], on the model's device.
+            y: Labels, int64 ``(N,)``, on the model's device.
+
+        Returns:
+            The examples as the library returns them, ``(N,C,H,W)``; the caller verifies them.
+
+        Raises:
+            ConfigError: Not offered, or a parameter that the library cannot express.
+        """
+        found = self.offers(spec.family.name, spec.threat.norm)
+        if found is None:
+            raise ConfigError(f"{self.name} does not offer {spec.family.name} in {spec.threat.norm}")
+        if refusal := found.refusal(spec):
+            raise ConfigError(f"{self.name} cannot run {spec}: {refusal}")
+        return found.run(spec, protected, x, y)
+
+    def version(self) -> str:
+        """Version of the library that is installed.
+
+        Raises:
+            MissingExtraError: It is not installed.
+        """
+        try:
+            return importlib.metadata.version(self.distribution)
+        except importlib.metadata.PackageNotFoundError:
+            raise MissingExtraError(f"attack library {self.name!r}", self.distribution) from None

@@ -1,0 +1,49 @@
+"""The configuration that a defense declares: typed, documented with units, and closed to mistyped keys."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from frontdef.errors import ConfigError
+
+field = Field
+
+
+class Config(BaseModel):
+    """Base of every configuration: frozen, and any unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+ConfigT = TypeVar("ConfigT", bound=BaseModel)
+
+
+def build(cls: type[ConfigT], values: Mapping[str, Any], what: str) -> ConfigT:
+    """Validate values into a configuration, with an error that names the nearest key.
+
+    Args:
+        cls: The configuration class.
+        values: The keys and values that were given.
+        what: Whose configuration it is, for the message ("defense 'wavelet'").
+
+    Raises:
+        ConfigError: Unknown keys or values outside their range; every problem is named.
+    """
+    try:
+        return cls.model_validate(dict(values))
+    except ValidationError as error:
+        raise ConfigError(f"{what}: " + "; ".join(_explain(cls, problem) for problem in error.errors())) from None
+
+
+def _explain(cls: type[BaseModel], problem: Any) -> str:
+    place = ".".join(str(part) for part in problem["loc"]) or "(whole)"
+    if problem["type"] != "extra_forbidden":
+        return f"{place} = {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+    known = sorted(cls.model_fields)
+    near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.5)
+    hint = f", did you mean {near[0]!r}?" if near else ""
+    return f"unknown key {place!r}{hint} Known keys: {', '.join(known) or 'none'}"

@@ -1,0 +1,60 @@
+"""Errors that teach: what was given, what is allowed, the nearest valid name, the command that mends it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class FrontdefError(Exception):
+    """Base of every error that frontdef raises on purpose; its message is meant for the user."""
+
+
+class UnknownNameError(FrontdefError, KeyError):
+    """A name that no installed plugin offers.
+
+    Args:
+        kind: What was looked up, in the singular ("defense", "attack family", …).
+        name: The name that was given.
+        known: The names that exist.
+        mend: The command that lists them or installs more.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], mend: str = "") -> None:
+        names = sorted(known)
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        listed = ", ".join(names) or "none is installed"
+        super().__init__(f"unknown {kind} {name!r}.{hint} Known: {listed}.{' ' + mend if mend else ''}")
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class ConfigError(FrontdefError, ValueError):
+    """A configuration value or key that is not allowed."""
+
+
+class ImageError(FrontdefError, ValueError):
+    """Images or labels that break the contract: float32 ``(N,C,H,W)`` in [0,1], labels in range."""
+
+
+class DataError(FrontdefError):
+    """A data set that is missing, truncated or unreadable."""
+
+
+class StoreError(FrontdefError):
+    """A run folder or cache that can't be read or written."""
+
+
+class MissingExtraError(FrontdefError, ImportError):
+    """An optional dependency is not installed.
+
+    Args:
+        what: What needs it.
+        package: The distribution that is missing.
+        extra: The extra of frontdef that brings it.
+    """
+
+    def __init__(self, what: str, package: str, extra: str = "bench") -> None:
+        super().__init__(f'{what} needs {package}, which is not installed. Mend: pip install "frontdef[{extra}]"')

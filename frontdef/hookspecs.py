@@ -1,0 +1,51 @@
+"""What a plugin may offer: five hooks. Each returns an iterable of records; a plugin implements those it needs.
+
+A plugin is a module that an entry point of the group ``frontdef`` names, with functions marked ``@frontdef.hookimpl``.
+Its distribution requires ``frontdef>=0.1,<0.2``: the cap is the compatibility contract, read before anything is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from frontdef.attacks.library import AttackLibrary
+    from frontdef.attacks.spec import Family
+    from frontdef.classifiers import Classifier
+    from frontdef.datasets import Dataset
+    from frontdef.defense import Defense
+
+hookspec = pluggy.HookspecMarker("frontdef")
+
+
+@hookspec
+def frontdef_defenses() -> Iterable[Defense]:
+    """Defenses: front ends with their configuration, recipe and certificate."""
+    raise NotImplementedError
+
+
+@hookspec
+def frontdef_attacks() -> Iterable[AttackLibrary | str]:
+    """Libraries of attacks: objects, or references ``"package.module:attribute"``."""
+    raise NotImplementedError
+
+
+@hookspec
+def frontdef_families() -> Iterable[Family]:
+    """Attack families beyond those of `frontdef.attacks.spec`."""
+    raise NotImplementedError
+
+
+@hookspec
+def frontdef_datasets() -> Iterable[Dataset]:
+    """Data sets."""
+    raise NotImplementedError
+
+
+@hookspec
+def frontdef_classifiers() -> Iterable[Classifier]:
+    """Classifiers that stand behind a front end."""
+    raise NotImplementedError

@@ -1,0 +1,180 @@
+"""Protected: front end and classifier as the one object that every attack sees."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, cast, get_args
+
+import torch
+from torch import Tensor, nn
+
+from frontdef.errors import ConfigError, MissingExtraError, UnknownNameError
+from frontdef.frontend import FrontEnd
+from frontdef.images import as_images, check_tensor
+
+Average = Literal["logits", "probabilities"]
+
+
+@dataclass
+class Passes:
+    """Forward and backward passes, counted in samples."""
+
+    forward: int = 0
+    backward: int = 0
+
+
+class Protected(nn.Module):
+    """A defended classifier: images in [0,1] in, logits out, in eval mode, its parameters frozen.
+
+    It is itself what torchattacks takes; `art_classifier` and `foolbox_model` give the views of the other two. Every pass
+    through it is counted, per sample, whichever library asks.
+
+    Args:
+        front_end: The front end.
+        classifier: Reads what the front end puts out, gives logits ``(N,K)``.
+        image_shape: ``(C,H,W)``; taken from the front end where it knows. ART needs it.
+
+    Raises:
+        ConfigError: ``image_shape`` contradicts the front end's.
+    """
+
+    def __init__(
+        self, front_end: FrontEnd[Any], classifier: nn.Module, *, image_shape: tuple[int, ...] | None = None
+    ) -> None:
+        super().__init__()
+        if image_shape and front_end.image_shape and tuple(image_shape) != front_end.image_shape:
+            raise ConfigError(
+                f"the front end is built for images {front_end.image_shape}, the classifier gets {tuple(image_shape)}"
+            )
+        self.front_end = front_end
+        self.classifier = classifier
+        self.image_shape = tuple(image_shape) if image_shape else front_end.image_shape
+        self.draws = 1
+        self.average: Average = "logits"
+        self.passes = Passes()
+        self.eval().requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits ``(N,K)`` of float images ``(N,C,H,W)``, averaged over the draws of `eot`.
+
+        Raises:
+            ImageError: Wrong type or shape.
+        """
+        check_tensor(x, self.image_shape)
+        if self.draws == 1:
+            return self._count(self.classifier(self.front_end(x)), len(x))
+        logits = self.classifier(self.front_end(x.repeat_interleave(self.draws, dim=0)))
+        logits = self._count(logits, len(logits)).unflatten(0, (len(x), self.draws))
+        if self.average == "logits":
+            return cast(Tensor, logits.mean(1))
+        return cast(Tensor, logits.log_softmax(-1).logsumexp(1) - math.log(self.draws))
+
+    def _count(self, logits: Tensor, samples: int) -> Tensor:
+        self.passes.forward += samples
+        if logits.requires_grad:
+            passes = self.passes
+
+            def count(_: Tensor) -> None:
+                passes.backward += samples
+
+            logits.register_hook(count)
+        return logits
+
+    def eot(self, n: int, *, average: Average = "logits") -> Protected:
+        """The same model with every output averaged over ``n`` fresh draws of a randomized front end.
+
+        A gradient attack on it is an attack by expectation over transformation (Athalye et al. 2018, arXiv:1707.07397).
+        What is averaged matters, and the libraries differ: foolbox averages logits, torchattacks' EOTPGD the gradients of
+        the loss.
+
+        Args:
+            n: Draws a sample, at least 1.
+            average: ``logits``, or ``probabilities`` (the logits are then log-probabilities). An average of *losses* is
+                not a function of averaged outputs, so no module of logits can express it.
+
+        Raises:
+            ConfigError: n < 1.
+            UnknownNameError: Another average.
+        """
+        if n < 1:
+            raise ConfigError(f"eot takes at least 1 draw, got {n}")
+        if average not in get_args(Average):
+            raise UnknownNameError("average", average, get_args(Average))
+        view = Protected(self.front_end, self.classifier, image_shape=self.image_shape)
+        view.draws, view.average, view.passes = n, average, self.passes
+        return view
+
+    @contextmanager
+    def surrogate(self, name: str | None) -> Iterator[Protected]:
+        """Run an attack with another of the front end's surrogate gradients.
+
+        Args:
+            name: A surrogate that the front end offers; None for its default.
+        """
+        before = self.front_end.surrogate
+        self.front_end.select_surrogate(name)
+        try:
+            yield self
+        finally:
+            self.front_end.surrogate = before
+
+    def predict(self, images: Any, *, batch_size: int = 256) -> Tensor:
+        """Logits ``(N,K)`` on the CPU, without gradients and not counted.
+
+        Args:
+            images: Array or tensor ``(N,C,H,W)`` in [0,1].
+            batch_size: Images a pass.
+
+        Raises:
+            ImageError: Images that break the contract.
+        """
+        tensor = as_images(images, self.image_shape)
+        counted = (self.passes.forward, self.passes.backward)
+        with torch.no_grad():
+            logits = torch.cat([self(part.to(self.device)).cpu() for part in tensor.split(batch_size)])
+        self.passes.forward, self.passes.backward = counted
+        return logits
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters live; the CPU for a model without any."""
+        first = next((tensor for tensor in (*self.parameters(), *self.buffers())), None)
+        return torch.device("cpu") if first is None else first.device
+
+    @property
+    def n_classes(self) -> int:
+        """Number of logits, found by a pass over one black image.
+
+        Raises:
+            ConfigError: The image shape is not known.
+        """
+        if self.image_shape is None:
+            raise ConfigError("the image shape is not known: frontdef.protect(..., image_shape=(C, H, W))")
+        return int(self.predict(torch.zeros(1, *self.image_shape)).shape[1])
+
+    def art_classifier(self) -> Any:
+        """This model as ART's `PyTorchClassifier`, clip values (0,1), cross-entropy on logits.
+
+        Raises:
+            ConfigError: The image shape is not known.
+        """
+        from frontdef.art import art_classifier
+
+        n_classes = self.n_classes
+        assert self.image_shape is not None
+        return art_classifier(self, self.image_shape, n_classes, self.device)
+
+    def foolbox_model(self) -> Any:
+        """This model as foolbox's `PyTorchModel` with bounds (0,1).
+
+        Raises:
+            MissingExtraError: foolbox is not installed.
+        """
+        try:
+            import foolbox
+        except ImportError:
+            raise MissingExtraError("foolbox_model()", "foolbox") from None
+        return foolbox.PyTorchModel(self, bounds=(0, 1), device=self.device)

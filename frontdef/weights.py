@@ -1,0 +1,74 @@
+"""Weights on disk: safetensors with a JSON sidecar (sha256, what they belong to). Nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from frontdef.errors import MissingExtraError, StoreError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def save(tensors: Mapping[str, Tensor], path: Path, about: Mapping[str, Any]) -> None:
+    """Write tensors to ``path`` and their description to ``path`` with the suffix ``.json``, whole or not at all.
+
+    Args:
+        tensors: What to store.
+        path: Ends in ``.safetensors``.
+        about: What they belong to: configs, versions, seeds; JSON values.
+
+    Raises:
+        StoreError: The folder can't be written.
+        MissingExtraError: safetensors is not installed.
+    """
+    try:
+        from safetensors.torch import save as serialize
+    except ImportError:
+        raise MissingExtraError("storing weights", "safetensors") from None
+    data = serialize({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+    sidecar = {"sha256": hashlib.sha256(data).hexdigest(), **about}
+    write_whole(path, data)
+    write_whole(path.with_suffix(".json"), json.dumps(sidecar, indent=1, sort_keys=True).encode())
+
+
+def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read tensors and their description; the sha256 is checked.
+
+    Raises:
+        StoreError: Missing, truncated, or not what the sidecar describes.
+        MissingExtraError: safetensors is not installed.
+    """
+    try:
+        from safetensors.torch import load as deserialize
+    except ImportError:
+        raise MissingExtraError("reading weights", "safetensors") from None
+    try:
+        data = path.read_bytes()
+        about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"cannot read the weights {path} with their sidecar: {error}") from None
+    if hashlib.sha256(data).hexdigest() != about.get("sha256"):
+        raise StoreError(f"{path} is not what its sidecar describes (sha256 differs): delete both and train again")
+    return deserialize(data), about
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file through a temporary name, so that a killed process leaves the old file or the new one.
+
+    Raises:
+        StoreError: No space, no permission, a read-only file system.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
