@@ -1,0 +1,41 @@
+# make demo | test | test-all | lint | bench-speed | docs-figures: each sets up .venv first when it is missing or stale.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PLUGINS := $(sort $(wildcard plugins/*))
+STAMP := $(VENV)/.frontdef-$(shell cat constraints.txt pyproject.toml $(PLUGINS:%=%/pyproject.toml) 2>/dev/null | cksum | cut -d' ' -f1)
+JOBS ?= 2
+
+.PHONY: setup demo test test-all lint clean bench-speed
+
+setup: $(STAMP)
+
+# uv resolves and installs in a fraction of pip's time; constraints.txt holds every version, torch and torchvision as a pair.
+$(STAMP): constraints.txt pyproject.toml
+	@echo "setting up $(VENV) (about a minute)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet "uv==$$(sed -n 's/^uv==//p' constraints.txt)"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt \
+	    --editable ".[bench,dev]" $(foreach plugin,$(PLUGINS),--editable $(plugin))
+	@rm -f $(VENV)/.frontdef-* && touch $@
+
+demo: setup
+	@$(BIN)/frontdef run --report
+
+test: setup
+	@$(BIN)/pytest -n $(JOBS) --dist worksteal -m "not slow"
+
+test-all: setup
+	@$(BIN)/pytest -n $(JOBS) --dist worksteal
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+	@$(BIN)/mypy
+
+bench-speed: setup
+	@for script in benchmarks/speed/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) build dist runs
