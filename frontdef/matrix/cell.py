@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from frontdef.datasets import Split
 
 
+PICTURES = 8
+"""How many examples are kept as the classifier sees them, for the report."""
+
+
 @dataclass(frozen=True)
 class CellResult:
     """What a cell ends in.
@@ -28,11 +32,13 @@ class CellResult:
     Args:
         columns: Column → values ``(N,)``, those of `frontdef.matrix.verify.COLUMNS`.
         examples: What the library returned, ``(N,C,H,W)``.
+        seen: What the classifier gets of the first ones, after the front end.
         about: forward and backward passes (mean a sample), seconds, the realisation's name and named difference.
     """
 
     columns: dict[str, np.ndarray]
     examples: Tensor
+    seen: Tensor
     about: dict[str, Any]
 
 
@@ -63,6 +69,8 @@ def run_cell(cell: Cell, protected: Protected, split: Split) -> CellResult:
         columns = verify(
             protected, split.images, x_adv, split.labels, clean, cell.spec.threat, draws=cell.verify_draws, seed=fresh
         )
+        with torch.no_grad():
+            seen = protected.front_end(x_adv[:PICTURES].nan_to_num().clamp(0, 1).to(protected.device)).cpu()
     about = {
         "forwards": spent[0] / len(split.images),
         "backwards": spent[1] / len(split.images),
@@ -70,7 +78,7 @@ def run_cell(cell: Cell, protected: Protected, split: Split) -> CellResult:
         "call": realisation.call,
         "difference": realisation.difference,
     }
-    return CellResult({"sample_id": split.ids.numpy(), **columns}, x_adv, about)
+    return CellResult({"sample_id": split.ids.numpy(), **columns}, x_adv, seen, about)
 
 
 def _batches(cell: Cell, protected: Protected, split: Split) -> Iterator[tuple[Tensor, Tensor]]:

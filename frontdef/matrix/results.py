@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -179,7 +178,3 @@ def load_results(path: str | Path) -> Results:
     """
     return Results(path)
 
-
-def describe(value: Any) -> str:
-    """JSON text of a value, with sorted keys."""
-    return json.dumps(value, sort_keys=True)

@@ -89,19 +89,21 @@ class Store:
         """Whether a cell is recorded as failed."""
         return self._failure_path(key).is_file()
 
-    def write_cell(self, key: str, about: Mapping[str, Any], columns: Mapping[str, np.ndarray], examples: Tensor) -> None:
+    def write_cell(
+        self, key: str, about: Mapping[str, Any], columns: Mapping[str, np.ndarray], examples: Mapping[str, Tensor]
+    ) -> None:
         """Store a finished cell; the records are written last, so a cell that is there is whole.
 
         Args:
             key: The cell's key.
             about: What is known of the cell; kept in the Parquet footer.
             columns: Column → values ``(N,)``.
-            examples: What the library returned, ``(N,C,H,W)``.
+            examples: ``x_adv``, what the library returned, ``(N,C,H,W)``, and ``seen``, what the classifier gets.
 
         Raises:
             StoreError: No space or no permission; nothing that was there is lost.
         """
-        weights.save({"x_adv": examples}, self.root / "examples" / f"{key}.safetensors", {"cell": key})
+        weights.save(examples, self.root / "examples" / f"{key}.safetensors", {"cell": key})
         self.write_table(self.cell_path(key), about, columns)
         self._failure_path(key).unlink(missing_ok=True)
 

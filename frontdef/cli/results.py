@@ -1,0 +1,41 @@
+"""``frontdef results`` and ``report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from frontdef.cli.tables import print_agreement, print_failures, print_frame, print_results
+from frontdef.matrix.results import load_results
+
+
+@click.command()
+@click.argument("path", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--sql", help="Ask with SQL over the tables cells, records, outcomes and certified.")
+@click.option("--csv", is_flag=True, help="Print the answer to --sql as CSV.")
+@click.option("--agreement", is_flag=True, help="Where the libraries agree, family by family.")
+@click.option("--failed", is_flag=True, help="Failed cells with their tracebacks.")
+def results(path: Path, sql: str | None, csv: bool, agreement: bool, failed: bool) -> None:
+    """Show what RUN found: brackets, and robust accuracy by defense and attack."""
+    found, console = load_results(path), Console()
+    if sql:
+        answer = found.sql(sql)
+        click.echo(answer.to_csv(index=False), nl=False) if csv else print_frame(console, answer)
+    elif failed:
+        print_failures(console, found)
+    elif agreement:
+        print_agreement(console, found)
+    else:
+        print_results(console, found)
+
+
+@click.command()
+@click.argument("path", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="The file to write; default: RUN/report.html.")
+def report(path: Path, out: Path | None) -> None:
+    """Write RUN as one offline HTML file."""
+    from frontdef.report.build import build_report
+
+    click.echo(str(build_report(load_results(path), out or path / "report.html").resolve()))

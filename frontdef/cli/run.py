@@ -1,0 +1,161 @@
+"""``frontdef run``, ``plan`` and ``retry``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from frontdef.cli.tables import print_plan, print_results
+from frontdef.matrix.estimate import estimate
+from frontdef.matrix.plan import DefenseEntry, Matrix, Plan, load_matrix, make_plan
+from frontdef.matrix.progress import make_progress
+from frontdef.matrix.results import Results, load_results
+from frontdef.matrix.run import Settings, Summary, check_device
+from frontdef.matrix.run import run as run_plan
+from frontdef.matrix.store import Store
+
+RUNS = Path("runs")
+
+
+def _matrix_options(command: Any) -> Any:
+    for option in reversed(
+        [
+            click.argument("matrix", required=False, type=click.Path(path_type=Path)),
+            click.option("--defense", "-d", "defenses", help="Only these defenses, separated by commas; default configuration."),
+            click.option("--dataset", help="This data set instead of the matrix's."),
+            click.option("--classifier", help="This classifier instead of the matrix's."),
+            click.option("--library", "libraries", help="Only these attack libraries, separated by commas."),
+            click.option("--samples", type=int, help="Number of test images."),
+            click.option("--seed", type=int, help="Seed of the matrix."),
+            click.option("--device", default="cpu", show_default=True, help="cpu or cuda."),
+            click.option("--data", type=click.Path(path_type=Path), help="Folder of the data sets; default: FRONTDEF_DATA."),
+            click.option("--cache", type=click.Path(path_type=Path), help="Folder of trained models; default: FRONTDEF_CACHE."),
+            click.option("--out", type=click.Path(path_type=Path), help="Run folder; default: runs/NAME."),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def _read(matrix: Path | None, **changes: Any) -> Matrix:
+    """The matrix file with the command line's changes; validated again as a whole."""
+    found = load_matrix(matrix)
+    values = {key: value for key, value in changes.items() if value is not None}
+    return Matrix.model_validate({**found.model_dump(), **values}) if values else found
+
+
+def _changes(options: dict[str, Any]) -> dict[str, Any]:
+    split = {key: options[key].split(",") if options[key] else None for key in ("defenses", "libraries")}
+    return {
+        "defense": [DefenseEntry(name=name) for name in split["defenses"]] if split["defenses"] else None,
+        "libraries": split["libraries"],
+        "datasets": [options["dataset"]] if options["dataset"] else None,
+        "classifiers": [options["classifier"]] if options["classifier"] else None,
+        "samples": options["samples"],
+        "seed": options["seed"],
+    }
+
+
+@click.command()
+@_matrix_options
+@click.option("--download", is_flag=True, help="Allow data sets to be downloaded.")
+@click.option("--overwrite", is_flag=True, help="Run finished cells again.")
+@click.option("--cell", "only", multiple=True, help="Only this cell, by its key; repeatable.")
+@click.option("--report", is_flag=True, help="Write the HTML report when the run has ended.")
+def run(matrix: Path | None, **options: Any) -> None:
+    """Attack defenses with every library and keep what comes out.
+
+    MATRIX is a TOML file; without one, the packaged digits matrix is run. A run that was stopped goes on where it
+    stopped: finished cells are kept.
+    """
+    check_device(options["device"])
+    found = _read(matrix, **_changes(options))
+    plan = make_plan(found, device=options["device"])
+    settings = Settings(
+        out=options["out"] or RUNS / found.name,
+        device=options["device"],
+        data=options["data"],
+        download=options["download"],
+        cache=options["cache"],
+        overwrite=options["overwrite"],
+        only=options["only"],
+        command=_command(matrix, options),
+    )
+    _run(plan, settings, options["report"])
+
+
+@click.command()
+@_matrix_options
+def plan(matrix: Path | None, **options: Any) -> None:
+    """Show the cells of a matrix, what is stored already, and how long the rest will take."""
+    device = check_device(options["device"])
+    found = _read(matrix, **_changes(options))
+    cells = make_plan(found, device=options["device"])
+    store = Store(options["out"] or RUNS / found.name)
+    print_plan(Console(), cells, store, estimate(cells, store, device, options["data"], options["cache"]))
+
+
+@click.command()
+@click.argument("path", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--device", help="cpu or cuda; default: the run's.")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of the data sets; default: FRONTDEF_DATA.")
+@click.option("--cache", type=click.Path(path_type=Path), help="Folder of trained models; default: FRONTDEF_CACHE.")
+@click.option("--report", is_flag=True, help="Write the HTML report when the run has ended.")
+def retry(path: Path, device: str | None, data: Path | None, cache: Path | None, report: bool) -> None:
+    """Run the failed and missing cells of RUN again."""
+    results = load_results(path)
+    device = device or str(results.about["device"])
+    check_device(device)
+    cells = make_plan(Matrix.model_validate(results.about["matrix"]), device=device)
+    forgotten = results.store.forget_failures(
+        [cell.key for cell in cells.cells] + [job.key for job in cells.certifications]
+    )
+    click.echo(f"{forgotten} failed cells are run again")
+    command = str(results.about["command"])
+    _run(cells, Settings(out=path, device=device, data=data, cache=cache, command=command), report)
+
+
+def _run(plan: Plan, settings: Settings, report: bool) -> None:
+    console = Console()
+    try:
+        summary = run_plan(plan, settings, make_progress(console))
+    except KeyboardInterrupt:
+        store = Store(settings.out)
+        kept = sum(store.has(cell.key) for cell in plan.cells)
+        click.echo(f"\nstopped: {kept} of {len(plan.cells)} cells are kept; the same command goes on from there", err=True)
+        sys.exit(130)
+    if summary.ran or summary.cached:
+        _show(console, load_results(settings.out), summary, report)
+    if summary.failed:
+        click.echo(
+            f"{len(summary.failed)} cells failed: `frontdef results {settings.out} --failed` shows why, "
+            f"`frontdef retry {settings.out}` runs them again",
+            err=True,
+        )
+        sys.exit(1)
+
+
+def _show(console: Console, results: Results, summary: Summary, report: bool) -> None:
+    print_results(console, results)
+    console.print(f"{len(summary.ran)} cells run, {len(summary.cached)} were stored already: {results.path}")
+    if report:
+        from frontdef.report.build import build_report
+
+        console.print(f"report: {build_report(results, results.path / 'report.html').resolve()}", soft_wrap=True)
+
+
+def _command(matrix: Path | None, options: dict[str, Any]) -> str:
+    """The command line that gives this run again, without the options that choose what of it to do now."""
+    words = ["frontdef", "run", *([str(matrix)] if matrix else [])]
+    names = {"defenses": "defense", "libraries": "library"}
+    for key in ("defenses", "dataset", "classifier", "libraries", "samples", "seed", "out"):
+        if options[key] is not None:
+            words += [f"--{names.get(key, key)}", str(options[key])]
+    if options["device"] != "cpu":
+        words += ["--device", options["device"]]
+    return shlex.join(words)

@@ -1,0 +1,156 @@
+"""The tables of the terminal: the same figures, in the same order, as the report's."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from frontdef.matrix.plan import Plan, describe_radii
+from frontdef.threat import NORM_LABELS, format_eps
+from frontdef.verdicts.agreement import Agreement, agreement
+from frontdef.verdicts.bracket import Bracket, brackets
+
+if TYPE_CHECKING:
+    from frontdef.matrix.estimate import Estimate
+    from frontdef.matrix.results import Results
+    from frontdef.matrix.store import Store
+
+MARKS = {"identical": "=", "equivalent": "≈", "different": "≠", "inconclusive": "?", "invalid": "!"}
+"""One mark a verdict, for the agreement grid."""
+
+_ORDER = ["invalid", "different", "inconclusive", "equivalent", "identical"]
+
+
+def print_results(console: Console, results: Results) -> None:
+    """Brackets first, then robust accuracy by defense and attack, worst over libraries."""
+    outcomes = results.outcomes()
+    found = brackets(outcomes, results.certified())
+    for norm in dict.fromkeys(bracket.norm for bracket in found):
+        for eps in dict.fromkeys(bracket.eps for bracket in found if bracket.norm == norm):
+            here = [bracket for bracket in found if (bracket.norm, bracket.eps) == (norm, eps)]
+            console.print(_bracket_table(here, outcomes, norm, eps))
+    for bracket in found:
+        if bracket.violations:
+            console.print(
+                f"ERROR: {len(bracket.violations)} samples that {bracket.defense} certifies at {NORM_LABELS[bracket.norm]} "
+                f"ε={format_eps(bracket.eps)} were broken: {bracket.violations[:5]}",
+                style="bold red",
+            )
+
+
+def _bracket_table(found: list[Bracket], outcomes: pd.DataFrame, norm: str, eps: float) -> Table:
+    here = outcomes[(outcomes["norm"] == norm) & (outcomes["eps"] == eps)]
+    families = list(dict.fromkeys(here["family"]))
+    several = here[["dataset", "classifier"]].drop_duplicates().shape[0] > 1
+    robust = here.assign(robust=here["clean_correct"].astype(bool) & ~here["success"].astype(bool))
+    table = Table(title=f"robust accuracy, {NORM_LABELS[norm]} ε = {format_eps(eps)}", title_justify="left", title_style="bold")
+    for name in (*(("data", "classifier") if several else ()), "defense"):
+        table.add_column(name)
+    for name in ("clean", "certified", "worst case", "95 % interval", *families):
+        table.add_column(name, justify="right")
+    for bracket in sorted(found, key=lambda bracket: -bracket.worst_case):
+        mine = robust[
+            (robust["defense"] == bracket.defense)
+            & (robust["dataset"] == bracket.dataset)
+            & (robust["classifier"] == bracket.classifier)
+        ]
+        by_library = mine.groupby(["family", "surrogate", "parameters", "library"])["robust"].mean()
+        table.add_row(
+            *((bracket.dataset, bracket.classifier) if several else ()),
+            Text(bracket.defense),
+            _percent(bracket.clean),
+            "–" if pd.isna(bracket.certified) else _percent(bracket.certified),
+            Text(_percent(bracket.worst_case), style="bold"),
+            f"{_percent(bracket.low)} – {_percent(bracket.high)}",
+            *(_percent(by_library[family].min()) if family in by_library else "" for family in families),
+        )
+    return table
+
+
+def print_agreement(console: Console, results: Results) -> None:
+    """A grid of library pairs × attacks, the worst verdict over defenses and radii, and the reasons below."""
+    found = agreement(results.outcomes(), results.examples)
+    if not found:
+        console.print("no two libraries ran the same attack: give the matrix more than one library")
+        return
+    pairs = list(dict.fromkeys((one.library_a, one.library_b) for one in found))
+    table = Table(title="agreement, worst over defenses and radii", title_justify="left", title_style="bold")
+    table.add_column("attack")
+    for a, b in pairs:
+        table.add_column(f"{a}\n{b}", justify="center")
+    for attack in dict.fromkeys(_attack(one) for one in found):
+        table.add_row(attack, *(_worst([one for one in found if _attack(one) == attack and (one.library_a, one.library_b) == pair]) for pair in pairs))
+    console.print(table)
+    console.print("  ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items()))
+    for one in found:
+        if one.verdict in {"different", "invalid"}:
+            console.print(Text(f"{_attack(one)} ε={format_eps(one.eps)} on {one.defense}, {one.library_a} and {one.library_b}: {one.reason}"), soft_wrap=True)
+
+
+def _attack(one: Agreement) -> str:
+    parameters = "" if one.parameters == "{}" else f" {one.parameters[1:-1]}".replace('"', "")
+    return f"{one.family} {NORM_LABELS[one.norm]}{parameters}"
+
+
+def _worst(found: list[Agreement]) -> str:
+    if not found:
+        return ""
+    count = Counter(one.verdict for one in found)
+    worst = min(count, key=_ORDER.index)
+    return f"{MARKS[worst]} {worst}" + (f" {count[worst]}/{len(found)}" if count[worst] < len(found) else "")
+
+
+def print_plan(console: Console, plan: Plan, store: Store, estimated: Estimate) -> None:
+    """Cells by defense and attack, what is stored, and the estimate."""
+    table = Table(title=f"{len(plan.cells)} cells", title_justify="left", title_style="bold")
+    for name in ("key", "data", "classifier", "defense", "attack", "library", "stored", "estimate"):
+        table.add_column(name, justify="right" if name == "estimate" else "left", no_wrap=name == "key")
+    for cell in plan.cells:
+        state = "yes" if store.has(cell.key) else "failed" if store.failed(cell.key) else "no"
+        seconds = estimated.cells.get(cell.key)
+        table.add_row(
+            cell.key[:8], cell.request.dataset, cell.request.classifier, Text(cell.entry.title), Text(str(cell.spec)),
+            cell.library, state, "" if seconds is None else f"{seconds:.1f} s",
+        )  # fmt: skip
+    console.print(table)
+    for line in plan.skipped:
+        console.print(Text(f"no cell: {line}"))
+    console.print(f"radii at which minimum-norm attacks are judged: {describe_radii(plan.radii)}")
+    console.print(f"{len(plan.certifications)} certificates")
+    console.print(Text(estimated.summary()))
+
+
+def print_failures(console: Console, results: Results) -> None:
+    """The tracebacks of failed cells."""
+    cells = results.cells()
+    failed = cells[cells["status"] == "failed"]
+    if failed.empty:
+        console.print("no cell failed")
+    for _, row in failed.iterrows():
+        console.print(Text(f"{row['cell']} {row['defense']} {row['family']} {row['norm']} {row['library']}", style="bold red"))
+        console.print(Text(str(row["error"])))
+
+
+def print_frame(console: Console, frame: pd.DataFrame) -> None:
+    """A data frame as a table."""
+    table = Table()
+    for name in frame.columns:
+        table.add_column(str(name), justify="right" if pd.api.types.is_numeric_dtype(frame[name]) else "left")
+    for row in frame.itertuples(index=False):
+        table.add_row(*(Text(_value(value)) for value in row))
+    console.print(table)
+
+
+def _value(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}"
+
+

@@ -1,0 +1,99 @@
+"""What is under test: a defense with small data and a small classifier trained behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from frontdef.datasets import Split
+from frontdef.defense import Stage
+from frontdef.frontend import FrontEnd
+from frontdef.protected import Protected
+from frontdef.registry import get_classifier, get_dataset, get_defense
+from frontdef.training import fit_classifier
+
+STAGES = (Stage(epochs=6, lr=2e-3, batch_size=64),)
+"""A short training on digits: enough for an accuracy that an attack can lower."""
+
+
+class Subject:
+    """A defense under test on scikit-learn's digits, brought to the image shape that is asked for.
+
+    Args:
+        name: Id of the defense.
+        config: Its configuration.
+        image_shape: ``(C,H,W)``; grey digits are repeated over channels and resized.
+        device: Where to test.
+
+    Raises:
+        UnknownNameError: No such defense.
+        ConfigError: Invalid configuration.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        config: Mapping[str, Any] | None = None,
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+        device: str = "cpu",
+    ) -> None:
+        self.defense = get_defense(name)
+        self.config = dict(config or {})
+        self.image_shape = image_shape
+        self.device = torch.device(device)
+
+    def build(self, surrogate: str | None = None) -> FrontEnd[Any]:
+        """A fresh front end in eval mode, not prepared."""
+        built = self.defense.build(self.config, image_shape=self.image_shape, surrogate=surrogate)
+        return built.eval().requires_grad_(False).to(self.device)
+
+    @cached_property
+    def front_end(self) -> FrontEnd[Any]:
+        """The front end, prepared on the training images."""
+        front_end = self.build()
+        front_end.fit(self.train.images)
+        return front_end.eval().requires_grad_(False)
+
+    @cached_property
+    def train(self) -> Split:
+        """Training images."""
+        return self._split("train", 1000)
+
+    @cached_property
+    def test(self) -> Split:
+        """Test images."""
+        return self._split("test", 128)
+
+    @cached_property
+    def few(self) -> Tensor:
+        """Eight test images on the device."""
+        return self.test.images[:8].to(self.device)
+
+    @cached_property
+    def few_labels(self) -> Tensor:
+        """Their labels."""
+        return self.test.labels[:8].to(self.device)
+
+    @cached_property
+    def protected(self) -> Protected:
+        """The front end with a classifier trained behind it."""
+        with torch.no_grad():
+            shape = tuple(self.front_end(self.few).shape[1:])
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            classifier = get_classifier("cnn4" if len(shape) == 3 and min(shape[1:]) >= 16 else "fc2").build(shape, 10)
+        fit_classifier(self.front_end, classifier, self.train, STAGES, seed=0, device=self.device)
+        return Protected(self.front_end, classifier, image_shape=self.image_shape).to(self.device)
+
+    def _split(self, name: str, n: int) -> Split:
+        split = get_dataset("digits").load("train" if name == "train" else "test").take(n, 0)
+        channels, *size = self.image_shape
+        images = split.images
+        if list(images.shape[2:]) != size:
+            images = F.interpolate(images, size=size, mode="bilinear", align_corners=False).clamp(0, 1)
+        return Split(images.repeat(1, channels, 1, 1), split.labels, split.ids)

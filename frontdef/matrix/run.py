@@ -1,0 +1,303 @@
+"""The runner: trains what is missing, attacks, verifies, stores; goes on where it was stopped."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from frontdef._version import __version__
+from frontdef.datasets import Split
+from frontdef.errors import ConfigError, StoreError, UnknownNameError
+from frontdef.matrix.cell import CellResult, run_cell
+from frontdef.matrix.models import ModelCache, ModelRequest
+from frontdef.matrix.plan import Cell, Certification, Plan
+from frontdef.matrix.progress import Progress
+from frontdef.matrix.store import Store
+from frontdef.protected import Protected
+from frontdef.registry import get_attack_libraries, get_dataset, get_defense
+
+VERSIONS = ("torch", "numpy", "adversarial-robustness-toolbox", "torchattacks", "foolbox")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to run, as opposed to what.
+
+    Args:
+        out: The run folder.
+        device: ``cpu`` or ``cuda``.
+        data: Folder of the data sets; None takes ``FRONTDEF_DATA``.
+        download: Whether data sets may be downloaded.
+        cache: Folder of trained models; None takes ``FRONTDEF_CACHE`` or the user's cache folder.
+        overwrite: Whether finished cells are run again.
+        only: Keys of the cells to run, whole or abbreviated; empty means all.
+        command: The command line that repeats the run, for the report.
+    """
+
+    out: Path
+    device: str = "cpu"
+    data: Path | None = None
+    download: bool = False
+    cache: Path | None = None
+    overwrite: bool = False
+    only: tuple[str, ...] = ()
+    command: str = "frontdef run"
+
+
+@dataclass
+class Summary:
+    """What a run did.
+
+    Args:
+        ran: Keys of the cells that were run and stored.
+        cached: Keys of those that were there already.
+        failed: Keys of those that failed, now or in an earlier run.
+    """
+
+    ran: list[str] = field(default_factory=list)
+    cached: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+
+def check_device(device: str) -> torch.device:
+    """Return the device if this machine has it.
+
+    Raises:
+        ConfigError: Neither ``cpu`` nor ``cuda``, or no CUDA device here.
+    """
+    if device not in {"cpu", "cuda"}:
+        raise ConfigError(f"the device is 'cpu' or 'cuda', got {device!r}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            f"device 'cuda' was asked for, but torch {torch.__version__} sees no CUDA device: use --device cpu, or look at "
+            "`python -m torch.utils.collect_env`"
+        )
+    return torch.device(device)
+
+
+def run(plan: Plan, settings: Settings, progress: Progress) -> Summary:
+    """Run what is missing of a plan. Every finished cell is kept, whatever happens after it.
+
+    Args:
+        plan: What to run.
+        settings: How.
+        progress: Who is told.
+
+    Raises:
+        ConfigError: The device is not there, or more samples are asked for than the data set has.
+        DataError: A data set is missing or damaged.
+        StoreError: The run folder or the cache can't be written.
+    """
+    device = check_device(settings.device)
+    store = Store(settings.out)
+    splits = {
+        name: get_dataset(name)
+        .load("test", root=settings.data, download=settings.download)
+        .take(plan.matrix.samples, plan.matrix.seed)
+        for name in plan.matrix.datasets
+    }
+    store.require_space(_estimated_bytes(plan, splits))
+    wanted = _wanted(plan, settings.only)
+    _write_head(store, plan, settings, splits)
+    keys = [cell.key for cell in wanted]
+    if settings.overwrite:
+        store.forget(keys)
+    summary = Summary(cached=[key for key in keys if store.has(key)])
+    summary.failed = [key for key in keys if store.failed(key) and not store.has(key)]
+    progress.begin(plan, len(summary.cached))
+    try:
+        for request in plan.requests:
+            _run_model(request, plan, wanted, settings, store, splits[request.dataset], device, progress, summary)
+    finally:
+        progress.end()
+    return summary
+
+
+def _run_model(
+    request: ModelRequest,
+    plan: Plan,
+    wanted: tuple[Cell, ...],
+    settings: Settings,
+    store: Store,
+    split: Split,
+    device: torch.device,
+    progress: Progress,
+    summary: Summary,
+) -> None:
+    key = request.key()
+    done = {*summary.cached, *summary.failed}
+    cells = [cell for cell in wanted if cell.request.key() == key and cell.key not in done]
+    jobs = [
+        job
+        for job in plan.certifications
+        if job.request.key() == key and not store.certificate_path(job.key).is_file() and not store.failed(job.key)
+    ]
+    if not cells and not jobs:
+        return
+    try:
+        protected = _protect(request, settings, split, device, progress)
+    except StoreError:
+        raise
+    except (Exception, SystemExit):
+        for cell in cells:
+            _record_failure(store, cell, progress, summary)
+        return
+    _write_figures(store, key, protected, split)
+    for job in jobs:
+        try:
+            _certify(job, protected, split, store)
+        except Exception:
+            store.write_failure(job.key, {"error": traceback.format_exc(), "cell": f"certificate {job.entry.title} {job.threat}"})
+            summary.failed.append(job.key)
+    for cell in cells:
+        progress.started(cell)
+        try:
+            result = run_cell(cell, protected, split)
+        except (Exception, SystemExit):
+            _record_failure(store, cell, progress, summary)
+        else:
+            progress.done(cell, _store(store, cell, result))
+            summary.ran.append(cell.key)
+
+
+def _wanted(plan: Plan, only: tuple[str, ...]) -> tuple[Cell, ...]:
+    for prefix in only:
+        if not any(cell.key.startswith(prefix) for cell in plan.cells):
+            raise UnknownNameError("cell", prefix, [cell.key for cell in plan.cells][:5], "`frontdef plan` lists the keys.")
+    return tuple(cell for cell in plan.cells if not only or cell.key.startswith(only))
+
+
+def _protect(
+    request: ModelRequest, settings: Settings, split: Split, device: torch.device, progress: Progress
+) -> Protected:
+    def report(epoch: int, epochs: int, loss: float, accuracy: float) -> None:
+        progress.training(request, epoch, epochs, loss, accuracy)
+
+    model = ModelCache(settings.cache).get_or_train(
+        request, device=device, data_root=settings.data, download=settings.download, progress=report
+    )
+    image_shape = tuple(split.images.shape[1:])
+    return Protected(model.front_end, model.classifier, image_shape=image_shape).to(device)
+
+
+def _store(store: Store, cell: Cell, result: CellResult) -> dict[str, Any]:
+    columns = result.columns
+    robust = columns["clean_correct"] & ~columns["success"]
+    about = {**result.about, "robust_accuracy": float(robust.mean())}
+    n = len(columns["sample_id"])
+    store.write_cell(
+        cell.key,
+        about,
+        {"cell": np.array([cell.key] * n), **columns},
+        {"x_adv": result.examples, "seen": result.seen},
+    )
+    return about
+
+
+def _record_failure(store: Store, cell: Cell, progress: Progress, summary: Summary) -> None:
+    error = traceback.format_exc()
+    store.write_failure(cell.key, {"error": error, "cell": str(cell)})
+    summary.failed.append(cell.key)
+    progress.failed(cell, error)
+
+
+def _certify(job: Certification, protected: Protected, split: Split, store: Store) -> None:
+    certificate = get_defense(job.entry.name).load_certificate()
+    assert certificate is not None
+    x, y = split.images.to(protected.device), split.labels.to(protected.device)
+    certified = certificate.certify(protected, x, y, job.threat).cpu().numpy()
+    columns = {"sample_id": split.ids.numpy(), "certified": certified}
+    store.write_table(store.certificate_path(job.key), {"statement": certificate.statement}, columns)
+
+
+def _write_figures(store: Store, key: str, protected: Protected, split: Split) -> None:
+    pictures = protected.front_end.figures(split.images[:8].to(protected.device))
+    if pictures:
+        store.write_tensors("figures", key, {title: picture.cpu() for title, picture in pictures.items()}, {"model": key})
+
+
+def _estimated_bytes(plan: Plan, splits: Mapping[str, Split]) -> int:
+    per_sample = {name: split.images[0].numel() * 4 + 200 for name, split in splits.items()}
+    return sum(per_sample[cell.request.dataset] * cell.samples for cell in plan.cells)
+
+
+def _write_head(store: Store, plan: Plan, settings: Settings, splits: Mapping[str, Split]) -> None:
+    for name, split in splits.items():
+        tensors = {"images": split.images, "labels": split.labels, "ids": split.ids}
+        store.write_tensors("clean", name.replace("/", "_"), tensors, {"dataset": name})
+    figures = {
+        "|".join([cell.request.dataset, cell.request.classifier, cell.entry.title]): cell.request.key()
+        for cell in plan.cells
+    }
+    store.write_about(
+        {
+            "frontdef": __version__,
+            "versions": versions(),
+            "device": settings.device,
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": settings.command,
+            "matrix": plan.matrix.model_dump(mode="json"),
+            "radii": dict(plan.radii),
+            "skipped": list(plan.skipped),
+            "figures": figures,
+            "cells": [describe_cell(cell, settings.command) for cell in plan.cells],
+            "certifications": [describe_certification(job) for job in plan.certifications],
+        }
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions that decide results: Python, torch, the attack libraries, and every plugin of frontdef."""
+    found = {"python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}"}
+    wanted = {*VERSIONS, *(library.distribution for library in get_attack_libraries().values())}
+    plugins = {entry.dist.name for entry in importlib.metadata.entry_points(group="frontdef") if entry.dist}
+    for name in sorted(wanted | plugins):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def describe_cell(cell: Cell, command: str) -> dict[str, Any]:
+    """What ``run.json`` says of a cell, whether or not it has been run."""
+    about = cell.describe()
+    library = get_attack_libraries()[cell.library]
+    return {
+        "cell": cell.key,
+        "dataset": cell.request.dataset,
+        "classifier": cell.request.classifier,
+        "defense": cell.entry.title,
+        "defense_id": cell.entry.name,
+        "surrogate": cell.entry.surrogate or "",
+        "family": cell.spec.family.name,
+        "norm": cell.spec.threat.norm,
+        "eps": cell.eps,
+        "parameters": json.dumps(about["parameters"], sort_keys=True),
+        "library": cell.library,
+        "library_version": library.version(),
+        "seed": cell.spec.seed,
+        "command": f"{command} --overwrite --cell {cell.key}",
+    }
+
+
+def describe_certification(job: Certification) -> dict[str, Any]:
+    """What ``run.json`` says of a certificate."""
+    return {
+        "key": job.key,
+        "dataset": job.request.dataset,
+        "classifier": job.request.classifier,
+        "defense": job.entry.title,
+        "norm": job.threat.norm,
+        "eps": job.threat.eps,
+    }

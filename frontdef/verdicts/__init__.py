@@ -1,0 +1,1 @@
+"""Verdicts: pure functions from records to findings."""

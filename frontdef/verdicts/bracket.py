@@ -1,0 +1,100 @@
+"""How robust is each defense: certified ≤ true ≤ worst case over all attacks and libraries, per sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from frontdef.threat import TOLERANCE
+from frontdef.verdicts.statistics import wilson
+
+GROUP = ["dataset", "classifier", "defense"]
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """What is known of a defense's robust accuracy in one threat model.
+
+    Args:
+        dataset: Data set.
+        classifier: Classifier.
+        defense: Title of the defense.
+        norm: Norm of the threat model.
+        eps: Its radius.
+        n: Samples.
+        clean: Accuracy without attack.
+        certified: Share that is proved robust; NaN where no certificate was computed.
+        worst_case: Share that no attack of any library broke.
+        low: Lower end of the 95 % Wilson interval of ``worst_case``.
+        high: Its upper end.
+        strongest: The single attack that broke most, ``family norm @ library``; empty where none broke any.
+        violations: Certified samples that an attack broke: an error of the certificate or of that library.
+    """
+
+    dataset: str
+    classifier: str
+    defense: str
+    norm: str
+    eps: float
+    n: int
+    clean: float
+    certified: float
+    worst_case: float
+    low: float
+    high: float
+    strongest: str
+    violations: tuple[int, ...]
+
+
+def brackets(outcomes: pd.DataFrame, certified: pd.DataFrame) -> list[Bracket]:
+    """One bracket for each defense and threat model of the run.
+
+    An example counts in every threat model that it fits: one that PGD found in ℓ∞ at ε = 0.1 is a success at ε = 0.2, too,
+    and one that C&W found in ℓ2 counts in ℓ∞ where its ℓ∞ distance is within ε. So worst cases never grow with ε.
+
+    Args:
+        outcomes: As `frontdef.matrix.results.Results.outcomes` gives them.
+        certified: As `frontdef.matrix.results.Results.certified` gives them.
+    """
+    radii = outcomes[["norm", "eps"]].drop_duplicates().sort_values(["norm", "eps"]).itertuples(index=False)
+    threats = [(str(norm), float(eps)) for norm, eps in radii]
+    return [
+        _bracket(dict(zip(GROUP, names, strict=True)), group, certified, norm, eps)
+        for names, group in outcomes.groupby(GROUP, sort=False)
+        for norm, eps in threats
+        if ((group["norm"] == norm) & (group["eps"] == eps)).any()
+    ]
+
+
+def _bracket(where: dict[str, str], group: pd.DataFrame, certified: pd.DataFrame, norm: str, eps: float) -> Bracket:
+    misclassified = group["adversarial_prediction"] != group["label"]
+    fits = group["in_box"] & group["finite"] & (group[norm] <= eps + TOLERANCE)
+    broken = group[misclassified & fits & group["clean_correct"]]
+    correct = group.groupby("sample_id")["clean_correct"].first()
+    robust = correct & ~correct.index.isin(broken["sample_id"])
+    strongest = broken.groupby(["family", "norm", "library"])["sample_id"].nunique()
+    proved = _proved(where, certified, norm, eps)
+    low, high = wilson(int(robust.sum()), len(robust))
+    return Bracket(
+        **where,
+        norm=norm,
+        eps=eps,
+        n=len(correct),
+        clean=float(correct.mean()),
+        certified=float("nan") if proved is None else float(correct.index.isin(proved).mean()),
+        worst_case=float(robust.mean()),
+        low=low,
+        high=high,
+        strongest="{} {} @ {}".format(*strongest.idxmax()) if len(strongest) else "",
+        violations=() if proved is None else tuple(int(i) for i in np.intersect1d(proved, broken["sample_id"])),
+    )
+
+
+def _proved(where: dict[str, str], certified: pd.DataFrame, norm: str, eps: float) -> np.ndarray | None:
+    here = (certified["norm"] == norm) & (certified["eps"] == eps)
+    for name, value in where.items():
+        here &= certified[name] == value
+    rows = certified[here]
+    return None if rows.empty else rows.loc[rows["certified"].astype(bool), "sample_id"].to_numpy()
