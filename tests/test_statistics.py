@@ -1,0 +1,59 @@
+"""Tests and intervals against statsmodels and numbers worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
+
+from frontdef.verdicts.statistics import holm, mcnemar, paired_difference, wilson
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 10), (5, 10), (200, 200), (37, 180)])
+def test_wilson(k, n):
+    assert wilson(k, n) == pytest.approx(proportion_confint(k, n, method="wilson"))
+
+
+@pytest.mark.parametrize(("a", "b"), [(0, 0), (5, 0), (3, 9), (40, 41)])
+def test_mcnemar(a, b):
+    reference = reference_mcnemar([[10, a], [b, 10]], exact=True).pvalue if a + b else 1.0
+    assert mcnemar(a, b) == pytest.approx(reference)
+
+
+def test_mcnemar_by_hand():
+    assert mcnemar(5, 0) == pytest.approx(2 * 0.5**5)
+
+
+def test_holm():
+    p = np.random.default_rng(0).random(20) ** 3
+    assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])
+    assert holm([]) == []
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+
+
+def test_paired_difference_by_hand():
+    a, b = 11 / 102, 1 / 102
+    half = 1.959963985 * ((a + b - (a - b) ** 2) / 102) ** 0.5
+    assert paired_difference(10, 0, 100) == pytest.approx((a - b - half, a - b + half))
+
+
+def test_no_discordant_pair_is_no_proof_of_equality_on_few_samples():
+    low, high = paired_difference(0, 0, 10)
+    assert low < -0.05
+    assert high > 0.05
+
+
+def test_paired_difference_covers():
+    rng = np.random.default_rng(1)
+    n, p_a, p_b, covered = 60, 0.2, 0.1, 0
+    for _ in range(400):
+        draws = rng.random(n)
+        only_a, only_b = int((draws < p_a).sum()), int((draws > 1 - p_b).sum())
+        low, high = paired_difference(only_a, only_b, n)
+        covered += low <= p_a - p_b <= high
+    assert covered / 400 >= 0.92
