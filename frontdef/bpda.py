@@ -115,7 +115,7 @@ def step_function(x: Tensor, thresholds: Tensor, values: Tensor, surrogate: Surr
         surrogate: ``identity``, ``smooth`` or ``none``.
     """
     thresholds, values = thresholds.to(x), values.to(x)
-    exact = values[torch.bucketize(x.detach(), thresholds, right=True)]
+    exact = values[torch.bucketize(x.detach().contiguous(), thresholds, right=True)]
     match surrogate.name:
         case "identity":
             return replace_gradient(exact, x)
