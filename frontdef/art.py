@@ -16,6 +16,7 @@ from frontdef.images import check_range
 if TYPE_CHECKING:
     from frontdef.frontend import FrontEnd
 
+
 class FrontEndPreprocessor(PreprocessorPyTorch):  # type: ignore[misc]
     """A front end inside any ART pipeline.
 

@@ -22,10 +22,14 @@ class Stage(configs.Config):
 
     epochs: int = configs.field(ge=1, description="passes over the training images")
     lr: float = configs.field(1e-3, gt=0, description="Adam's learning rate at the start of the stage")
-    final_lr: float | None = configs.field(None, gt=0, description="learning rate at the end, reached by a cosine; None keeps lr")
+    final_lr: float | None = configs.field(
+        None, gt=0, description="learning rate at the end, reached by a cosine; None keeps lr"
+    )
     batch_size: int = configs.field(64, ge=1, description="images a step")
     weight_decay: float = configs.field(0.0, ge=0, description="decoupled weight decay")
-    adversarial: Norm | None = configs.field(None, description="train on PGD examples of this norm (Madry et al. 2018); None trains on clean images")
+    adversarial: Norm | None = configs.field(
+        None, description="train on PGD examples of this norm (Madry et al. 2018); None trains on clean images"
+    )
     eps: float = configs.field(0.0, ge=0, description="radius of these examples, in [0,1] pixel values")
     attack_steps: int = configs.field(10, ge=1, description="PGD steps an example")
 
@@ -100,7 +104,11 @@ class Defense:
         return configs.build(self.config_class(), values, f"defense {self.name!r}")
 
     def build(
-        self, values: Mapping[str, Any], *, image_shape: typing.Sequence[int] | None = None, surrogate: str | None = None
+        self,
+        values: Mapping[str, Any],
+        *,
+        image_shape: typing.Sequence[int] | None = None,
+        surrogate: str | None = None,
     ) -> FrontEnd[Any]:
         """Make the front end.
 

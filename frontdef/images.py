@@ -67,7 +67,9 @@ def check_tensor(tensor: Tensor, image_shape: Sequence[int] | None = None) -> No
     if tensor.ndim != 4:
         raise ImageError(f"images have the shape (N,C,H,W), got {tuple(tensor.shape)}")
     if image_shape is not None and tuple(tensor.shape[1:]) != tuple(image_shape):
-        raise ImageError(f"images of shape (N,{','.join(map(str, image_shape))}) are expected, got {tuple(tensor.shape)}")
+        raise ImageError(
+            f"images of shape (N,{','.join(map(str, image_shape))}) are expected, got {tuple(tensor.shape)}"
+        )
 
 
 def check_range(tensor: Tensor, low: float, high: float, rule: str) -> None:

@@ -25,4 +25,6 @@ def resolve(reference: Any) -> Any:
     try:
         return getattr(importlib.import_module(module), attribute)
     except AttributeError:
-        raise ConfigError(f"module {module!r} has no attribute {attribute!r} (from the reference {reference!r})") from None
+        raise ConfigError(
+            f"module {module!r} has no attribute {attribute!r} (from the reference {reference!r})"
+        ) from None

@@ -26,15 +26,21 @@ def _matrix_options(command: Any) -> Any:
     for option in reversed(
         [
             click.argument("matrix", required=False, type=click.Path(path_type=Path)),
-            click.option("--defense", "-d", "defenses", help="Only these defenses, separated by commas; default configuration."),
+            click.option(
+                "--defense", "-d", "defenses", help="Only these defenses, separated by commas; default configuration."
+            ),
             click.option("--dataset", help="This data set instead of the matrix's."),
             click.option("--classifier", help="This classifier instead of the matrix's."),
             click.option("--library", "libraries", help="Only these attack libraries, separated by commas."),
             click.option("--samples", type=int, help="Number of test images."),
             click.option("--seed", type=int, help="Seed of the matrix."),
             click.option("--device", default="cpu", show_default=True, help="cpu or cuda."),
-            click.option("--data", type=click.Path(path_type=Path), help="Folder of the data sets; default: FRONTDEF_DATA."),
-            click.option("--cache", type=click.Path(path_type=Path), help="Folder of trained models; default: FRONTDEF_CACHE."),
+            click.option(
+                "--data", type=click.Path(path_type=Path), help="Folder of the data sets; default: FRONTDEF_DATA."
+            ),
+            click.option(
+                "--cache", type=click.Path(path_type=Path), help="Folder of trained models; default: FRONTDEF_CACHE."
+            ),
             click.option("--out", type=click.Path(path_type=Path), help="Run folder; default: runs/NAME."),
         ]
     ):
@@ -127,7 +133,9 @@ def _run(plan: Plan, settings: Settings, report: bool) -> None:
     except KeyboardInterrupt:
         store = Store(settings.out)
         kept = sum(store.has(cell.key) for cell in plan.cells)
-        click.echo(f"\nstopped: {kept} of {len(plan.cells)} cells are kept; the same command goes on from there", err=True)
+        click.echo(
+            f"\nstopped: {kept} of {len(plan.cells)} cells are kept; the same command goes on from there", err=True
+        )
         sys.exit(130)
     if summary.ran or summary.cached:
         _show(console, load_results(settings.out), summary, report)

@@ -48,7 +48,9 @@ def _bracket_table(found: list[Bracket], outcomes: pd.DataFrame, norm: str, eps:
     families = list(dict.fromkeys(here["family"]))
     several = here[["dataset", "classifier"]].drop_duplicates().shape[0] > 1
     robust = here.assign(robust=here["clean_correct"].astype(bool) & ~here["success"].astype(bool))
-    table = Table(title=f"robust accuracy, {NORM_LABELS[norm]} ε = {format_eps(eps)}", title_justify="left", title_style="bold")
+    table = Table(
+        title=f"robust accuracy, {NORM_LABELS[norm]} ε = {format_eps(eps)}", title_justify="left", title_style="bold"
+    )
     for name in (*(("data", "classifier") if several else ()), "defense"):
         table.add_column(name)
     for name in ("clean", "certified", "worst case", "95 % interval", *families):
@@ -84,12 +86,23 @@ def print_agreement(console: Console, results: Results) -> None:
     for a, b in pairs:
         table.add_column(f"{a}\n{b}", justify="center")
     for attack in dict.fromkeys(_attack(one) for one in found):
-        table.add_row(attack, *(_worst([one for one in found if _attack(one) == attack and (one.library_a, one.library_b) == pair]) for pair in pairs))
+        table.add_row(
+            attack,
+            *(
+                _worst([one for one in found if _attack(one) == attack and (one.library_a, one.library_b) == pair])
+                for pair in pairs
+            ),
+        )
     console.print(table)
     console.print("  ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items()))
     for one in found:
         if one.verdict in {"different", "invalid"}:
-            console.print(Text(f"{_attack(one)} ε={format_eps(one.eps)} on {one.defense}, {one.library_a} and {one.library_b}: {one.reason}"), soft_wrap=True)
+            console.print(
+                Text(
+                    f"{_attack(one)} ε={format_eps(one.eps)} on {one.defense}, {one.library_a} and {one.library_b}: {one.reason}"
+                ),
+                soft_wrap=True,
+            )
 
 
 def _attack(one: Agreement) -> str:
@@ -132,7 +145,9 @@ def print_failures(console: Console, results: Results) -> None:
     if failed.empty:
         console.print("no cell failed")
     for _, row in failed.iterrows():
-        console.print(Text(f"{row['cell']} {row['defense']} {row['family']} {row['norm']} {row['library']}", style="bold red"))
+        console.print(
+            Text(f"{row['cell']} {row['defense']} {row['family']} {row['norm']} {row['library']}", style="bold red")
+        )
         console.print(Text(str(row["error"])))
 
 
@@ -152,5 +167,3 @@ def _value(value: Any) -> str:
 
 def _percent(share: float) -> str:
     return f"{share:.1%}"
-
-

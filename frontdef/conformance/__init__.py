@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 from frontdef.conformance.properties import PROPERTIES, Property
 from frontdef.conformance.subject import Subject
 from frontdef.conformance.verdict import Verdict, check
+from frontdef.defense import Defense
 
 __all__ = ["PROPERTIES", "DefenseConformance", "Subject", "Verdict", "check"]
 
@@ -25,8 +26,8 @@ __all__ = ["PROPERTIES", "DefenseConformance", "Subject", "Verdict", "check"]
 class DefenseConformance:
     """Subclass it in a file of tests and name a defense; every property becomes a test."""
 
-    defense: ClassVar[str]
-    """Id of the defense."""
+    defense: ClassVar[str | Defense]
+    """Id of the defense, or its record."""
 
     config: ClassVar[Mapping[str, Any]] = {}
     """Its configuration."""

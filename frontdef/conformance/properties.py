@@ -25,7 +25,11 @@ from frontdef.threat import Norm, ThreatModel
 EXACT = 1e-6
 """Largest difference between two computations of the same values in float32."""
 
-RADII: dict[Norm, tuple[float, ...]] = {"linf": (0.05, 0.1, 0.2, 0.3), "l2": (0.5, 1.0, 2.0, 4.0), "l1": (5, 10, 20, 40)}
+RADII: dict[Norm, tuple[float, ...]] = {
+    "linf": (0.05, 0.1, 0.2, 0.3),
+    "l2": (0.5, 1.0, 2.0, 4.0),
+    "l1": (5, 10, 20, 40),
+}
 """Radii at which the gradient must prove useful, in [0,1] pixel values."""
 
 SIGNIFICANT = 0.05
@@ -144,9 +148,7 @@ def global_randomness(subject: Subject) -> str:
     subject.front_end(subject.few.clone().requires_grad_()).sum().backward()
     after = (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state())  # type: ignore[index, union-attr]
     drifted = [
-        name
-        for name, one, two in zip(("random", "numpy", "torch"), states[:2], after[:2], strict=False)
-        if one != two
+        name for name, one, two in zip(("random", "numpy", "torch"), states[:2], after[:2], strict=False) if one != two
     ]
     if not torch.equal(states[2], after[2]):
         drifted.append("torch")
@@ -218,7 +220,9 @@ def save_and_load(subject: Subject) -> str:
     subject.front_end.reseed(0)
     fresh.reseed(0)
     with torch.no_grad():
-        assert torch.equal(fresh(subject.few), subject.front_end(subject.few)), "the loaded front end computes otherwise"
+        assert torch.equal(fresh(subject.few), subject.front_end(subject.few)), (
+            "the loaded front end computes otherwise"
+        )
     return f"{sum(value.numel() for value in fresh.state_dict().values())} values"
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from frontdef.datasets import Split
-from frontdef.defense import Stage
+from frontdef.defense import Defense, Stage
 from frontdef.frontend import FrontEnd
 from frontdef.protected import Protected
 from frontdef.registry import get_classifier, get_dataset, get_defense
@@ -25,7 +25,7 @@ class Subject:
     """A defense under test on scikit-learn's digits, brought to the image shape that is asked for.
 
     Args:
-        name: Id of the defense.
+        defense: Id of the defense, or its record.
         config: Its configuration.
         image_shape: ``(C,H,W)``; grey digits are repeated over channels and resized.
         device: Where to test.
@@ -37,12 +37,12 @@ class Subject:
 
     def __init__(
         self,
-        name: str,
+        defense: str | Defense,
         config: Mapping[str, Any] | None = None,
         image_shape: tuple[int, int, int] = (1, 28, 28),
         device: str = "cpu",
     ) -> None:
-        self.defense = get_defense(name)
+        self.defense = get_defense(defense) if isinstance(defense, str) else defense
         self.config = dict(config or {})
         self.image_shape = image_shape
         self.device = torch.device(device)

@@ -63,7 +63,10 @@ class Verdict:
             "",
             "| property | | measured |",
             "| --- | --- | --- |",
-            *(f"| {f.name} | {'✓' if f.passed else '✗'} | {f.figure.replace('|', chr(92) + '|')} |" for f in self.findings),
+            *(
+                f"| {f.name} | {'✓' if f.passed else '✗'} | {f.figure.replace('|', chr(92) + '|')} |"
+                for f in self.findings
+            ),
         ]
         for finding in self.findings:
             if finding.detail:

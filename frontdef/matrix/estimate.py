@@ -128,7 +128,9 @@ def _seconds_a_sample(request: ModelRequest, device: torch.device) -> float:
 
 def _training_passes(request: ModelRequest, data: Path | None) -> int:
     samples = request.train_samples or len(get_dataset(request.dataset).load("train", root=data).labels)
-    return sum(stage.epochs * samples * (1 + (stage.attack_steps if stage.adversarial else 0)) for stage in request.recipe)
+    return sum(
+        stage.epochs * samples * (1 + (stage.attack_steps if stage.adversarial else 0)) for stage in request.recipe
+    )
 
 
 def _duration(seconds: float) -> str:

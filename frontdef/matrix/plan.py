@@ -39,7 +39,9 @@ class DefenseEntry(Config):
 
     name: str = field(description="id of the defense")
     config: dict[str, Any] = field(default_factory=dict, description="its configuration")
-    surrogate: str | None = field(None, description="surrogate gradient that the attacks use; the defense's default if absent")
+    surrogate: str | None = field(
+        None, description="surrogate gradient that the attacks use; the defense's default if absent"
+    )
     label: str = field("", description="name in tables; made from name and configuration if absent")
 
     @property
@@ -53,7 +55,10 @@ class AttackEntry(Config):
 
     family: str = field(description="id of the attack family")
     norm: str = field("linf", description="linf, l2 or l1")
-    eps: tuple[float | str, ...] = field((), description="radii in [0,1] pixel values or as '8/255'; for minimum-norm families the radii at which they are judged, those of the other attacks if absent")
+    eps: tuple[float | str, ...] = field(
+        (),
+        description="radii in [0,1] pixel values or as '8/255'; for minimum-norm families the radii at which they are judged, those of the other attacks if absent",
+    )
     parameters: dict[str, Any] = field(default_factory=dict, description="parameters of the family")
     libraries: tuple[str, ...] = field((), description="libraries that run it; all that offer it if absent")
 
@@ -69,10 +74,16 @@ class Matrix(Config):
     classifiers: tuple[str, ...] = field(("small-cnn",), min_length=1, description="classifiers behind the front ends")
     libraries: tuple[str, ...] = field((), description="attack libraries; all installed if absent")
     batch_size: int = field(256, ge=1, description="images an attack call gets at once")
-    eot_draws: int = field(10, ge=1, description="draws over which attacks on randomized front ends average their logits")
+    eot_draws: int = field(
+        10, ge=1, description="draws over which attacks on randomized front ends average their logits"
+    )
     verify_draws: int = field(10, ge=1, description="fresh draws over which randomized front ends are judged")
-    required_plugins: tuple[str, ...] = field((), description="distributions that must be installed, as 'frontdef-wavelet>=0.1'")
-    recipe: tuple[Stage, ...] = field((), description="training stages for every model; each defense's or classifier's own if absent")
+    required_plugins: tuple[str, ...] = field(
+        (), description="distributions that must be installed, as 'frontdef-wavelet>=0.1'"
+    )
+    recipe: tuple[Stage, ...] = field(
+        (), description="training stages for every model; each defense's or classifier's own if absent"
+    )
     defense: tuple[DefenseEntry, ...] = field((DefenseEntry(name="none"),), min_length=1, description="rows")
     attack: tuple[AttackEntry, ...] = field((), description="columns")
 
@@ -106,7 +117,9 @@ def load_matrix(path: str | Path | None) -> Matrix:
     try:
         return parse_matrix(Path(path).read_text(encoding="utf-8"), str(path))
     except OSError as error:
-        raise ConfigError(f"cannot read the matrix {path}: {error.strerror}. `frontdef run` without a file runs digits") from None
+        raise ConfigError(
+            f"cannot read the matrix {path}: {error.strerror}. `frontdef run` without a file runs digits"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -186,7 +199,9 @@ class Certification:
     @cached_property
     def key(self) -> str:
         """Hash of all that decides the result."""
-        return digest([self.request.key(), self.threat.norm, self.threat.eps, self.samples, self.sample_seed, __version__])
+        return digest(
+            [self.request.key(), self.threat.norm, self.threat.eps, self.samples, self.sample_seed, __version__]
+        )
 
 
 @dataclass(frozen=True)
@@ -242,7 +257,7 @@ def make_plan(matrix: Matrix, *, device: str = "cpu") -> Plan:
         defense = get_defense(entry.name)
         request = _request(matrix, dataset, classifier, entry, defense)
         for attack, spec in specs:
-            for library in (tuple(_known_library(name, libraries) for name in attack.libraries) or chosen):
+            for library in tuple(_known_library(name, libraries) for name in attack.libraries) or chosen:
                 if library not in chosen:
                     continue
                 reason = _why_not(spec, libraries[library])
@@ -281,7 +296,9 @@ def _specs(entry: AttackEntry, radii: Mapping[str, Sequence[float]], seed: int) 
     norm: Norm = check_norm(entry.norm)
     if family.minimum_norm:
         if not radii.get(norm):
-            raise ConfigError(f"attack {entry.family!r} finds minimal perturbations, and the matrix names no ε in {norm} to judge them at: give it eps = […]")
+            raise ConfigError(
+                f"attack {entry.family!r} finds minimal perturbations, and the matrix names no ε in {norm} to judge them at: give it eps = […]"
+            )
         yield _seeded(make_spec(family, norm, UNBOUNDED[norm], entry.parameters), seed)
         return
     if not entry.eps:
@@ -311,4 +328,6 @@ def _request(matrix: Matrix, dataset: str, classifier: str, entry: DefenseEntry,
 
 def describe_radii(radii: Mapping[str, Sequence[float]]) -> str:
     """The radii in words, for ``frontdef plan``."""
-    return "; ".join(f"{norm}: {', '.join(format_eps(eps) for eps in values)}" for norm, values in radii.items() if values)
+    return "; ".join(
+        f"{norm}: {', '.join(format_eps(eps) for eps in values)}" for norm, values in radii.items() if values
+    )

@@ -66,7 +66,9 @@ class PlainProgress:
     def done(self, cell: Cell, about: Mapping[str, Any]) -> None:
         """Say the cell's robust accuracy and time."""
         self.count += 1
-        self._print(f"[{self.count}/{self.total}] {cell}: {about['robust_accuracy']:.1%} robust, {about['seconds']:.1f} s")
+        self._print(
+            f"[{self.count}/{self.total}] {cell}: {about['robust_accuracy']:.1%} robust, {about['seconds']:.1f} s"
+        )
 
     def failed(self, cell: Cell, error: str) -> None:
         """Say the last line of the traceback."""

@@ -86,13 +86,15 @@ class Results:
         database.register("cells", _tidy(self._cells))
         paths = [str(self.store.cell_path(key)) for key in self._cells.loc[self._cells["status"] == "ok", "cell"]]
         if not paths:
-            raise StoreError(f"{self.path} holds no finished cell: `frontdef run` goes on with it, `frontdef retry` repeats failures")
+            raise StoreError(
+                f"{self.path} holds no finished cell: `frontdef run` goes on with it, `frontdef retry` repeats failures"
+            )
         database.register("radii", pd.DataFrame(self._radii(), columns=["norm", "eps"]))
         database.execute("create table records as select * from read_parquet(?)", [paths])
         where = ", ".join(f"cells.{name}" for name in _WHERE)
         distances = "case cells.norm when 'linf' then linf when 'l2' then l2 when 'l1' then l1 else l0 end"
         database.execute(
-            f"create view outcomes as select {where}, coalesce(cells.eps, radii.eps) as eps, cells.eps is null as minimum_norm, "  # noqa: S608
+            f"create view outcomes as select {where}, coalesce(cells.eps, radii.eps) as eps, cells.eps is null as minimum_norm, "
             f"records.* exclude (cell, success), "
             f"success and (cells.eps is not null or {distances} <= radii.eps + {TOLERANCE}) as success "
             "from records join cells using (cell) left join radii on cells.eps is null and radii.norm = cells.norm"
@@ -177,4 +179,3 @@ def load_results(path: str | Path) -> Results:
         StoreError: No run there, or one in another format.
     """
     return Results(path)
-

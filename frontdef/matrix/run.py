@@ -157,7 +157,9 @@ def _run_model(
         try:
             _certify(job, protected, split, store)
         except Exception:
-            store.write_failure(job.key, {"error": traceback.format_exc(), "cell": f"certificate {job.entry.title} {job.threat}"})
+            store.write_failure(
+                job.key, {"error": traceback.format_exc(), "cell": f"certificate {job.entry.title} {job.threat}"}
+            )
             summary.failed.append(job.key)
     for cell in cells:
         progress.started(cell)
@@ -173,7 +175,9 @@ def _run_model(
 def _wanted(plan: Plan, only: tuple[str, ...]) -> tuple[Cell, ...]:
     for prefix in only:
         if not any(cell.key.startswith(prefix) for cell in plan.cells):
-            raise UnknownNameError("cell", prefix, [cell.key for cell in plan.cells][:5], "`frontdef plan` lists the keys.")
+            raise UnknownNameError(
+                "cell", prefix, [cell.key for cell in plan.cells][:5], "`frontdef plan` lists the keys."
+            )
     return tuple(cell for cell in plan.cells if not only or cell.key.startswith(only))
 
 
@@ -223,7 +227,9 @@ def _certify(job: Certification, protected: Protected, split: Split, store: Stor
 def _write_figures(store: Store, key: str, protected: Protected, split: Split) -> None:
     pictures = protected.front_end.figures(split.images[:8].to(protected.device))
     if pictures:
-        store.write_tensors("figures", key, {title: picture.cpu() for title, picture in pictures.items()}, {"model": key})
+        store.write_tensors(
+            "figures", key, {title: picture.cpu() for title, picture in pictures.items()}, {"model": key}
+        )
 
 
 def _estimated_bytes(plan: Plan, splits: Mapping[str, Split]) -> int:

@@ -56,7 +56,9 @@ class Store:
         if (self.root / "run.json").is_file():
             return True
         if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
-            raise StoreError(f"{self.root} is no run folder (it has no run.json) and is not empty: choose another --out")
+            raise StoreError(
+                f"{self.root} is no run folder (it has no run.json) and is not empty: choose another --out"
+            )
         return False
 
     def read_about(self) -> dict[str, Any]:
@@ -183,4 +185,6 @@ class Store:
         folder = next(parent for parent in (self.root, *self.root.resolve().parents) if parent.exists())
         free = shutil.disk_usage(folder).free
         if free < n_bytes:
-            raise StoreError(f"{self.root} needs about {n_bytes / 1e6:.0f} MB and the disk has {free / 1e6:.0f} MB free")
+            raise StoreError(
+                f"{self.root} needs about {n_bytes / 1e6:.0f} MB and the disk has {free / 1e6:.0f} MB free"
+            )

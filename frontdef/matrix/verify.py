@@ -78,7 +78,15 @@ def score(protected: Protected, images: Tensor, labels: Tensor, *, draws: int, s
 
 
 def verify(
-    protected: Protected, x: Tensor, x_adv: Tensor, y: Tensor, clean: Scores, threat: ThreatModel, *, draws: int, seed: int
+    protected: Protected,
+    x: Tensor,
+    x_adv: Tensor,
+    y: Tensor,
+    clean: Scores,
+    threat: ThreatModel,
+    *,
+    draws: int,
+    seed: int,
 ) -> dict[str, np.ndarray]:
     """Judge examples against the threat model.
 

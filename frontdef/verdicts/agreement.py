@@ -133,17 +133,30 @@ def _pairs(group: pd.DataFrame, examples: Examples | None) -> Iterator[Agreement
 
 
 def _judge(pair: Agreement) -> Agreement:
-    outside = [name for name, share in ((pair.library_a, pair.invalid_a), (pair.library_b, pair.invalid_b)) if share > 0]
-    interval = f"success differs by {pair.success_a - pair.success_b:+.1%} (95 % interval {pair.low:+.1%} to {pair.high:+.1%})"
+    outside = [
+        name for name, share in ((pair.library_a, pair.invalid_a), (pair.library_b, pair.invalid_b)) if share > 0
+    ]
+    interval = (
+        f"success differs by {pair.success_a - pair.success_b:+.1%} (95 % interval {pair.low:+.1%} to {pair.high:+.1%})"
+    )
     if outside:
         share = max(pair.invalid_a, pair.invalid_b)
-        return replace(pair, verdict="invalid", reason=f"{' and '.join(outside)} left the threat model (up to {share:.1%} of examples)")
+        return replace(
+            pair,
+            verdict="invalid",
+            reason=f"{' and '.join(outside)} left the threat model (up to {share:.1%} of examples)",
+        )
     if pair.max_difference <= IDENTICAL:
-        return replace(pair, verdict="identical", reason=f"no value of any example differs by more than {pair.max_difference:.1g}")
+        return replace(
+            pair, verdict="identical", reason=f"no value of any example differs by more than {pair.max_difference:.1g}"
+        )
     if pair.p_holm < ALPHA:
         weaker = pair.library_a if pair.only_a < pair.only_b else pair.library_b
         reason = f"{weaker} is weaker: {interval}, p = {pair.p_holm:.2g} (McNemar, Holm)"
         return replace(pair, verdict="different", weaker=weaker, reason=reason)
-    if -MARGIN <= pair.low and pair.high <= MARGIN:
+    if pair.low >= -MARGIN and pair.high <= MARGIN:
         return replace(pair, verdict="equivalent", reason=f"{interval}, within ±{MARGIN:.0%}")
-    return replace(pair, reason=f"{interval}, p = {pair.p_holm:.2g}: neither a difference nor equivalence within ±{MARGIN:.0%} is shown; more samples decide")
+    return replace(
+        pair,
+        reason=f"{interval}, p = {pair.p_holm:.2g}: neither a difference nor equivalence within ±{MARGIN:.0%} is shown; more samples decide",
+    )

@@ -1,0 +1,47 @@
+"""The same parity and agreement on a CUDA device."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from frontdef.attacks.guard import isolated
+from frontdef.attacks.spec import make_spec
+from frontdef.conformance import Subject
+from frontdef.conformance.parity import parity
+from frontdef.registry import get_attack_libraries, get_defenses, get_family
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device, and torch sees none"),
+]
+
+FORWARD, GRADIENT = 1e-4, 1e-3
+"""TF32 is off; cuDNN may choose another algorithm for another view."""
+
+
+@pytest.fixture(autouse=True)
+def exact_arithmetic():
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+
+
+@pytest.mark.parametrize("name", [defense.name for defense in get_defenses()])
+def test_parity(name):
+    subject = Subject(name, device="cuda")
+    found = parity(subject.protected, subject.few, subject.few_labels)
+    print(name, found)
+    assert max(found.forward.values()) <= FORWARD
+    assert max(found.gradient.values()) <= GRADIENT
+
+
+@pytest.mark.parametrize("family", ["fgsm", "bim", "pgd"])
+def test_deterministic_attacks_agree(family):
+    subject = Subject("none", device="cuda")
+    spec = make_spec(get_family(family), "linf", 0.1, {})
+    found = []
+    for library in get_attack_libraries().values():
+        with isolated(subject.protected, 0):
+            found.append(library.run(spec, subject.protected, subject.few, subject.few_labels).cpu())
+    for one in found[1:]:
+        same = ((one - found[0]).abs().flatten(1).amax(1) <= 1e-4).double().mean()
+        assert same >= 0.99

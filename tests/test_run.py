@@ -1,0 +1,300 @@
+"""The runner: what is stored, what is resumed, what a failure or a kill leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+import frontdef
+from frontdef.errors import ConfigError, StoreError, UnknownNameError
+from frontdef.matrix.plan import Matrix, make_plan, parse_matrix
+from frontdef.matrix.progress import PlainProgress
+from frontdef.matrix.run import Settings, run
+from frontdef.matrix.store import Store
+from frontdef.matrix.verify import COLUMNS
+
+MATRIX = """
+name = "small"
+samples = 24
+classifiers = ["fc2"]
+libraries = ["native", "torchattacks", "foolbox"]
+recipe = [{ epochs = 4, lr = 0.01 }]
+[[defense]]
+name = "none"
+[[attack]]
+family = "fgsm"
+eps = [0.1, 0.2]
+[[attack]]
+family = "pgd"
+eps = [0.2]
+parameters = { steps = 5 }
+[[attack]]
+family = "deepfool"
+norm = "l2"
+eps = [0.5, 1.0]
+parameters = { steps = 5 }
+libraries = ["foolbox"]
+"""
+
+
+def go(out: Path, text: str = MATRIX, **settings):
+    plan = make_plan(parse_matrix(text))
+    summary = run(plan, Settings(out=out, **settings), PlainProgress(Console(file=open(os.devnull, "w"))))  # noqa: SIM115
+    return plan, summary
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, cache):
+    out = tmp_path_factory.mktemp("run") / "small"
+    os.environ["FRONTDEF_CACHE"] = str(cache)
+    plan, summary = go(out)
+    return out, plan, summary
+
+
+def stored(out: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((out / "cells").iterdir())}
+
+
+def test_every_cell_is_run_once(finished):
+    out, plan, summary = finished
+    assert len(plan.cells) == 3 * 2 + 3 + 1
+    assert sorted(summary.ran) == sorted(cell.key for cell in plan.cells) == sorted(Path(n).stem for n in stored(out))
+    assert not summary.failed
+
+
+def test_a_second_run_does_nothing(finished):
+    out, plan, _ = finished
+    before = {path: path.stat().st_mtime_ns for path in (out / "cells").iterdir()}
+    _, summary = go(out)
+    assert (summary.ran, len(summary.cached)) == ([], len(plan.cells))
+    assert {path: path.stat().st_mtime_ns for path in (out / "cells").iterdir()} == before
+
+
+def test_records_have_the_documented_columns(finished):
+    records = frontdef.load_results(finished[0]).records()
+    assert list(records.columns) == ["cell", *COLUMNS]
+    assert len(records) == 24 * len(finished[1].cells)
+
+
+def test_outcomes_judge_minimum_norm_attacks_at_every_radius(finished):
+    outcomes = frontdef.load_results(finished[0]).to_dataframe()
+    deepfool = outcomes[outcomes["family"] == "deepfool"]
+    assert sorted(deepfool["eps"].unique()) == [0.5, 1.0]
+    for eps, rows in deepfool.groupby("eps"):
+        wrong = rows["adversarial_prediction"] != rows["label"]
+        assert (rows["success"] == (wrong & (rows["l2"] <= eps + 1e-6))).all()
+
+
+def test_success_is_recomputed_from_the_stored_examples(finished):
+    results = frontdef.load_results(finished[0])
+    cells = results.cells()
+    row = cells[(cells["family"] == "pgd") & (cells["library"] == "foolbox")].iloc[0]
+    records = results.sql(f"select * from records where cell = '{row['cell']}' order by sample_id")
+    x, x_adv = results.clean("digits"), results.examples(row["cell"])
+    order = np.argsort(results.store.read_tensors("clean", "digits")["ids"].numpy())
+    apart = np.abs(x_adv.astype(np.float64) - x).reshape(len(x), -1).max(1)[order]
+    assert records["linf"].to_numpy() == pytest.approx(apart, abs=1e-7)
+    assert (apart <= 0.2 + 1e-6).all()
+
+
+def test_two_undisturbed_runs_agree_to_the_bit(finished, tmp_path):
+    go(tmp_path / "again")
+    one, two = (frontdef.load_results(path).records() for path in (finished[0], tmp_path / "again"))
+    key = ["cell", "sample_id"]
+    pd.testing.assert_frame_equal(
+        one.sort_values(key).reset_index(drop=True), two.sort_values(key).reset_index(drop=True)
+    )
+
+
+def test_a_killed_run_leaves_whole_cells_and_goes_on(finished, tmp_path, cache):
+    (tmp_path / "small.toml").write_text(MATRIX)
+    out = tmp_path / "killed"
+    command = [sys.executable, "-m", "frontdef", "run", str(tmp_path / "small.toml"), "--out", str(out)]
+    process = subprocess.Popen(command, env={**os.environ, "FRONTDEF_CACHE": str(cache)}, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 90
+    while not list(out.glob("cells/*.parquet")) and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert list(out.glob("cells/*.parquet")), "nothing was stored before the kill"
+    plan, summary = go(out)
+    assert len(summary.ran) + len(summary.cached) == len(plan.cells)
+    one, two = (frontdef.load_results(path).records() for path in (finished[0], out))
+    key = ["cell", "sample_id"]
+    pd.testing.assert_frame_equal(
+        one.sort_values(key).reset_index(drop=True), two.sort_values(key).reset_index(drop=True)
+    )
+
+
+def test_ctrl_c_leaves_whole_cells_and_says_so(tmp_path, cache):
+    (tmp_path / "small.toml").write_text(MATRIX)
+    out = tmp_path / "stopped"
+    command = [sys.executable, "-m", "frontdef", "run", str(tmp_path / "small.toml"), "--out", str(out)]
+    process = subprocess.Popen(
+        command, env={**os.environ, "FRONTDEF_CACHE": str(cache)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 90
+    while not list(out.glob("cells/*.parquet")) and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    if process.returncode == 0:
+        pytest.skip("the run ended before it could be stopped")
+    assert process.returncode == 130, errors
+    assert "cells are kept" in errors
+    assert not list(out.glob("**/*.tmp"))
+
+
+def test_a_failing_cell_is_a_result_and_can_be_retried(tmp_path, monkeypatch):
+    from frontdef.attacks.foolbox import FoolboxLibrary
+
+    def fail(self, spec, protected, x, y):
+        raise RuntimeError("out of luck")
+
+    working = FoolboxLibrary.run
+    monkeypatch.setattr(FoolboxLibrary, "run", fail)
+    out = tmp_path / "failing"
+    plan, summary = go(out)
+    failing = {cell.key for cell in plan.cells if cell.library == "foolbox"}
+    assert set(summary.failed) == failing
+    assert len(summary.ran) == len(plan.cells) - len(failing)
+    cells = frontdef.load_results(out).cells()
+    assert cells.loc[cells["status"] == "failed", "error"].str.contains("RuntimeError: out of luck").all()
+    monkeypatch.setattr(FoolboxLibrary, "run", working)
+    assert set(go(out)[1].failed) == failing, "a failure is not retried unasked"
+    Store(out).forget_failures(failing)
+    _, summary = go(out)
+    assert set(summary.ran) == failing
+    assert not summary.failed
+
+
+def test_one_cell_alone_can_be_run_again(finished):
+    out, plan, _ = finished
+    _, summary = go(out, only=(plan.cells[0].key[:8],), overwrite=True)
+    assert summary.ran == [plan.cells[0].key]
+    with pytest.raises(UnknownNameError, match="frontdef plan"):
+        go(out, only=("nonsense",))
+
+
+@pytest.mark.parametrize(
+    ("change", "key_changes"),
+    [({"eps": [0.1, 0.25]}, True), ({"parameters": {"steps": 6}}, True), ({}, False)],
+)
+def test_keys_follow_what_decides_the_result(change, key_changes):
+    base = {"attack": [{"family": "pgd", "eps": [0.2], "parameters": {"steps": 5}}], "libraries": ["native"]}
+    changed = {**base, "attack": [{**base["attack"][0], **change}]}
+    one, two = (make_plan(Matrix.model_validate(values)).cells[0].key for values in (base, changed))
+    assert (one != two) == key_changes
+
+
+def test_a_surrogate_changes_the_cell_and_not_the_model():
+    values = {"attack": [{"family": "fgsm", "eps": [0.2]}], "libraries": ["native"]}
+    one, two = (
+        make_plan(Matrix.model_validate({**values, "defense": [{"name": "none", "surrogate": surrogate}]})).cells[0]
+        for surrogate in (None, "true")
+    )
+    assert one.key != two.key
+    assert one.request.key() == two.request.key()
+
+
+BAD = {
+    "unknown defense": ('[[defense]]\nname = "non"', "Did you mean 'none'"),
+    "unknown family": ('[[attack]]\nfamily = "pdg"\neps = [0.1]', "Did you mean 'pgd'"),
+    "unknown data set": ('datasets = ["digit"]', "Did you mean 'digits'"),
+    "unknown classifier": ('classifiers = ["small_cnn"]', "Did you mean 'small-cnn'"),
+    "unknown library": ('libraries = ["foolbx"]\n[[attack]]\nfamily="fgsm"\neps=[0.1]', "Did you mean 'foolbox'"),
+    "unknown key": ("sample = 3", "did you mean 'samples'"),
+    "unknown parameter": ('[[attack]]\nfamily = "pgd"\neps = [0.1]\nparameters = { step = 3 }', "did you mean 'steps'"),
+    "eps zero": ('[[attack]]\nfamily = "pgd"\neps = [0]', "positive"),
+    "eps above one": ('[[attack]]\nfamily = "pgd"\neps = [8]', "8/255"),
+    "no eps": ('[[attack]]\nfamily = "pgd"', "needs eps"),
+    "norm not offered": ('[[attack]]\nfamily = "mifgsm"\nnorm = "l0"\neps = [1]', "exists in"),
+    "no samples": ("samples = 0", "greater than or equal to 1"),
+    "missing plugin": ('required_plugins = ["frontdef-nonesuch>=0.1"]', "frontdef-nonesuch"),
+    "not TOML": ("samples = ", "not valid TOML"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_matrices_are_explained(case):
+    text, message = BAD[case]
+    with pytest.raises((ConfigError, UnknownNameError), match=message):
+        make_plan(parse_matrix(text))
+
+
+def test_more_samples_than_there_are(tmp_path):
+    with pytest.raises(frontdef.errors.FrontdefError, match="500"):
+        go(tmp_path / "many", MATRIX.replace("samples = 24", "samples = 100000"))
+
+
+def test_a_store_of_another_version_is_refused(finished, tmp_path):
+    about = json.loads((finished[0] / "run.json").read_text())
+    (tmp_path / "run.json").write_text(json.dumps({**about, "format": 99}))
+    with pytest.raises(StoreError, match="store format 99"):
+        frontdef.load_results(tmp_path)
+
+
+def test_a_folder_with_other_things_is_not_touched(tmp_path):
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(StoreError, match="no run folder"):
+        go(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_damaged_cell_is_named(finished, tmp_path):
+    import shutil
+
+    out = tmp_path / "damaged"
+    shutil.copytree(finished[0], out)
+    victim = next((out / "cells").iterdir())
+    victim.write_bytes(victim.read_bytes()[:200])
+    with pytest.raises(StoreError, match=f"{victim.name}.*damaged"):
+        frontdef.load_results(out).cells()
+
+
+def test_no_gpu_where_cuda_is_asked():
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(ConfigError, match="--device cpu"):
+        go(Path("nowhere"), device="cuda")
+
+
+def test_a_full_disk_during_a_cell_keeps_the_others(tmp_path, finished, monkeypatch):
+    """A real, small file system fills up in the middle of the run; what was stored before is whole."""
+    monkeypatch.setattr(Store, "require_space", lambda self, n_bytes: None)
+    mount = tmp_path / "disk"
+    mount.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "none", str(mount)], capture_output=True)
+    if made.returncode:
+        pytest.skip("mounting a small file system needs root")
+    try:
+        with pytest.raises(StoreError, match="No space left"):
+            go(mount / "run")
+        results = Store(mount / "run")
+        kept = list((mount / "run" / "cells").glob("*.parquet"))
+        assert kept
+        for path in kept:
+            results.read_table_about(path)
+        assert not list((mount / "run").glob("**/.*.tmp"))
+    finally:
+        subprocess.run(["umount", str(mount)], check=True)
+
+
+def test_a_disk_without_room_is_refused_before_anything_is_run(tmp_path, monkeypatch):
+    import shutil
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 10, 0))
+    with pytest.raises(StoreError, match="MB free"):
+        go(tmp_path / "full")

@@ -1,0 +1,116 @@
+"""Verdicts on outcomes made by hand: what must be said of them is known."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from frontdef.verdicts.agreement import agreement
+from frontdef.verdicts.bracket import brackets
+
+NO_CERTIFICATE = pd.DataFrame(columns=["dataset", "classifier", "defense", "norm", "eps", "sample_id", "certified"])
+
+
+def outcomes(success, *, library="art", family="pgd", norm="linf", eps=0.1, valid=None, correct=None, distance=None):
+    n = len(success)
+    success = np.asarray(success, bool)
+    correct = np.ones(n, bool) if correct is None else np.asarray(correct, bool)
+    valid = np.ones(n, bool) if valid is None else np.asarray(valid, bool)
+    moved = np.full(n, eps if distance is None else distance)
+    return pd.DataFrame(
+        {
+            "cell": f"{library}-{family}-{norm}-{eps}",
+            "dataset": "digits", "classifier": "cnn", "defense": "none", "surrogate": "",
+            "family": family, "norm": norm, "eps": eps, "parameters": json.dumps({}), "library": library,
+            "sample_id": np.arange(n), "label": 0, "clean_correct": correct,
+            "adversarial_prediction": (success | ~correct).astype(int),
+            "linf": moved, "l2": moved * 28, "l1": moved * 784, "l0": 784,
+            "in_box": True, "finite": True, "valid": valid, "success": success & valid,
+        }
+    )  # fmt: skip
+
+
+def verdict(a, b, **kwargs):
+    frames = [outcomes(a, library="art", **kwargs), outcomes(b, library="foolbox", **kwargs)]
+    (one,) = agreement(pd.concat(frames))
+    return one
+
+
+def test_different_names_the_weaker():
+    one = verdict([1] * 30 + [0] * 70, [1] * 60 + [0] * 40)
+    assert (one.verdict, one.weaker, one.only_a, one.only_b) == ("different", "art", 0, 30)
+    assert one.p_value == pytest.approx(2 * 0.5**30)
+
+
+def test_an_absent_difference_is_not_equivalence():
+    assert verdict([1, 0] * 5, [1, 0] * 5).verdict == "inconclusive"
+    assert verdict([1, 0] * 100, [1, 0] * 100).verdict == "equivalent"
+
+
+def test_holm_counts_every_pair_of_the_run():
+    a, b = [1] * 6 + [0] * 94, [0] * 100
+    alone = verdict(a, b)
+    frames = [outcomes(a, library="art"), outcomes(b, library="foolbox")]
+    frames += [outcomes([0] * 100, library=library, eps=0.2) for library in ("art", "foolbox", "native")]
+    together = agreement(pd.concat(frames))[0]
+    assert alone.verdict == "different"
+    assert together.p_holm == pytest.approx(4 * alone.p_value)
+    assert together.verdict != "different"
+
+
+def test_identical_needs_the_examples():
+    frames = pd.concat([outcomes([1, 0], library="art"), outcomes([1, 0], library="foolbox")])
+    same = {"art-pgd-linf-0.1": np.zeros((2, 1, 2, 2)), "foolbox-pgd-linf-0.1": np.full((2, 1, 2, 2), 5e-7)}
+    assert agreement(frames, same.__getitem__)[0].verdict == "identical"
+    same["foolbox-pgd-linf-0.1"] = np.full((2, 1, 2, 2), 5e-6)
+    assert agreement(frames, same.__getitem__)[0].verdict != "identical"
+
+
+def test_leaving_the_threat_model_is_invalid_whatever_the_success():
+    frames = [outcomes([1] * 50, library="art"), outcomes([1] * 50, library="foolbox", valid=[0] + [1] * 49)]
+    (one,) = agreement(pd.concat(frames))
+    assert one.verdict == "invalid"
+    assert "foolbox left the threat model" in one.reason
+
+
+def test_naturally_wrong_samples_do_not_count():
+    correct = [1] * 50 + [0] * 50
+    one = verdict([1] * 50 + [0] * 50, [0] * 50 + [1] * 50, correct=correct)
+    assert (one.n, one.success_a, one.success_b) == (50, 1.0, 0.0)
+
+
+def test_the_worst_case_is_per_sample_over_attacks_and_libraries():
+    frames = [
+        outcomes([1, 0, 0, 0], library="art"),
+        outcomes([0, 1, 0, 0], library="foolbox"),
+        outcomes([0, 0, 1, 0], library="art", family="fgsm"),
+    ]
+    (one,) = brackets(pd.concat(frames), NO_CERTIFICATE)
+    assert one.worst_case == pytest.approx(0.25)
+    assert one.clean == 1
+    assert np.isnan(one.certified)
+
+
+def test_an_example_counts_in_every_threat_model_that_it_fits():
+    frames = [outcomes([1, 0], eps=0.1), outcomes([0, 0], eps=0.2), outcomes([0, 1], norm="l2", eps=5.6, distance=0.05)]
+    found = {(one.norm, one.eps): one for one in brackets(pd.concat(frames), NO_CERTIFICATE)}
+    assert found["linf", 0.1].worst_case == 0
+    assert found["linf", 0.2].worst_case == 0
+    assert found["l2", 5.6].worst_case == 0
+
+
+def test_invalid_examples_never_count():
+    frame = outcomes([1, 1], valid=[0, 0]).assign(in_box=False)
+    (one,) = brackets(frame, NO_CERTIFICATE)
+    assert one.worst_case == 1
+
+
+def test_a_certified_sample_that_falls_is_named():
+    where = {"dataset": "digits", "classifier": "cnn", "defense": "none", "norm": "linf", "eps": 0.1}
+    certified = pd.DataFrame([{**where, "sample_id": i, "certified": proved} for i, proved in enumerate([1, 1, 0, 0])])
+    (one,) = brackets(outcomes([1, 0, 0, 1]), certified.astype({"certified": bool}))
+    assert one.violations == (0,)
+    assert one.certified == pytest.approx(0.5)
