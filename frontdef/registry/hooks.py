@@ -1,0 +1,91 @@
+"""Asks one plugin for what it offers, and finds the hooks that pluggy would ignore without a word."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+import pluggy
+
+from frontdef.registry.kinds import KINDS, Kind
+from frontdef.registry.status import FaultError
+
+
+def ask(manager: pluggy.PluginManager, module: Any, name: str) -> dict[str, dict[str, Any]]:
+    """Register a plugin and call its hooks, and no other plugin's.
+
+    Args:
+        manager: Where it is registered.
+        module: The plugin: a module, or an object with hooks as methods.
+        name: The name to register it by.
+
+    Returns:
+        Kind in the plural → id → record.
+
+    Raises:
+        FaultError: It breaks the contract of the hooks. What its own code raises is passed on.
+    """
+    _check_hooks(manager, module)
+    try:
+        manager.register(module, name)
+    except pluggy.PluginValidationError as error:
+        reason = " ".join(str(error).split("\n", 1)[-1].split())
+        raise FaultError(
+            "failed", f"a hook has the wrong arguments: {reason}", "its author gives the hook no arguments"
+        ) from error
+    others = [other for other in manager.get_plugins() if other is not module]
+    return {kind.plural: _records(manager, kind, others) for kind in KINDS}
+
+
+def _records(manager: pluggy.PluginManager, kind: Kind, others: Iterable[Any]) -> dict[str, Any]:
+    records: dict[str, Any] = {}
+    for offered in manager.subset_hook_caller(kind.hook, others)():
+        if isinstance(offered, str) or not isinstance(offered, Iterable):
+            raise FaultError(
+                "failed",
+                f"{kind.hook}() returns {offered!r:.60}, not an iterable",
+                f"its author writes `yield` or a list in {kind.hook}()",
+            )
+        for record in offered:
+            if not kind.accepts(record):
+                wanted = kind.record.partition(":")[2]
+                raise FaultError(
+                    "failed",
+                    f"{kind.hook}() offers {record!r:.60}, not a {wanted}",
+                    f"its author offers {wanted} records",
+                )
+            name = kind.identify(record)
+            if name in records:
+                raise FaultError(
+                    "failed",
+                    f"{kind.hook}() offers the {kind.singular} {name!r} twice",
+                    "its author renames one of them",
+                )
+            records[name] = record
+    return records
+
+
+def _check_hooks(manager: pluggy.PluginManager, module: Any) -> None:
+    """Find hooks that pluggy would ignore without a word."""
+    known = [kind.hook for kind in KINDS]
+    marked = {}
+    for name in dir(module):
+        options = manager.parse_hookimpl_opts(module, name)
+        if options is not None:
+            marked[options.get("specname") or name] = options
+    for name, options in marked.items():
+        if name not in known and not options.get("optionalhook"):
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            mend = f"its author renames it to {near[0]}" if near else f"the hooks are {', '.join(known)}"
+            raise FaultError("failed", f"{name}() is marked as a hook, and frontdef has no hook of that name", mend)
+    for name in known:
+        if name not in marked and inspect.isroutine(getattr(module, name, None)):
+            raise FaultError(
+                "failed",
+                f"{name}() is not marked as a hook, so it would never be called",
+                f"its author writes @frontdef.hookimpl above {name}()",
+            )
+    if not marked:
+        raise FaultError("failed", "it implements no hook", f"the hooks are {', '.join(known)}; see docs/plugins.md")

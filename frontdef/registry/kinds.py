@@ -1,0 +1,60 @@
+"""What the hooks offer: one row a hook."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from frontdef.attacks.library import AttackLibrary
+from frontdef.lazy import resolve
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What one hook offers.
+
+    Args:
+        hook: The hook's name.
+        singular: What one of its records is called in messages.
+        plural: What they are called in tables and JSON.
+        record: Reference to the class of the records.
+        references: Fields of a record that may be lazy references.
+    """
+
+    hook: str
+    singular: str
+    plural: str
+    record: str
+    references: tuple[str, ...] = ()
+
+    def accepts(self, record: Any) -> bool:
+        """Whether a record is of this kind; attack libraries may also be references."""
+        return isinstance(record, resolve(self.record)) or (self is LIBRARIES and isinstance(record, str))
+
+    def identify(self, record: Any) -> str:
+        """The id of a record; a reference that was not resolved yet stands for itself."""
+        return record if isinstance(record, str) else str(record.name)
+
+
+DEFENSES = Kind(
+    "frontdef_defenses", "defense", "defenses", "frontdef.defense:Defense", ("front_end", "config", "certificate")
+)
+LIBRARIES = Kind("frontdef_attacks", "attack library", "attack libraries", "frontdef.attacks.library:AttackLibrary")
+FAMILIES = Kind("frontdef_families", "attack family", "attack families", "frontdef.attacks.spec:Family")
+DATASETS = Kind("frontdef_datasets", "data set", "data sets", "frontdef.datasets:Dataset", ("loader",))
+CLASSIFIERS = Kind("frontdef_classifiers", "classifier", "classifiers", "frontdef.classifiers:Classifier", ("builder",))
+
+KINDS = (DEFENSES, LIBRARIES, FAMILIES, DATASETS, CLASSIFIERS)
+
+
+def make_library(offered: Any) -> AttackLibrary:
+    """Import and instantiate an attack library, from whatever form it was offered in.
+
+    Raises:
+        TypeError: Not an attack library.
+    """
+    found = resolve(offered)
+    library = found() if isinstance(found, type) else found
+    if not isinstance(library, AttackLibrary):
+        raise TypeError(f"{offered!r} is not an AttackLibrary")
+    return library
