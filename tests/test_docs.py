@@ -1,0 +1,44 @@
+"""The documentation names what the code has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from frontdef.matrix.plan import parse_matrix
+from frontdef.matrix.results import CELL_COLUMNS
+from frontdef.matrix.verify import COLUMNS
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("plugins/*/README.md")])
+
+
+def test_every_column_is_documented():
+    page = (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
+    for name, meaning in {**COLUMNS, **CELL_COLUMNS}.items():
+        assert f"| `{name}` | {meaning} |" in page
+
+
+def test_the_matrix_in_the_docs_is_valid():
+    page = (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)
+    assert parse_matrix(text).samples == 500
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_dependency_has_its_reason():
+    page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
+    names = {re.match(r"[A-Za-z0-9-]+", requirement)[0] for requirement in named} - {"frontdef"}
+    missing = [name for name in names if name not in page]
+    assert not missing, f"docs/dependencies.md does not say why: {missing}"
