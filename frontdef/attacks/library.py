@@ -29,16 +29,18 @@ class Realisation:
         difference: Empty where the parameters map exactly; otherwise what differs, in one sentence.
         unsupported: Parameters that the library cannot express: name → the only value that it has. A spec that asks for
             another value is refused, never approximated.
+        caveat: On which unusual inputs it departs from the family all the same; empty where none is known.
     """
 
     call: str
     run: Run
     difference: str = ""
     unsupported: Mapping[str, Any] | None = None
+    caveat: str = ""
 
     @property
     def exact(self) -> bool:
-        """Whether the family's parameters map exactly."""
+        """Whether it does what the family says, so that two exact ones give the same examples to 1e-4."""
         return not self.difference
 
     def refusal(self, spec: AttackSpec) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
+
+from pydantic import model_validator
 
 from frontdef import config as configs
 from frontdef.errors import ConfigError
@@ -30,8 +32,25 @@ class PGDParameters(StepParameters):
     """Of projected gradient descent."""
 
     random_start: bool = configs.field(False, description="start at a random point of the ball instead of the image")
-    restarts: int = configs.field(1, ge=1, description="runs; the first that succeeds counts, per sample")
-    loss: Loss = configs.field("cross-entropy", description="what is maximized: cross-entropy, margin (Carlini-Wagner), DLR (Croce & Hein 2020)")
+    restarts: int = configs.field(
+        1, ge=1, description="runs, each from a new random start; one that succeeds counts, per sample"
+    )
+    loss: Loss = configs.field(
+        "cross-entropy",
+        description="what is maximized: cross-entropy, margin (Carlini-Wagner), DLR (Croce & Hein 2020)",
+    )
+    fast: bool = configs.field(
+        False,
+        description="drop a sample once it is misclassified (native only); False runs every step on every sample",
+    )
+
+    @model_validator(mode="after")
+    def _restarts_need_a_random_start(self) -> Self:
+        if self.restarts > 1 and not self.random_start:
+            raise ValueError(
+                f"restarts={self.restarts} repeat one and the same run: set random_start=true or restarts=1"
+            )
+        return self
 
 
 class MomentumParameters(StepParameters):
@@ -46,7 +65,9 @@ class CWParameters(Parameters):
     steps: int = configs.field(100, ge=1, description="optimizer steps for each constant")
     lr: float = configs.field(0.01, gt=0, description="learning rate of the optimizer, in tanh space")
     confidence: float = configs.field(0.0, ge=0, description="margin κ by which the wrong logit must win, in logits")
-    initial_const: float = configs.field(1.0, gt=0, description="weight of the loss against the squared distance, to begin with")
+    initial_const: float = configs.field(
+        1.0, gt=0, description="weight of the loss against the squared distance, to begin with"
+    )
     binary_search_steps: int = configs.field(1, ge=1, description="constants that are tried for each sample")
 
 
@@ -96,9 +117,26 @@ FAMILIES: tuple[Family, ...] = (
     Family("pgd", "Projected gradient descent", "arXiv:1706.06083", ("linf", "l2", "l1"), PGDParameters, "exact"),
     Family("mifgsm", "Momentum iterative FGSM", "arXiv:1710.06081", ("linf",), MomentumParameters, "exact"),
     Family("cw", "Carlini-Wagner", "arXiv:1608.04644", ("l2",), CWParameters, "distribution-level", minimum_norm=True),
-    Family("deepfool", "DeepFool", "arXiv:1511.04599", ("l2",), DeepFoolParameters, "distribution-level", minimum_norm=True),
-    Family("noise", "Uniform random noise", "", ("linf", "l2"), NoiseParameters, "distribution-level", gradient=False, deterministic=False),
-)  # fmt: skip
+    Family(
+        "deepfool",
+        "DeepFool",
+        "arXiv:1511.04599",
+        ("l2", "linf"),
+        DeepFoolParameters,
+        "distribution-level",
+        minimum_norm=True,
+    ),
+    Family(
+        "noise",
+        "Uniform random noise",
+        "",
+        ("linf", "l2"),
+        NoiseParameters,
+        "distribution-level",
+        gradient=False,
+        deterministic=False,
+    ),
+)
 
 
 @dataclass(frozen=True)

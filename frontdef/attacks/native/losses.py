@@ -1,0 +1,74 @@
+"""What an attack maximizes: one value a sample, larger where the classifier is more wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from frontdef.attacks.spec import Loss
+from frontdef.errors import ConfigError
+
+_TINY = 1e-12
+
+
+def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+    """Cross-entropy, in nats.
+
+    Args:
+        logits: ``(N,K)``.
+        y: Labels, int64 ``(N,)``.
+
+    Returns:
+        ``(N,)``.
+    """
+    return F.cross_entropy(logits, y, reduction="none")
+
+
+def margin(logits: Tensor, y: Tensor) -> Tensor:
+    """Largest wrong logit minus the label's: positive where the sample is misclassified.
+
+    It is -f of Carlini & Wagner 2017 (arXiv:1608.04644, f₆) without its floor.
+
+    Args:
+        logits: ``(N,K)``.
+        y: Labels, int64 ``(N,)``.
+
+    Returns:
+        ``(N,)``, in logits.
+    """
+    label = logits.gather(1, y[:, None]).squeeze(1)
+    wrong = logits.scatter(1, y[:, None], -torch.inf).amax(dim=1)
+    return wrong - label
+
+
+def dlr(logits: Tensor, y: Tensor) -> Tensor:
+    """Difference of logits ratio: the margin divided by the gap between the largest and the third largest logit.
+
+    Croce & Hein 2020 (arXiv:2003.01690), equation 6; unchanged when the logits are shifted or scaled.
+
+    Args:
+        logits: ``(N,K)``, K ≥ 3.
+        y: Labels, int64 ``(N,)``.
+
+    Returns:
+        ``(N,)``.
+
+    Raises:
+        ConfigError: Fewer than 3 classes.
+    """
+    if logits.shape[1] < 3:
+        raise ConfigError(
+            f"the DLR loss needs at least 3 classes, the model has {logits.shape[1]}: loss='margin' takes 2"
+        )
+    top = logits.topk(3, dim=1).values
+    return margin(logits, y) / (top[:, 0] - top[:, 2] + _TINY)
+
+
+LOSSES: Mapping[Loss, Callable[[Tensor, Tensor], Tensor]] = {
+    "cross-entropy": cross_entropy,
+    "margin": margin,
+    "dlr": dlr,
+}
