@@ -1,0 +1,94 @@
+"""Classifiers that stand behind a front end. Importing this module imports no ML library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from frontdef.lazy import resolve
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    Builder = Callable[[tuple[int, ...], int], nn.Module]
+
+__all__ = ["CLASSIFIERS", "Classifier"]
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A classifier that a matrix can name.
+
+    Args:
+        name: Its id.
+        builder: A function ``(in_shape, n_classes) -> nn.Module`` whose module turns ``(N,*in_shape)`` into logits
+            ``(N,n_classes)``, or a reference ``"package.module:function"``. It raises `ConfigError` for shapes that it
+            can't read; normalization is not its business.
+        summary: One line for ``frontdef ls classifiers``.
+        paper: Where it comes from.
+    """
+
+    name: str
+    builder: str | Builder
+    summary: str = ""
+    paper: str = ""
+
+    def build(
+        self,
+        in_shape: Sequence[int],
+        n_classes: int,
+        *,
+        mean: float | Sequence[float] | None = None,
+        std: float | Sequence[float] | None = None,
+        seed: int = 0,
+    ) -> nn.Module:
+        """Make an untrained classifier; the same weights for the same seed.
+
+        Its first layer subtracts ``mean`` and divides by ``std``, so whatever stands before it works in [0,1].
+
+        Args:
+            in_shape: What it reads: ``(C,H,W)``, or ``(D,)`` for classifiers of vectors.
+            n_classes: Number of logits.
+            mean: Mean of its training input, one number or one a channel; 0 if absent.
+            std: Standard deviation of its training input, likewise; 1 if absent.
+            seed: Of the initial weights; the global generator is left alone.
+
+        Raises:
+            ConfigError: A shape that it can't read, fewer than two classes, or a mean or std that does not fit.
+        """
+        from frontdef.classifiers.network import Network, seeded
+
+        with seeded(seed):
+            body = cast("Builder", resolve(self.builder))(tuple(in_shape), n_classes)
+        return Network(self.name, body, tuple(in_shape), n_classes, mean, std)
+
+
+SPARSIFICATION = "Gopalakrishnan et al., Toward Robust Neural Networks via Sparsification (2018), section 5"
+
+CLASSIFIERS: tuple[Classifier, ...] = (
+    Classifier(
+        "small-cnn",
+        "frontdef.classifiers.cnn:small_cnn",
+        summary="two 5x5 convolutions (32, 64), each with max-pooling, and a hidden layer of 1024",
+        paper="Madry et al. 2018, arXiv:1706.06083",
+    ),
+    Classifier(
+        "cnn4",
+        "frontdef.classifiers.cnn:cnn4",
+        summary="two 5x5 convolutions (20, 40), each with max-pooling, and two hidden layers of 1000 with dropout",
+        paper=SPARSIFICATION,
+    ),
+    Classifier(
+        "fc2",
+        "frontdef.classifiers.dense:fc2",
+        summary="one hidden layer of 10; reads vectors as well",
+        paper=SPARSIFICATION,
+    ),
+    Classifier(
+        "resnet32",
+        "frontdef.classifiers.resnet:resnet32",
+        summary="15 pre-activation residual units (16, 32, 64 channels)",
+        paper="He et al. 2016, arXiv:1603.05027, as in Madry et al. 2018",
+    ),
+)
