@@ -95,8 +95,8 @@ def plugins(mode: Mode = "import") -> list[PluginStatus]:
     """One row a plugin, frontdef's own first; broken ones are rows, too.
 
     Args:
-        mode: ``import`` imports every allowed plugin; ``guarded`` refuses ML imports and says which plugins wanted one;
-            ``resolve`` imports every front end and library as well.
+        mode: ``import`` imports every allowed plugin; ``metadata`` none; ``guarded`` refuses ML imports and says which
+            plugins wanted one; ``resolve`` imports every front end and library as well.
 
     Raises:
         PluginError: ``FRONTDEF_STRICT=1`` and a plugin is not ok.

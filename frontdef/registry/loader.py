@@ -22,8 +22,8 @@ from frontdef.registry.hooks import ask
 from frontdef.registry.kinds import KINDS, LIBRARIES, make_library
 from frontdef.registry.status import FaultError, PluginStatus
 
-Mode = Literal["guarded", "import", "resolve"]
-"""How far to go: refuse ML imports; import every plugin; import also what its records refer to."""
+Mode = Literal["metadata", "guarded", "import", "resolve"]
+"""How far to go: import nothing; refuse ML imports; import every plugin; import also what its records refer to."""
 
 Records = Mapping[str, Mapping[str, Any]]
 """Kind in the plural → id → record."""
@@ -63,7 +63,7 @@ def load(mode: Mode = "import") -> list[Plugin]:
         try:
             rivals = [other for other in candidates if other is not plugin and other.name == plugin.name]
             discovery.check_metadata(plugin, rivals)
-            plugins.append(_load_installed(manager, plugin, status, mode))
+            plugins.append(Plugin(status) if mode == "metadata" else _load_installed(manager, plugin, status, mode))
         except FaultError as fault:
             mend = f"{fault.mend}; or {discovery.leave_out(plugin, candidates)}"
             plugins.append(Plugin(replace(status, status=fault.status, reason=fault.reason, mend=mend)))

@@ -1,0 +1,29 @@
+"""The command line. A command is imported when it is invoked, never for ``--help``."""
+
+from __future__ import annotations
+
+import click
+
+from frontdef._version import __version__
+from frontdef.cli.group import Command, LazyGroup
+
+COMMANDS = {
+    "run": Command("frontdef.cli.run:run", "Compare defenses", "Train, attack, verify and store what is missing."),
+    "plan": Command("frontdef.cli.run:plan", "Compare defenses", "Show the cells of a run and what they will cost."),
+    "retry": Command("frontdef.cli.run:retry", "Compare defenses", "Run the failed cells of a run again."),
+    "results": Command("frontdef.cli.results:results", "Compare defenses", "Show what a run found; ask it in SQL."),
+    "report": Command("frontdef.cli.results:report", "Compare defenses", "Write a run as one offline HTML file."),
+    "ls": Command("frontdef.cli.ls:ls", "See what there is", "List defenses, attacks, datasets or classifiers."),
+    "plugins": Command(
+        "frontdef.cli.plugins:plugins", "See what there is", "List plugins and what is wrong with them."
+    ),
+    "doctor": Command("frontdef.cli.doctor:doctor", "See what there is", "Check this installation, plugin by plugin."),
+    "new-plugin": Command("frontdef.cli.new_plugin:new_plugin", "Write a defense", "Start a plugin from a template."),
+    "check": Command("frontdef.cli.check:check", "Write a defense", "Test every promise of a defense on small data."),
+}
+
+
+@click.group(cls=LazyGroup, commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="frontdef")
+def main() -> None:
+    """Front-end defenses as ART plugins, attacked by ART, torchattacks and foolbox with the same parameters."""

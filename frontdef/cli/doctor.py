@@ -1,0 +1,187 @@
+"""``frontdef doctor``."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+
+import click
+from packaging.requirements import Requirement
+
+from frontdef._version import __version__
+from frontdef.cli.probe import probe
+from frontdef.cli.text import Table
+from frontdef.registry import PluginStatus
+from frontdef.registry.loader import load
+
+COLORS = {"ok": "green", "missing": "yellow", "failed": "red"}
+
+LIBRARIES = {
+    "torch": "torch",
+    "torchvision": "torchvision",
+    "adversarial-robustness-toolbox": "art",
+    "torchattacks": "torchattacks",
+    "foolbox": "foolbox",
+}
+"""Distribution → module of the libraries that are imported, each in its own process."""
+
+_DEVICES = """
+import torch
+cuda = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+answer = {"threads": torch.get_num_threads(), "cuda": cuda}
+"""
+
+_PLUGIN = """
+from frontdef import registry
+row = next(row for row in registry.plugins("resolve") if row.name == {name!r})
+answer = {{"status": row.status, "reason": row.reason, "mend": row.mend}}
+"""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found.
+
+    Args:
+        state: ``ok``, ``missing`` (an extra that is not there, or a plugin that is not used) or ``failed``.
+        about: What was found.
+    """
+
+    state: str
+    about: str
+
+
+Check = Callable[[], Finding]
+
+
+@click.command()
+@click.option("--timeout", default=120.0, show_default=True, help="Seconds that one import may take.")
+def doctor(timeout: float) -> None:
+    """Check this installation: versions, devices, cache, and every plugin in a process of its own.
+
+    A plugin that crashes or hangs is contained there. Exit code 1 where anything fails.
+    """
+    names, checks = zip(*_checks(timeout), strict=True)
+    table = Table(("CHECK", "STATE", "FOUND"), [max(map(len, names)), max(map(len, COLORS))])
+    failed = []
+    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+        for name, finding in zip(names, pool.map(lambda check: check(), checks), strict=True):
+            table.row((name, finding.state, finding.about), COLORS[finding.state])
+            if finding.state == "failed":
+                failed.append(name)
+    if failed:
+        click.echo(f"\nfailed: {', '.join(failed)}", err=True)
+        sys.exit(1)
+
+
+def _checks(timeout: float) -> Iterator[tuple[str, Check]]:
+    yield "frontdef", _versions
+    yield "requirements", _requirements
+    yield "cache", _cache
+    yield "data", _data
+    for distribution, module in LIBRARIES.items():
+        yield module, partial(_library, distribution, module, timeout)
+    yield "devices", partial(_devices, timeout)
+    for plugin in load("metadata"):
+        if not plugin.builtin:
+            yield plugin.status.distribution, partial(_plugin, plugin.status, timeout)
+
+
+def _versions() -> Finding:
+    system = f"{platform.system()} {platform.machine()}"
+    return Finding("ok", f"{__version__}, Python {platform.python_version()}, {system}")
+
+
+def _requirements() -> Finding:
+    """Compare what frontdef asks for with what is installed, its extra ``bench`` included."""
+    wanted = [Requirement(line) for line in metadata.requires("frontdef") or ()]
+    core = [one for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})]
+    bench = [one for one in wanted if one not in core and one.marker and one.marker.evaluate({"extra": "bench"})]
+    unmet = [line for line in map(_unmet, core) if line]
+    missing = [line for line in map(_unmet, bench) if line]
+    if unmet:
+        return Finding("failed", "\n".join([*unmet, "mend: pip install --upgrade frontdef"]))
+    if missing:
+        return Finding("missing", "\n".join([*missing, 'mend: pip install "frontdef[bench]"']))
+    return Finding("ok", f"{len(core)} of the core and {len(bench)} of the extra bench are met")
+
+
+def _unmet(wanted: Requirement) -> str:
+    try:
+        version = metadata.version(wanted.name)
+    except metadata.PackageNotFoundError:
+        return f"{wanted.name} is not installed"
+    if wanted.specifier.contains(version, prereleases=True):
+        return ""
+    return f"{wanted.name}{wanted.specifier} is wanted, {version} is installed"
+
+
+def _library(distribution: str, module: str, timeout: float) -> Finding:
+    try:
+        version = metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return Finding("missing", f'{distribution} is not installed\nmend: pip install "frontdef[bench]"')
+    found = probe(f"import {module}\nanswer = {{}}", timeout=timeout)
+    if found.fault:
+        mend = f"mend: pip install --force-reinstall {distribution}=={version}"
+        return Finding("failed", f"{version}: {found.fault}\n{mend}")
+    return Finding("ok", f"{version}, imported in {found.seconds:.1f} s")
+
+
+def _devices(timeout: float) -> Finding:
+    found = probe(_DEVICES, timeout=timeout)
+    if found.fault:
+        return Finding("failed", found.fault)
+    cuda = ", ".join(found.answer["cuda"]) or "no CUDA device"
+    return Finding("ok", f"CPU with {found.answer['threads']} threads; {cuda}")
+
+
+def _cache() -> Finding:
+    given = os.environ.get("FRONTDEF_CACHE")
+    try:
+        import platformdirs
+    except ImportError:
+        return Finding("missing", 'the runner keeps trained models there\nmend: pip install "frontdef[bench]"')
+    folder = Path(given) if given else platformdirs.user_cache_path("frontdef")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            free = shutil.disk_usage(folder).free
+    except OSError as error:
+        mend = "mend: set FRONTDEF_CACHE to a folder that can be written"
+        return Finding("failed", f"{folder} can't be written: {error.strerror}\n{mend}")
+    return Finding("ok", f"{folder} can be written, {free / 1e9:.1f} GB free")
+
+
+def _data() -> Finding:
+    given = os.environ.get("FRONTDEF_DATA")
+    if not given:
+        return Finding("ok", "FRONTDEF_DATA is not set; digits needs no files, the others do")
+    if not os.access(given, os.R_OK) or not Path(given).is_dir():
+        mend = "mend: set FRONTDEF_DATA to the folder of the data sets"
+        return Finding("failed", f"FRONTDEF_DATA={given} is no folder that can be read\n{mend}")
+    return Finding("ok", f"FRONTDEF_DATA={given}")
+
+
+def _plugin(row: PluginStatus, timeout: float) -> Finding:
+    if row.status != "ok":
+        state = "missing" if row.status == "disabled" else "failed"
+        return Finding(state, f"{row.version} is {row.status}: {row.reason}\nmend: {row.mend}")
+    # Alone, and not strict: only its own faults are asked for, as a row.
+    environment = {"FRONTDEF_PLUGINS": row.distribution, "FRONTDEF_STRICT": "0"}
+    found = probe(_PLUGIN.format(name=row.name), timeout=timeout, environment=environment)
+    if found.fault:
+        mend = f"mend: pip install --upgrade {row.distribution}, or pip uninstall {row.distribution}"
+        return Finding("failed", f"{row.version}: {found.fault}\n{mend}")
+    if found.answer["status"] != "ok":
+        return Finding("failed", f"{found.answer['reason']}\nmend: {found.answer['mend']}")
+    return Finding("ok", f"{row.version}, imported in {found.seconds:.1f} s")
