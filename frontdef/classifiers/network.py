@@ -1,88 +1,108 @@
-"""Baseline JPEG as a differentiable function: the coder of ITU-T T.81 without its lossless part.
-
-Shin & Song, "JPEG-resistant adversarial images", NIPS 2017 workshop on machine learning and computer security.
-"""
+"""What every classifier has in common: a check of its input's shape, and normalization as a layer."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import cast
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-Rounding = Callable[[Tensor], Tensor]
-
-# ITU-T T.81, tables K.1 and K.2, rows of eight
-_LUMINANCE = """
-16 11 10 16 24 40 51 61      12 12 14 19 26 58 60 55      14 13 16 24 40 57 69 56      14 17 22 29 51 87 80 62
-18 22 37 56 68 109 103 77    24 35 55 64 81 104 113 92    49 64 78 87 103 121 120 101  72 92 95 98 112 100 103 99
-"""
-_CHROMINANCE = """
-17 18 24 47 99 99 99 99      18 21 26 66 99 99 99 99      24 26 56 99 99 99 99 99      47 66 99 99 99 99 99 99
-99 99 99 99 99 99 99 99      99 99 99 99 99 99 99 99      99 99 99 99 99 99 99 99      99 99 99 99 99 99 99 99
-"""
-
-# ITU-T T.871 (JFIF), RGB in 0…255 to Y, Cb − 128, Cr − 128
-_TO_YCC = ((0.299, 0.587, 0.114), (-0.168735892, -0.331264108, 0.5), (0.5, -0.418687589, -0.081312411))
+from frontdef.errors import ConfigError
 
 
-def cubic_rounding(x: Tensor) -> Tensor:
-    """``⌊x⌉ + (x − ⌊x⌉)³``: close to rounding, yet with a gradient (Shin & Song 2017)."""
-    nearest = x.detach().round()
-    return nearest + (x - nearest) ** 3
-
-
-def jpeg(x: Tensor, quality: int, rounding: Rounding = cubic_rounding) -> Tensor:
-    """Code and decode images as libjpeg does at a quality, with 4:2:0 chroma for RGB and triangle-filter upsampling.
-
-    What is left out: rounding of pixels to 8 bits before and after, and libjpeg's integer arithmetic.
+class Network(nn.Module):
+    """A classifier: checks its input's shape, normalizes it, and hands it to its body.
 
     Args:
-        x: ``(N,C,H,W)`` in [0,1]; three channels are RGB, of any other number each is a grey image (as in ART).
-        quality: 1 to 100.
-        rounding: Applied to the DCT coefficients; ``torch.round`` gives the coder itself.
+        name: Id of the classifier, for messages.
+        body: Turns ``(N,*in_shape)`` into logits ``(N,n_classes)``.
+        in_shape: ``(C,H,W)`` or ``(D,)``.
+        n_classes: Number of logits.
+        mean: Subtracted, one number or one a channel; 0 if absent.
+        std: Divided by, likewise; 1 if absent.
 
-    Returns:
-        ``(N,C,H,W)`` in [0,1].
+    Raises:
+        ConfigError: Fewer than two classes, or a mean or standard deviation that does not fit.
     """
-    pixels = x * 255
-    if x.shape[1] != 3:
-        return (_code(pixels - 128, _table(_LUMINANCE, quality, x), rounding) + 128).clamp(0, 255) / 255
-    to_ycc = x.new_tensor(_TO_YCC)
-    ycc = torch.einsum("ij,njhw->nihw", to_ycc, pixels)
-    luma = _code(ycc[:, :1] - 128, _table(_LUMINANCE, quality, x), rounding) + 128
-    halved = F.avg_pool2d(_pad(ycc[:, 1:], 2), 2)
-    chroma = _code(halved, _table(_CHROMINANCE, quality, x), rounding)
-    chroma = F.interpolate(chroma, scale_factor=2, mode="bilinear", align_corners=False)
-    ycc = torch.cat([luma, chroma[..., : x.shape[2], : x.shape[3]]], dim=1)
-    return torch.einsum("ij,njhw->nihw", to_ycc.inverse(), ycc).clamp(0, 255) / 255
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        name: str,
+        body: nn.Module,
+        in_shape: tuple[int, ...],
+        n_classes: int,
+        mean: float | Sequence[float] | None = None,
+        std: float | Sequence[float] | None = None,
+    ) -> None:
+        super().__init__()
+        if n_classes < 2:
+            raise ConfigError(f"a classifier tells at least 2 classes apart, got n_classes={n_classes}")
+        self.name = name
+        self.in_shape = in_shape
+        self.n_classes = n_classes
+        self.register_buffer("mean", _per_channel("mean", 0.0 if mean is None else mean, in_shape))
+        self.register_buffer("std", _per_channel("std", 1.0 if std is None else std, in_shape))
+        if not bool((self.std > 0).all()):
+            raise ConfigError(f"{name}: std must be positive in every channel, got {std!r}")
+        self.body = body
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits ``(N,n_classes)`` of ``(N,*in_shape)``.
+
+        Raises:
+            ConfigError: Another shape than the one it was built for.
+        """
+        if tuple(x.shape[1:]) != self.in_shape:
+            raise ConfigError(
+                f"classifier {self.name!r} was built for inputs (N,{','.join(map(str, self.in_shape))}), it is given "
+                f"{tuple(x.shape)}: build it for the shape of what the front end puts out"
+            )
+        return cast(Tensor, self.body((x - self.mean) / self.std))
 
 
-def _pad(x: Tensor, multiple: int) -> Tensor:
-    height, width = x.shape[2:]
-    return F.pad(x, (0, -width % multiple, 0, -height % multiple), mode="replicate")
+def _per_channel(what: str, value: float | Sequence[float], in_shape: tuple[int, ...]) -> Tensor:
+    tensor = torch.as_tensor(value, dtype=torch.float32).flatten()
+    if len(tensor) not in {1, in_shape[0]} or not bool(tensor.isfinite().all()):
+        raise ConfigError(f"{what} is one finite number or one for each of {in_shape[0]} channels, got {value!r}")
+    return tensor.expand(in_shape[0]).clone().view(-1, *[1] * (len(in_shape) - 1))
 
 
-def _table(text: str, quality: int, like: Tensor) -> Tensor:
-    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
-    steps = [min(max((int(entry) * scale + 50) // 100, 1), 255) for entry in text.split()]
-    return like.new_tensor(steps).view(8, 8)
+def check_image_shape(name: str, in_shape: tuple[int, ...], smallest: int) -> tuple[int, int, int]:
+    """Return ``(C,H,W)`` if a convolutional classifier can read it.
+
+    Args:
+        name: Id of the classifier.
+        in_shape: What it is asked to read.
+        smallest: Least height and width.
+
+    Raises:
+        ConfigError: No ``(C,H,W)``, no channel, or smaller.
+    """
+    if len(in_shape) != 3:
+        raise ConfigError(
+            f"classifier {name!r} reads images (C,H,W), got the shape {in_shape}; 'fc2' reads inputs of any shape"
+        )
+    channels, height, width = in_shape
+    if channels < 1 or min(height, width) < smallest:
+        raise ConfigError(
+            f"classifier {name!r} needs at least 1 channel and {smallest}x{smallest} pixels, got {channels} channel(s) "
+            f"of {height}x{width}"
+        )
+    return channels, height, width
 
 
-def _dct(like: Tensor) -> Tensor:
-    k = torch.arange(8, device=like.device, dtype=like.dtype)
-    basis = torch.cos((2 * k + 1) * k.view(-1, 1) * math.pi / 16) / 2
-    basis[0] /= math.sqrt(2)
-    return basis
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed torch's global generators, and restore them afterwards.
 
-
-def _code(planes: Tensor, table: Tensor, rounding: Rounding) -> Tensor:
-    """Quantize the 8×8 DCT blocks of ``(N,C,H,W)``, values centered at 0."""
-    height, width = planes.shape[2:]
-    padded, basis = _pad(planes, 8), _dct(planes)
-    blocks = padded.view(*padded.shape[:2], padded.shape[2] // 8, 8, padded.shape[3] // 8, 8).transpose(3, 4)
-    steps = rounding(basis @ blocks @ basis.T / table)
-    blocks = basis.T @ (steps * table) @ basis
-    return blocks.transpose(3, 4).reshape(padded.shape)[..., :height, :width]
+    Args:
+        seed: For all devices.
+    """
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        yield
