@@ -1,0 +1,1 @@
+"""The report: verdicts in one offline HTML file."""

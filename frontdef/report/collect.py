@@ -1,0 +1,167 @@
+"""From a run to what the report shows."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from frontdef.errors import UnknownNameError
+from frontdef.registry import get_family
+from frontdef.report.data import (
+    About,
+    AgreementRow,
+    BracketRow,
+    CellRow,
+    CleanRow,
+    FamilyNote,
+    Figure,
+    Picture,
+    ReportData,
+    Score,
+)
+from frontdef.report.gallery import choose
+from frontdef.threat import TOLERANCE
+from frontdef.verdicts.agreement import agreement
+from frontdef.verdicts.bracket import brackets
+
+if TYPE_CHECKING:
+    from frontdef.matrix.results import Results
+
+MODEL = ["dataset", "classifier", "defense"]
+
+Row = TypeVar("Row", BracketRow, AgreementRow)
+
+
+def collect(results: Results) -> ReportData:
+    """Gather what the report shows.
+
+    Args:
+        results: The run, finished or not; cells that failed or were not run are shown as such.
+
+    Raises:
+        StoreError: Records or examples can't be read.
+    """
+    cells = tuple(_cell(row) for row in results.cells().to_dict("records"))
+    bare = ReportData(_about(results), cells, families=tuple(_families(cells)))
+    if not any(cell.status == "ok" for cell in cells):
+        return bare
+    outcomes, records = results.outcomes(), results.records()
+    recorded = {str(key): rows.reset_index(drop=True) for key, rows in records.groupby("cell", sort=False)}
+    data = ReportData(
+        about=bare.about,
+        cells=tuple(_with_invalid(cell, recorded) for cell in cells),
+        clean=tuple(_clean(outcomes)),
+        brackets=tuple(_rows(BracketRow, brackets(outcomes, results.certified()))),
+        agreements=tuple(_rows(AgreementRow, agreement(outcomes, lru_cache(maxsize=16)(results.examples)))),
+        families=bare.families,
+        figures=tuple(_figures(results, cells)),
+    )
+    data = replace(data, scores=tuple(_scores(data, recorded)))
+    return replace(data, pictures=tuple(_pictures(results, data, recorded)))
+
+
+def _about(results: Results) -> About:
+    about = results.about
+    matrix = about.get("matrix", {})
+    return About(
+        name=str(matrix.get("name", results.path.name)),
+        matrix=json.dumps(matrix, indent=2, ensure_ascii=False),
+        command=str(about.get("command", "frontdef run")),
+        device=str(about.get("device", "")),
+        seed=int(matrix.get("seed", 0)),
+        started=str(about.get("started", "")),
+        versions={"frontdef": str(about.get("frontdef", "")), **about.get("versions", {})},
+        skipped=tuple(about.get("skipped", ())),
+    )
+
+
+def _families(cells: Iterable[CellRow]) -> Iterator[FamilyNote]:
+    for name in dict.fromkeys(cell.family for cell in cells):
+        try:
+            family = get_family(name)
+        except UnknownNameError:  # a run may be read where the plugin that brought the family is not installed
+            continue
+        yield FamilyNote(name, family.title, family.agreement)
+
+
+def _cell(row: dict[Any, Any]) -> CellRow:
+    known = {name: _plain(row[name]) for name in (f.name for f in fields(CellRow)) if name in row}
+    given = {name: value for name, value in known.items() if value is not None}
+    return CellRow(key=str(row["cell"]), **{"eps": None, **given})
+
+
+def _plain(value: Any) -> Any:
+    """A value of a data frame as Python has it: what is missing is None."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _with_invalid(cell: CellRow, recorded: Mapping[str, pd.DataFrame]) -> CellRow:
+    return replace(cell, invalid=int((~recorded[cell.key]["valid"]).sum())) if cell.key in recorded else cell
+
+
+def _clean(outcomes: pd.DataFrame) -> Iterator[CleanRow]:
+    for (dataset, classifier, defense), group in outcomes.groupby(MODEL, sort=False):
+        correct = group.groupby("sample_id")["clean_correct"].first()
+        yield CleanRow(str(dataset), str(classifier), str(defense), correct.to_numpy(dtype=bool))
+
+
+def _rows(kind: type[Row], found: Iterable[Any]) -> Iterator[Row]:
+    """Verdicts as rows: the same fields, NaN as None."""
+    for verdict in found:
+        yield kind(**{f.name: _plain(getattr(verdict, f.name)) for f in fields(kind)})
+
+
+def _scores(data: ReportData, recorded: Mapping[str, pd.DataFrame]) -> Iterator[Score]:
+    for cell in data.cells:
+        if cell.key not in recorded:
+            continue
+        rows = recorded[cell.key].sort_values("sample_id")
+        misled = (
+            rows["clean_correct"] & (rows["adversarial_prediction"] != rows["label"]) & rows["in_box"] & rows["finite"]
+        )
+        for setting in data.settings:
+            if setting.model == (cell.dataset, cell.classifier):
+                broken = misled & (rows[setting.norm] <= setting.eps + TOLERANCE)
+                if broken.any() or cell.judged_at(setting):
+                    distance = float(rows.loc[broken, setting.norm].median()) if broken.any() else None
+                    yield Score(cell.key, setting, broken.to_numpy(dtype=bool), distance)
+
+
+def _figures(results: Results, cells: Iterable[CellRow]) -> Iterator[Figure]:
+    for names in dict.fromkeys((cell.dataset, cell.classifier, cell.defense) for cell in cells):
+        for title, images in results.figures(*names).items():
+            yield Figure(*names, title=title, images=images)
+
+
+def _pictures(results: Results, data: ReportData, recorded: Mapping[str, pd.DataFrame]) -> Iterator[Picture]:
+    images = {name: results.clean(name) for name in {setting.dataset for setting in data.settings}}
+    read = lru_cache(maxsize=16)(lambda key: results.store.read_tensors("examples", key))
+    for choice in choose(data, max(batch[0].size for batch in images.values())):
+        # Scores are in the order of sample ids, examples in that of the records.
+        rows = recorded[choice.cell].sort_values("sample_id")
+        row, at = rows.iloc[choice.index], int(rows.index[choice.index])
+        cell, tensors = data.cell_by_key[choice.cell], read(choice.cell)
+        clean = images[cell.dataset][at]
+        seen = tensors["seen"][at].numpy() if "seen" in tensors else None
+        yield Picture(
+            setting=choice.setting,
+            defense=cell.defense,
+            family=cell.family,
+            library=cell.library,
+            sample_id=int(row["sample_id"]),
+            label=int(row["label"]),
+            clean_prediction=int(row["clean_prediction"]),
+            adversarial_prediction=int(row["adversarial_prediction"]),
+            distance=float(row[choice.setting.norm]),
+            clean=clean,
+            attacked=tensors["x_adv"][at].numpy(),
+            seen=seen if seen is not None and seen.shape == clean.shape else None,
+        )

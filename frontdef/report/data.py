@@ -1,0 +1,322 @@
+"""What the report shows: plain data, so that pages can be made from any source and tested without a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from frontdef.threat import NORM_LABELS, NORMS, format_eps
+
+Belief = Literal["trusted", "suspicious", "masked"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A threat model on a data set and a classifier: what one view of the report is about."""
+
+    dataset: str
+    classifier: str
+    norm: str
+    eps: float
+
+    @property
+    def model(self) -> tuple[str, str]:
+        """Data set and classifier."""
+        return self.dataset, self.classifier
+
+    @property
+    def group(self) -> tuple[str, str, str]:
+        """Everything but ε."""
+        return self.dataset, self.classifier, self.norm
+
+    def __str__(self) -> str:
+        return f"{self.dataset} · {self.classifier} · {NORM_LABELS[self.norm]} ε = {format_eps(self.eps)}"
+
+
+@dataclass(frozen=True)
+class FamilyNote:
+    """A family of attacks: its name, its title in the literature, what can be expected of two libraries."""
+
+    name: str
+    title: str = ""
+    expected: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class CleanRow:
+    """Which samples a defended model classifies correctly without attack: bool ``(N,)``, in one order for all rows."""
+
+    dataset: str
+    classifier: str
+    defense: str
+    correct: np.ndarray
+
+
+@dataclass(frozen=True)
+class CellRow:
+    """A cell of the matrix.
+
+    ``eps`` is None for minimum-norm attacks, passes are means a sample, ``invalid`` counts examples outside the threat
+    model.
+    """
+
+    key: str
+    status: str
+    dataset: str
+    classifier: str
+    defense: str
+    family: str
+    norm: str
+    eps: float | None
+    library: str
+    library_version: str = ""
+    call: str = ""
+    surrogate: str = ""
+    parameters: str = "{}"
+    difference: str = ""
+    seed: int = 0
+    forwards: float | None = None
+    backwards: float | None = None
+    seconds: float | None = None
+    invalid: int = 0
+    command: str = ""
+    error: str = ""
+
+    def judged_at(self, setting: Setting) -> bool:
+        """Whether the cell was made for the setting; minimum-norm attacks are, for every ε in their norm."""
+        here = (self.dataset, self.classifier, self.norm) == setting.group
+        return here and (self.eps is None or self.eps == setting.eps)
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """What a cell's examples do in a setting that they may not have been made for.
+
+    Args:
+        cell: Key of the cell.
+        setting: The threat model.
+        broken: bool ``(N,)``: correct without attack, and misclassified by an example that fits the threat model.
+        distance: Median distance of these examples in the setting's norm; None where there are none.
+    """
+
+    cell: str
+    setting: Setting
+    broken: np.ndarray
+    distance: float | None = None
+
+
+@dataclass(frozen=True)
+class BracketRow:
+    """``certified ≤ true ≤ worst case``, shares of the samples; ``certified`` is None where nothing was certified."""
+
+    dataset: str
+    classifier: str
+    defense: str
+    norm: str
+    eps: float
+    n: int
+    clean: float
+    certified: float | None
+    worst_case: float
+    low: float
+    high: float
+    strongest: str = ""
+    violations: tuple[int, ...] = ()
+
+    @property
+    def setting(self) -> Setting:
+        """Where it holds."""
+        return Setting(self.dataset, self.classifier, self.norm, self.eps)
+
+
+@dataclass(frozen=True)
+class AgreementRow:
+    """The verdict on two libraries that ran one attack; see `frontdef.verdicts.agreement.Agreement`."""
+
+    dataset: str
+    classifier: str
+    defense: str
+    family: str
+    norm: str
+    eps: float
+    library_a: str
+    library_b: str
+    verdict: str
+    n: int = 0
+    success_a: float = 0.0
+    success_b: float = 0.0
+    only_a: int = 0
+    only_b: int = 0
+    p_holm: float = 1.0
+    max_difference: float | None = None
+    weaker: str = ""
+    reason: str = ""
+    surrogate: str = ""
+    parameters: str = "{}"
+
+    @property
+    def setting(self) -> Setting:
+        """Where it holds."""
+        return Setting(self.dataset, self.classifier, self.norm, self.eps)
+
+    @property
+    def variant(self) -> str:
+        """Surrogate and parameters in words."""
+        return variant(self.surrogate, self.parameters)
+
+
+@dataclass(frozen=True)
+class MaskingRow:
+    """May a defense's numbers be believed? Each reason says what was measured and its threshold."""
+
+    defense: str
+    verdict: Belief
+    reasons: tuple[str, ...] = ()
+    dataset: str = ""
+    classifier: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One attacked sample: images ``(C,H,W)`` in [0,1]; ``seen`` is what the classifier gets, None if no image."""
+
+    setting: Setting
+    defense: str
+    family: str
+    library: str
+    sample_id: int
+    label: int
+    clean_prediction: int
+    adversarial_prediction: int
+    distance: float
+    clean: np.ndarray
+    attacked: np.ndarray
+    seen: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """A picture by which a front end shows what it does: ``(N,C,H,W)`` in [0,1], one a sample."""
+
+    dataset: str
+    classifier: str
+    defense: str
+    title: str
+    images: np.ndarray
+
+
+@dataclass(frozen=True)
+class About:
+    """Where the numbers come from."""
+
+    name: str
+    matrix: str = ""
+    command: str = "frontdef run"
+    device: str = "cpu"
+    seed: int = 0
+    started: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class ReportData:
+    """All that the report shows.
+
+    Args:
+        about: Where the numbers come from.
+        cells: Every cell of the matrix, finished or not.
+        clean: One row a defended model.
+        scores: One row a finished cell and setting in which it broke a sample, and for each setting it was made for.
+        brackets: One row a defense and setting; they decide which settings there are.
+        agreements: One row a pair of libraries, attack and setting.
+        maskings: One row a defense whose gradient was checked.
+        families: What is known of the families.
+        pictures: Attacked samples.
+        figures: What front ends show of themselves.
+    """
+
+    about: About
+    cells: tuple[CellRow, ...] = ()
+    clean: tuple[CleanRow, ...] = ()
+    scores: tuple[Score, ...] = ()
+    brackets: tuple[BracketRow, ...] = ()
+    agreements: tuple[AgreementRow, ...] = ()
+    maskings: tuple[MaskingRow, ...] = ()
+    families: tuple[FamilyNote, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    figures: tuple[Figure, ...] = ()
+
+    @cached_property
+    def settings(self) -> tuple[Setting, ...]:
+        """The settings: models in the order of the run, norms in that of the threat models, ε ascending."""
+        models = _distinct(row.setting.model for row in self.brackets)
+        return tuple(
+            sorted(
+                {row.setting for row in self.brackets},
+                key=lambda s: (models.index(s.model), NORMS.index(s.norm), s.eps),
+            )
+        )
+
+    @cached_property
+    def defense_names(self) -> tuple[str, ...]:
+        """Titles of the defenses, in the order of the run."""
+        return _distinct([*(row.defense for row in self.cells), *(row.defense for row in self.maskings)])
+
+    @cached_property
+    def family_names(self) -> tuple[str, ...]:
+        """Attack families, in the order of the run."""
+        return _distinct(row.family for row in self.cells)
+
+    @cached_property
+    def library_names(self) -> tuple[str, ...]:
+        """Attack libraries, in the order of the run."""
+        return _distinct(row.library for row in self.cells)
+
+    @cached_property
+    def cell_by_key(self) -> Mapping[str, CellRow]:
+        """Key → cell."""
+        return {cell.key: cell for cell in self.cells}
+
+    @cached_property
+    def score_at(self) -> Mapping[tuple[str, Setting], Score]:
+        """Cell's key and setting → score."""
+        return {(score.cell, score.setting): score for score in self.scores}
+
+    @cached_property
+    def judged(self) -> Mapping[tuple[Setting, str, str], list[CellRow]]:
+        """Setting, defense and family → the cells that were made for it."""
+        found: dict[tuple[Setting, str, str], list[CellRow]] = {}
+        for cell in self.cells:
+            for setting in self.settings:
+                if cell.judged_at(setting):
+                    found.setdefault((setting, cell.defense, cell.family), []).append(cell)
+        return found
+
+    @cached_property
+    def variants(self) -> Mapping[tuple[Setting, str, str], set[str]]:
+        """Setting, defense and family → the surrogates and parameters that were compared."""
+        found: dict[tuple[Setting, str, str], set[str]] = {}
+        for row in self.agreements:
+            found.setdefault((row.setting, row.defense, row.family), set()).add(row.variant)
+        return found
+
+    @cached_property
+    def family_by_name(self) -> Mapping[str, FamilyNote]:
+        """Name → family; families nothing is known of have their name alone."""
+        return {name: FamilyNote(name) for name in self.family_names} | {note.name: note for note in self.families}
+
+
+def variant(surrogate: str, parameters: str) -> str:
+    """A surrogate and an attack's parameters (JSON) in words."""
+    values = [f"{name}={value}" for name, value in json.loads(parameters).items()]
+    return ", ".join([f"surrogate {surrogate}", *values] if surrogate else values)
+
+
+def _distinct(values: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys(values))

@@ -1,0 +1,107 @@
+"""What the page's script needs to work the tables out again when libraries or families are filtered."""
+
+from __future__ import annotations
+
+import base64
+import math
+from typing import Any
+
+import numpy as np
+
+from frontdef.report import tables
+from frontdef.report.data import AgreementRow, CellRow, ReportData, Setting, variant
+from frontdef.report.palette import STEPS
+from frontdef.report.tables import VERDICTS, default_setting, groups, settings_of
+from frontdef.threat import NORM_LABELS, format_eps
+
+
+def payload(data: ReportData) -> dict[str, Any]:
+    """JSON values: names once, then rows that refer to them by number; samples as bits."""
+    group_of = {i: number for number, group in enumerate(groups(data)) for i in group}
+    cell_number = {cell.key: i for i, cell in enumerate(data.cells)}
+    setting_number = {setting: i for i, setting in enumerate(data.settings)}
+    return {
+        "names": {"d": data.defense_names, "f": data.family_names, "l": data.library_names},
+        "marks": {verdict: mark for verdict, (mark, _) in VERDICTS.items()},
+        "steps": STEPS,
+        "start": default_setting(data) if data.settings else 0,
+        "settings": [_setting(setting, group_of[i]) for i, setting in enumerate(data.settings)],
+        "clean": [
+            [
+                " · ".join([row.dataset, row.classifier]),
+                data.defense_names.index(row.defense),
+                len(row.correct),
+                bits(row.correct),
+            ]
+            for row in data.clean
+        ],
+        "cells": [_cell(data, cell) for cell in data.cells],
+        "scores": [
+            [setting_number[row.setting], cell_number[row.cell], bits(row.broken), _rounded(row.distance)]
+            for row in data.scores
+        ],
+        "agreements": [_agreement(data, row, setting_number[row.setting]) for row in data.agreements],
+    }
+
+
+def bits(values: np.ndarray) -> str:
+    """Booleans as base64, eight to a byte, the first in the highest bit; nothing where none is true."""
+    return base64.b64encode(np.packbits(values.astype(bool)).tobytes()).decode("ascii") if values.any() else ""
+
+
+def _setting(setting: Setting, group: int) -> dict[str, Any]:
+    return {
+        "model": " · ".join(setting.model),
+        "norm": setting.norm,
+        "label": NORM_LABELS[setting.norm],
+        "eps": setting.eps,
+        "shown": format_eps(setting.eps),
+        "group": group,
+    }
+
+
+def _cell(data: ReportData, cell: CellRow) -> dict[str, Any]:
+    return {
+        "d": data.defense_names.index(cell.defense),
+        "f": data.family_names.index(cell.family),
+        "l": data.library_names.index(cell.library),
+        "at": settings_of(data, cell),
+        "norm": cell.norm,
+        "label": NORM_LABELS[cell.norm],
+        "status": cell.status,
+        "version": cell.library_version,
+        "notes": notes(cell),
+        "forwards": _rounded(cell.forwards),
+        "backwards": _rounded(cell.backwards),
+        "seconds": _rounded(cell.seconds),
+        "invalid": cell.invalid,
+        "command": cell.command,
+    }
+
+
+def notes(cell: CellRow) -> str:
+    """What a cell's library was asked, and what it does differently."""
+    difference = f"not exact: {cell.difference}" if cell.difference else ""
+    return " · ".join(filter(None, (cell.call, variant(cell.surrogate, cell.parameters), difference)))
+
+
+def _agreement(data: ReportData, row: AgreementRow, setting: int) -> list[Any]:
+    both = round(row.success_a * row.n) - row.only_a
+    return [
+        setting,
+        data.defense_names.index(row.defense),
+        data.family_names.index(row.family),
+        data.library_names.index(row.library_a),
+        data.library_names.index(row.library_b),
+        row.verdict,
+        both,
+        row.only_a,
+        row.only_b,
+        row.n - both - row.only_a - row.only_b,
+        _rounded(row.p_holm),
+        ": ".join(filter(None, (tables.variant(data, row), row.reason))),
+    ]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(f"{value:.4g}")

@@ -1,0 +1,19 @@
+// Shorthands, the data, and the state that the filters change: setting s, and which d(efenses), f(amilies), l(ibraries) count.
+const one = (selector, root = document) => root.querySelector(selector);
+const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+const data = JSON.parse(one("#data").textContent), {settings, cells, names} = data;
+const state = {s: data.start};
+const chooseAll = (kind) => (state[kind] = new Set(names[kind].keys()));
+Object.keys(names).forEach(chooseAll);
+
+const make = (tag, attributes, ...children) => {
+  const element = document.createElement(tag);
+  set(element, attributes);
+  element.append(...children);
+  return element;
+};
+const set = (element, attributes) => Object.entries(attributes).forEach(([name, value]) => element.setAttribute(name, value));
+const show = (element, yes) => element.toggleAttribute("hidden", !yes);
+const numbers = (text) => text.split(" ").map(Number);
+const share = (value) => (value == null ? "–" : (100 * value).toFixed(1));
+const short = (value) => (value == null ? "–" : value < 100 ? `${+value.toPrecision(3)}` : Math.round(value).toLocaleString("en"));

@@ -1,0 +1,46 @@
+// A cell of the heat map, opened: libraries side by side, paired outcomes, pictures, commands.
+const drawer = one("#drawer");
+const row = (tag, values) => make("tr", {}, ...values.map((value, i) => make(i && tag === "td" ? "td" : "th", {class: i ? "num" : "name"}, value)));
+const table = (caption, heads, rows) => make("div", {class: "scroll"}, make("table", {}, make("caption", {}, caption), make("thead", {}, row("th", heads)), make("tbody", {}, ...rows.map((values) => row("td", values)))));
+const empty = (text) => make("p", {class: "empty"}, text);
+const withCopy = (code) => {
+  const button = make("button", {type: "button", class: "copy"}, "Copy");
+  button.onclick = async () => {
+    getSelection().selectAllChildren(code);
+    await navigator.clipboard.writeText(code.textContent);
+    button.textContent = "Copied";
+  };
+  code.after(button);
+};
+
+const librariesOf = (d, f) => table("Libraries side by side", ["Library", "Robust %", "Broke", "Median distance", "Forward", "Backward", "Seconds"], ownScores(d, f).map((score) => {
+  const {cell, broken, distance} = score, {value} = robust(state.s, d, [score]);
+  const name = make("span", {}, make("b", {}, names.l[cell.l]), ` ${cell.version} `, make("small", {}, cell.notes));
+  if (cell.invalid) name.append(make("span", {class: "mark invalid"}, `! ${cell.invalid} outside the threat model`));
+  return [name, make("b", {}, share(value)), `${count(broken)} of ${count(cleanOf(state.s, d).bits)}`, ...[distance, cell.forwards, cell.backwards, cell.seconds].map(short)];
+}));
+const pairedOf = (d, f) => {
+  const rows = pairsOf(f, (other) => other === d).map(([, , , a, b, verdict, both, onlyA, onlyB, neither, p, reason]) =>
+    [make("span", {}, `${names.l[a]} / ${names.l[b]}`, make("small", {}, reason)), mark(verdict), both, onlyA, onlyB, neither, short(p)]);
+  return rows.length ? table("Of the samples that are right without attack: broken by both, by one only, by neither", ["Pair", "Verdict", "Both", "Only first", "Only second", "Neither", "p (Holm)"], rows) : empty("One library only: there is nothing to compare.");
+};
+const picturesOf = (d, f) => {
+  const found = all(`#gallery .card[data-s="${state.s}"][data-d="${d}"][data-f="${f}"]`).map((figure) => figure.cloneNode(true));
+  found.forEach((figure) => show(figure, state.l.has(+figure.dataset.l)));
+  return found.length ? make("div", {class: "cards"}, ...found) : empty("No picture: the attack broke nothing, or no room was left to store one.");
+};
+
+const openDrawer = (d, f) => {
+  const {model, label, shown} = settings[state.s], close = make("button", {type: "button", class: "close", "aria-label": "Close"}, "✕");
+  const mine = cells.filter((cell) => cell.d === d && cell.f === f && cell.at.includes(state.s) && state.l.has(cell.l));
+  close.onclick = () => drawer.close();
+  drawer.replaceChildren(
+    make("header", {}, make("h2", {id: "drawer-title", tabindex: -1, autofocus: ""}, `${names.d[d]} under ${names.f[f]}`), close, make("p", {class: "quiet"}, `${model} · ${label} ε = ${shown}`)),
+    librariesOf(d, f),
+    ...mine.filter((cell) => cell.status !== "ok").map((cell) => make("p", {class: "notice"}, `${names.l[cell.l]}: ${cell.status}`)),
+    pairedOf(d, f), make("h3", {}, "Pictures"), picturesOf(d, f), make("h3", {}, "Run it again"),
+    ...mine.map((cell) => make("div", {}, make("small", {}, names.l[cell.l]), make("pre", {class: "command"}, make("code", {}, cell.command)))),
+  );
+  all("code", drawer).forEach(withCopy);
+  drawer.showModal();
+};

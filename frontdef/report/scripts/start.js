@@ -1,0 +1,48 @@
+// Everything is wired here.
+const render = () => {
+  applyFilters();
+  updateBrackets();
+  updateHeat();
+  updateGrid();
+  updateCurves();
+  all(".sortable").forEach(order);
+  showBar();
+};
+
+const root = document.documentElement;
+root.classList.add("js");
+show(bar, settings.length);
+all(".sortable").forEach(makeSortable);
+all("main .command code").forEach(withCopy);
+if (settings.length) render();
+
+bar.onsubmit = (event) => event.preventDefault();
+bar.onchange = ({target}) => {
+  const menu = target.closest(".menu");
+  if (menu) state[menu.dataset.kind][target.checked ? "add" : "delete"](+target.value);
+  else state.s = target.id === "eps" ? +target.value : nearest({...settings[state.s], [target.id]: target.value});
+  render();
+};
+bar.onclick = ({target}) => {
+  const kind = target.closest(".menu")?.dataset.kind, action = target.dataset.action;
+  if (!action) return;
+  if (action === "none") state[kind] = new Set();
+  else (kind ? [kind] : Object.keys(names)).forEach(chooseAll);
+  render();
+};
+one("#theme").onclick = () => {
+  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  root.dataset.theme = dark ? "light" : "dark";
+};
+one("#heat").onclick = (event) => {
+  const link = event.target.closest("a.cell");
+  if (!link) return;
+  event.preventDefault();
+  openDrawer(+link.closest("tr").dataset.d, +link.parentElement.dataset.f);
+};
+drawer.onclick = ({target}) => {
+  if (target === drawer) drawer.close();
+};
+const closeMenus = (keep) => all(".menu[open]").forEach((menu) => (menu.open = keep(menu)));
+document.onclick = ({target}) => closeMenus((menu) => menu.contains(target));
+document.onkeydown = ({key}) => closeMenus(() => key !== "Escape");

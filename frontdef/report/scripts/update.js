@@ -1,0 +1,67 @@
+// Puts the numbers of the selected families and libraries into the tables and drawings that the page came with.
+const at = (value) => `${100 * value}%`;
+const put = (cell, value) => {
+  cell.dataset.v = value ?? -1;
+  (one("b", cell) ?? cell).textContent = share(value);
+};
+const shown = (id, selector) => all(`#${id} .pane:not([hidden]) ${selector}`);
+
+const updateBrackets = () => {
+  for (const row of shown("brackets", "tr[data-d]")) {
+    const d = +row.dataset.d, found = worst(state.s, d), {value} = found, [low, high] = wilson(found);
+    const part = (key) => one(`[data-k=${key}]`, row), proved = Math.min(Math.max(part("certified").dataset.v, 0), value);
+    for (const [name, attributes] of Object.entries({
+      open: {x: at(proved), width: at(value - proved)}, proved: {width: at(proved)}, span: {x1: at(low), x2: at(high)},
+      low: {x1: at(low), x2: at(low)}, high: {x1: at(high), x2: at(high)}, end: {x: at(value)},
+    })) set(one(`.${name}`, row), attributes);
+    put(part("worst"), value);
+    part("interval").textContent = `${share(low)} – ${share(high)}`;
+    part("strongest").textContent = strongest(state.s, d);
+  }
+};
+
+const updateHeat = () => {
+  for (const row of shown("heat", "tr[data-d]")) {
+    const d = +row.dataset.d;
+    put(one(".worst", row), worst(state.s, d).value);
+    for (const cell of all("[data-f]", row)) {
+      const f = +cell.dataset.f, own = ownScores(d, f), link = one("a", cell), value = own.length ? robust(state.s, d, own).value : null;
+      cell.className = own.length ? `heat h${Math.round(value * (data.steps - 1))}` : "heat";
+      cell.dataset.v = value ?? -1;
+      if (!link) continue;
+      one(".value", link).textContent = own.length || !one(".cross", link) ? share(value) : "";
+      show(one(".dot", link), pairsOf(f, (other) => other === d).some(([, , , , , verdict]) => /different|invalid/.test(verdict)));
+    }
+  }
+};
+
+// Comparisons of a family in this setting, of two selected libraries and of the defenses that are asked for.
+const pairsOf = (f, wanted) => data.agreements.filter((row) => row[0] === state.s && wanted(row[1]) && row[2] === f && state.l.has(row[3]) && state.l.has(row[4]));
+const mark = (verdict, number) => make("span", {class: `mark ${verdict}`, title: verdict}, data.marks[verdict], make("span", {class: number ? "sr" : ""}, ` ${verdict}`), number ? ` ${number}` : "");
+const updateGrid = () => {
+  for (const row of shown("agreement", "tr[data-f]")) {
+    const found = pairsOf(+row.dataset.f, (d) => state.d.has(d));
+    for (const cell of all("[data-l]", row)) {
+      const pair = numbers(cell.dataset.l), mine = found.filter(([, , , a, b]) => pair.includes(a) && pair.includes(b));
+      const marks = Object.keys(data.marks).map((verdict) => [verdict, mine.filter((comparison) => comparison[5] === verdict).length]);
+      cell.replaceChildren(...marks.filter(([, number]) => number).map((given) => mark(...given)));
+      if (!mine.length) cell.textContent = "–";
+    }
+  }
+};
+
+const updateCurves = () => {
+  for (const series of shown("curves", ".series")) {
+    const points = all(".point", series).map((point) => {
+      const s = point.dataset.at, d = +series.dataset.d, value = s === "" ? robust(state.s, d, []).value : worst(s, d).value;
+      point.setAttribute("y", at(1 - value));
+      return `${parseFloat(point.getAttribute("x"))},${100 - 100 * value}`;
+    });
+    one("polyline", series).setAttribute("points", points.join(" "));
+  }
+  for (const cell of shown("curves", "[data-col]")) {
+    const s = cell.dataset.col;
+    cell.classList.toggle("here", +s === state.s);
+    if (cell.matches("td") && cell.dataset.v >= 0) put(cell, worst(s, cell.parentElement.dataset.d).value);
+  }
+};

@@ -1,0 +1,206 @@
+"""The tables of the report, worked out from its data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from frontdef.report.data import AgreementRow, BracketRow, CellRow, ReportData, Setting
+from frontdef.report.palette import STEPS
+
+VERDICTS: dict[str, tuple[str, str]] = {
+    "identical": ("=", "the same examples"),
+    "equivalent": ("≈", "success rates as close as the margin asks"),
+    "inconclusive": ("?", "too few samples to tell"),
+    "different": ("≠", "one falls short on the same samples"),
+    "invalid": ("!", "left the threat model"),
+}
+"""Verdict → mark and meaning, from the best to the worst."""
+
+FINDINGS = ("invalid", "different", "inconclusive")
+"""Verdicts that are listed one by one."""
+
+
+@dataclass(frozen=True)
+class HeatCell:
+    """A defense under a family: share that no library broke (None where nothing ran), failed cells, disagreement."""
+
+    family: int
+    robust: float | None
+    failed: int
+    disagree: bool
+
+
+@dataclass(frozen=True)
+class HeatRow:
+    """A defense's row of the heat map."""
+
+    defense: int
+    bracket: BracketRow
+    cells: tuple[HeatCell, ...]
+
+
+@dataclass(frozen=True)
+class GridCell:
+    """Verdicts on a pair of libraries under a family, by how often they were given."""
+
+    pair: tuple[int, int]
+    counts: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class GridRow:
+    """A family's row of the agreement grid."""
+
+    family: int
+    cells: tuple[GridCell, ...]
+
+
+@dataclass(frozen=True)
+class CurveRow:
+    """A defense's accuracy at each ε of a group; None where there is no value."""
+
+    defense: int
+    values: tuple[float | None, ...]
+
+
+def shade(share: float) -> int:
+    """Number of the colour for a share 0…1."""
+    return round(share * (STEPS - 1))
+
+
+def sorted_brackets(data: ReportData, setting: Setting) -> list[BracketRow]:
+    """The brackets of a setting, the most robust defense first."""
+    rows = [row for row in data.brackets if row.setting == setting]
+    return sorted(rows, key=lambda row: (-row.worst_case, -row.clean))
+
+
+def heat(data: ReportData, setting: Setting) -> list[HeatRow]:
+    """The heat map of a setting: defenses in the order of their brackets, the families of its norm."""
+    present = families_of(data, setting)
+    return [
+        HeatRow(
+            data.defense_names.index(row.defense),
+            row,
+            tuple(_heat_cell(data, setting, row.defense, data.family_names[family]) for family in present),
+        )
+        for row in sorted_brackets(data, setting)
+    ]
+
+
+def families_of(data: ReportData, setting: Setting) -> list[int]:
+    """Numbers of the families that were run in a setting."""
+    ran = {family for where, _, family in data.judged if where == setting}
+    return [i for i, name in enumerate(data.family_names) if name in ran]
+
+
+def _heat_cell(data: ReportData, setting: Setting, defense: str, family: str) -> HeatCell:
+    cells = data.judged.get((setting, defense, family), [])
+    broken = [data.score_at[cell.key, setting].broken for cell in cells if (cell.key, setting) in data.score_at]
+    return HeatCell(
+        family=data.family_names.index(family),
+        robust=float((correct_of(data, setting, defense) & ~np.any(broken, axis=0)).mean()) if broken else None,
+        failed=sum(cell.status == "failed" for cell in cells),
+        disagree=any(
+            row.verdict in {"different", "invalid"}
+            for row in data.agreements
+            if row.setting == setting and (row.defense, row.family) == (defense, family)
+        ),
+    )
+
+
+def correct_of(data: ReportData, setting: Setting, defense: str) -> np.ndarray:
+    """Which samples a defended model classifies correctly without attack, bool ``(N,)``."""
+    where = (*setting.model, defense)
+    return next(row.correct for row in data.clean if (row.dataset, row.classifier, row.defense) == where)
+
+
+def pairs_of(data: ReportData, setting: Setting) -> list[tuple[int, int]]:
+    """Pairs of libraries that were compared in a setting, as numbers."""
+    found = {_pair(data, row) for row in data.agreements if row.setting == setting}
+    return [pair for pair in combinations(range(len(data.library_names)), 2) if pair in found]
+
+
+def _pair(data: ReportData, row: AgreementRow) -> tuple[int, int]:
+    first, second = sorted((data.library_names.index(row.library_a), data.library_names.index(row.library_b)))
+    return first, second
+
+
+def grid(data: ReportData, setting: Setting) -> list[GridRow]:
+    """Families against pairs of libraries, with the number of defenses that got each verdict."""
+    counts: dict[tuple[str, tuple[int, int]], Counter[str]] = {}
+    for row in data.agreements:
+        if row.setting == setting:
+            counts.setdefault((row.family, _pair(data, row)), Counter())[row.verdict] += 1
+    compared = [i for i in families_of(data, setting) if any(family == data.family_names[i] for family, _ in counts)]
+    return [
+        GridRow(
+            family,
+            tuple(
+                GridCell(pair, _by_severity(counts.get((data.family_names[family], pair), Counter())))
+                for pair in pairs_of(data, setting)
+            ),
+        )
+        for family in compared
+    ]
+
+
+def _by_severity(counts: Counter[str]) -> tuple[tuple[str, int], ...]:
+    return tuple((verdict, counts[verdict]) for verdict in VERDICTS if counts[verdict])
+
+
+def findings(data: ReportData) -> list[AgreementRow]:
+    """The verdicts that need a look, the gravest first."""
+    rows = [row for row in data.agreements if row.verdict in FINDINGS]
+    return sorted(rows, key=lambda row: (FINDINGS.index(row.verdict), row.p_holm))
+
+
+def variant(data: ReportData, row: AgreementRow) -> str:
+    """What tells a comparison from others of the same attack; empty where there are none."""
+    return row.variant if len(data.variants[row.setting, row.defense, row.family]) > 1 else ""
+
+
+def groups(data: ReportData) -> list[list[int]]:
+    """Numbers of the settings that differ in ε only, ascending."""
+    found: dict[tuple[str, str, str], list[int]] = {}
+    for i, setting in enumerate(data.settings):
+        found.setdefault(setting.group, []).append(i)
+    return list(found.values())
+
+
+def curves(data: ReportData, group: Sequence[int]) -> list[CurveRow]:
+    """Accuracy of each defense: clean, then the worst case at each ε of a group."""
+    rows = {(row.defense, row.setting): row for row in data.brackets}
+    found = []
+    for number, defense in enumerate(data.defense_names):
+        here = [rows.get((defense, data.settings[i])) for i in group]
+        clean = next((row.clean for row in here if row), None)
+        if clean is not None:
+            found.append(CurveRow(number, (clean, *(row.worst_case if row else None for row in here))))
+    return found
+
+
+def settings_of(data: ReportData, cell: CellRow) -> list[int]:
+    """Numbers of the settings that a cell was made for."""
+    return [i for i, setting in enumerate(data.settings) if cell.judged_at(setting)]
+
+
+def accuracies(data: ReportData, cell: CellRow) -> list[tuple[Setting, float]]:
+    """Robust accuracy of one cell alone in each setting that it was made for."""
+    return [
+        (setting, float((correct_of(data, setting, cell.defense) & ~data.score_at[cell.key, setting].broken).mean()))
+        for setting in data.settings
+        if cell.judged_at(setting) and (cell.key, setting) in data.score_at
+    ]
+
+
+def default_setting(data: ReportData) -> int:
+    """The setting that the page opens with: of the first model, the norm with most cells, and its middle ε."""
+    norms = Counter(cell.norm for cell in data.cells if (cell.dataset, cell.classifier) == data.settings[0].model)
+    of_first = [group for group in groups(data) if data.settings[group[0]].model == data.settings[0].model]
+    chosen = max(of_first, key=lambda group: norms[data.settings[group[0]].norm])
+    return chosen[len(chosen) // 2]
