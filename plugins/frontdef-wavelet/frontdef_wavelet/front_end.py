@@ -123,11 +123,10 @@ class WaveletFrontEnd(FrontEnd[WaveletConfig]):
         n_values = self._n_values(images.shape[1:])
         shares = [share for share in sorted({*FIGURE_SHARES, self.config.keep}) if share * n_values >= 1]
         counts = {share: self.n_kept(images.shape[1:], share) for share in shares}
-        with torch.no_grad():
-            return {
-                f"what survives at ρ = {100 * share:g}% (K = {k} of N = {n_values})": self._sparsify(images, k)
-                for share, k in counts.items()
-            }
+        return {
+            f"what survives at ρ = {100 * share:g}% (K = {k} of N = {n_values})": self._sparsify(images, k)
+            for share, k in counts.items()
+        }
 
     def extra_repr(self) -> str:
         """The configuration, for ``print``."""

@@ -43,11 +43,13 @@ def test_other_signal_extensions(make, images, reference, mode, levels):
 
 
 def test_coefficients_are_those_of_pywavelets_in_their_order(make, images, reference):
+    """Equal to the last bit of float32, because the analysis runs in float64: the selection hangs on it."""
     front_end = make(levels=2)
     x = images(2, 3, 15, 10)
     coefficients, mask = front_end.select(x)
     for image, own, kept in zip(x.double().numpy(), coefficients, mask, strict=True):
-        np.testing.assert_allclose(own.numpy(), reference.decompose(image, front_end.config)[0], rtol=0, atol=1e-6)
+        expected = reference.decompose(image, front_end.config)[0].astype(np.float32)
+        np.testing.assert_array_equal(own.numpy(), expected)
         np.testing.assert_array_equal(kept.numpy(), reference.support(image, 3 * 15 * 10 * 3 // 100, front_end.config))
 
 
