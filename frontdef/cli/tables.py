@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from frontdef.matrix.plan import Plan, describe_radii
+from frontdef.registry import get_family
 from frontdef.threat import NORM_LABELS, format_eps
 from frontdef.verdicts.agreement import Agreement, agreement
 from frontdef.verdicts.bracket import Bracket, brackets
@@ -27,56 +30,72 @@ _ORDER = ["invalid", "different", "inconclusive", "equivalent", "identical"]
 
 
 def print_results(console: Console, results: Results) -> None:
-    """Brackets first, then robust accuracy by defense and attack, worst over libraries."""
+    """Brackets first, then robust accuracy by defense and attack, worst over libraries; in percent."""
     outcomes = results.outcomes()
     found = brackets(outcomes, results.certified())
     for norm in dict.fromkeys(bracket.norm for bracket in found):
-        for eps in dict.fromkeys(bracket.eps for bracket in found if bracket.norm == norm):
-            here = [bracket for bracket in found if (bracket.norm, bracket.eps) == (norm, eps)]
-            console.print(_bracket_table(here, outcomes, norm, eps))
+        console.print(_norm_table([bracket for bracket in found if bracket.norm == norm], outcomes))
     for bracket in found:
         if bracket.violations:
             console.print(
-                f"ERROR: {len(bracket.violations)} samples that {bracket.defense} certifies at {NORM_LABELS[bracket.norm]} "
-                f"ε={format_eps(bracket.eps)} were broken: {bracket.violations[:5]}",
+                f"ERROR: {len(bracket.violations)} samples that {bracket.defense} certifies at "
+                f"{NORM_LABELS[bracket.norm]} ε={format_eps(bracket.eps)} were broken: {bracket.violations[:5]}",
                 style="bold red",
             )
 
 
-def _bracket_table(found: list[Bracket], outcomes: pd.DataFrame, norm: str, eps: float) -> Table:
-    here = outcomes[(outcomes["norm"] == norm) & (outcomes["eps"] == eps)]
+def _norm_table(found: list[Bracket], outcomes: pd.DataFrame) -> Table:
+    norm = found[0].norm
+    here = outcomes[outcomes["norm"] == norm]
+    here = here.assign(robust=here["clean_correct"].astype(bool) & ~here["success"].astype(bool))
     families = list(dict.fromkeys(here["family"]))
     several = here[["dataset", "classifier"]].drop_duplicates().shape[0] > 1
-    robust = here.assign(robust=here["clean_correct"].astype(bool) & ~here["success"].astype(bool))
-    table = Table(
-        title=f"robust accuracy, {NORM_LABELS[norm]} ε = {format_eps(eps)}", title_justify="left", title_style="bold"
-    )
-    for name in (*(("data", "classifier") if several else ()), "defense"):
+    proved = any(not pd.isna(bracket.certified) for bracket in found)
+    table = Table(title=f"{NORM_LABELS[norm]}: robust accuracy in %, worst over libraries", box=box.SIMPLE_HEAD)
+    table.title_justify, table.title_style = "left", "bold"
+    for name in ("defense", *(("data", "classifier") if several else ())):
         table.add_column(name)
-    for name in ("clean", "certified", "worst case", "95 % interval", *families):
-        table.add_column(name, justify="right")
-    for bracket in sorted(found, key=lambda bracket: -bracket.worst_case):
-        mine = robust[
-            (robust["defense"] == bracket.defense)
-            & (robust["dataset"] == bracket.dataset)
-            & (robust["classifier"] == bracket.classifier)
+    for name in ("ε", "clean", *(("certified",) if proved else ()), "worst (95 %)", *families):
+        table.add_column(name, justify="right", no_wrap=True)
+    for bracket in _sorted(found):
+        mine = here[
+            (here["defense"] == bracket.defense)
+            & (here["dataset"] == bracket.dataset)
+            & (here["classifier"] == bracket.classifier)
+            & (here["eps"] == bracket.eps)
         ]
         by_library = mine.groupby(["family", "surrogate", "parameters", "library"])["robust"].mean()
         table.add_row(
-            *((bracket.dataset, bracket.classifier) if several else ()),
             Text(bracket.defense),
+            *((bracket.dataset, bracket.classifier) if several else ()),
+            format_eps(bracket.eps),
             _percent(bracket.clean),
-            "–" if pd.isna(bracket.certified) else _percent(bracket.certified),
-            Text(_percent(bracket.worst_case), style="bold"),
-            f"{_percent(bracket.low)} – {_percent(bracket.high)}",
+            *((_percent(bracket.certified),) if proved else ()),
+            Text.assemble(
+                (_percent(bracket.worst_case), "bold"), f" ({100 * bracket.low:.0f}–{100 * bracket.high:.0f})"
+            ),
             *(_percent(by_library[family].min()) if family in by_library else "" for family in families),
         )
     return table
 
 
+def _sorted(found: list[Bracket]) -> list[Bracket]:
+    """Best defense first, by its mean worst case over the radii; within a defense by radius."""
+    mean = {
+        name: sum(bracket.worst_case for bracket in group) / len(group)
+        for name in {_row(bracket) for bracket in found}
+        if (group := [bracket for bracket in found if _row(bracket) == name])
+    }
+    return sorted(found, key=lambda bracket: (-mean[_row(bracket)], _row(bracket), bracket.eps))
+
+
+def _row(bracket: Bracket) -> tuple[str, str, str]:
+    return bracket.dataset, bracket.classifier, bracket.defense
+
+
 def print_agreement(console: Console, results: Results) -> None:
     """A grid of library pairs × attacks, the worst verdict over defenses and radii, and the reasons below."""
-    found = agreement(results.outcomes(), results.examples)
+    found = agreement(results.outcomes(), results.examples, results.differences())
     if not found:
         console.print("no two libraries ran the same attack: give the matrix more than one library")
         return
@@ -97,17 +116,15 @@ def print_agreement(console: Console, results: Results) -> None:
     console.print("  ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items()))
     for one in found:
         if one.verdict in {"different", "invalid"}:
-            console.print(
-                Text(
-                    f"{_attack(one)} ε={format_eps(one.eps)} on {one.defense}, {one.library_a} and {one.library_b}: {one.reason}"
-                ),
-                soft_wrap=True,
-            )
+            where = f"{_attack(one)} ε={format_eps(one.eps)} on {one.defense}, {one.library_a} and {one.library_b}"
+            known = f" Known: {one.known}" if one.known else ""
+            console.print(Text(f"{where}: {one.reason}.{known}"), soft_wrap=True)
 
 
 def _attack(one: Agreement) -> str:
-    parameters = "" if one.parameters == "{}" else f" {one.parameters[1:-1]}".replace('"', "")
-    return f"{one.family} {NORM_LABELS[one.norm]}{parameters}"
+    defaults = get_family(one.family).parameters().model_dump(mode="json")
+    given = {name: value for name, value in json.loads(one.parameters).items() if value != defaults.get(name)}
+    return " ".join([one.family, NORM_LABELS[one.norm], *(f"{name}={value}" for name, value in given.items())])
 
 
 def _worst(found: list[Agreement]) -> str:
@@ -166,4 +183,4 @@ def _value(value: Any) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{share:.1%}"
+    return "–" if pd.isna(share) else f"{100 * share:.1f}"

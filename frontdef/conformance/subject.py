@@ -84,9 +84,8 @@ class Subject:
         """The front end with a classifier trained behind it."""
         with torch.no_grad():
             shape = tuple(self.front_end(self.few).shape[1:])
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            classifier = get_classifier("cnn4" if len(shape) == 3 and min(shape[1:]) >= 16 else "fc2").build(shape, 10)
+        name = "cnn4" if len(shape) == 3 and min(shape[1:]) >= 16 else "fc2"
+        classifier = get_classifier(name).build(shape, 10, seed=0)
         fit_classifier(self.front_end, classifier, self.train, STAGES, seed=0, device=self.device)
         return Protected(self.front_end, classifier, image_shape=self.image_shape).to(self.device)
 

@@ -114,8 +114,7 @@ def _seconds_a_sample(request: ModelRequest, device: torch.device) -> float:
     y = torch.zeros(PROBE_BATCH, dtype=torch.long, device=device)
     with torch.no_grad():
         shape = tuple(front_end(x[:1]).shape[1:])
-    with torch.random.fork_rng():
-        classifier = get_classifier(request.classifier).build(shape, dataset.n_classes)
+    classifier = get_classifier(request.classifier).build(shape, dataset.n_classes)
     protected = Protected(front_end, classifier, image_shape=dataset.image_shape).to(device)
     times = []
     for _ in range(PROBE_REPEATS):

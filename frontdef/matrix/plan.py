@@ -322,7 +322,7 @@ def _request(matrix: Matrix, dataset: str, classifier: str, entry: DefenseEntry,
     get_dataset(dataset)
     get_classifier(classifier)
     config = defense.configure(entry.config).model_dump(mode="json")
-    recipe = matrix.recipe or defense.recipe or default_recipe(dataset, classifier)
+    recipe = matrix.recipe or defense.recipe or default_recipe(dataset)
     return ModelRequest(dataset, classifier, entry.name, config, tuple(recipe), matrix.train_samples, matrix.seed)
 
 

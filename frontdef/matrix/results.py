@@ -146,6 +146,11 @@ class Results:
         """The same as `sql`, as an Arrow table."""
         return self._database.execute(query).fetch_arrow_table()
 
+    def differences(self) -> dict[str, str]:
+        """Cell → named difference of the library's realisation; cells whose parameters map exactly are left out."""
+        cells = self._cells.loc[self._cells["status"] == "ok", ["cell", "difference"]]
+        return {str(cell): str(difference) for cell, difference in cells.itertuples(index=False) if difference}
+
     def examples(self, cell: str) -> np.ndarray:
         """What the library returned for a cell, float32 ``(N,C,H,W)``, in the order of the records."""
         return np.asarray(self.store.read_tensors("examples", cell)["x_adv"].numpy())

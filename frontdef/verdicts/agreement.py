@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
@@ -58,6 +58,7 @@ class Agreement:
         verdict: The verdict.
         weaker: The library that fell short, where the verdict is ``different``.
         reason: The verdict in words, with its figures.
+        known: The named differences of the two realisations, which explain a verdict other than identical.
     """
 
     dataset: str
@@ -85,9 +86,12 @@ class Agreement:
     verdict: Verdict = "inconclusive"
     weaker: str = ""
     reason: str = ""
+    known: str = ""
 
 
-def agreement(outcomes: pd.DataFrame, examples: Examples | None = None) -> list[Agreement]:
+def agreement(
+    outcomes: pd.DataFrame, examples: Examples | None = None, differences: Mapping[str, str] | None = None
+) -> list[Agreement]:
     """Compare every pair of libraries that ran the same attack on the same defense.
 
     Only samples that are classified correctly before the attack count.
@@ -95,13 +99,15 @@ def agreement(outcomes: pd.DataFrame, examples: Examples | None = None) -> list[
     Args:
         outcomes: As `frontdef.matrix.results.Results.outcomes` gives them.
         examples: Cell → examples ``(N,C,H,W)``, to see whether they are identical; None leaves that out.
+        differences: Cell → named difference of the library's realisation.
     """
-    pairs = [pair for _, group in outcomes.groupby(GROUP, sort=False) for pair in _pairs(group, examples)]
+    known = differences or {}
+    pairs = [pair for _, group in outcomes.groupby(GROUP, sort=False) for pair in _pairs(group, examples, known)]
     adjusted = holm([pair.p_value for pair in pairs])
     return [_judge(replace(pair, p_holm=p)) for pair, p in zip(pairs, adjusted, strict=True)]
 
 
-def _pairs(group: pd.DataFrame, examples: Examples | None) -> Iterator[Agreement]:
+def _pairs(group: pd.DataFrame, examples: Examples | None, known: Mapping[str, str]) -> Iterator[Agreement]:
     success = group.pivot(index="sample_id", columns="library", values="success").astype(bool)
     valid = group.groupby("library")["valid"].mean()
     correct = group.groupby("sample_id")["clean_correct"].first().reindex(success.index).to_numpy(dtype=bool)
@@ -129,6 +135,7 @@ def _pairs(group: pd.DataFrame, examples: Examples | None) -> Iterator[Agreement
             max_difference=apart,
             invalid_a=1 - float(valid[a]),
             invalid_b=1 - float(valid[b]),
+            known=" ".join(known[cell] for cell in (cells[a], cells[b]) if known.get(cell)),
         )
 
 
