@@ -181,8 +181,12 @@ def top_k_mask(x: Tensor, k: int) -> Tensor:
         k: How many to keep a sample, 0 ≤ k; all where k exceeds their number.
     """
     flat = x.detach().abs().flatten(1)
-    order = flat.argsort(dim=1, descending=True, stable=True)[:, : max(k, 0)]
-    return torch.zeros_like(flat, dtype=torch.bool).scatter_(1, order, True).view_as(x)
+    if not 0 < k < flat.shape[1]:
+        return torch.full_like(x, k > 0, dtype=torch.bool)
+    edge = flat.topk(k, dim=1, sorted=False).values.amin(dim=1, keepdim=True)
+    above, tied = flat > edge, flat == edge
+    room = k - above.sum(dim=1, keepdim=True)
+    return (above | (tied & (tied.cumsum(dim=1) <= room))).view_as(x)
 
 
 def top_k(x: Tensor, k: int, surrogate: Surrogate = TRUE, backward_k: int | None = None) -> Tensor:
