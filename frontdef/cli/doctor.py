@@ -17,7 +17,6 @@ from pathlib import Path
 import click
 from packaging.requirements import Requirement
 
-from frontdef._version import __version__
 from frontdef.cli.probe import probe
 from frontdef.cli.text import Table
 from frontdef.registry import PluginStatus
@@ -84,7 +83,7 @@ def doctor(timeout: float) -> None:
 
 
 def _checks(timeout: float) -> Iterator[tuple[str, Check]]:
-    yield "frontdef", _versions
+    yield "system", _system
     yield "requirements", _requirements
     yield "cache", _cache
     yield "data", _data
@@ -92,13 +91,11 @@ def _checks(timeout: float) -> Iterator[tuple[str, Check]]:
         yield module, partial(_library, distribution, module, timeout)
     yield "devices", partial(_devices, timeout)
     for plugin in load("metadata"):
-        if not plugin.builtin:
-            yield plugin.status.distribution, partial(_plugin, plugin.status, timeout)
+        yield plugin.status.distribution, partial(_plugin, plugin.status, timeout)
 
 
-def _versions() -> Finding:
-    system = f"{platform.system()} {platform.machine()}"
-    return Finding("ok", f"{__version__}, Python {platform.python_version()}, {system}")
+def _system() -> Finding:
+    return Finding("ok", f"Python {platform.python_version()}, {platform.system()} {platform.machine()}")
 
 
 def _requirements() -> Finding:
@@ -151,7 +148,7 @@ def _cache() -> Finding:
         import platformdirs
     except ImportError:
         return Finding("missing", 'the runner keeps trained models there\nmend: pip install "frontdef[bench]"')
-    folder = Path(given) if given else platformdirs.user_cache_path("frontdef")
+    folder = Path(given) if given else platformdirs.user_cache_path("frontdef") / "models"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -177,7 +174,10 @@ def _plugin(row: PluginStatus, timeout: float) -> Finding:
         state = "missing" if row.status == "disabled" else "failed"
         return Finding(state, f"{row.version} is {row.status}: {row.reason}\nmend: {row.mend}")
     # Alone, and not strict: only its own faults are asked for, as a row.
-    environment = {"FRONTDEF_PLUGINS": row.distribution, "FRONTDEF_STRICT": "0"}
+    environment = {
+        "FRONTDEF_PLUGINS": row.distribution if row.distribution != "frontdef" else "",
+        "FRONTDEF_STRICT": "0",
+    }
     found = probe(_PLUGIN.format(name=row.name), timeout=timeout, environment=environment)
     if found.fault:
         mend = f"mend: pip install --upgrade {row.distribution}, or pip uninstall {row.distribution}"

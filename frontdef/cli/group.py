@@ -80,9 +80,10 @@ class LazyGroup(SuggestingGroup):
         try:
             return cast(click.Command, resolve(self._table[cmd_name].reference))
         except ModuleNotFoundError as error:
-            if (error.name or "").partition(".")[0] == "frontdef":
+            package = str(error.name).partition(".")[0]
+            if package == "frontdef":
                 raise
-            raise MissingExtraError(f"`frontdef {cmd_name}`", str(error.name)) from error
+            raise MissingExtraError(f"`frontdef {cmd_name}`", package) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands under their headings, from the table alone."""

@@ -37,15 +37,15 @@ def print_json(value: Any) -> None:
 class Table:
     """A table that is printed row by row; its columns are aligned and its last one is wrapped.
 
+    A row's color is that of its last column but one.
+
     Args:
         head: Titles of the columns.
         widths: Widths of all columns but the last.
-        colored: The column that takes the color of its row.
     """
 
-    def __init__(self, head: Sequence[str], widths: Sequence[int], *, colored: int = -1) -> None:
+    def __init__(self, head: Sequence[str], widths: Sequence[int]) -> None:
         self._widths = [max(len(title), width) for title, width in zip(head, widths, strict=False)]
-        self._colored = colored
         click.echo(click.style(self._line(head[:-1], head[-1]), bold=True))
 
     def row(self, cells: Sequence[str], color: str | None = None) -> None:
@@ -59,7 +59,7 @@ class Table:
     def _line(self, cells: Sequence[str], last: str, color: str | None = None) -> str:
         padded = [cell.ljust(size) for cell, size in zip(cells, self._widths, strict=True)]
         if color and padded:
-            padded[self._colored] = click.style(padded[self._colored], fg=color)
+            padded[-1] = click.style(padded[-1], fg=color)
         return GAP.join([*padded, last]).rstrip()
 
 
@@ -69,11 +69,11 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, colors: S
     Args:
         head: Titles of the columns.
         rows: Cells.
-        colors: A color for each row's last column but one.
+        colors: One for each row; none at all by default.
     """
     table = Table(head, [max((len(row[column]) for row in rows), default=0) for column in range(len(head) - 1)])
-    for row, color in zip(rows, colors or [None] * len(rows), strict=True):
-        table.row(row, color)
+    for number, row in enumerate(rows):
+        table.row(row, colors[number] if colors else None)
 
 
 def print_note(text: str, *, bullet: str = "") -> None:

@@ -89,11 +89,12 @@ def unknown_allowed(found: Sequence[Installed], names: Iterable[str] | None) -> 
     return sorted(set(names or ()) - known - {BUILTIN})
 
 
-def leave_out(plugin: Installed, found: Iterable[Installed]) -> str:
+def leave_out(plugin: Installed, found: Sequence[Installed]) -> str:
     """How to go on without a plugin: the shell variable that allows the others."""
-    # The distribution's name is the one that stays unique when two plugins share an entry point's name.
-    rest = sorted({other.key for other in found if other.key != plugin.key})
-    return f"leave it out: {ALLOW_LIST}={','.join(rest) or repr('')}"
+    names = [other.name for other in found]
+    # Where two plugins share an entry point's name, only the distribution's name tells them apart.
+    rest = {other.name if names.count(other.name) == 1 else other.key for other in found if other.key != plugin.key}
+    return f"leave it out: {ALLOW_LIST}={','.join(sorted(rest)) or repr('')}"
 
 
 def check_metadata(plugin: Installed, rivals: Sequence[Installed]) -> None:
