@@ -17,7 +17,7 @@ def load(
 ) -> FrontEndPreprocessor:
     """Load a defense as an ART preprocessor.
 
-    Use it as ``PyTorchClassifier(..., preprocessing_defences=[frontdef.load("wavelet", keep=0.03)])``; its ``front_end``
+    Use it as ``PyTorchClassifier(..., preprocessing_defences=[frontdef.load("wavelet", keep=0.03)])``; `front_end`
     is the module inside.
 
     Args:

@@ -68,7 +68,7 @@ class FrontEndPreprocessor(PreprocessorPyTorch):  # type: ignore[misc]
 
         Args:
             x: Images ``(N,C,H,W)``.
-            grad: A loss gradient, of the output's shape ``(N,…)``, or class gradients ``(N,K,…)``, K gradients a sample.
+            grad: A loss gradient, of the output's shape ``(N,…)``, or K class gradients a sample, ``(N,K,…)``.
 
         Returns:
             ``(N,C,H,W)`` for a loss gradient, ``(N,K,C,H,W)`` for class gradients.

@@ -94,7 +94,7 @@ def replace_gradient(exact: Tensor, surrogate: Tensor) -> Tensor:
     """
     if exact.shape != surrogate.shape:
         raise ValueError(f"exact {tuple(exact.shape)} and surrogate {tuple(surrogate.shape)} differ in shape")
-    result: Tensor = _ReplaceGradient.apply(exact.detach(), surrogate)  # type: ignore[no-untyped-call]
+    result: Tensor = _ReplaceGradient.apply(exact.detach(), surrogate)
     return result
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Certificate(ABC):
     """A proof, per sample, that no perturbation of a threat model changes the prediction.
 
-    It must be sound: a certified sample that an attack breaks is an error of the certificate or of the attack's library,
+    It must be sound: a certified sample that an attack breaks is an error of the certificate or of that library,
     and frontdef reports it as one.
     """
 
@@ -32,6 +32,6 @@ class Certificate(ABC):
             threat: The norm and the radius.
 
         Returns:
-            bool ``(N,)``: True where the prediction is ``y`` for every perturbation in the threat model. All False for a
-            norm that the theory does not cover.
+            bool ``(N,)``: True where the prediction is ``y`` for every perturbation in the threat model. All False
+            for a norm that the theory does not cover.
         """

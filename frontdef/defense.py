@@ -93,7 +93,8 @@ class Defense:
     def load_certificate(self) -> Certificate | None:
         """The certificate, imported and instantiated if need be."""
         certificate = resolve(self.certificate)
-        return certificate() if isinstance(certificate, type) else certificate
+        loaded = certificate() if isinstance(certificate, type) else certificate
+        return typing.cast("Certificate | None", loaded)
 
     def configure(self, values: Mapping[str, Any]) -> configs.Config:
         """Validate configuration values.

@@ -20,7 +20,7 @@ class FrontEnd(nn.Module, Generic[ConfigT]):
     """The part of the network that a defense owns: raw images in, what the classifier reads out.
 
     A subclass writes ``forward(x)`` for float32 ``(N,C,H,W)`` in [0,1]. Its value is exact; its gradient, as autograd
-    computes it, is true or that of the selected surrogate (`frontdef.bpda` has the blocks). It treats each sample on its
+    computes it, is true or that of the selected surrogate (`frontdef.bpda` has the blocks). It treats each sample on
     own, so ``f(x)[i:i+1] == f(x[i:i+1])``, never changes ``x``, and draws random numbers only from `generator`.
 
     Args:

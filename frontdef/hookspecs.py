@@ -1,7 +1,7 @@
 """What a plugin may offer: five hooks. Each returns an iterable of records; a plugin implements those it needs.
 
 A plugin is a module that an entry point of the group ``frontdef`` names, with functions marked ``@frontdef.hookimpl``.
-Its distribution requires ``frontdef>=0.1,<0.2``: the cap is the compatibility contract, read before anything is imported.
+Its distribution requires ``frontdef>=0.1,<0.2``: the cap is the contract, read before anything is imported.
 """
 
 from __future__ import annotations

@@ -29,8 +29,8 @@ class Passes:
 class Protected(nn.Module):
     """A defended classifier: images in [0,1] in, logits out, in eval mode, its parameters frozen.
 
-    It is itself what torchattacks takes; `art_classifier` and `foolbox_model` give the views of the other two. Every pass
-    through it is counted, per sample, whichever library asks.
+    It is itself what torchattacks takes; `art_classifier` and `foolbox_model` give the views of the other two. Every
+    pass through it is counted, per sample, whichever library asks.
 
     Args:
         front_end: The front end.
@@ -87,8 +87,8 @@ class Protected(nn.Module):
         """The same model with every output averaged over ``n`` fresh draws of a randomized front end.
 
         A gradient attack on it is an attack by expectation over transformation (Athalye et al. 2018, arXiv:1707.07397).
-        What is averaged matters, and the libraries differ: foolbox averages logits, torchattacks' EOTPGD the gradients of
-        the loss.
+        What is averaged matters, and the libraries differ: foolbox averages logits, torchattacks' EOTPGD the
+        gradients of the loss.
 
         Args:
             n: Draws a sample, at least 1.

@@ -97,8 +97,8 @@ class ThreatModel:
             raise ConfigError(f"ε must be a positive finite number, got {self.eps!r}")
         if self.norm == "linf" and self.eps > 1:
             raise ConfigError(
-                f"ε = {self.eps!r} in ℓ∞ exceeds the whole range of an image: pixels are in [0,1], so 8 grey levels are "
-                f"ε = 8/255. Did you mean {format_eps(self.eps / 255)!r}?"
+                f"ε = {self.eps!r} in ℓ∞ exceeds the whole range of an image: pixels are in [0,1], so 8 grey levels "
+                f"are ε = 8/255. Did you mean {format_eps(self.eps / 255)!r}?"
             )
 
     def __str__(self) -> str:

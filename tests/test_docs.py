@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -35,10 +37,8 @@ def test_links_lead_somewhere(page):
 
 def test_every_dependency_has_its_reason():
     page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
-    import tomllib
-
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    named = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
+    named = chain(project["dependencies"], *project["optional-dependencies"].values())
     names = {re.match(r"[A-Za-z0-9-]+", requirement)[0] for requirement in named} - {"frontdef"}
     missing = [name for name in names if name not in page]
     assert not missing, f"docs/dependencies.md does not say why: {missing}"

@@ -75,7 +75,13 @@ def foreign_classifier(*defenses):
         torch.manual_seed(0)
         net = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
     return PyTorchClassifier(
-        net, nn.CrossEntropyLoss(), SHAPE, 10, clip_values=(0, 1), preprocessing_defences=list(defenses), device_type="cpu"
+        net,
+        nn.CrossEntropyLoss(),
+        SHAPE,
+        10,
+        clip_values=(0, 1),
+        preprocessing_defences=list(defenses),
+        device_type="cpu",
     )
 
 

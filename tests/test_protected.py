@@ -99,11 +99,16 @@ def test_parameters_are_frozen_and_the_model_is_in_eval_mode():
 def test_isolated_restores_generators_modes_and_flags():
     protected = make()
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
-    with pytest.raises(ZeroDivisionError), isolated(protected, 7):
-        torch.rand(3), np.random.rand(3)
-        protected.train()
-        protected.requires_grad_(True)
-        raise ZeroDivisionError
+
+    def misbehave():
+        with isolated(protected, 7):
+            torch.rand(3), np.random.rand(3)
+            protected.train()
+            protected.requires_grad_(True)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        misbehave()
     assert torch.equal(torch.get_rng_state(), torch_state)
     assert np.array_equal(np.random.get_state()[1], numpy_state)
     assert not any(module.training for module in protected.modules())

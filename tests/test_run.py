@@ -141,7 +141,11 @@ def test_ctrl_c_leaves_whole_cells_and_says_so(tmp_path, cache):
     out = tmp_path / "stopped"
     command = [sys.executable, "-m", "frontdef", "run", str(tmp_path / "small.toml"), "--out", str(out)]
     process = subprocess.Popen(
-        command, env={**os.environ, "FRONTDEF_CACHE": str(cache)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        env={**os.environ, "FRONTDEF_CACHE": str(cache)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     deadline = time.monotonic() + 90
     while not list(out.glob("cells/*.parquet")) and time.monotonic() < deadline and process.poll() is None:

@@ -38,7 +38,14 @@ def test_contains_demands_the_box_and_finite_values():
 
 @pytest.mark.parametrize(
     ("given", "value", "printed"),
-    [("8/255", 8 / 255, "8/255"), (0.3, 0.3, "0.3"), ("1/2", 0.5, "0.5"), (1.5, 1.5, "1.5"), (0.2, 0.2, "0.2"), (1, 1, "1")],
+    [
+        ("8/255", 8 / 255, "8/255"),
+        (0.3, 0.3, "0.3"),
+        ("1/2", 0.5, "0.5"),
+        (1.5, 1.5, "1.5"),
+        (0.2, 0.2, "0.2"),
+        (1, 1, "1"),
+    ],
 )
 def test_eps_is_read_and_printed(given, value, printed):
     assert parse_eps(given) == pytest.approx(value)

@@ -68,7 +68,7 @@ def parity(protected: Protected, x: Tensor, y: Tensor) -> Parity:
         art_by_class = estimator.class_gradient(x.cpu().numpy(), label=y.cpu().numpy())[:, 0]
         gradient[f"{name} class_gradient"] = _apart(art_by_class, by_class)
 
-    value, foolbox_gradient, foolbox_logits = _foolbox(protected, x, y)
+    foolbox_gradient, foolbox_logits = _foolbox(protected, x, y)
     forward["foolbox"] = _apart(foolbox_logits, logits, floor=1.0)
     gradient["foolbox value_and_grad"] = _apart(foolbox_gradient, by_loss)
     return Parity(forward, gradient)
@@ -77,7 +77,8 @@ def parity(protected: Protected, x: Tensor, y: Tensor) -> Parity:
 def _class_gradient(logits_of: Any, x: Tensor, y: Tensor) -> Tensor:
     inputs = x.clone().requires_grad_()
     picked = logits_of(inputs).gather(1, y[:, None]).sum()
-    return torch.autograd.grad(picked, inputs)[0]
+    (gradient,) = torch.autograd.grad(picked, inputs)
+    return gradient
 
 
 def _art_views(protected: Protected, x: Tensor, n_classes: int) -> dict[str, Any]:
@@ -93,7 +94,7 @@ def _art_views(protected: Protected, x: Tensor, n_classes: int) -> dict[str, Any
     return {"ART": protected.art_classifier(), "ART preprocessor": foreign}
 
 
-def _foolbox(protected: Protected, x: Tensor, y: Tensor) -> tuple[float, Tensor, Tensor]:
+def _foolbox(protected: Protected, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     import eagerpy as ep
 
     model = protected.foolbox_model()
@@ -104,8 +105,8 @@ def _foolbox(protected: Protected, x: Tensor, y: Tensor) -> tuple[float, Tensor,
         seen.append(model(inputs))
         return ep.crossentropy(seen[-1], ep.astensor(y)).sum()
 
-    value, gradient = ep.value_and_grad(loss, ep.astensor(x))
-    return float(value.item()), gradient.raw, seen[-1].raw
+    _, gradient = ep.value_and_grad(loss, ep.astensor(x))
+    return gradient.raw, seen[-1].raw
 
 
 def _apart(found: Any, expected: Tensor, floor: float = 1e-12) -> float:

@@ -94,7 +94,7 @@ def range_kept(subject: Subject) -> str:
     assert output.isfinite().all(), "NaN or infinite values"
     low, high = output.min().item(), output.max().item()
     if subject.front_end.keeps_range:
-        assert low >= -EXACT and high <= 1 + EXACT, f"values in [{low:.4g}, {high:.4g}]; declare keeps_range = False"
+        assert -EXACT <= low <= high <= 1 + EXACT, f"values in [{low:.4g}, {high:.4g}]; declare keeps_range = False"
     return f"[{low:.4g}, {high:.4g}]"
 
 
@@ -144,9 +144,9 @@ def determinism(subject: Subject) -> str:
 @_property
 def global_randomness(subject: Subject) -> str:
     """The global random states of Python, numpy and torch are left alone."""
-    states = (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state())  # type: ignore[index, union-attr]
+    states = (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state())  # type: ignore[index]
     subject.front_end(subject.few.clone().requires_grad_()).sum().backward()
-    after = (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state())  # type: ignore[index, union-attr]
+    after = (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state())  # type: ignore[index]
     drifted = [
         name for name, one, two in zip(("random", "numpy", "torch"), states[:2], after[:2], strict=False) if one != two
     ]
@@ -228,8 +228,8 @@ def save_and_load(subject: Subject) -> str:
 
 @_property
 def gradient_useful(subject: Subject) -> str:
-    """PGD through the gradient breaks more samples than random noise of the same size, or a certificate says why not."""
-    norm = next((norm for norm in subject.defense.norms if norm in RADII), "linf")
+    """PGD through the gradient breaks more samples than noise of the same size, or a certificate says why not."""
+    norm: Norm = next((norm for norm in subject.defense.norms if norm in RADII), "linf")
     tried = []
     for eps in RADII[norm]:
         best = max(

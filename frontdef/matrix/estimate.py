@@ -43,7 +43,8 @@ class Estimate:
         probed = len(self.cells) - self.measured
         return (
             f"to do: {len(self.cells)} cells, about {_duration(total)} ({_duration(self.training)} of it training), "
-            f"from a timed pass through each model ({probed} cells) and from times in this run folder ({self.measured} cells)"
+            f"from a timed pass through each model ({probed} cells) and from times in this run folder "
+            f"({self.measured} cells)"
         )
 
 

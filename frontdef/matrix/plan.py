@@ -57,7 +57,8 @@ class AttackEntry(Config):
     norm: str = field("linf", description="linf, l2 or l1")
     eps: tuple[float | str, ...] = field(
         (),
-        description="radii in [0,1] pixel values or as '8/255'; for minimum-norm families the radii at which they are judged, those of the other attacks if absent",
+        description="radii in [0,1] pixel values or as '8/255'; for minimum-norm families the radii at which they are "
+        "judged, those of the other attacks if absent",
     )
     parameters: dict[str, Any] = field(default_factory=dict, description="parameters of the family")
     libraries: tuple[str, ...] = field((), description="libraries that run it; all that offer it if absent")
@@ -297,7 +298,8 @@ def _specs(entry: AttackEntry, radii: Mapping[str, Sequence[float]], seed: int) 
     if family.minimum_norm:
         if not radii.get(norm):
             raise ConfigError(
-                f"attack {entry.family!r} finds minimal perturbations, and the matrix names no ε in {norm} to judge them at: give it eps = […]"
+                f"attack {entry.family!r} finds minimal perturbations, and the matrix names no ε in {norm} to judge "
+                "them at: give it eps = […]"
             )
         yield _seeded(make_spec(family, norm, UNBOUNDED[norm], entry.parameters), seed)
         return
@@ -322,7 +324,7 @@ def _request(matrix: Matrix, dataset: str, classifier: str, entry: DefenseEntry,
     get_dataset(dataset)
     get_classifier(classifier)
     config = defense.configure(entry.config).model_dump(mode="json")
-    recipe = matrix.recipe or defense.recipe or default_recipe(dataset)
+    recipe = matrix.recipe or defense.recipe or default_recipe(dataset, classifier)
     return ModelRequest(dataset, classifier, entry.name, config, tuple(recipe), matrix.train_samples, matrix.seed)
 
 

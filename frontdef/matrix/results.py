@@ -94,7 +94,8 @@ class Results:
         where = ", ".join(f"cells.{name}" for name in _WHERE)
         distances = "case cells.norm when 'linf' then linf when 'l2' then l2 when 'l1' then l1 else l0 end"
         database.execute(
-            f"create view outcomes as select {where}, coalesce(cells.eps, radii.eps) as eps, cells.eps is null as minimum_norm, "
+            f"create view outcomes as select {where}, coalesce(cells.eps, radii.eps) as eps, "
+            "cells.eps is null as minimum_norm, "
             f"records.* exclude (cell, success), "
             f"success and (cells.eps is not null or {distances} <= radii.eps + {TOLERANCE}) as success "
             "from records join cells using (cell) left join radii on cells.eps is null and radii.norm = cells.norm"
@@ -120,7 +121,7 @@ class Results:
         return self.sql("select * from records")
 
     def outcomes(self) -> pd.DataFrame:
-        """One row a sample, cell and radius; minimum-norm attacks are judged at every radius of the matrix in their norm."""
+        """One row a sample, cell and radius; minimum-norm attacks are judged at every radius in their norm."""
         return self.sql("select * from outcomes")
 
     def certified(self) -> pd.DataFrame:
@@ -144,7 +145,7 @@ class Results:
 
     def arrow(self, query: str) -> pa.Table:
         """The same as `sql`, as an Arrow table."""
-        return self._database.execute(query).fetch_arrow_table()
+        return self._database.execute(query).to_arrow_table()
 
     def differences(self) -> dict[str, str]:
         """Cell → named difference of the library's realisation; cells whose parameters map exactly are left out."""
@@ -167,7 +168,10 @@ class Results:
         return {title: tensor.numpy() for title, tensor in self.store.read_tensors("figures", name).items()}
 
 
-_WHERE = ("cell", "dataset", "classifier", "defense", "defense_id", "surrogate", "family", "norm", "parameters", "library", "seed")  # fmt: skip
+_WHERE = (
+    *("cell", "dataset", "classifier", "defense", "defense_id", "surrogate"),
+    *("family", "norm", "parameters", "library", "seed"),
+)
 
 
 def _tidy(cells: pd.DataFrame) -> pd.DataFrame:

@@ -79,8 +79,8 @@ def check_device(device: str) -> torch.device:
         raise ConfigError(f"the device is 'cpu' or 'cuda', got {device!r}")
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
-            f"device 'cuda' was asked for, but torch {torch.__version__} sees no CUDA device: use --device cpu, or look at "
-            "`python -m torch.utils.collect_env`"
+            f"device 'cuda' was asked for, but torch {torch.__version__} sees no CUDA device: use --device cpu, or "
+            "look at `python -m torch.utils.collect_env`"
         )
     return torch.device(device)
 

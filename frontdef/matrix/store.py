@@ -1,8 +1,8 @@
 """The run folder: one Parquet file a cell, written whole or not at all.
 
-``run.json`` names the cells of the matrix that was asked for last; ``cells/KEY.parquet`` holds one row a sample, and what
-is known of the cell in its footer; ``failures/KEY.json`` a traceback; ``examples/KEY.safetensors`` what the library
-returned. Keys are hashes of content, so a folder may hold more than the matrix asks for.
+``run.json`` names the cells of the matrix that was asked for last; ``cells/KEY.parquet`` holds one row a sample, and
+what is known of the cell in its footer; ``failures/KEY.json`` a traceback; ``examples/KEY.safetensors`` what the
+library returned. Keys are hashes of content, so a folder may hold more than the matrix asks for.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ def verify(
     seen = score(protected, torch.where(finite[:, None, None, None], x_adv, x).clamp(0, 1), y, draws=draws, seed=seed)
     predictions = torch.where(finite, seen.predictions, -1)
     valid = threat.contains(x, x_adv)
-    columns = {
+    columns: dict[str, Tensor] = {
         "label": y,
         "clean_prediction": clean.predictions,
         "clean_correct": clean.predictions == y,

@@ -165,5 +165,6 @@ def _judge(pair: Agreement) -> Agreement:
         return replace(pair, verdict="equivalent", reason=f"{interval}, within ±{MARGIN:.0%}")
     return replace(
         pair,
-        reason=f"{interval}, p = {pair.p_holm:.2g}: neither a difference nor equivalence within ±{MARGIN:.0%} is shown; more samples decide",
+        reason=f"{interval}, p = {pair.p_holm:.2g}: neither a difference nor equivalence within ±{MARGIN:.0%} is "
+        "shown; more samples decide",
     )

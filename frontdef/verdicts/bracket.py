@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -51,8 +52,9 @@ class Bracket:
 def brackets(outcomes: pd.DataFrame, certified: pd.DataFrame) -> list[Bracket]:
     """One bracket for each defense and threat model of the run.
 
-    An example counts in every threat model that it fits: one that PGD found in ℓ∞ at ε = 0.1 is a success at ε = 0.2, too,
-    and one that C&W found in ℓ2 counts in ℓ∞ where its ℓ∞ distance is within ε. So worst cases never grow with ε.
+    An example counts in every threat model that it fits: one that PGD found in ℓ∞ at ε = 0.1 is a success at ε = 0.2,
+    too, and one that C&W found in ℓ2 counts in ℓ∞ where its ℓ∞ distance is within ε. So worst cases never grow with
+    ε.
 
     Args:
         outcomes: As `frontdef.matrix.results.Results.outcomes` gives them.
@@ -61,7 +63,7 @@ def brackets(outcomes: pd.DataFrame, certified: pd.DataFrame) -> list[Bracket]:
     radii = outcomes[["norm", "eps"]].drop_duplicates().sort_values(["norm", "eps"]).itertuples(index=False)
     threats = [(str(norm), float(eps)) for norm, eps in radii]
     return [
-        _bracket(dict(zip(GROUP, names, strict=True)), group, certified, norm, eps)
+        _bracket(dict(zip(GROUP, map(str, names), strict=True)), group, certified, norm, eps)
         for names, group in outcomes.groupby(GROUP, sort=False)
         for norm, eps in threats
         if ((group["norm"] == norm) & (group["eps"] == eps)).any()
@@ -87,9 +89,17 @@ def _bracket(where: dict[str, str], group: pd.DataFrame, certified: pd.DataFrame
         worst_case=float(robust.mean()),
         low=low,
         high=high,
-        strongest="{} {} @ {}".format(*strongest.idxmax()) if len(strongest) else "",
+        strongest=_strongest(strongest),
         violations=() if proved is None else tuple(int(i) for i in np.intersect1d(proved, broken["sample_id"])),
     )
+
+
+def _strongest(counts: pd.Series[int]) -> str:
+    """Name of the entry with the most samples, indexed by family, norm and library."""
+    if counts.empty:
+        return ""
+    family, norm, library = cast("tuple[str, str, str]", counts.idxmax())
+    return f"{family} {norm} @ {library}"
 
 
 def _proved(where: dict[str, str], certified: pd.DataFrame, norm: str, eps: float) -> np.ndarray | None:
