@@ -6,7 +6,7 @@ PLUGINS := $(sort $(wildcard plugins/*))
 STAMP := $(VENV)/.frontdef-$(shell cat constraints.txt pyproject.toml $(PLUGINS:%=%/pyproject.toml) 2>/dev/null | cksum | cut -d' ' -f1)
 JOBS ?= 2
 
-.PHONY: setup demo test test-all lint clean bench-speed
+.PHONY: setup demo test test-all lint constraints clean bench-speed
 
 setup: $(STAMP)
 
@@ -36,6 +36,13 @@ lint: setup
 
 bench-speed: setup
 	@for script in benchmarks/speed/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+constraints:
+	rm -rf build/constraints && $(BIN)/uv venv --quiet build/constraints
+	$(BIN)/uv pip install --quiet --python build/constraints/bin/python --editable ".[bench,dev]" $(foreach plugin,$(PLUGINS),--editable $(plugin))
+	@{ echo "# Exact versions that are known to work together; \`make constraints\` writes them anew."; \
+	   { $(BIN)/uv pip freeze --quiet --exclude-editable --python build/constraints/bin/python; \
+	     $(BIN)/uv --version | sed -E 's/^uv ([^ ]+).*/uv==\1/'; } | sort; } > constraints.txt
 
 clean:
 	rm -rf $(VENV) build dist runs

@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from frontdef.datasets import Split
 
 
-PICTURES = 8
-"""How many examples are kept as the classifier sees them, for the report."""
-
-
 @dataclass(frozen=True)
 class CellResult:
     """What a cell ends in.
@@ -32,7 +28,7 @@ class CellResult:
     Args:
         columns: Column → values ``(N,)``, those of `frontdef.matrix.verify.COLUMNS`.
         examples: What the library returned, ``(N,C,H,W)``.
-        seen: What the classifier gets of the first ones, after the front end.
+        seen: The same after the front end, as the classifier reads them; empty where these are no images.
         about: forward and backward passes (mean a sample), seconds, the realisation's name and named difference.
     """
 
@@ -69,8 +65,7 @@ def run_cell(cell: Cell, protected: Protected, split: Split) -> CellResult:
         columns = verify(
             protected, split.images, x_adv, split.labels, clean, cell.spec.threat, draws=cell.verify_draws, seed=fresh
         )
-        with torch.no_grad():
-            seen = protected.front_end(x_adv[:PICTURES].nan_to_num().clamp(0, 1).to(protected.device)).cpu()
+        seen = _seen(protected, x_adv, cell.batch_size)
     about = {
         "forwards": spent[0] / len(split.images),
         "backwards": spent[1] / len(split.images),
@@ -79,6 +74,14 @@ def run_cell(cell: Cell, protected: Protected, split: Split) -> CellResult:
         "difference": realisation.difference,
     }
     return CellResult({"sample_id": split.ids.numpy(), **columns}, x_adv, seen, about)
+
+
+def _seen(protected: Protected, x_adv: Tensor, batch_size: int) -> Tensor:
+    readable = x_adv.nan_to_num().clamp(0, 1).to(protected.device)
+    with torch.no_grad():
+        if protected.front_end(readable[:1]).shape[1:] != x_adv.shape[1:]:
+            return x_adv[:0]
+        return torch.cat([protected.front_end(part).cpu() for part in readable.split(batch_size)])
 
 
 def _batches(cell: Cell, protected: Protected, split: Split) -> Iterator[tuple[Tensor, Tensor]]:

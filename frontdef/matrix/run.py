@@ -203,7 +203,7 @@ def _store(store: Store, cell: Cell, result: CellResult) -> dict[str, Any]:
         cell.key,
         about,
         {"cell": np.array([cell.key] * n), **columns},
-        {"x_adv": result.examples, "seen": result.seen},
+        {"x_adv": result.examples} | ({"seen": result.seen} if len(result.seen) else {}),
     )
     return about
 
