@@ -1,0 +1,96 @@
+"""Does anything that should be weaker break more? Each rival is paired with the white-box attack, sample by sample."""
+
+from __future__ import annotations
+
+from frontdef.masking.evidence import Attack, Evidence
+from frontdef.masking.record import Finding
+from frontdef.masking.registry import check, not_applicable
+from frontdef.masking.statistics import LEVEL, MARGIN, share, wins
+
+
+def against(evidence: Evidence, rival: Attack, who: str) -> Finding:
+    """Compare a rival with the white-box attack; a gain that is certain but small is a hint only."""
+    own = evidence.white_box.broken
+    gain, p = wins(rival.broken, own)
+    said = f"{who} breaks {share(rival.broken):.0%}, PGD {share(own):.0%} of {len(own)}; p = {p:.2g}"
+    return Finding(p < LEVEL, said, gain, MARGIN, None if gain >= MARGIN else "hint")
+
+
+@check("one step", strength="proof", reference="Athalye et al. 2018 (arXiv:1802.00420), section 3.1")
+def one_step(evidence: Evidence) -> Finding:
+    """A single step breaks more than many steps, which contain it."""
+    return against(evidence, evidence.pgd("one step", steps=1), "one step")
+
+
+@check("random noise", strength="proof", reference="Athalye et al. 2018, section 3.1; Carlini et al. 2019, section 4.3")
+def random_noise(evidence: Evidence) -> Finding:
+    """Random noise of the same size breaks more than the gradient."""
+    return against(evidence, evidence.noise(), f"the worst of {evidence.budget.noise} draws")
+
+
+@check(
+    "black box",
+    strength="proof",
+    reference="Athalye et al. 2018, section 3.1; Andriushchenko et al. 2020 (arXiv:1912.00049)",
+)
+def black_box(evidence: Evidence) -> Finding:
+    """A search that asks for scores and never for a gradient breaks more than the gradient."""
+    return against(evidence, evidence.search(), f"random search ({evidence.budget.queries} queries)")
+
+
+@check(
+    "transfer", strength="proof", reference="Athalye et al. 2018, section 3.1; Papernot et al. 2017 (arXiv:1602.02697)"
+)
+def transfer(evidence: Evidence) -> Finding:
+    """Examples made without the front end break more than those made through its gradient."""
+    bare = evidence.bare()
+    if bare is None:
+        return not_applicable("no front end to leave out, or the classifier cannot read images")
+    return against(evidence, evidence.pgd("transfer", model=bare), "PGD on the bare classifier")
+
+
+@check(
+    "margin loss",
+    strength="proof",
+    reference="Carlini & Wagner 2017 (arXiv:1608.04644), section V; Carlini et al. 2019",
+)
+def margin_loss(evidence: Evidence) -> Finding:
+    """Another loss on the same logits breaks more: the cross-entropy saturates."""
+    return against(evidence, evidence.pgd("margin loss", loss="margin"), "PGD on the margin")
+
+
+@check("DLR loss", strength="proof", reference="Croce & Hein 2020 (arXiv:2003.01690), section 4")
+def dlr_loss(evidence: Evidence) -> Finding:
+    """A loss that does not depend on the scale of the logits breaks more."""
+    if evidence.clean.shape[1] < 3:
+        return not_applicable("fewer than 3 classes")
+    return against(evidence, evidence.pgd("DLR loss", loss="dlr"), "PGD on the DLR loss")
+
+
+@check(
+    "logit scale",
+    strength="proof",
+    reference="Carlini & Wagner 2016 (arXiv:1607.04311): distillation undone by a division",
+)
+def logit_scale(evidence: Evidence) -> Finding:
+    """The same attack breaks more once the logits are brought to another scale."""
+    rescaled = evidence.rescaled()
+    who = f"PGD on logits / {rescaled.scale:.3g}"
+    return against(evidence, evidence.pgd("logit scale", model=rescaled), who)
+
+
+@check(
+    "surrogate swap",
+    strength="hint",
+    reference="Athalye et al. 2018, section 4.1; Tramèr et al. 2020 (arXiv:2002.08347)",
+)
+def surrogate_swap(evidence: Evidence) -> Finding:
+    """Another gradient that the front end offers is stronger than the one it gives."""
+    front_end = evidence.model.front_end
+    others = [one for one in front_end.surrogates if one.informative and one.name != front_end.surrogate.name]
+    if not others:
+        return not_applicable("no other gradient is offered")
+    attacks = {one.name: evidence.pgd(f"surrogate {one}", surrogate=str(one)) for one in others}
+    strongest = max(attacks, key=lambda name: int(attacks[name].broken.sum()))
+    found = against(evidence, attacks[strongest], f"PGD through {strongest!r}")
+    return Finding(found.alarm, found.measured, found.figure, found.threshold)
