@@ -37,6 +37,7 @@ def _run(attack: str, arguments: Arguments) -> Run:
         except ImportError:
             raise MissingExtraError("attack library 'torchattacks'", "torchattacks") from None
         method = getattr(torchattacks, attack)(protected, **arguments(spec))
+        method.set_device(protected.device)  # found by torchattacks itself only where the model has parameters
         restarts = getattr(spec.parameters, "restarts", 1)
         if restarts > 1:
             method = torchattacks.MultiAttack([method] * restarts)
@@ -98,7 +99,8 @@ TABLE: Mapping[tuple[str, str], Realisation] = {
     ("deepfool", "l2"): Realisation(
         "DeepFool",
         _run("DeepFool", _deepfool),
-        "torchattacks overshoots at every step, from the step before.",
+        "torchattacks overshoots each step from the clipped step before, and without the authors' extra 1e-4, so "
+        "examples end on the boundary itself.",
         caveat="An image whose gradients are zero comes back as NaN.",
     ),
 }

@@ -12,9 +12,17 @@ from torch import Generator, Tensor
 
 from frontdef.threat import Norm
 
+_HALF_ULP = 2.0**-25
+"""Of a float32 pixel in [0.5, 1]."""
+
 
 def _column(norms: Tensor) -> Tensor:
     return norms[:, None].clamp_min(torch.finfo(norms.dtype).tiny)
+
+
+def _exact_norm(rows: Tensor) -> Tensor:
+    """ℓ2 norms, float64: a float32 sum over the 150 000 values of a 224 × 224 color image is 1e-6 off."""
+    return torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
 
 
 def project_linf(delta: Tensor, eps: float) -> Tensor:
@@ -24,21 +32,23 @@ def project_linf(delta: Tensor, eps: float) -> Tensor:
 
 def project_l2(delta: Tensor, eps: float) -> Tensor:
     """Nearest point of the ℓ2 ball of radius ``eps``, ``(N,D)``."""
-    return delta * (eps / _column(torch.linalg.vector_norm(delta, dim=1))).clamp_max(1)
+    return delta * (eps / _column(_exact_norm(delta))).clamp_max(1).to(delta.dtype)
 
 
 def project_l1(delta: Tensor, eps: float) -> Tensor:
     """Nearest point, in Euclidean distance, of the ℓ1 ball of radius ``eps``, ``(N,D)``.
 
     Sorting finds the threshold by which every value shrinks (Duchi et al. 2008, figure 1). Computed in float64, because
-    the threshold is a difference of sums over all pixels.
+    the threshold is a difference of sums over all pixels. Values shrink by half an ulp of a pixel more: adding one and
+    the same threshold to pixels on one grid rounds all of them to the same side, and the errors would add up.
     """
     values = delta.double()
     largest = values.abs().sort(dim=1, descending=True).values
     counts = torch.arange(1, values.shape[1] + 1, dtype=values.dtype, device=values.device)
     thresholds = (largest.cumsum(dim=1) - eps) / counts
     support = (largest > thresholds).sum(dim=1, keepdim=True).clamp_min(1)
-    threshold = thresholds.gather(1, support - 1).clamp_min(0)
+    threshold = thresholds.gather(1, support - 1)
+    threshold = torch.where(threshold > 0, threshold + _HALF_ULP, 0)
     return (values.sign() * (values.abs() - threshold).clamp_min(0)).to(delta.dtype)
 
 
@@ -50,10 +60,9 @@ def steepest_linf(gradient: Tensor, x: Tensor) -> Tensor:
 def steepest_l2(gradient: Tensor, x: Tensor) -> Tensor:
     """The unit ℓ2 direction along which a linear function grows most, ``(N,D)``; 0 for a zero gradient.
 
-    Scaled by the largest value first: squares of a confident classifier's gradients underflow in float32.
+    In float64 throughout: squares of a confident classifier's gradients underflow in float32.
     """
-    scaled = gradient / _column(gradient.abs().amax(dim=1))
-    return scaled / _column(torch.linalg.vector_norm(scaled, dim=1))
+    return (gradient.double() / _column(_exact_norm(gradient))).to(gradient.dtype)
 
 
 def steepest_l1(gradient: Tensor, x: Tensor) -> Tensor:
@@ -81,7 +90,7 @@ def draw_l2(like: Tensor, eps: float, generator: Generator | None = None) -> Ten
     """Uniform in the ℓ2 ball of radius ``eps``, ``(N,D)``: a uniform direction, at a radius ε·u^(1/D)."""
     direction = torch.empty_like(like).normal_(generator=generator)
     radius = torch.empty_like(like[:, :1]).uniform_(0, 1, generator=generator) ** (1 / like.shape[1])
-    return eps * radius * direction / _column(torch.linalg.vector_norm(direction, dim=1))
+    return eps * radius * direction / _column(_exact_norm(direction).to(like.dtype))
 
 
 def draw_l1(like: Tensor, eps: float, generator: Generator | None = None) -> Tensor:

@@ -1,0 +1,234 @@
+"""Every row of every table: what is asked for arrives, and nothing but the examples is left behind."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import pytest
+import torch
+
+from frontdef.attacks.spec import FAMILIES, make_spec
+from frontdef.errors import ConfigError
+from frontdef.threat import ThreatModel, distance
+
+EPS = {"linf": 0.15, "l2": 1.0, "l1": 6.0}
+NOISE = {"linf": 0.5, "l2": 6.0}
+"""Large enough for noise to fool the CNN: foolbox returns the clean image where no draw does."""
+
+FEW = {"steps": 3, "draws": 3}
+FAMILY = {family.name: family for family in FAMILIES}
+LEAVES_THE_BALL = {("foolbox", "noise", "linf")}
+"""Named in docs/attacks.md and pinned in test_differences.py."""
+
+
+def radius(family: str, norm: str) -> float:
+    return (NOISE if family == "noise" else EPS)[norm]
+
+
+def few(family: str, **parameters):
+    """Parameters for a quick run."""
+    known = FAMILY[family].parameters.model_fields
+    return {**{name: value for name, value in FEW.items() if name in known}, **parameters}
+
+
+def test_examples_stay_in_the_threat_model(offer, attack, cnn, batch):
+    library, family, norm = offer
+    x, y = batch[0][:30], batch[1][:30]
+    examples = attack(library, family, norm, radius(family, norm), cnn, x, y, **few(family))
+    assert examples.shape == x.shape
+    assert examples.dtype == torch.float32
+    assert examples.device == x.device
+    assert not examples.requires_grad
+    eps = {"linf": 1.0, "l2": 1e3}[norm] if FAMILY[family].minimum_norm else radius(family, norm)
+    assert ThreatModel(norm, eps).contains(x, examples).all() == (offer not in LEAVES_THE_BALL)
+
+
+def test_nothing_else_changes(offer, attack, cnn, batch):
+    library, family, norm = offer
+    x, y = batch[0][:10].clone(), batch[1][:10].clone()
+    first = next(cnn.parameters())
+    before = (x.clone(), y.clone(), first.clone(), torch.random.get_rng_state())
+    attack(library, family, norm, EPS[norm], cnn, x, y, **few(family))
+    assert all(torch.equal(*pair) for pair in zip(before, (x, y, first, torch.random.get_rng_state()), strict=True))
+    assert not any(module.training for module in cnn.modules())
+    assert not any(parameter.requires_grad or parameter.grad is not None for parameter in cnn.parameters())
+
+
+def test_a_seed_fixes_the_examples(offer, attack, cnn, batch):
+    library, family, norm = offer
+    x, y = batch[0][:10], batch[1][:10]
+    random = {"random_start": True} if family == "pgd" else {}
+
+    def run(seed):
+        return attack(library, family, norm, radius(family, norm), cnn, x, y, seed=seed, **few(family, **random))
+
+    assert torch.equal(run(1), run(1))
+    assert torch.equal(run(1), run(2)) == (family not in {"pgd", "noise"})
+
+
+def test_one_sample_is_a_batch(offer, attack, cnn, batch):
+    library, family, norm = offer
+    x, y = batch[0][:1], batch[1][:1]
+    assert attack(library, family, norm, EPS[norm], cnn, x, y, **few(family)).shape == x.shape
+
+
+def test_what_is_not_offered_is_refused(libraries, cnn, batch):
+    for name, library in libraries.items():
+        for family in FAMILIES:
+            for norm in family.norms:
+                if library.offers(family.name, norm) is None:
+                    with pytest.raises(ConfigError, match=f"{name} does not offer {family.name} in {norm}"):
+                        library.run(make_spec(family, norm, 0.1), cnn, *batch)
+
+
+OTHER = {"loss": "dlr", "fast": True, "confidence": 1.5, "binary_search_steps": 3}
+
+
+def test_what_cannot_be_expressed_is_refused(offer, libraries, cnn, batch):
+    library, family, norm = offer
+    found = libraries[library].offers(family, norm)
+    for parameter, only in (found.unsupported or {}).items():
+        spec = make_spec(FAMILY[family], norm, EPS[norm], {parameter: OTHER[parameter]})
+        message = re.escape(f"{found.call} has {parameter}={only!r} only")
+        with pytest.raises(ConfigError, match=message):
+            libraries[library].run(spec, cnn, *batch)
+
+
+def test_restarts_need_a_random_start():
+    with pytest.raises(ConfigError, match="set random_start=true"):
+        make_spec(FAMILY["pgd"], "linf", 0.1, {"restarts": 2})
+
+
+def test_calls_exist(libraries):
+    """The call of a row is a name that a user of that library can type."""
+    import foolbox
+    import torchattacks
+    from art.attacks import evasion
+
+    from frontdef.attacks.native import noise, pgd
+
+    places = {
+        "art": [evasion],
+        "foolbox": [foolbox.attacks],
+        "torchattacks": [torchattacks],
+        "native": [pgd, noise],
+    }
+    for library, modules in places.items():
+        for row in libraries[library].table().values():
+            name = row.call.partition("(")[0]
+            found = [getattr(module, name) for module in modules if hasattr(module, name)]
+            assert any(inspect.isclass(one) or inspect.isfunction(one) for one in found), (library, row.call)
+
+
+def test_versions_are_those_installed(libraries):
+    import importlib.metadata
+
+    for library in libraries.values():
+        assert library.version() == importlib.metadata.version(library.distribution)
+
+
+def test_art_attacks_with_its_torch_implementation(cnn):
+    from art.attacks.evasion import ProjectedGradientDescent
+    from art.attacks.evasion.projected_gradient_descent.projected_gradient_descent_pytorch import (
+        ProjectedGradientDescentPyTorch,
+    )
+
+    classifier = cnn.art_classifier()
+    assert classifier.all_framework_preprocessing
+    assert isinstance(ProjectedGradientDescent(classifier, verbose=False)._attack, ProjectedGradientDescentPyTorch)
+
+
+def offering(*families: str):
+    """All rows of some families, to parametrize with."""
+    from frontdef.attacks import art, foolbox, torchattacks
+    from frontdef.attacks.native import library as native
+
+    tables = {
+        "native": native.TABLE, "art": art.TABLE, "foolbox": foolbox.TABLE, "torchattacks": torchattacks.TABLE,
+    }  # fmt: skip
+    rows = [(name, *key) for name, table in tables.items() for key in table if key[0] in families]
+    return pytest.mark.parametrize("row", rows, ids="-".join)
+
+
+def spent(protected, run):
+    """Forward and backward passes of a run."""
+    protected.passes.forward = protected.passes.backward = 0
+    run()
+    return protected.passes.forward, protected.passes.backward
+
+
+@offering("bim", "pgd", "mifgsm")
+def test_the_number_of_steps_arrives(row, attack, cnn, batch):
+    for steps in (1, 4):
+        _, backward = spent(cnn, lambda: attack(*row, EPS[row[2]], cnn, *batch, steps=steps))  # noqa: B023
+        assert backward == steps * len(batch[0])
+
+
+@offering("fgsm", "bim", "pgd", "mifgsm")
+def test_the_step_size_arrives(row, attack, linear):
+    """One step from the middle of the box on a linear model: exactly as long as it was asked to be."""
+    library, family, norm = row
+    torch.manual_seed(0)
+    model = linear(torch.randn(2, 16), image_shape=(1, 4, 4))
+    x = torch.full((5, 1, 4, 4), 0.5)
+    y = torch.zeros(5, dtype=torch.int64)
+    for relative in (0.25, 0.5):
+        parameters = {} if family == "fgsm" else {"steps": 1, "relative_step": relative}
+        examples = attack(library, family, norm, 0.2, model, x, y, **parameters)
+        expected = 0.2 * (1 if family == "fgsm" else relative)
+        torch.testing.assert_close(distance(x, examples, norm), torch.full((5,), expected, dtype=torch.float64))
+
+
+@offering("pgd")
+def test_a_random_start_arrives(row, attack, cnn, digits):
+    """A vanishing step leaves the start: many distinct points, almost on the boundary in 196 dimensions."""
+    library, _, norm = row
+    x, y = torch.full((100, 1, 14, 14), 0.5), digits[1][:100]
+    starts = attack(library, "pgd", norm, 0.5, cnn, x, y, steps=1, relative_step=1e-6, random_start=True)
+    assert len(starts.unique(dim=0)) == len(x)
+    radii = distance(x, starts, norm) / 0.5
+    if (library, norm) != ("torchattacks", "l2"):  # its radius is uniform: pinned in test_differences.py
+        assert radii.mean() > 0.98
+
+
+@offering("pgd")
+def test_restarts_arrive_and_never_help_the_defender(row, attack, cnn, batch, right):
+    library, _, norm = row
+    x, y = batch
+    standing = right(cnn, x, y)
+    x, y = x[standing], y[standing]
+    eps = {"linf": 0.06, "l2": 0.5, "l1": 4.0}[norm]
+
+    def run(n):
+        given = {"steps": 3, "relative_step": 0.4, "random_start": True, "restarts": n}
+        return attack(library, "pgd", norm, eps, cnn, x, y, **given)
+
+    once, backward_once = run(1), spent(cnn, lambda: run(1))[1]
+    often, backward_often = run(4), spent(cnn, lambda: run(4))[1]
+    assert backward_once == 3 * len(x)
+    assert backward_once < backward_often <= 4 * backward_once
+    fell, fell_often = ~right(cnn, once, y), ~right(cnn, often, y)
+    assert fell.any()
+    assert not (fell & ~fell_often).any(), "a sample that fell in the first run stands after four"
+
+
+@offering("mifgsm")
+def test_decay_arrives(row, attack, cnn, batch):
+    """Without memory the momentum method is the basic iterative method."""
+    library, _, norm = row
+    run = lambda family, **more: attack(library, family, norm, 0.1, cnn, *batch, steps=5, **more)  # noqa: E731
+    torch.testing.assert_close(run("mifgsm", decay=0.0), run("bim"), atol=1e-6, rtol=0)
+    assert not torch.allclose(run("mifgsm", decay=1.0), run("bim"), atol=1e-3)
+
+
+@offering("noise")
+def test_draws_arrive(row, attack, cnn, batch, right):
+    library, _, norm = row
+    x, y = batch
+    standing = right(cnn, x, y)
+    x, y = x[standing], y[standing]
+    for draws in (2, 5):
+        forward, backward = spent(cnn, lambda: attack(library, "noise", norm, 1e-4, cnn, x, y, draws=draws))  # noqa: B023
+        assert backward == 0
+        assert forward == (draws + (library == "foolbox")) * len(x)

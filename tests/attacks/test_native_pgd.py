@@ -1,0 +1,180 @@
+"""Native PGD: what its modes, losses and restarts promise."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from frontdef.attacks.native.losses import LOSSES
+from frontdef.attacks.native.noise import noise
+from frontdef.attacks.native.pgd import pgd
+from frontdef.threat import ThreatModel, distance
+
+NORMS = {"linf": 0.03, "l2": 0.22, "l1": 1.5}
+"""Radii at which some of the digits fall and others stand."""
+
+
+@pytest.fixture(params=NORMS)
+def threat(request) -> ThreatModel:
+    return ThreatModel(request.param, NORMS[request.param])
+
+
+def run(model, batch, threat, seed=0, **given):
+    given = {"steps": 5, "step_size": 0.4 * threat.eps, **given}
+    return pgd(model, *batch, threat=threat, generator=torch.Generator().manual_seed(seed), **given)
+
+
+def cost(model, attack):
+    model.passes.forward = model.passes.backward = 0
+    examples = attack()
+    return examples, model.passes.forward, model.passes.backward
+
+
+@pytest.mark.parametrize("restarts", [1, 3])
+def test_fast_mode_is_no_weaker_and_cheaper(cnn, batch, threat, right, restarts):
+    """From the same starts, what falls in the end falls on the way."""
+    given = {"random_start": True, "restarts": restarts}
+    matched, forward, backward = cost(cnn, lambda: run(cnn, batch, threat, **given))
+    fast, fast_forward, fast_backward = cost(cnn, lambda: run(cnn, batch, threat, mode="fast", **given))
+    fell, fell_fast = ~right(cnn, matched, batch[1]), ~right(cnn, fast, batch[1])
+    assert 0 < fell.sum() < len(fell)
+    assert not (fell & ~fell_fast).any()
+    assert fast_forward < 0.9 * forward
+    assert fast_backward < 0.9 * backward
+    assert threat.contains(batch[0], fast).all()
+
+
+def test_fast_mode_returns_the_first_success(cnn, batch, threat, right):
+    """Without a random start the iterates of k steps are those of the first k steps of more."""
+    fast = run(cnn, batch, threat, mode="fast", steps=6)
+    trajectory = [batch[0]] + [run(cnn, batch, threat, steps=k) for k in range(1, 7)]
+    fallen = torch.stack([~right(cnn, examples, batch[1]) for examples in trajectory])
+    first = torch.where(fallen.any(0), fallen.int().argmax(0), 6)
+    assert len(first.unique()) >= 3
+    expected = torch.stack(trajectory)[first, torch.arange(len(first))]
+    torch.testing.assert_close(fast, expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("mode", ["matched", "fast"])
+def test_no_iterate_leaves_the_ball(cnn, batch, threat, mode):
+    """Also not the early ones, which start from every pixel a little off, so that rounding errors could add up."""
+    for steps in range(1, 5):
+        given = {"steps": steps, "step_size": 0.5 * threat.eps, "random_start": True, "mode": mode}
+        assert threat.contains(batch[0], run(cnn, batch, threat, **given)).all()
+
+
+def test_fast_mode_leaves_misclassified_images_alone(cnn, batch, threat, right):
+    wrong = ~right(cnn, *batch)
+    assert wrong.any()
+    fast = run(cnn, batch, threat, mode="fast")
+    assert torch.equal(fast[wrong], batch[0][wrong])
+
+
+@pytest.mark.parametrize("mode", ["matched", "fast"])
+def test_restarts_never_help_the_defender(cnn, batch, threat, right, mode):
+    fell = [
+        ~right(cnn, run(cnn, batch, threat, steps=2, random_start=True, restarts=n, mode=mode), batch[1])
+        for n in (1, 2, 6)
+    ]
+    assert not (fell[0] & ~fell[1]).any()
+    assert not (fell[1] & ~fell[2]).any()
+    assert fell[2].sum() > fell[0].sum()
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("mode", ["matched", "fast"])
+def test_every_loss_rises(cnn, batch, threat, loss, mode, right):
+    examples = run(cnn, batch, threat, loss=loss, mode=mode)
+    assert threat.contains(batch[0], examples).all()
+    assert right(cnn, examples, batch[1]).sum() < right(cnn, *batch).sum() - 10
+    if mode == "matched":
+        rise = LOSSES[loss](cnn.predict(examples), batch[1]) - LOSSES[loss](cnn.predict(batch[0]), batch[1])
+        assert (rise[right(cnn, *batch)] > 0).double().mean() > 0.95
+
+
+@pytest.mark.parametrize("loss", ["margin", "dlr"])
+def test_scaled_logits_change_nothing(cnn, rescale, batch, threat, loss):
+    plain, scaled = (run(model, batch, threat, loss=loss) for model in (cnn, rescale(16.0)))
+    assert ((plain - scaled).abs().flatten(1).amax(1) <= 1e-4).double().mean() >= 0.99
+
+
+@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.03), ("l2", 0.2)])
+def test_small_gradients_take_whole_steps(rescale, batch, norm, eps):
+    """Logits times 8 shrink the gradient of cross-entropy below 1e-15, and the steps by nothing."""
+    model = rescale(8.0)
+    middle = (batch[0] * 0.6 + 0.2).requires_grad_()  # where the box shortens nothing
+    (gradient,) = torch.autograd.grad(F.cross_entropy(model(middle), batch[1], reduction="sum"), middle)
+    sizes = gradient.flatten(1).norm(dim=1)
+    tiny = (sizes > 0) & (sizes < 1e-12)
+    assert tiny.sum() >= 5
+    middle = middle.detach()
+    moved = distance(middle, run(model, (middle, batch[1]), ThreatModel(norm, eps), steps=1), norm)[tiny]
+    torch.testing.assert_close(moved, torch.full_like(moved, 0.4 * eps), rtol=1e-3, atol=0)
+
+
+def test_the_margin_loss_survives_where_cross_entropy_underflows(rescale, batch, threat, right):
+    """Beyond logit differences of about 100, float32 cross-entropy has no gradient at all."""
+    model = rescale(60.0)
+    x = batch[0].requires_grad_()
+    gradient = torch.autograd.grad(F.cross_entropy(model(x), batch[1], reduction="sum"), x)[0]
+    x.requires_grad_(False)
+    assert (gradient == 0).flatten(1).all(1).float().mean() > 0.5
+    by_loss = {loss: right(model, run(model, batch, threat, loss=loss), batch[1]).sum() for loss in LOSSES}
+    assert by_loss["margin"] < by_loss["cross-entropy"] - 20
+    assert by_loss["dlr"] < by_loss["cross-entropy"] - 20
+
+
+@pytest.mark.parametrize("mode", ["matched", "fast"])
+def test_no_gradient_no_nan(linear, threat, mode):
+    model = linear(torch.zeros(3, 4), bias=[1.0, 0.0, 0.0])
+    x, y = torch.rand(5, 1, 1, 4), torch.zeros(5, dtype=torch.int64)
+    assert torch.equal(run(model, (x, y), threat, mode=mode), x)
+
+
+@pytest.mark.parametrize("mode", ["matched", "fast"])
+def test_a_sample_does_not_see_its_neighbors(cnn, batch, threat, mode):
+    together = run(cnn, batch, threat, mode=mode)
+    order = torch.randperm(len(together), generator=torch.Generator().manual_seed(0))
+    shuffled = run(cnn, (batch[0][order], batch[1][order]), threat, mode=mode)
+    alone = torch.cat([run(cnn, (batch[0][i : i + 1], batch[1][i : i + 1]), threat, mode=mode) for i in range(8)])
+    agree = lambda a, b: ((a - b).abs().flatten(1).amax(1) <= 1e-4).double().mean()  # noqa: E731
+    assert agree(shuffled, together[order]) >= 0.99
+    assert agree(alone, together[:8]) == 1
+
+
+def test_more_steps_and_a_larger_ball_break_more(cnn, batch, threat, right):
+    narrow = ThreatModel(threat.norm, 0.5 * threat.eps)
+    stand = lambda examples: int(right(cnn, examples, batch[1]).sum())  # noqa: E731
+    given = {"step_size": 0.1 * threat.eps}
+    assert stand(run(cnn, batch, threat, steps=40, **given)) < stand(run(cnn, batch, threat, steps=2, **given))
+    assert stand(run(cnn, batch, threat, steps=40)) < stand(run(cnn, batch, narrow, steps=40))
+
+
+def test_the_global_generator_is_the_default(cnn, batch, threat):
+    draw = lambda: pgd(cnn, *batch, threat=threat, steps=1, step_size=1e-9, random_start=True)  # noqa: E731
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        first = draw()
+        second = draw()
+        torch.manual_seed(3)
+        again = draw()
+    assert torch.equal(first, again)
+    assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_noise_keeps_the_first_success(cnn, batch, right, norm):
+    threat = ThreatModel(norm, {"linf": 0.4, "l2": 4.0}[norm])
+    make = lambda draws: noise(  # noqa: E731
+        cnn, *batch, threat=threat, draws=draws, generator=torch.Generator().manual_seed(0)
+    )
+    fell, results = [], []
+    for draws in (1, 2, 8):
+        results.append(make(draws))
+        assert threat.contains(batch[0], results[-1]).all()
+        fell.append(~right(cnn, results[-1], batch[1]))
+    assert fell[0].sum() < fell[2].sum()
+    assert torch.equal(results[0][fell[0]], results[1][fell[0]])
+    assert torch.equal(results[1][fell[1]], results[2][fell[1]])
+    assert not (fell[1] & ~fell[2]).any()

@@ -1,0 +1,91 @@
+"""What each library spends, forward and backward passes a sample, as docs/attacks.md says."""
+
+from __future__ import annotations
+
+import pytest
+
+T, R, D = 6, 3, 4
+"""Steps, restarts and draws of the runs below."""
+
+COSTS = {
+    ("native", "fgsm", "linf"): (1, 1),
+    ("art", "fgsm", "linf"): (1, 1),
+    ("foolbox", "fgsm", "linf"): (2, 1),
+    ("torchattacks", "fgsm", "linf"): (1, 1),
+    ("native", "bim", "linf"): (T, T),
+    ("art", "bim", "linf"): (T + 2, T),
+    ("foolbox", "bim", "linf"): (T + 1, T),
+    ("torchattacks", "bim", "linf"): (T, T),
+    ("native", "pgd", "linf"): (T, T),
+    ("art", "pgd", "linf"): (T + 2, T),
+    ("foolbox", "pgd", "linf"): (T + 1, T),
+    ("torchattacks", "pgd", "linf"): (T, T),
+    ("native", "pgd", "l2"): (T, T),
+    ("art", "pgd", "l2"): (T + 2, T),
+    ("foolbox", "pgd", "l2"): (T + 1, T),
+    ("torchattacks", "pgd", "l2"): (T, T),
+    ("art", "mifgsm", "linf"): (T + 2, T),
+    ("foolbox", "mifgsm", "linf"): (T + 1, T),
+    ("torchattacks", "mifgsm", "linf"): (T, T),
+    ("foolbox", "cw", "l2"): (T + 1, T),
+    ("torchattacks", "cw", "l2"): (T, T),
+}
+RESTARTED = {
+    "native": (R * T + R, R * T),
+    "art": (R * T + 2 * (R - 1) + 2, R * T),
+    "foolbox": (R * (T + 1), R * T),
+}
+
+
+def spent(model, run, n):
+    model.passes.forward = model.passes.backward = 0
+    run()
+    return model.passes.forward / n, model.passes.backward / n
+
+
+@pytest.mark.parametrize("row", COSTS, ids="-".join)
+def test_costs(row, attack, cnn, batch):
+    x, y = batch[0][:20], batch[1][:20]
+    given = {} if row[1] == "fgsm" else {"steps": T}
+    assert spent(cnn, lambda: attack(*row, 0.1, cnn, x, y, **given), len(x)) == COSTS[row]
+
+
+@pytest.mark.parametrize("library", RESTARTED)
+def test_costs_of_restarts(library, attack, cnn, batch):
+    x, y = batch[0][:20], batch[1][:20]
+    given = {"steps": T, "random_start": True, "restarts": R}
+    assert spent(cnn, lambda: attack(library, "pgd", "linf", 0.1, cnn, x, y, **given), len(x)) == RESTARTED[library]
+
+
+def test_torchattacks_restarts_survivors_only(attack, cnn, batch):
+    given = {"steps": T, "random_start": True}
+    survivors = spent(cnn, lambda: attack("torchattacks", "pgd", "linf", 0.03, cnn, *batch, restarts=R, **given), 100)
+    assert T < survivors[1] < R * T
+    assert survivors[0] == pytest.approx(survivors[1] * (T + 1) / T)
+
+
+def test_noise_costs_its_draws(attack, cnn, batch, right):
+    standing = right(cnn, *batch)
+    x, y = batch[0][standing], batch[1][standing]
+    cost = {
+        library: spent(cnn, lambda: attack(library, "noise", "linf", 1e-3, cnn, x, y, draws=D), len(x))  # noqa: B023
+        for library in ("native", "foolbox")
+    }
+    assert cost == {"native": (D, 0), "foolbox": (D + 1, 0)}
+
+
+def test_class_gradients_are_what_art_pays_for(attack, cnn, batch, right):
+    """One backward pass of the whole batch for each class that occurs, twice a C&W step; every class in DeepFool."""
+    standing = right(cnn, *batch)
+    x, y = batch[0][standing][:30], batch[1][standing][:30]
+    classes = len(y.unique())
+    assert classes >= 8
+    _, backward = spent(cnn, lambda: attack("art", "cw", "l2", 1.0, cnn, x, y, steps=T), len(x))
+    assert T * classes <= backward <= T * (classes + 10)
+    _, backward = spent(cnn, lambda: attack("art", "deepfool", "l2", 1.0, cnn, x, y, steps=T), len(x))
+    assert backward % 10 == 0
+    assert backward <= (T + 1) * 10
+    _, backward = spent(cnn, lambda: attack("torchattacks", "deepfool", "l2", 1.0, cnn, x, y, steps=T), len(x))
+    assert backward <= T * 10
+    _, backward = spent(cnn, lambda: attack("foolbox", "deepfool", "l2", 1.0, cnn, x, y, steps=T), len(x))
+    assert backward <= T * 9
