@@ -6,48 +6,42 @@ import hashlib
 import importlib.metadata
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 import torch
+from filelock import FileLock
 from torch import Tensor, nn
 
 from frontdef import training, weights
-from frontdef.datasets import Dataset, Split
+from frontdef.datasets import Dataset
 from frontdef.defense import Stage
 from frontdef.errors import StoreError
 from frontdef.frontend import FrontEnd
+from frontdef.matrix.fingerprint import code_of, requirements_of
+from frontdef.matrix.recipes import default_recipe
 from frontdef.registry import defense_entries, get_classifier, get_dataset, get_defense
 
+__all__ = ["ModelCache", "ModelRequest", "TrainedModel", "default_recipe"]
+
+VARIABLE = "FRONTDEF_CACHE"
 FRONT_END, CLASSIFIER = "front_end.", "classifier."
-
-RECIPES: Mapping[str, tuple[Stage, ...]] = {
-    "digits": (Stage(epochs=6, lr=1e-3, final_lr=1e-5, batch_size=64),),
-    "mnist": (Stage(epochs=4, lr=1e-3, final_lr=1e-5, batch_size=128),),
-    "fashion-mnist": (Stage(epochs=8, lr=1e-3, final_lr=1e-5, batch_size=128),),
-}
-"""Data set → what trains a classifier on it, where neither the matrix nor the defense says otherwise."""
-
-DEFAULT_RECIPE = (Stage(epochs=20, lr=1e-3, final_lr=1e-5, batch_size=128, weight_decay=5e-4),)
-
-
-def default_recipe(dataset: str) -> tuple[Stage, ...]:
-    """The recipe for a data set."""
-    return RECIPES.get(dataset, DEFAULT_RECIPE)
 
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """All that decides a model's weights.
+    """All that decides a model's weights. The surrogate gradient of an attack is no part of it.
 
     Args:
         dataset: Id of the data set.
         classifier: Id of the classifier.
         defense: Id of the defense.
-        config: Its full configuration.
+        config: Its full configuration, JSON values.
         recipe: Training stages.
         train_samples: Number of training images; None takes all.
         seed: Decides the samples, the initial weights and the training.
@@ -62,12 +56,17 @@ class ModelRequest:
     seed: int
 
     def describe(self) -> dict[str, Any]:
-        """All that decides the weights, with the versions of the code involved, as JSON values."""
+        """All that decides the weights, with the code involved, as JSON values.
+
+        The device is left out: a model trained on one device serves all, so that their results compare.
+        """
+        defense = get_defense(self.defense)
         plugin = next(entry.plugin for entry in defense_entries() if entry.name == self.defense)
         return {
-            "dataset": [self.dataset, get_dataset(self.dataset).revision],
-            "classifier": self.classifier,
-            "defense": [self.defense, dict(self.config), plugin.pin],
+            "dataset": get_dataset(self.dataset).describe(),
+            "classifier": [self.classifier, code_of(get_classifier(self.classifier).builder)],
+            "defense": [self.defense, dict(self.config)],
+            "plugin": [plugin.pin, code_of(defense.front_end), requirements_of(plugin.distribution)],
             "recipe": [stage.model_dump(mode="json") for stage in self.recipe],
             "train_samples": self.train_samples,
             "seed": self.seed,
@@ -75,10 +74,14 @@ class ModelRequest:
             "torch": importlib.metadata.version("torch"),
         }
 
-    def key(self) -> str:
-        """Hash of `describe`."""
+    @cached_property
+    def _key(self) -> str:
         text = json.dumps(self.describe(), sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+    def key(self) -> str:
+        """Hash of `describe`, taken once."""
+        return self._key
 
 
 @dataclass(frozen=True)
@@ -86,8 +89,8 @@ class TrainedModel:
     """A front end and the classifier that was trained behind it.
 
     Args:
-        front_end: In eval mode.
-        classifier: In eval mode.
+        front_end: In eval mode, on the CPU.
+        classifier: In eval mode, on the CPU.
         about: The request, and how the training went.
     """
 
@@ -100,20 +103,26 @@ class ModelCache:
     """A folder of trained models: safetensors with a sidecar, named by content.
 
     Args:
-        root: The folder; None takes ``FRONTDEF_CACHE``, or the user's cache folder.
+        root: The folder; None takes ``FRONTDEF_CACHE``, or ``models`` in the user's cache folder.
     """
 
     def __init__(self, root: Path | None = None) -> None:
-        given = root or os.environ.get("FRONTDEF_CACHE")
-        self.root = Path(given) if given else Path(platformdirs.user_cache_dir("frontdef")) / "models"
+        given = root or os.environ.get(VARIABLE)
+        self.root = Path(given).expanduser() if given else Path(platformdirs.user_cache_dir("frontdef")) / "models"
+
+    @staticmethod
+    def key(request: ModelRequest) -> str:
+        """The hash under which a model is kept."""
+        return request.key()
 
     def path(self, request: ModelRequest) -> Path:
         """Where a model is, or will be."""
         return self.root / f"{request.key()}.safetensors"
 
     def has(self, request: ModelRequest) -> bool:
-        """Whether the model was trained already."""
-        return self.path(request).is_file()
+        """Whether the model was trained already. The sidecar is written last, so with it the model is whole."""
+        path = self.path(request)
+        return path.with_suffix(".json").is_file() and path.is_file()
 
     def get_or_train(
         self,
@@ -124,84 +133,111 @@ class ModelCache:
         download: bool = False,
         progress: training.ProgressCallback | None = None,
     ) -> TrainedModel:
-        """Read a model, or train and keep it.
+        """Read a model, or train and keep it. Where another process is training the same one, wait for it.
 
         Args:
             request: Which.
             device: Where to train.
             data_root: Folder of the data sets; None takes ``FRONTDEF_DATA``.
             download: Whether data sets may be downloaded.
-            progress: Called after each epoch of training.
+            progress: Called after each epoch of training; not at all where the model is there.
 
         Raises:
             StoreError: The cache can't be written, or the stored model is damaged.
             DataError: The data set is missing or damaged.
-            ConfigError: Defense, classifier and data do not fit.
+            ConfigError: Defense, classifier and data do not fit, or more samples are asked for than there are.
         """
         if self.has(request):
             return self._read(request)
-        self._require_writable()
-        dataset = get_dataset(request.dataset)
-        split = dataset.load("train", root=data_root, download=download).take(request.train_samples, request.seed)
-        front_end = get_defense(request.defense).build(request.config, image_shape=dataset.image_shape)
-        front_end.eval().to(device)
-        training.prepare(front_end, split.images, seed=request.seed)
-        classifier = _classifier(request, front_end, dataset, split, torch.device(device))
-        log = training.fit_classifier(
-            front_end, classifier, split, request.recipe, seed=request.seed, device=device, progress=progress
-        )
-        about = {
-            "request": request.describe(),
-            "in_shape": list(_out_shape(front_end, split)),
-            "losses": log.losses,
-            "accuracies": log.accuracies,
-            "seconds": log.seconds,
-        }
-        weights.save(_state(front_end, classifier), self.path(request), about)
-        return TrainedModel(front_end.cpu(), classifier.cpu(), about)
+        with self._lock(request):
+            if self.has(request):
+                return self._read(request)
+            model = _train(request, torch.device(device), data_root, download, progress)
+            tensors = _state(model.front_end, FRONT_END) | _state(model.classifier, CLASSIFIER)
+            try:
+                weights.save(tensors, self.path(request), model.about)
+            except StoreError as error:
+                raise self._unwritable(error) from None
+            return model
 
     def _read(self, request: ModelRequest) -> TrainedModel:
-        tensors, about = weights.load(self.path(request))
+        path = self.path(request)
+        tensors, about = weights.load(path)
         dataset = get_dataset(request.dataset)
         front_end = get_defense(request.defense).build(request.config, image_shape=dataset.image_shape).eval()
-        classifier = get_classifier(request.classifier).build(about["in_shape"], dataset.n_classes)
         try:
+            classifier = get_classifier(request.classifier).build(about["in_shape"], dataset.n_classes).eval()
             front_end.load_state_dict(_part(tensors, FRONT_END))
             classifier.load_state_dict(_part(tensors, CLASSIFIER))
-        except RuntimeError as error:
+        except (RuntimeError, KeyError) as error:
             raise StoreError(
-                f"{self.path(request)} does not fit {request.defense} and {request.classifier}: {error}. "
-                "Delete it, and it is trained again"
+                f"{path} does not fit {request.defense!r} and {request.classifier!r}: {' '.join(str(error).split())}. "
+                f"Delete it and {path.with_suffix('.json').name}, and it is trained again"
             ) from None
-        return TrainedModel(front_end, classifier.eval(), about)
+        return TrainedModel(front_end, classifier, about)
 
-    def _require_writable(self) -> None:
+    @contextmanager
+    def _lock(self, request: ModelRequest) -> Iterator[None]:
+        """Hold the model's lock, which also finds out that nothing can be written before time is spent on training."""
+        lock = FileLock(self.path(request).with_suffix(".lock"))
         try:
-            weights.write_whole(self.root / ".writable", b"")
-        except StoreError as error:
-            raise StoreError(
-                f"the cache of trained models can't be written: {error}. Set FRONTDEF_CACHE, or --cache"
-            ) from None
-        (self.root / ".writable").unlink(missing_ok=True)
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except OSError as error:
+            raise self._unwritable(error) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _unwritable(self, error: Exception) -> StoreError:
+        return StoreError(
+            f"the cache of trained models, {self.root}, can't be written: {error}. Free some space, or choose another "
+            f"folder with {VARIABLE} or --cache"
+        )
 
 
-def _classifier(
-    request: ModelRequest, front_end: FrontEnd[Any], dataset: Dataset, split: Split, device: torch.device
-) -> nn.Module:
-    mean, std = training.moments(training.outputs(front_end, split.images, device))
-    return get_classifier(request.classifier).build(
-        _out_shape(front_end, split), dataset.n_classes, mean=mean, std=std, seed=request.seed
+def _train(
+    request: ModelRequest,
+    device: torch.device,
+    data_root: Path | None,
+    download: bool,
+    progress: training.ProgressCallback | None,
+) -> TrainedModel:
+    dataset = get_dataset(request.dataset)
+    split = dataset.load("train", root=data_root, download=download).take(request.train_samples, request.seed)
+    front_end = get_defense(request.defense).build(request.config, image_shape=dataset.image_shape)
+    training.prepare(front_end, split.images, seed=request.seed, device=device)
+    in_shape, classifier = _build(request, dataset, front_end, split.images, device)
+    log = training.fit_classifier(
+        front_end, classifier, split, request.recipe, seed=request.seed, device=device, progress=progress
     )
+    about = {
+        "request": request.describe(),
+        "in_shape": list(in_shape),
+        "samples": len(split),
+        "device": device.type,
+        "losses": list(log.losses),
+        "accuracies": list(log.accuracies),
+        "seconds": log.seconds,
+    }
+    return TrainedModel(front_end.cpu(), classifier.cpu(), about)
 
 
-def _out_shape(front_end: FrontEnd[Any], split: Split) -> tuple[int, ...]:
-    device = next((tensor.device for tensor in (*front_end.parameters(), *front_end.buffers())), torch.device("cpu"))
-    return tuple(next(training.outputs(front_end, split.images[:1], device)).shape[1:])
+def _build(
+    request: ModelRequest, dataset: Dataset, front_end: FrontEnd[Any], images: Tensor, device: torch.device
+) -> tuple[tuple[int, ...], nn.Module]:
+    """The untrained classifier for what the front end puts out, normalizing by its mean and standard deviation."""
+    with training.seeded(request.seed, front_end):
+        in_shape = tuple(next(training.outputs(front_end, images[:1], device)).shape[1:])
+        mean, std = training.moments(training.outputs(front_end, images, device))
+    builder = get_classifier(request.classifier)
+    return in_shape, builder.build(in_shape, dataset.n_classes, mean=mean, std=std, seed=request.seed)
 
 
-def _state(front_end: FrontEnd[Any], classifier: nn.Module) -> dict[str, Tensor]:
-    front = {FRONT_END + name: tensor for name, tensor in front_end.state_dict().items()}
-    return front | {CLASSIFIER + name: tensor for name, tensor in classifier.state_dict().items()}
+def _state(module: nn.Module, prefix: str) -> dict[str, Tensor]:
+    # Cloned: safetensors refuses tensors that share memory.
+    return {prefix + name: tensor.clone() for name, tensor in module.state_dict().items()}
 
 
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

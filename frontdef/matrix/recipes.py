@@ -1,0 +1,37 @@
+"""How long to train what, where neither the matrix nor the defense says so."""
+
+from __future__ import annotations
+
+from frontdef.defense import Stage
+
+
+def _cosine(epochs: int, lr: float = 1e-3, batch_size: int = 64, weight_decay: float = 0.0) -> tuple[Stage, ...]:
+    return (Stage(epochs=epochs, lr=lr, final_lr=lr / 100, batch_size=batch_size, weight_decay=weight_decay),)
+
+
+RECIPES: dict[tuple[str, str], tuple[Stage, ...]] = {
+    ("digits", "small-cnn"): _cosine(6),
+    ("digits", "cnn4"): _cosine(6, lr=2e-3),
+    ("digits", "fc2"): _cosine(40, lr=3e-3, batch_size=32),
+    ("digits", "resnet32"): _cosine(10, lr=2e-3),
+    ("mnist", "small-cnn"): _cosine(3, batch_size=128),
+    ("mnist", "cnn4"): _cosine(6, batch_size=128),
+    ("mnist", "fc2"): _cosine(10, lr=5e-3, batch_size=128),
+    ("fashion-mnist", "small-cnn"): _cosine(6, batch_size=128),
+    ("fashion-mnist", "cnn4"): _cosine(12, batch_size=128),
+    ("fashion-mnist", "fc2"): _cosine(10, lr=5e-3, batch_size=128),
+}
+"""(data set, classifier) → stages."""
+
+FALLBACK = _cosine(20, batch_size=128, weight_decay=5e-4)
+"""For every other pair; a start, not a tuned recipe: give the matrix its own."""
+
+
+def default_recipe(dataset: str, classifier: str = "small-cnn") -> tuple[Stage, ...]:
+    """Stages for a classifier on a data set.
+
+    Args:
+        dataset: Id of the data set.
+        classifier: Id of the classifier.
+    """
+    return RECIPES.get((dataset, classifier), FALLBACK)
