@@ -12,7 +12,7 @@ from frontdef.errors import ConfigError
 from frontdef.threat import NORM_LABELS, Norm, ThreatModel, check_norm
 
 Agreement = Literal["exact", "loss-level", "distribution-level", "no peer"]
-"""What can be expected of two libraries that run a family with the same parameters (see DESIGN in docs/attacks.md)."""
+"""What can be expected of two libraries that run a family with the same parameters (see docs/attacks.md)."""
 
 Loss = Literal["cross-entropy", "margin", "dlr"]
 
