@@ -119,7 +119,11 @@ def retry(path: Path, device: str | None, data: Path | None, cache: Path | None,
     check_device(device)
     cells = make_plan(Matrix.model_validate(results.about["matrix"]), device=device)
     forgotten = results.store.forget_failures(
-        [cell.key for cell in cells.cells] + [job.key for job in cells.certifications]
+        [
+            *(cell.key for cell in cells.cells),
+            *(job.key for job in cells.certifications),
+            *(job.key for job in cells.diagnoses),
+        ]
     )
     click.echo(f"{forgotten} failed cells are run again")
     command = str(results.about["command"])

@@ -117,8 +117,7 @@ def print_agreement(console: Console, results: Results) -> None:
     for one in found:
         if one.verdict in {"different", "invalid"}:
             where = f"{_attack(one)} ε={format_eps(one.eps)} on {one.defense}, {one.library_a} and {one.library_b}"
-            known = f" Known: {one.known}" if one.known else ""
-            console.print(Text(f"{where}: {one.reason}.{known}"), soft_wrap=True)
+            console.print(Text(f"{where}: {one.reason}"), soft_wrap=True)
 
 
 def _attack(one: Agreement) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,11 +75,10 @@ def parity(protected: Protected, x: Tensor, y: Tensor) -> Parity:
     return Parity(forward, gradient)
 
 
-def _class_gradient(logits_of: Any, x: Tensor, y: Tensor) -> Tensor:
+def _class_gradient(logits_of: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
     inputs = x.clone().requires_grad_()
     picked = logits_of(inputs).gather(1, y[:, None]).sum()
-    (gradient,) = torch.autograd.grad(picked, inputs)
-    return gradient
+    return torch.autograd.grad(picked, inputs)[0]
 
 
 def _art_views(protected: Protected, x: Tensor, n_classes: int) -> dict[str, Any]:

@@ -79,6 +79,10 @@ class Matrix(Config):
         10, ge=1, description="draws over which attacks on randomized front ends average their logits"
     )
     verify_draws: int = field(10, ge=1, description="fresh draws over which randomized front ends are judged")
+    diagnose: tuple[Norm, ...] = field(
+        (), description="norms in which each model's gradient is diagnosed, at the matrix's largest ε in that norm"
+    )
+    diagnose_samples: int = field(64, ge=10, description="test images for a diagnosis, the first of the samples")
     required_plugins: tuple[str, ...] = field(
         (), description="distributions that must be installed, as 'frontdef-wavelet>=0.1'"
     )
@@ -206,12 +210,30 @@ class Certification:
 
 
 @dataclass(frozen=True)
+class Diagnosing:
+    """One diagnosis to make: is the gradient of a model lying?"""
+
+    request: ModelRequest
+    entry: DefenseEntry
+    threat: ThreatModel
+    samples: int
+    sample_seed: int
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of all that decides the result."""
+        what = ["diagnosis", self.request.key(), self.entry.surrogate, self.threat.norm, self.threat.eps]
+        return digest([*what, self.samples, self.sample_seed, __version__])
+
+
+@dataclass(frozen=True)
 class Plan:
     """All that a matrix asks for, in the order in which it is run: cells of one model stand together."""
 
     matrix: Matrix
     cells: tuple[Cell, ...]
     certifications: tuple[Certification, ...]
+    diagnoses: tuple[Diagnosing, ...]
     radii: Mapping[str, tuple[float, ...]]
     """Norm → the radii of the matrix, at which minimum-norm attacks are judged."""
 
@@ -253,6 +275,7 @@ def make_plan(matrix: Matrix, *, device: str = "cpu") -> Plan:
     specs = [(entry, spec) for entry in matrix.attack for spec in _specs(entry, radii, matrix.seed)]
     cells: list[Cell] = []
     certifications: list[Certification] = []
+    diagnoses: list[Diagnosing] = []
     skipped: dict[str, None] = {}
     for dataset, classifier, entry in product(matrix.datasets, matrix.classifiers, matrix.defense):
         defense = get_defense(entry.name)
@@ -271,6 +294,17 @@ def make_plan(matrix: Matrix, *, device: str = "cpu") -> Plan:
                         matrix.eot_draws, matrix.verify_draws, device,
                     )
                 )  # fmt: skip
+        diagnoses += [
+            Diagnosing(
+                request,
+                entry,
+                ThreatModel(norm, radii[norm][-1]),
+                min(matrix.diagnose_samples, matrix.samples),
+                matrix.seed,
+            )
+            for norm in matrix.diagnose
+            if radii.get(norm)
+        ]
         if defense.certified:
             certifications += [
                 Certification(request, entry, ThreatModel(check_norm(norm), eps), matrix.samples, matrix.seed)
@@ -281,6 +315,7 @@ def make_plan(matrix: Matrix, *, device: str = "cpu") -> Plan:
         matrix,
         tuple({cell.key: cell for cell in cells}.values()),
         tuple({job.key: job for job in certifications}.values()),
+        tuple({job.key: job for job in diagnoses}.values()),
         radii,
         tuple(skipped),
     )

@@ -128,6 +128,11 @@ class Results:
         """One row a sample, defense and threat model for which a certificate was computed."""
         return self._certified()
 
+    def diagnoses(self) -> list[dict[str, Any]]:
+        """What was found of each model's gradient: a `Diagnosis` as JSON values, with the model's names."""
+        found = ((planned, self.store.read_diagnosis(planned["key"])) for planned in self.about["diagnoses"])
+        return [{**planned, **diagnosis} for planned, diagnosis in found if diagnosis is not None]
+
     def to_dataframe(self) -> pd.DataFrame:
         """The same as `outcomes`."""
         return self.outcomes()

@@ -18,9 +18,10 @@ import torch
 from frontdef._version import __version__
 from frontdef.datasets import Split
 from frontdef.errors import ConfigError, StoreError, UnknownNameError
+from frontdef.masking import diagnose
 from frontdef.matrix.cell import CellResult, run_cell
 from frontdef.matrix.models import ModelCache, ModelRequest
-from frontdef.matrix.plan import Cell, Certification, Plan
+from frontdef.matrix.plan import Cell, Certification, Diagnosing, Plan
 from frontdef.matrix.progress import Progress
 from frontdef.matrix.store import Store
 from frontdef.protected import Protected
@@ -142,7 +143,12 @@ def _run_model(
         for job in plan.certifications
         if job.request.key() == key and not store.certificate_path(job.key).is_file() and not store.failed(job.key)
     ]
-    if not cells and not jobs:
+    diagnoses = [
+        job
+        for job in plan.diagnoses
+        if job.request.key() == key and store.read_diagnosis(job.key) is None and not store.failed(job.key)
+    ]
+    if not cells and not jobs and not diagnoses:
         return
     try:
         protected = _protect(request, settings, split, device, progress)
@@ -161,6 +167,13 @@ def _run_model(
                 job.key, {"error": traceback.format_exc(), "cell": f"certificate {job.entry.title} {job.threat}"}
             )
             summary.failed.append(job.key)
+    for diagnosing in diagnoses:
+        try:
+            _diagnose(diagnosing, protected, split, store)
+        except Exception:
+            what = f"diagnosis of {diagnosing.entry.title} {diagnosing.threat}"
+            store.write_failure(diagnosing.key, {"error": traceback.format_exc(), "cell": what})
+            summary.failed.append(diagnosing.key)
     for cell in cells:
         progress.started(cell)
         try:
@@ -224,6 +237,15 @@ def _certify(job: Certification, protected: Protected, split: Split, store: Stor
     store.write_table(store.certificate_path(job.key), {"statement": certificate.statement}, columns)
 
 
+def _diagnose(job: Diagnosing, protected: Protected, split: Split, store: Store) -> None:
+    certificate = get_defense(job.entry.name).load_certificate()
+    x, y = split.images[: job.samples].to(protected.device), split.labels[: job.samples].to(protected.device)
+    certified = None if certificate is None else certificate.certify(protected, x, y, job.threat)
+    with protected.surrogate(job.entry.surrogate):
+        found = diagnose(protected, x, y, job.threat, seed=job.sample_seed, certified=certified)
+    store.write_diagnosis(job.key, found.to_dict())
+
+
 def _write_figures(store: Store, key: str, protected: Protected, split: Split) -> None:
     pictures = protected.front_end.figures(split.images[:8].to(protected.device))
     if pictures:
@@ -257,7 +279,8 @@ def _write_head(store: Store, plan: Plan, settings: Settings, splits: Mapping[st
             "skipped": list(plan.skipped),
             "figures": figures,
             "cells": [describe_cell(cell, settings.command) for cell in plan.cells],
-            "certifications": [describe_certification(job) for job in plan.certifications],
+            "certifications": [describe_job(job) for job in plan.certifications],
+            "diagnoses": [describe_job(job) for job in plan.diagnoses],
         }
     )
 
@@ -297,8 +320,8 @@ def describe_cell(cell: Cell, command: str) -> dict[str, Any]:
     }
 
 
-def describe_certification(job: Certification) -> dict[str, Any]:
-    """What ``run.json`` says of a certificate."""
+def describe_job(job: Certification | Diagnosing) -> dict[str, Any]:
+    """What ``run.json`` says of a certificate or a diagnosis."""
     return {
         "key": job.key,
         "dataset": job.request.dataset,

@@ -140,6 +140,15 @@ class Store:
         """What is recorded of a failed cell."""
         return dict(json.loads(self._failure_path(key).read_text(encoding="utf-8")))
 
+    def write_diagnosis(self, key: str, diagnosis: Mapping[str, Any]) -> None:
+        """Store a diagnosis."""
+        weights.write_whole(self._diagnosis_path(key), json.dumps(diagnosis, indent=1).encode())
+
+    def read_diagnosis(self, key: str) -> dict[str, Any] | None:
+        """A diagnosis, or None where it was not made."""
+        path = self._diagnosis_path(key)
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
     def forget_failures(self, keys: Iterable[str]) -> int:
         """Delete the records of failures, so that the cells are run again; returns how many there were."""
         failures = [self._failure_path(key) for key in keys if self.failed(key)]
@@ -172,6 +181,9 @@ class Store:
     def certificate_path(self, key: str) -> Path:
         """Where a certificate's results are."""
         return self.root / "certificates" / f"{key}.parquet"
+
+    def _diagnosis_path(self, key: str) -> Path:
+        return self.root / "diagnoses" / f"{key}.json"
 
     def _failure_path(self, key: str) -> Path:
         return self.root / "failures" / f"{key}.json"

@@ -22,12 +22,13 @@ from frontdef.report.data import (
     CleanRow,
     FamilyNote,
     Figure,
+    MaskingRow,
     Picture,
     ReportData,
     Score,
 )
 from frontdef.report.gallery import choose
-from frontdef.threat import TOLERANCE
+from frontdef.threat import NORM_LABELS, TOLERANCE, format_eps
 from frontdef.verdicts.agreement import agreement
 from frontdef.verdicts.bracket import brackets
 
@@ -59,7 +60,10 @@ def collect(results: Results) -> ReportData:
         cells=tuple(_with_invalid(cell, recorded) for cell in cells),
         clean=tuple(_clean(outcomes)),
         brackets=tuple(_rows(BracketRow, brackets(outcomes, results.certified()))),
-        agreements=tuple(_rows(AgreementRow, agreement(outcomes, lru_cache(maxsize=16)(results.examples)))),
+        agreements=tuple(
+            _rows(AgreementRow, agreement(outcomes, lru_cache(maxsize=16)(results.examples), results.differences()))
+        ),
+        maskings=tuple(_maskings(results)),
         families=bare.families,
         figures=tuple(_figures(results, cells)),
     )
@@ -80,6 +84,13 @@ def _about(results: Results) -> About:
         versions={"frontdef": str(about.get("frontdef", "")), **about.get("versions", {})},
         skipped=tuple(about.get("skipped", ())),
     )
+
+
+def _maskings(results: Results) -> Iterator[MaskingRow]:
+    for found in results.diagnoses():
+        at = f"{NORM_LABELS[found['norm']]} ε = {format_eps(found['eps'])}"
+        reasons = tuple(f"{at}: {reason}" for reason in found["reasons"])
+        yield MaskingRow(found["defense"], found["verdict"], reasons, found["dataset"], found["classifier"])
 
 
 def _families(cells: Iterable[CellRow]) -> Iterator[FamilyNote]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from frontdef.threat import NORM_LABELS, NORMS, format_eps
 
-Belief = Literal["trusted", "suspicious", "masked"]
+Belief = Literal["trusted", "suspicious", "masked", "invalid"]
 
 
 @dataclass(frozen=True)

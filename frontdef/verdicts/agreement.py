@@ -57,8 +57,8 @@ class Agreement:
         invalid_b: The same of B's.
         verdict: The verdict.
         weaker: The library that fell short, where the verdict is ``different``.
-        reason: The verdict in words, with its figures.
-        known: The named differences of the two realisations, which explain a verdict other than identical.
+        reason: The verdict in words, with its figures and what is known to explain it.
+        known: The named differences of the two realisations.
     """
 
     dataset: str
@@ -104,7 +104,7 @@ def agreement(
     known = differences or {}
     pairs = [pair for _, group in outcomes.groupby(GROUP, sort=False) for pair in _pairs(group, examples, known)]
     adjusted = holm([pair.p_value for pair in pairs])
-    return [_judge(replace(pair, p_holm=p)) for pair, p in zip(pairs, adjusted, strict=True)]
+    return [_explain(_judge(replace(pair, p_holm=p))) for pair, p in zip(pairs, adjusted, strict=True)]
 
 
 def _pairs(group: pd.DataFrame, examples: Examples | None, known: Mapping[str, str]) -> Iterator[Agreement]:
@@ -137,6 +137,12 @@ def _pairs(group: pd.DataFrame, examples: Examples | None, known: Mapping[str, s
             invalid_b=1 - float(valid[b]),
             known=" ".join(known[cell] for cell in (cells[a], cells[b]) if known.get(cell)),
         )
+
+
+def _explain(pair: Agreement) -> Agreement:
+    if not pair.known or pair.verdict == "identical":
+        return pair
+    return replace(pair, reason=f"{pair.reason}. Known: {pair.known}")
 
 
 def _judge(pair: Agreement) -> Agreement:
