@@ -76,7 +76,7 @@ def shade(share: float) -> int:
 def sorted_brackets(data: ReportData, setting: Setting) -> list[BracketRow]:
     """The brackets of a setting, the most robust defense first."""
     rows = [row for row in data.brackets if row.setting == setting]
-    return sorted(rows, key=lambda row: (-row.worst_case, -row.clean))
+    return sorted(rows, key=lambda row: -row.worst_case)
 
 
 def heat(data: ReportData, setting: Setting) -> list[HeatRow]:
