@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -50,7 +50,7 @@ def parity(protected: Protected, x: Tensor, y: Tensor) -> Parity:
 
     def logits_of(inputs: Tensor) -> Tensor:
         seed(0)
-        return protected(inputs)
+        return cast(Tensor, protected(inputs))
 
     inputs = x.clone().requires_grad_()
     logits = logits_of(inputs)
@@ -78,7 +78,8 @@ def parity(protected: Protected, x: Tensor, y: Tensor) -> Parity:
 def _class_gradient(logits_of: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
     inputs = x.clone().requires_grad_()
     picked = logits_of(inputs).gather(1, y[:, None]).sum()
-    return torch.autograd.grad(picked, inputs)[0]
+    (gradient,) = torch.autograd.grad(picked, inputs)
+    return gradient
 
 
 def _art_views(protected: Protected, x: Tensor, n_classes: int) -> dict[str, Any]:

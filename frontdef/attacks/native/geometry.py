@@ -22,7 +22,8 @@ def _column(norms: Tensor) -> Tensor:
 
 def _exact_norm(rows: Tensor) -> Tensor:
     """ℓ2 norms, float64: a float32 sum over the 150 000 values of a 224 × 224 color image is 1e-6 off."""
-    return torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
+    norms: Tensor = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
+    return norms
 
 
 def project_linf(delta: Tensor, eps: float) -> Tensor:
