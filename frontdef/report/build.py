@@ -95,7 +95,7 @@ def share(value: float | None) -> str:
 
 def short(value: float | None) -> str:
     """A number with three digits at most; a dash where there is none."""
-    return "–" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return "–" if value is None else f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _chart(data: ReportData, group: Sequence[int]) -> Markup:

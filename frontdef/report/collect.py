@@ -19,6 +19,7 @@ from frontdef.report.data import (
     AgreementRow,
     BracketRow,
     CellRow,
+    CheckRow,
     CleanRow,
     FamilyNote,
     Figure,
@@ -88,9 +89,20 @@ def _about(results: Results) -> About:
 
 def _maskings(results: Results) -> Iterator[MaskingRow]:
     for found in results.diagnoses():
-        at = f"{NORM_LABELS[found['norm']]} ε = {format_eps(found['eps'])}"
-        reasons = tuple(f"{at}: {reason}" for reason in found["reasons"])
-        yield MaskingRow(found["defense"], found["verdict"], reasons, found["dataset"], found["classifier"])
+        yield MaskingRow(
+            defense=found["defense"],
+            verdict=found["verdict"],
+            reasons=tuple(found["reasons"]),
+            dataset=found["dataset"],
+            classifier=found["classifier"],
+            where=f"{NORM_LABELS[found['norm']]} ε = {format_eps(found['eps'])}",
+            checks=tuple(_check(measurement) for measurement in found["measurements"]),
+        )
+
+
+def _check(measurement: Mapping[str, Any]) -> CheckRow:
+    shared = {f.name: measurement[f.name] for f in fields(CheckRow) if f.name in measurement}
+    return CheckRow(**shared, forwards=measurement["cost"]["forward"], backwards=measurement["cost"]["backward"])
 
 
 def _families(cells: Iterable[CellRow]) -> Iterator[FamilyNote]:

@@ -171,14 +171,31 @@ class AgreementRow:
 
 
 @dataclass(frozen=True)
+class CheckRow:
+    """One check of a gradient; ``figure`` is None where it does not apply, passes are means a sample."""
+
+    name: str
+    alarm: bool
+    measured: str
+    figure: float | None = None
+    threshold: float | None = None
+    meaning: str = ""
+    reference: str = ""
+    forwards: float | None = None
+    backwards: float | None = None
+
+
+@dataclass(frozen=True)
 class MaskingRow:
-    """May a defense's numbers be believed? Each reason says what was measured and its threshold."""
+    """May a defense's numbers be believed? The reasons, in the threat model ``where``, and every check behind them."""
 
     defense: str
     verdict: Belief
     reasons: tuple[str, ...] = ()
     dataset: str = ""
     classifier: str = ""
+    where: str = ""
+    checks: tuple[CheckRow, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,226 @@
+"""A small run for the report's tests, computed in numpy on scikit-learn's digits and stored as the runner stores one.
+
+The classifier is linear, so its certificate is exact and DeepFool has a closed form. Three "libraries" run the attacks:
+``alpha`` and ``beta`` do the same, ``gamma`` moves half as far (weaker) and does not clip its noise (invalid).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+
+from frontdef.masking.record import Cost, Diagnosis, Measurement
+from frontdef.matrix.store import Store
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+RADII = {"linf": [0.05, 0.1, 0.2], "l2": [0.3, 0.6]}
+LIBRARIES = ("alpha", "beta", "gamma")
+N = 60
+TRACEBACK = (
+    'Traceback (most recent call last):\n  File "cell.py", line 1, in run\nRuntimeError: </script><b>out of memory'
+)
+
+NOISE = Measurement(
+    "random noise",
+    True,
+    "hint",
+    0.031,
+    0.0,
+    "noise breaks 34%, PGD 31%",
+    "noise breaks more",
+    "Athalye et al. 2018",
+    Cost(100.0, 40.0),
+)
+TRANSFER = Measurement("transfer", False, "proof", None, None, "no front end to leave out", "transfer", "there", Cost())
+DIAGNOSIS = Diagnosis(
+    "masked",
+    ("noise beats PGD by 3 % (threshold 0)",),
+    (NOISE, TRANSFER),
+    "linf",
+    0.1,
+    N,
+    N,
+    0,
+    N,
+    N,
+    0,
+    {},
+    Cost(),
+    0.0,
+    {},
+)
+
+FRONT_ENDS = {
+    "none": lambda x: x,
+    "rounding levels=3": lambda x: np.round(x * 2) / 2,
+    HOSTILE: lambda x: np.clip(x, 0.25, 0.75),
+}
+
+
+def softmax(z):
+    e = np.exp(z - z.max(1, keepdims=True))
+    return e / e.sum(1, keepdims=True)
+
+
+def fit(x, y, steps=300):
+    w, b, onehot = np.zeros((64, 10)), np.zeros(10), np.eye(10)[y]
+    for _ in range(steps):
+        slope = softmax(x @ w + b) - onehot
+        w, b = w - 0.5 * (x.T @ slope / len(x) + 1e-3 * w), b - 0.5 * slope.mean(0)
+    return w, b
+
+
+class Model:
+    """A front end before softmax regression; its gradient is that of the identity."""
+
+    def __init__(self, name, x, y):
+        self.front_end = FRONT_ENDS[name]
+        self.w, self.b = fit(self.front_end(x), y)
+
+    def logits(self, x):
+        return self.front_end(x) @ self.w + self.b
+
+    def gradient(self, x, y):
+        return (softmax(self.logits(x)) - np.eye(10)[y]) @ self.w.T
+
+
+def fgsm(model, x, y, eps, rng):
+    return np.clip(x + eps * np.sign(model.gradient(x, y)), 0, 1)
+
+
+def bim(model, x, y, eps, rng):
+    adv = x
+    for _ in range(5):
+        adv = np.clip(x + np.clip(adv + eps / 4 * np.sign(model.gradient(adv, y)) - x, -eps, eps), 0, 1)
+    return adv
+
+
+def noise(model, x, y, eps, rng):
+    return np.clip(x + rng.uniform(-eps, eps, x.shape), 0, 1)
+
+
+def deepfool(model, x, y, eps, rng):
+    z, rows = model.logits(x), np.arange(len(x))
+    own = z.argmax(1)
+    normals = model.w.T[None] - model.w.T[own][:, None]
+    gaps, lengths = z[rows, own][:, None] - z, np.linalg.norm(normals, axis=2)
+    distances = np.where(lengths > 0, gaps / np.where(lengths > 0, lengths, 1), np.inf)
+    to = distances.argmin(1)
+    step = normals[rows, to] / lengths[rows, to][:, None] * distances[rows, to][:, None]
+    return np.clip(x + 1.02 * step, 0, 1)
+
+
+ATTACKS = [("fgsm", "linf", fgsm), ("bim", "linf", bim), ("noise", "linf", noise), ("deepfool", "l2", deepfool)]
+
+
+def data():
+    digits = load_digits()
+    x, y = digits.images.reshape(-1, 64) / 16, digits.target
+    return (x[:1000], y[:1000]), (x[1000 : 1000 + N], y[1000 : 1000 + N])
+
+
+def certify(model, x, y, norm, eps):
+    """Exact for a linear model in a ball that ignores the box: the margin against every class exceeds ε·‖wᵢ − wⱼ‖."""
+    z, dual = model.logits(x), {"linf": 1, "l2": 2}[norm]
+    reach = eps * np.linalg.norm(model.w.T[None] - model.w.T[y][:, None], ord=dual, axis=2)
+    gaps = z[np.arange(len(x)), y][:, None] - z
+    return ((gaps > reach) | (np.arange(10)[None] == y[:, None])).all(1)
+
+
+def columns(model, x, adv, y, norm, eps):
+    delta, clean, seen = adv - x, model.logits(x), model.logits(np.clip(adv, 0, 1))
+    in_box = ((adv >= -1e-6) & (adv <= 1 + 1e-6)).all(1)
+    found = {
+        "sample_id": 1000 + np.arange(len(x)),
+        "label": y,
+        "clean_prediction": clean.argmax(1),
+        "clean_correct": clean.argmax(1) == y,
+        "adversarial_prediction": seen.argmax(1),
+        "linf": np.abs(delta).max(1),
+        "l2": np.linalg.norm(delta, axis=1),
+        "l1": np.abs(delta).sum(1),
+        "l0": (np.abs(delta) > 1e-6).sum(1).astype(float),
+        "in_box": in_box,
+        "finite": np.ones(len(x), bool),
+    }
+    found["valid"] = in_box & (found[norm] <= (np.inf if eps is None else eps) + 1e-6)
+    found["success"] = found["valid"] & (found["adversarial_prediction"] != y)
+    loss = {f"loss_{name}": -np.log(softmax(z)[np.arange(len(x)), y]) for name, z in (("clean", clean), ("adv", seen))}
+    return {**found, **loss, "margin": np.zeros(len(x))}
+
+
+def make_run(root: Path) -> Path:
+    """Write the run: all cells but one that failed and one that was not run; certificates of the linear model."""
+    (x_train, y_train), (x, y) = data()
+    store, cells, certifications = Store(root), [], []
+    models = {name: Model(name, x_train, y_train) for name in FRONT_ENDS}
+    image = lambda flat: torch.tensor(np.asarray(flat), dtype=torch.float32).reshape(-1, 1, 8, 8)  # noqa: E731
+    for defense, model in models.items():
+        for family, norm, attack in ATTACKS:
+            for eps in [None] if family == "deepfool" else RADII[norm]:
+                for library in LIBRARIES:
+                    key = f"{len(cells):024d}"
+                    cell = {
+                        "cell": key, "dataset": "digits8", "classifier": "softmax", "defense": defense,
+                        "defense_id": defense, "surrogate": "", "family": family, "norm": norm, "eps": eps,
+                        "parameters": json.dumps({"steps": 5} if family == "bim" else {}), "library": library,
+                        "library_version": "1.0", "seed": len(cells), "command": f"frontdef run --cell {key}",
+                    }  # fmt: skip
+                    cells.append(cell)
+                    what = (defense, family, eps, library)
+                    if what == ("rounding levels=3", "bim", 0.2, "beta"):
+                        store.write_failure(key, {"error": TRACEBACK, "cell": key})
+                        continue
+                    if what == ("none", "noise", 0.05, "beta"):
+                        continue
+                    adv = attack(model, x, y, eps, np.random.default_rng(7))
+                    if library == "gamma":
+                        adv = (
+                            x + (adv - x) / 2
+                            if family != "noise"
+                            else x + np.random.default_rng(7).uniform(-eps, eps, x.shape)
+                        )
+                    adv = adv.astype(np.float32).astype(float)
+                    about = {"forwards": 6.0, "backwards": 5.0, "seconds": 0.01, "call": f"{library}.{family}",
+                             "difference": "half the step" if library == "gamma" else ""}  # fmt: skip
+                    store.write_cell(
+                        key,
+                        about,
+                        {"cell": np.array([key] * N), **columns(model, x, adv, y, norm, eps)},
+                        {"x_adv": image(adv), "seen": image(model.front_end(np.clip(adv, 0, 1)))},
+                    )
+    for norm, radii in RADII.items():
+        for eps in radii:
+            job = {
+                "key": f"{norm}{eps}",
+                "dataset": "digits8",
+                "classifier": "softmax",
+                "defense": "none",
+                "norm": norm,
+                "eps": eps,
+            }
+            certifications.append(job)
+            proved = certify(models["none"], x, y, norm, eps)
+            store.write_table(
+                store.certificate_path(job["key"]), {}, {"sample_id": 1000 + np.arange(N), "certified": proved}
+            )
+    store.write_tensors("clean", "digits8", {"images": image(x), "labels": torch.tensor(y)}, {"dataset": "digits8"})
+    store.write_tensors(
+        "figures", "rounding", {"after the front end": image(models["rounding levels=3"].front_end(x[:8]))}, {}
+    )
+    store.write_diagnosis("masked", DIAGNOSIS.to_dict())
+    store.write_about(
+        {
+            "frontdef": "0.1.0", "versions": {"python": "3", "numpy": np.__version__}, "device": "cpu",
+            "started": "2025-01-01T10:00:00+00:00", "command": "frontdef run sample.toml",
+            "matrix": {"name": "sample", "seed": 3}, "radii": RADII, "skipped": ["fgsm in l2: alpha does not offer it"],
+            "figures": {"digits8|softmax|rounding levels=3": "rounding"}, "cells": cells,
+            "certifications": certifications,
+            "diagnoses": [{"key": "masked", "dataset": "digits8", "classifier": "softmax", "defense": HOSTILE}],
+        }
+    )  # fmt: skip
+    return root

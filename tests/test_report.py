@@ -1,0 +1,428 @@
+"""The report: its numbers are those of the records, its page is one offline file, and names stay text."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import re
+import runpy
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from frontdef.errors import StoreError
+from frontdef.matrix.results import load_results
+from frontdef.matrix.store import Store
+from frontdef.report import gallery, palette, pictures, svg, tables
+from frontdef.report.build import SCRIPTS, build_report, render
+from frontdef.report.collect import collect
+from frontdef.report.data import About, CellRow, MaskingRow, ReportData, Setting
+from frontdef.report.payload import bits, payload
+
+sample = runpy.run_path(str(Path(__file__).with_name("report_sample.py")))
+HOSTILE, N = sample["HOSTILE"], sample["N"]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return sample["make_run"](tmp_path_factory.mktemp("report") / "run")
+
+
+@pytest.fixture(scope="module")
+def data(root):
+    return collect(load_results(root))
+
+
+@pytest.fixture(scope="module")
+def page(data):
+    return render(data)
+
+
+class Reader(HTMLParser):
+    """Tags with their attributes, and the text of each element that has an id or is a script or style."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.scripts, self.styles, self.texts, self._into = [], [], [], [], None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        kind = dict(attrs).get("type")
+        self._into = {"script": [] if kind else self.scripts, "style": self.styles}.get(tag, self.texts)
+
+    def handle_endtag(self, tag):
+        self._into = self.texts
+
+    def handle_data(self, text):
+        (self._into if self._into is not None else self.texts).append(text)
+
+
+def embedded(page):
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1])
+
+
+@pytest.fixture(scope="module")
+def frame(root):
+    results = load_results(root)
+    return results.records().merge(results.cells()[["cell", "defense", "family", "library"]], on="cell")
+
+
+def broken_in(found, defense, norm, eps, **where):
+    """Independent of the code under test: which samples some stored example breaks, sorted by id."""
+    for name, value in {"defense": defense, **where}.items():
+        found = found[found[name] == value]
+    fits = (
+        (found[norm] <= eps + 1e-6) & found.in_box & (found.adversarial_prediction != found.label) & found.clean_correct
+    )
+    return np.isin(1000 + np.arange(N), found[fits].sample_id)
+
+
+# numbers
+
+
+def test_worst_cases_are_those_of_the_records(frame, data):
+    assert len(data.brackets) == 3 * 5
+    for row in data.brackets:
+        correct = tables.correct_of(data, row.setting, row.defense)
+        robust = correct & ~broken_in(frame, row.defense, row.norm, row.eps)
+        assert row.worst_case == pytest.approx(robust.mean()), row
+        scores = [
+            s.broken
+            for s in data.scores
+            if s.setting == row.setting and data.cell_by_key[s.cell].defense == row.defense
+        ]
+        np.testing.assert_array_equal(correct & ~np.any(scores, axis=0), robust)
+
+
+def test_certified_samples_stand(data):
+    certified = [row for row in data.brackets if row.certified is not None]
+    assert {row.defense for row in certified} == {"none"}
+    assert all(0 < row.certified <= row.worst_case and not row.violations for row in certified if row.eps <= 0.05)
+    assert all(row.certified <= row.worst_case for row in certified)
+
+
+def test_heat_cells_join_the_libraries_sample_by_sample(root, frame, data):
+    setting = Setting("digits8", "softmax", "linf", 0.1)
+    rows = tables.heat(data, setting)
+    assert [row.bracket.worst_case for row in rows] == sorted((row.bracket.worst_case for row in rows), reverse=True)
+    cells = load_results(root).cells()
+    for row in rows:
+        defense = data.defense_names[row.defense]
+        correct = tables.correct_of(data, setting, defense)
+        for cell in row.cells:
+            family = data.family_names[cell.family]
+            own = cells[(cells.defense == defense) & (cells.family == family) & (cells.eps == 0.1)].cell
+            fell = np.any([broken_in(frame, defense, "linf", 0.1, cell=key) for key in own], axis=0)
+            assert cell.robust == pytest.approx((correct & ~fell).mean())
+    assert [data.family_names[i] for i in tables.families_of(data, setting)] == ["fgsm", "bim", "noise"]
+
+
+def test_what_failed_and_what_was_not_run_is_shown(data, page):
+    row = next(
+        r
+        for r in tables.heat(data, Setting("digits8", "softmax", "linf", 0.2))
+        if r.bracket.defense.startswith("round")
+    )
+    assert [cell.failed for cell in row.cells] == [0, 1, 0]
+    assert "1 cell failed" in "".join(Reader(page).texts)
+    assert "RuntimeError: </script><b>out of memory" in "".join(Reader(page).texts)
+    assert "1 cell not run yet" in "".join(Reader(page).texts)
+
+
+def test_agreement_counts_every_comparison_once(data):
+    for setting in data.settings:
+        counted = sum(count for row in tables.grid(data, setting) for cell in row.cells for _, count in cell.counts)
+        assert counted == sum(row.setting == setting for row in data.agreements) > 0
+    verdicts = {(row.family, row.library_a, row.library_b): row.verdict for row in data.agreements if row.eps == 0.1}
+    assert verdicts["fgsm", "alpha", "beta"] == "identical"
+    assert verdicts["noise", "alpha", "gamma"] == "invalid"
+    weak = [row for row in data.agreements if row.verdict == "different"]
+    assert weak
+    assert {row.weaker for row in weak} == {"gamma"}
+    assert {row.verdict for row in tables.findings(data)} <= set(tables.FINDINGS)
+
+
+def test_the_drawer_gets_whole_paired_tables(data):
+    for row, sent in zip(data.agreements, payload(data)["agreements"], strict=True):
+        both, only_a, only_b, neither = sent[6:10]
+        assert both + only_a + only_b + neither == row.n
+        assert (both + only_a) / row.n == pytest.approx(row.success_a)
+        assert (both + only_b) / row.n == pytest.approx(row.success_b)
+
+
+def test_curves_start_clean_and_fall(data):
+    for group in tables.groups(data):
+        for row in tables.curves(data, group):
+            assert list(row.values) == sorted(row.values, reverse=True)
+    assert [data.settings[i].eps for i in tables.groups(data)[0]] == [0.05, 0.1, 0.2]
+    assert data.settings[tables.default_setting(data)] == Setting("digits8", "softmax", "linf", 0.1)
+
+
+def test_invalid_examples_are_counted_per_cell(frame, data):
+    for cell in data.cells:
+        rows = frame[frame.cell == cell.key]
+        assert cell.invalid == int((~rows.valid.astype(bool)).sum())
+    assert any(cell.invalid for cell in data.cells if (cell.library, cell.family) == ("gamma", "noise"))
+
+
+def test_bits():
+    assert bits(np.array([True, False, True])) == base64.b64encode(bytes([0b10100000])).decode()
+    assert bits(np.zeros(9, bool)) == ""
+
+
+# pictures
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_png_keeps_every_pixel(channels):
+    image = np.arange(channels * 12, dtype=np.float32).reshape(channels, 3, 4) / 40
+    decoded = np.asarray(Image.open(io.BytesIO(base64.b64decode(pictures.png(image).split(",")[1]))), dtype=float) / 255
+    np.testing.assert_allclose(decoded, image[0] if channels == 1 else np.moveaxis(image, 0, -1), atol=0.5 / 255)
+
+
+def test_png_survives_anything_a_library_returns():
+    odd = np.array([[[np.nan, np.inf], [-3.0, 7.0]]], dtype=np.float32)
+    decoded = np.asarray(Image.open(io.BytesIO(base64.b64decode(pictures.png(odd).split(",")[1]))))
+    np.testing.assert_array_equal(decoded, [[0, 0], [0, 255]])
+    wide = Image.open(io.BytesIO(base64.b64decode(pictures.png(np.zeros((3, 50, 400))).split(",")[1])))
+    assert wide.size == (96, 12)
+    assert Image.open(io.BytesIO(base64.b64decode(pictures.png(np.zeros((5, 4, 4))).split(",")[1]))).size == (20, 4)
+
+
+@given(st.floats(1e-4, 1))
+def test_magnification_is_the_largest_that_fits(largest):
+    delta = np.array([0.0, -largest])
+    factor = pictures.magnification(delta)
+    shown = pictures.magnified(delta, factor)
+    assert shown[0] == 0.5
+    if largest <= 0.5:
+        assert shown[1] == pytest.approx(0.5 - factor * largest, abs=2e-6)
+        bigger = [k for k in pictures.FACTORS if k > factor]
+        assert not bigger or bigger[0] * largest > 0.5
+
+
+def test_tiles_stand_in_a_row():
+    assert pictures.tiles(np.zeros((8, 3, 5, 7))).shape == (3, 5, 8 * 8 - 1)
+    assert pictures.tiles(np.zeros((5, 7))).shape == (1, 5, 7)
+
+
+def test_gallery_shows_broken_samples_of_the_strongest_attack_first(frame, data):
+    led = {}
+    for picture in data.pictures:
+        led.setdefault((picture.setting, picture.defense), picture)
+        where = {"library": picture.library, "family": picture.family}
+        fell = broken_in(frame, picture.defense, picture.setting.norm, picture.setting.eps, **where)
+        assert fell[picture.sample_id - 1000]
+        assert picture.adversarial_prediction != picture.label
+        order = {"linf": np.inf, "l2": 2}[picture.setting.norm]
+        gap = np.linalg.norm((picture.attacked - picture.clean).ravel().astype(float), ord=order)
+        assert picture.distance == pytest.approx(gap, abs=1e-6)
+    for (setting, defense), picture in led.items():
+        own = {}
+        for score in data.scores:
+            cell = data.cell_by_key[score.cell]
+            if score.setting == setting and cell.defense == defense and cell.judged_at(setting):
+                own[cell.family, cell.library] = int(score.broken.sum())
+        assert own[picture.family, picture.library] == max(own.values())
+
+
+def test_what_the_classifier_gets_is_shown(data):
+    rounded = [picture for picture in data.pictures if picture.defense == "rounding levels=3"]
+    assert rounded
+    assert all(np.isin(picture.seen, [0, 0.5, 1]).all() for picture in rounded)
+    assert [panel.caption for panel in gallery.draw(rounded[0], lead=True).panels][3] == "after the front end"
+
+
+def test_gallery_keeps_to_its_budget(data):
+    chosen = gallery.choose(data, values_per_image=64, budget=4 * 64 * 20)
+    assert len(chosen) == 20
+    own = [
+        (s.setting, c.defense)
+        for s in data.scores
+        if s.broken.any() and (c := data.cell_by_key[s.cell]).judged_at(s.setting)
+    ]
+    where = [(choice.setting, data.cell_by_key[choice.cell].defense) for choice in chosen]
+    assert set(where) == set(own)
+    assert len(set(where[: len(set(own))])) == len(set(own)), "every defense and setting comes before any comes twice"
+
+
+# drawings and colours
+
+
+def test_bars_stand_where_the_numbers_say():
+    bar = svg.bracket(0.2, 0.41, 0.34, 0.48, 0.9)
+    assert '<rect class="proved" x="0" width="20%"' in bar
+    assert '<rect class="open" x="20%" width="21%"' in bar
+    assert '<rect class="end" x="41%"' in bar
+    assert '<line class="span" x1="34%" x2="48%"' in bar
+    assert '<line class="clean" x1="90%" x2="90%"' in bar
+    assert '<rect class="open" x="0%" width="41%"' in svg.bracket(None, 0.41, 0.34, 0.48, 0.9)
+
+
+def test_chart_escapes_and_scales():
+    drawn = svg.chart([0, 0.1, 0.2], ["", 0, 1], [svg.Line(0, HOSTILE, [1.0, 0.5, None])], "a & b")
+    assert 'points="0,0 50,50"' in drawn
+    assert HOSTILE not in drawn
+    assert "a &amp; b" in drawn
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_colours_are_even_and_readable(dark):
+    colours = [palette.to_rgb(colour) for colour in palette.scale(dark)]
+    steps = np.diff([palette.luminance(colour) ** (1 / 3) for colour in colours])
+    assert (steps > 0).all() if dark else (steps < 0).all()
+    assert np.abs(steps).max() < 2 * np.abs(steps).min()
+    assert min(palette.contrast(colour, palette.text_on(colour)) for colour in colours) >= 4.5
+    token = {name: palette.to_rgb(pair[dark]) for name, pair in palette.TOKENS.items()}
+    for text in ("ink", "muted", "accent", "alert"):
+        for ground in ("page", "surface", "raised"):
+            assert palette.contrast(token[text], token[ground]) >= 4.5, (text, ground)
+    assert palette.contrast(token["alert"], token["alert-soft"]) >= 4.5
+    assert min(palette.contrast(palette.to_rgb(line), token["page"]) for line in palette.series(dark)) >= 3
+
+
+def test_oklch_is_converted_as_published():
+    assert palette.to_rgb((1.0, 0.0, 0)) == (255, 255, 255)
+    assert palette.to_rgb((0.0, 0.0, 0)) == (0, 0, 0)
+    red = palette.to_rgb((0.62796, 0.25768, 29.234))
+    assert np.abs(np.subtract(red, (255, 0, 0))).max() <= 1
+
+
+# the page
+
+
+def test_page_is_one_offline_file(page):
+    reader = Reader(page)
+    for tag, attributes in reader.tags:
+        for name in ("src", "href", "action", "srcset", "data", "poster"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("data:", "#")), (tag, name, value)
+        assert tag not in {"iframe", "object", "embed", "base"}
+        assert not [name for name in attributes if name.startswith("on") or name == "style"], (tag, attributes)
+    (style,), (script,) = reader.styles, reader.scripts
+    assert not re.search(r"@import|url\((?!#)", style)
+    assert not re.search(r"fetch\(|XMLHttpRequest|WebSocket|sendBeacon|import\(|eval\(|innerHTML|localStorage", script)
+    assert len(page.encode()) < 2_000_000
+
+
+def test_policy_allows_this_style_and_script_and_nothing_else(page):
+    reader = Reader(page)
+    policy = next(a["content"] for tag, a in reader.tags if a.get("http-equiv") == "Content-Security-Policy")
+    digest = lambda text: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()  # noqa: E731
+    assert policy.startswith("default-src 'none'; img-src data:;")
+    assert f"style-src 'sha256-{digest(reader.styles[0])}';" in policy
+    assert f"script-src 'sha256-{digest(reader.scripts[0])}';" in policy
+    assert "unsafe" not in policy
+
+
+def test_script_is_small(page):
+    assert len(Reader(page).scripts[0].encode()) < 15_000
+    folder = Path(tables.__file__).parent / "scripts"
+    assert {path.stem for path in folder.iterdir()} == set(SCRIPTS)
+
+
+def test_tables_stand_without_the_script(data, page):
+    before = page.split("<script")[0]
+    for row in data.brackets:
+        assert f'data-v="{row.worst_case}"><b>{100 * row.worst_case:.1f}</b>' in before
+    panes = [attributes for _, attributes in Reader(before).tags if "pane" in attributes.get("class", "").split()]
+    assert len(panes) == 3 * len(data.settings) + len(tables.groups(data))
+    assert not any("hidden" in attributes for attributes in panes)
+
+
+def test_commands_versions_and_seeds_are_there(data, page):
+    text = "".join(Reader(page).texts)
+    for cell in data.cells:
+        assert cell.command in text
+    assert "frontdef run sample.toml" in text
+    assert np.__version__ in text
+    assert "fgsm in l2: alpha does not offer it" in text
+    assert "half the step" in text
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40))
+def test_names_stay_text(name):
+    cell = CellRow(
+        "k", "failed", name, name, name, name, "linf", 0.1, name, name, name, name, "{}", name, error=name, command=name
+    )
+    shown = ReportData(
+        About(name, name, name, name, versions={name: name}, skipped=(name,)),
+        (cell,),
+        maskings=(MaskingRow(name, "masked", (name,)),),
+    )
+    plain = ReportData(
+        About("a", "a", "a", "a", versions={"a": "a"}, skipped=("a",)),
+        (replace(cell, **{key: "a" for key, value in vars(cell).items() if value == name}),),
+        maskings=(MaskingRow("a", "masked", ("a",)),),
+    )
+    tags = lambda text: [(tag, sorted(attributes)) for tag, attributes in Reader(text).tags]  # noqa: E731
+    assert tags(render(shown)) == tags(render(plain))
+    assert embedded(render(shown))["names"]["d"] == [name]
+
+
+def test_a_hostile_name_is_text(page):
+    assert HOSTILE not in page
+    assert HOSTILE in "".join(Reader(page).texts)
+    assert HOSTILE in embedded(page)["names"]["d"]
+    assert not [attributes for tag, attributes in Reader(page).tags if tag == "img" and "onerror" in attributes]
+
+
+def test_belief_shows_every_check_with_its_threshold(data, page):
+    assert '<details class="chip masked"' in page
+    assert "noise beats PGD by 3 % (threshold 0)" in page
+    (row,) = data.maskings
+    assert (row.defense, row.where, len(row.checks)) == (HOSTILE, "ℓ∞ ε = 0.1", 2)
+    table = re.search(r'<table class="sortable checks">.*?</table>', page, re.DOTALL)[0]
+    noise, transfer = ("".join(Reader(text).texts) for text in re.findall(r'<tr><th scope="row".*?</tr>', table))
+    for shown in ("random noise", "alarm", "0.031", "100", "40", "noise breaks 34%, PGD 31%", "Athalye et al. 2018"):
+        assert shown in noise
+    assert "does not apply" in transfer
+    assert 'diagnose = ["linf"]' in "".join(Reader(render(replace(data, maskings=()))).texts)
+
+
+def test_a_run_without_a_finished_cell_says_what_to_run(tmp_path):
+    store = Store(tmp_path / "run")
+    cell = {
+        "cell": "k",
+        "dataset": "d",
+        "classifier": "c",
+        "defense": "none",
+        "family": "pgd",
+        "norm": "linf",
+        "eps": 0.1,
+        "library": "art",
+    }
+    store.write_failure("k", {"error": "ValueError: no"})
+    store.write_about(
+        {
+            "matrix": {"name": "m"},
+            "command": "frontdef run m.toml",
+            "cells": [cell],
+            "certifications": [],
+            "radii": {},
+            "figures": {},
+            "diagnoses": [],
+        }
+    )
+    path = build_report(load_results(tmp_path / "run"), tmp_path / "report.html")
+    text = "".join(Reader(path.read_text(encoding="utf-8")).texts)
+    assert "ValueError: no" in text
+    assert "No cell has finished" in text
+    assert "frontdef run m.toml" in text
+    assert "The matrix has no cell" in render(ReportData(About("empty")))
+
+
+def test_a_report_that_cannot_be_written_says_so(root, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot write"):
+        build_report(load_results(root), tmp_path / "file" / "report.html")

@@ -1,0 +1,359 @@
+"""The report in a browser: it renders, sorts, filters, opens, loads nothing, fits 1280 and 390 px, light and dark."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from frontdef.matrix.results import load_results
+from frontdef.report.build import render
+from frontdef.report.collect import collect
+from frontdef.report.data import MaskingRow, ReportData, Setting
+from frontdef.report.tables import correct_of
+from frontdef.verdicts.statistics import wilson
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMEDRIVER = shutil.which("chromedriver")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        not (CHROMIUM and CHROMEDRIVER), reason="needs chromium and chromedriver (Debian: chromium-driver)"
+    ),
+]
+
+sample = runpy.run_path(str(Path(__file__).with_name("report_sample.py")))
+HOSTILE = sample["HOSTILE"]
+FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> ReportData:
+    found = collect(load_results(sample["make_run"](tmp_path_factory.mktemp("browser") / "run")))
+    return replace(found, maskings=(*found.maskings, MaskingRow("none", "trusted")))
+
+
+@pytest.fixture(scope="module")
+def address(data, tmp_path_factory) -> str:
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    path.write_text(render(data), encoding="utf-8")
+    return path.as_uri()
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(CHROMEDRIVER))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def browser(chromium, address):
+    resize(chromium, 1280)
+    chromium.get(address)
+    yield chromium
+    assert [entry["message"] for entry in chromium.get_log("browser")] == []
+
+
+def resize(driver, width, scheme="light"):
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    driver.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    )
+
+
+def all_of(driver, selector):
+    return driver.find_elements("css selector", selector)
+
+
+def one(driver, selector):
+    return driver.find_element("css selector", selector)
+
+
+def column(driver, table, selector):
+    """Text of a cell of every visible row, in the order of the page."""
+    return [cell.text for cell in all_of(driver, f"#{table} .pane:not([hidden]) tbody tr:not([hidden]) {selector}")]
+
+
+def choose(driver, select, value):
+    from selenium.webdriver.support.ui import Select
+
+    Select(one(driver, f"#{select}")).select_by_visible_text(value)
+
+
+def keep(driver, kind, *names):
+    """Leave only these ticked in a menu of the bar."""
+    menu = one(driver, f".menu[data-kind={kind}]")
+    one(menu, "summary").click()
+    one(menu, "[data-action=none]").click()
+    for label in all_of(menu, "label"):
+        if label.text.strip() in names:
+            label.click()
+    one(menu, "summary").click()
+
+
+NUMBERS = """
+return [...document.querySelectorAll("#brackets td, #heat td, #agreement td.verdicts, #curves td")].map((cell) => {
+  const {s, g} = cell.closest(".pane").dataset, {d, f} = cell.closest("tr").dataset;
+  return [s ?? `g${g}`, d ?? `f${f}`, cell.cellIndex, cell.textContent.trim()].join("|");
+}).sort();
+"""
+"""Every number that the script may rewrite, with its place."""
+
+DRAWN = """
+const shapes = document.querySelectorAll("#brackets tbody :is(.end, .open, .span), #curves polyline");
+return [...shapes].map((shape) => {
+  const {s, g} = shape.closest(".pane").dataset, points = shape.getAttribute("points");
+  const places = (points ?? shape.getAttribute("x") ?? shape.getAttribute("x1")).match(/[\\d.]+/g);
+  return [s ?? `g${g}`, shape.getAttribute("class"), ...places.map((place) => (+place).toFixed(2))].join("|");
+}).sort();
+"""
+"""Where bars and lines stand."""
+
+
+@pytest.fixture
+def without_script(chromium, address):
+    resize(chromium, 1280)
+    chromium.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    chromium.get(address)
+    yield chromium
+    chromium.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_without_script_everything_stands(without_script):
+    assert not one(without_script, "#bar").is_displayed()
+    assert len(all_of(without_script, ".pane")) == 3 * 5 + 2
+    assert all(pane.is_displayed() for pane in all_of(without_script, ".pane"))
+
+
+def test_untouched_filters_change_no_number(without_script, address):
+    """The script works every table out again; on all settings it must arrive at what Python wrote."""
+    chromium = without_script
+    written, drawn = chromium.execute_script(NUMBERS), chromium.execute_script(DRAWN)
+    chromium.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    chromium.get(address)
+    for norm, radii in (("ℓ∞", ["0.05", "0.1", "0.2"]), ("ℓ2", ["0.3", "0.6"])):
+        choose(chromium, "norm", norm)
+        for eps in radii:
+            choose(chromium, "eps", eps)
+    assert chromium.execute_script(NUMBERS) == written
+    assert chromium.execute_script(DRAWN) == drawn
+    assert len(written) > 150
+
+
+def test_it_opens_on_one_setting(browser):
+    assert one(browser, "h1").text == "sample"
+    assert [pane.text for pane in all_of(browser, ".pane:not([hidden]) > h3")] == ["ℓ∞ ε = 0.1"] * 3 + ["ℓ∞"]
+    assert len(column(browser, "brackets", "th")) == 3
+    assert (
+        browser.execute_script("return performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd") < 5000
+    )
+
+
+def test_nothing_is_loaded(browser):
+    names = browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
+    assert [name for name in names if not name.startswith("data:")] == []
+    assert all(browser.execute_script("return [...document.images].map(i => i.complete && i.naturalWidth > 0)"))
+
+
+def test_a_hostile_name_is_inert(browser):
+    assert HOSTILE in column(browser, "brackets", "th")
+    assert browser.execute_script("return document.querySelectorAll('img[onerror], img[src=x]').length") == 0
+    keep(browser, "d", HOSTILE)
+    assert column(browser, "heat", "th") == [HOSTILE]
+
+
+def test_headers_sort(browser):
+    header = one(browser, "#heat .pane:not([hidden]) thead th[data-f='0']")
+    button = one(header, "button")
+    for direction, sign in (("descending", -1), ("ascending", 1), ("descending", -1)):
+        button.click()
+        assert header.get_attribute("aria-sort") == direction
+        values = [float(value) for value in column(browser, "heat", "td[data-f='0'] .value")]
+        assert values == sorted(values, key=lambda value: sign * value)
+        assert len(set(values)) > 1
+    others = all_of(browser, "#heat .pane:not([hidden]) thead th:not([aria-sort=none])")
+    assert others == [header]
+    one(browser, "#heat .pane:not([hidden]) thead th.name button").send_keys("\ue007")  # Enter
+    names = column(browser, "heat", "th")
+    assert names == sorted(names, key=str.lower)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("l", "gamma"), ("f", "noise")])
+def test_worst_cases_follow_the_filters(browser, data, kind, name):
+    keep(browser, kind, name)
+    setting = Setting("digits8", "softmax", "linf", 0.1)
+    shown = dict(zip(column(browser, "brackets", "th"), column(browser, "brackets", "[data-k=worst]"), strict=True))
+    spans = dict(zip(column(browser, "brackets", "th"), column(browser, "brackets", "[data-k=interval]"), strict=True))
+    ends = {
+        row.find_element("css selector", "th").text: row.find_element("css selector", ".end").get_attribute("x")
+        for row in all_of(browser, "#brackets .pane:not([hidden]) tbody tr")
+    }
+    attribute = {"l": "library", "f": "family"}[kind]
+    full = {row.defense: row.worst_case for row in data.brackets if row.setting == setting}
+    moved = 0
+    for defense in data.defense_names:
+        own = [
+            score.broken
+            for score in data.scores
+            if score.setting == setting
+            and data.cell_by_key[score.cell].defense == defense
+            and getattr(data.cell_by_key[score.cell], attribute) == name
+        ]
+        robust = correct_of(data, setting, defense) & ~np.any(own, axis=0)
+        low, high = wilson(int(robust.sum()), len(robust))
+        assert shown[defense] == f"{100 * robust.mean():.1f}"
+        assert spans[defense] == f"{100 * low:.1f} – {100 * high:.1f}"
+        assert float(ends[defense].rstrip("%")) == pytest.approx(100 * robust.mean())
+        moved += robust.mean() > full[defense]
+    assert moved, "the filter must matter for this test to mean anything"
+    assert column(browser, "brackets", "[data-k=worst]") == sorted(shown.values(), key=lambda value: -float(value))
+    assert all(name in text or text == "none broke any" for text in column(browser, "brackets", "[data-k=strongest]"))
+
+
+def test_filters_act_on_every_section(browser):
+    keep(browser, "d", "none")
+    keep(browser, "f", "fgsm", "bim")
+    keep(browser, "l", "alpha", "gamma")
+    assert (
+        column(browser, "brackets", "th")
+        == column(browser, "heat", "th")
+        == column(browser, "curves", "th")
+        == ["none"]
+    )
+    assert [chip.is_displayed() for chip in all_of(browser, ".chip")] == [False, True]
+    heads = [head.text for head in all_of(browser, "#heat .pane:not([hidden]) thead th[data-f]:not([hidden])")]
+    assert heads == ["fgsm", "bim"]
+    assert [head.text for head in all_of(browser, "#agreement .pane:not([hidden]) thead [data-l]:not([hidden])")] == [
+        "alpha\ngamma"
+    ]
+    assert column(browser, "agreement", "th") == ["fgsm", "bim"]
+    assert [series.is_displayed() for series in all_of(browser, "#curves .pane:not([hidden]) polyline")].count(
+        True
+    ) == 1
+    rows = [row.text for row in all_of(browser, "#cells tbody tr") if row.is_displayed()]
+    assert len(rows) == 4
+    assert all(re.match(r"none (fgsm|bim) ℓ∞ 0.1 (alpha|gamma)", row) for row in rows)
+    one(browser, "#reset").click()
+    assert len(column(browser, "brackets", "th")) == 3
+    assert [menu.text for menu in all_of(browser, ".menu output")] == ["all"] * 3
+
+
+def test_norm_and_radius_choose_the_setting(browser):
+    choose(browser, "norm", "ℓ2")
+    choose(browser, "eps", "0.6")
+    assert {pane.text for pane in all_of(browser, ".pane:not([hidden]) > h3")} == {"ℓ2 ε = 0.6", "ℓ2"}
+    assert [head.text for head in all_of(browser, "#heat .pane:not([hidden]) thead th[data-f]")] == ["deepfool"]
+    threats = {row.text.split(" deepfool ")[1][:6] for row in all_of(browser, "#cells tbody tr") if row.is_displayed()}
+    assert threats == {"ℓ2 any"}
+
+
+def test_empty_selections_say_so(browser):
+    keep(browser, "d")
+    messages = [text.text for text in all_of(browser, ".empty") if text.is_displayed()]
+    assert "No defense is selected." in messages
+    assert "No cell with these filters." in messages
+    one(browser, "#reset").click()
+    keep(browser, "l")
+    worst, clean = (column(browser, "brackets", f"[data-k={key}]") for key in ("worst", "clean"))
+    assert worst == clean, "no attack leaves the clean accuracy"
+
+
+@pytest.mark.parametrize("by", ["click", "keyboard"])
+def test_a_heat_cell_opens_the_drawer(browser, data, by):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    drawer = one(browser, "#drawer")
+    row = next(r for r in all_of(browser, "#heat .pane:not([hidden]) tbody tr") if one(r, "th").text == "none")
+    link = one(row, "td[data-f='1'] a")
+    assert not drawer.is_displayed()
+    link.click() if by == "click" else link.send_keys(Keys.ENTER)
+    assert drawer.is_displayed()
+    assert one(drawer, "h2").text == "none under bim"
+    assert browser.switch_to.active_element == one(drawer, "h2")
+    libraries, pairs = drawer.find_elements(By.CSS_SELECTOR, "table")
+    assert [cell.text.split(" ")[0] for cell in all_of(libraries, "tbody th")] == ["alpha", "beta", "gamma"]
+    assert "not exact: half the step" in libraries.text
+    assert len(all_of(pairs, "tbody tr")) == 3
+    for row in all_of(pairs, "tbody tr"):
+        a, b = one(row, "th").text.split("\n")[0].split(" / ")
+        known = next(
+            r
+            for r in data.agreements
+            if (r.defense, r.family, r.eps) == ("none", "bim", 0.1) and {r.library_a, r.library_b} == {a, b}
+        )
+        cells = [cell.text for cell in all_of(row, "td")]
+        assert cells[0].endswith(known.verdict)
+        assert list(map(int, cells[2:4])) == [known.only_a, known.only_b]
+        assert sum(map(int, cells[1:5])) == known.n
+    commands = [code.text for code in all_of(drawer, "pre code")]
+    assert commands == [c.command for c in data.cells if (c.defense, c.family, c.eps) == ("none", "bim", 0.1)]
+    assert all_of(drawer, "figure img")
+    browser.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert not drawer.is_displayed()
+    assert browser.switch_to.active_element == link
+
+
+def test_a_failed_library_is_named_in_the_drawer(browser):
+    choose(browser, "eps", "0.2")
+    row = next(
+        r for r in all_of(browser, "#heat .pane:not([hidden]) tbody tr") if one(r, "th").text.startswith("rounding")
+    )
+    assert "1 failed" in one(row, "td[data-f='1']").get_attribute("textContent")
+    one(row, "td[data-f='1'] a").click()
+    assert "beta: failed" in one(browser, "#drawer").text
+
+
+def test_reasons_open_in_place(browser):
+    chip = one(browser, ".chip.masked")
+    reason = one(chip, "li")
+    assert not reason.is_displayed()
+    one(chip, "summary").click()
+    assert reason.text == "noise beats PGD by 3 % (threshold 0)"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_it_fits_and_reads(browser, width, scheme):
+    resize(browser, width, scheme)
+    browser.refresh()
+    for summary in all_of(browser, "details:not(.menu) > summary"):
+        if summary.is_displayed():
+            browser.execute_script("arguments[0].parentElement.open = true", summary)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    beyond = browser.execute_script(
+        "const outside = (e) => e.getBoundingClientRect().right > innerWidth + 1;"
+        "return [...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll, pre, .sr, dialog')"
+        " && e.checkVisibility() && outside(e)).map(e => e.outerHTML.slice(0, 80))"
+    )
+    assert beyond == []
+    ground, ink = browser.execute_script(
+        "const s = getComputedStyle(document.documentElement); return [s.backgroundColor, s.color]"
+    )
+    brightness = lambda colour: sum(map(int, re.findall(r"\d+", colour)[:3]))  # noqa: E731
+    assert (brightness(ground) > brightness(ink)) == (scheme == "light")
+    one(browser, "#theme").click()
+    turned = browser.execute_script("return getComputedStyle(document.documentElement).backgroundColor")
+    assert (brightness(turned) > 380) == (scheme == "dark")
+    controls = [
+        control for control in all_of(browser, "#bar select, #bar summary, #bar > button") if control.is_displayed()
+    ]
+    assert len(controls) == 7
+    assert min(control.size["height"] for control in controls) >= 32, "large enough for a finger"
