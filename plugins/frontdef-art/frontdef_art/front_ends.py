@@ -151,7 +151,7 @@ class SpatialSmoothingPyTorch(FrontEnd[configs.SpatialSmoothingConfig]):
         surrogate: str | bpda.Surrogate | None = None,
     ) -> None:
         super().__init__(config, image_shape=image_shape, surrogate=surrogate)
-        self.preprocessor = art.SpatialSmoothingPyTorch(clip_values=BOX, channels_first=True, **config.model_dump())
+        self.preprocessor = art.SpatialSmoothingPyTorch(channels_first=True, **config.model_dump())
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply ART's preprocessor, which autograd differentiates.
@@ -162,5 +162,6 @@ class SpatialSmoothingPyTorch(FrontEnd[configs.SpatialSmoothingConfig]):
         Returns:
             ``(N,C,H,W)`` in [0,1].
         """
-        result: Tensor = self.preprocessor.forward(x)[0]
-        return result
+        smoothed: Tensor = self.preprocessor.forward(x)[0]
+        # ART's own clip never acts on images in [0,1], yet with torch 2.15 it halves the gradient at exactly 0 and 1
+        return bpda.replace_gradient(smoothed.clamp(0, 1), smoothed) if smoothed.requires_grad else smoothed.clamp(0, 1)

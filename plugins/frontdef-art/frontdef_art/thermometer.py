@@ -23,7 +23,7 @@ def ramps(x: Tensor, levels: int) -> Tensor:
     Returns:
         ``(N,C·levels,H,W)``.
     """
-    # relu, whose derivative at 0 is 0 as in ART; the upper bound is never reached in [0,1]
+    # relu: its derivative at 0 is 0 as in ART, clamp's depends on torch's version; in [0,1] the upper bound never acts
     return torch.relu(_above(x, levels)).flatten(1, 2)
 
 

@@ -120,9 +120,11 @@ def test_thermometer_clips_the_callers_array_in_place():
 
 
 def test_jpeg_truncates_and_wraps():
-    """A pixel of 99.9/255 becomes 99, and 1.2 becomes 306 − 256 = 50."""
+    """A pixel of 99.9/255 becomes 99, and 1.2 becomes 306 − 256 = 50; all 8-bit values survive."""
     compress = art.JpegCompression(clip_values=BOX, channels_first=True, quality=100)
     flat = np.ones((1, 1, 8, 8), dtype=np.float32)
+    levels = flat * np.arange(256, dtype=np.float32).reshape(-1, 1, 1, 1) / 255
+    np.testing.assert_allclose(compress(levels)[0], levels, atol=1e-6)
     np.testing.assert_allclose(compress(flat * np.float32(99.9 / 255))[0] * 255, 99, atol=1e-3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # numpy may call the cast invalid
@@ -147,3 +149,14 @@ def test_the_two_spatial_smoothings_differ(window, inside):
     crop = (..., slice(half, -half), slice(half, -half))
     assert np.array_equal(in_numpy[crop], in_torch[crop]) is inside
     assert np.abs(in_numpy - in_torch).max() > 0.3
+
+
+@pytest.mark.parametrize(("clip_values", "share"), [(None, 1.0), (BOX, 0.5)])
+def test_the_clip_of_the_torch_smoothing_halves_the_gradient_of_black_pixels(clip_values, share):
+    """With torch 2.15, whose clamp between tensors shares the gradient at a bound; before, all of it passed."""
+    if clip_values and tuple(map(int, torch.__version__.split(".")[:2])) < (2, 15):
+        pytest.skip("an older torch")
+    black = torch.zeros(1, 1, 8, 8, requires_grad=True)
+    smoothing = art.SpatialSmoothingPyTorch(channels_first=True, clip_values=clip_values, device_type="cpu")
+    (grad,) = torch.autograd.grad(smoothing.forward(black)[0].sum(), black)
+    assert grad.sum() == share * 64
