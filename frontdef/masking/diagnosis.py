@@ -46,9 +46,10 @@ def diagnose(
 ) -> Diagnosis:
     """Is the gradient of a defended model lying?
 
-    The attack under suspicion is PGD on the cross-entropy through the gradient that the front end has selected, from
-    the image, by expectation over transformation where the front end is randomized: what every library runs. Samples
-    whose robustness is proved are left out: nothing can beat an attack on them, and no gradient leads anywhere.
+    The attack under suspicion is PGD on the cross-entropy from the image, by expectation over transformation where the
+    front end is randomized: what every library runs. It climbs the strongest of the gradients that the front end
+    offers, because an attacker chooses; that the selected one is weaker is a check of its own. Samples whose robustness
+    is proved are left out: nothing can beat an attack on them, and no gradient leads anywhere.
 
     Args:
         protected: The defended model, on its device.
@@ -90,7 +91,8 @@ def diagnose(
         n_correct, open_ = int(correct.sum()), correct & ~proved
         if int(open_.sum()) >= FEWEST:
             part = whole.restrict(open_.to(protected.device))
-            found += [check(part) for check in CHECKS if check.strength != "invalid"]
+            with protected.surrogate(part.strongest):
+                found += [check(part) for check in CHECKS if check.strength != "invalid"]
     judged, reasons = _conclude(found, n_correct, int(open_.sum()), part)
     return Diagnosis(
         verdict=judged,
@@ -103,6 +105,7 @@ def diagnose(
         n_certified=int(proved.sum()),
         n_attacked=int(open_.sum()),
         n_survived=None if part is None else int(part.survivors.sum()),
+        surrogate=whole.selected if part is None else part.strongest,
         seed=seed,
         budget=whole.budget.model_dump(),
         cost=_total(whole, part),

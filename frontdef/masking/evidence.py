@@ -19,6 +19,7 @@ from frontdef.attacks.native.noise import noise
 from frontdef.attacks.native.pgd import Mode, pgd
 from frontdef.attacks.spec import Loss
 from frontdef.config import Config
+from frontdef.errors import FrontdefError
 from frontdef.frontend import Identity
 from frontdef.masking.budget import Budget
 from frontdef.masking.models import Recorder, Rescaled
@@ -83,6 +84,7 @@ class Evidence:
         self.threat, self.budget, self.seed = threat, budget, seed
         self.randomized = model.front_end.randomized
         self.attacked = model.eot(budget.eot) if self.randomized else model
+        self.selected = str(model.front_end.surrogate)
         self.total = Cost()
         self._results: dict[str, Any] = {}
         self._costs: dict[str, Cost] = {}
@@ -131,6 +133,20 @@ class Evidence:
     def white_box(self) -> Climb:
         """The attack under suspicion: PGD on the cross-entropy, from the image, as all libraries have it."""
         return self.once("white box", self._climb)
+
+    def by_surrogate(self) -> dict[str, Attack]:
+        """PGD through the selected gradient and every other one that is said to be informative; empty without others."""
+        front_end = self.model.front_end
+        others = [str(one) for one in front_end.surrogates if one.informative and str(one) != self.selected]
+        if not others:
+            return {}
+        return {name: self.pgd(f"surrogate {name}", surrogate=name) for name in (self.selected, *others)}
+
+    @property
+    def strongest(self) -> str:
+        """The gradient whose attack breaks most; the selected one where none breaks more."""
+        attacks = self.by_surrogate()
+        return max(attacks, key=lambda name: int(attacks[name].broken.sum()), default=self.selected)
 
     @property
     def survivors(self) -> Tensor:
@@ -188,7 +204,7 @@ class Evidence:
         try:
             mode: Mode = "matched" if self.randomized else "fast"
             examples = [_attack(model, x, y, threat, steps, loss, restarts, mode) for x, y in self._parts()]
-        except RuntimeError as error:
+        except (RuntimeError, FrontdefError) as error:
             return Attack(self.x.clone(), torch.zeros_like(self.y, dtype=torch.bool), _no_gradient(error))
         x_adv = torch.cat(examples)
         return Attack(x_adv, self.broken(x_adv), "")
@@ -288,8 +304,11 @@ def _attack(
     )  # fmt: skip
 
 
-def _no_gradient(error: RuntimeError) -> str:
-    """What autograd says of a graph that is cut; the model itself had run before without an error."""
+def _no_gradient(error: Exception) -> str:
+    """What autograd says of a graph that is cut, or a front end of a surrogate that its configuration forbids.
+
+    The model itself had run before without an error.
+    """
     if isinstance(error, torch.OutOfMemoryError):
         raise error
     return str(error).splitlines()[0]

@@ -91,7 +91,8 @@ class Diagnosis:
         n_correct: Of these, correctly classified without attack.
         n_certified: Of these, proved robust.
         n_attacked: Correct and not proved: the samples that the checks look at.
-        n_survived: Of these, not broken by the white-box attack that is under suspicion.
+        n_survived: Of these, not broken by the white-box attack that is under suspicion; None where it was not run.
+        surrogate: The gradient that this attack climbed: the strongest that the front end offers.
         seed: Of every draw.
         budget: What the attacks were allowed.
         cost: Passes of the whole diagnosis, a sample; a shared attack is counted once.
@@ -109,6 +110,7 @@ class Diagnosis:
     n_certified: int
     n_attacked: int
     n_survived: int | None
+    surrogate: str
     seed: int
     budget: Mapping[str, int]
     cost: Cost

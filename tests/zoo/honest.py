@@ -1,4 +1,4 @@
-"""Ten models that may not be called masked."""
+"""Models that may not be called masked."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def noise_trained(lab: Lab) -> Protected:
     return bare(lab.fit_behind("noise", GaussianNoise(Config())))
 
 
-@member("wavelet, projection gradient", "honest", seen=False)
+@member("wavelet, projection gradient", "honest", seen=True)
 def wavelet(lab: Lab) -> Protected:
     """The sparsifying front end of `frontdef-wavelet` with the paper's gradient."""
     front_end = frontdef.load("wavelet", keep=0.1, image_shape=SHAPE, surrogate="projection").front_end
@@ -94,3 +94,37 @@ def jpeg(lab: Lab) -> Protected:
     """ART's JPEG compression at quality 50, of `frontdef-art`."""
     front_end = frontdef.load("art-jpeg", quality=50, image_shape=SHAPE, surrogate="identity").front_end
     return Protected(front_end, lab.undefended, image_shape=SHAPE)
+
+
+@member("TRADES-trained CNN", "honest", seen=False)
+def trades_trained(lab: Lab) -> Protected:
+    """Trained to answer images and their PGD examples alike (Zhang et al. 2019)."""
+    return bare(lab.trades)
+
+
+@member("median filter, true gradient", "honest", seen=False)
+def median_filter(lab: Lab) -> Protected:
+    """ART's spatial smoothing: the gradient reaches one pixel of each window."""
+    return lab.behind(frontdef.load("art-spatial-smoothing", image_shape=SHAPE).front_end)
+
+
+@member("thermometer code", "honest", seen=False)
+def thermometer(lab: Lab) -> Protected:
+    """ART's thermometer encoding with the gradient of sigmoids; its output has another shape than the image."""
+    return lab.behind(
+        frontdef.load("art-thermometer", num_space=8, image_shape=SHAPE).front_end, lambda: dense(8 * 784)
+    )
+
+
+@member("dropout under EOT", "honest", seen=False)
+def dropout(lab: Lab) -> Protected:
+    """Drops a fifth of the pixels at test time and says so."""
+
+    class Dropout(FrontEnd[Config]):
+        randomized = True
+        keeps_range = False
+
+        def forward(self, x):
+            return bpda.dropout(x, 0.2, self.generator(x.device))
+
+    return lab.behind(Dropout(Config()))

@@ -6,8 +6,10 @@ from functools import cached_property
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
+from frontdef.attacks.native.pgd import pgd
 from frontdef.config import Config
 from frontdef.datasets import Split
 from frontdef.defense import Stage
@@ -37,9 +39,9 @@ def cnn() -> nn.Module:
     )  # fmt: skip
 
 
-def dense() -> nn.Module:
+def dense(values: int = 784) -> nn.Module:
     """A fully connected network."""
-    return nn.Sequential(nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
+    return nn.Sequential(nn.Flatten(), nn.Linear(values, 128), nn.ReLU(), nn.Linear(128, 10))
 
 
 def nonexpansive() -> nn.Module:
@@ -90,6 +92,36 @@ class Lab:
     @cached_property
     def undefended(self) -> nn.Module:
         return self.fit(cnn)
+
+    @cached_property
+    def trades(self) -> nn.Module:
+        """Zhang et al. 2019 (arXiv:1901.08573), β = 6, with PGD on the cross-entropy instead of on the divergence."""
+
+        def loss(model, x, y, epoch):
+            x_adv = pgd(model, x, y, threat=THREAT, steps=5, step_size=THREAT.eps / 2, random_start=True)
+            clean = model(x)
+            apart = F.kl_div(model(x_adv).log_softmax(1), clean.softmax(1), reduction="batchmean")
+            return F.cross_entropy(clean, y) + (6 if epoch > 3 else 0) * apart
+
+        return self._loop(loss)
+
+    @cached_property
+    def distilled(self) -> nn.Module:
+        """Defensive distillation (Papernot et al. 2016, arXiv:1511.04508) at a temperature of 100."""
+        teacher = self.undefended
+        return self._loop(lambda model, x, y, epoch: F.cross_entropy(model(x) / 100, teacher(x).softmax(1)))
+
+    def _loop(self, loss, epochs=12) -> nn.Module:
+        with torch.random.fork_rng():
+            torch.manual_seed(SEED)
+            model = cnn()
+            optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+            for epoch in range(epochs):
+                for rows in torch.randperm(len(self.train)).split(64):
+                    optimizer.zero_grad()
+                    loss(model, self.train.images[rows], self.train.labels[rows], epoch).backward()
+                    optimizer.step()
+        return model
 
     @cached_property
     def robust(self) -> nn.Module:

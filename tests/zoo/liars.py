@@ -1,4 +1,4 @@
-"""Thirteen models that look robust to whoever follows their gradient."""
+"""Models that look robust to whoever follows their gradient."""
 
 from __future__ import annotations
 
@@ -146,3 +146,28 @@ def label_vote(lab: Lab) -> Protected:
 def shattered_gradient(lab: Lab) -> Protected:
     """A ripple of a thousandth of a pixel's range whose slope drowns that of the image; its gradient is true."""
     return before(lab, lambda x: x + 1e-3 * torch.sin(1e5 * x))
+
+
+@member("defensive distillation", "liar", seen=False)
+def distillation(lab: Lab) -> Protected:
+    """The published defense: trained at a temperature of 100, used at 1, so that the softmax saturates."""
+    return Protected(Identity(Config()), lab.distilled, image_shape=SHAPE)
+
+
+@member("saturated softmax", "liar", seen=False)
+def saturated_softmax(lab: Lab) -> Protected:
+    """The model ends in a softmax of its own, at a temperature that rounds it to 0 and 1."""
+    return behind(lab, lambda logits: F.softmax(50 * logits, dim=1))
+
+
+@member("two surrogates that lie", "liar", seen=False)
+def lying_surrogates(lab: Lab) -> Protected:
+    """Offers two gradients under honest names; one is zero, the other points downhill."""
+
+    class Liar(FrontEnd[Config]):
+        surrogates = (bpda.IDENTITY, bpda.SMOOTH)
+
+        def forward(self, x):
+            return bpda.replace_gradient(bpda.quantize(x, 8), {"identity": 0 * x, "smooth": -x}[self.surrogate.name])
+
+    return Protected(Liar(Config()), lab.undefended, image_shape=SHAPE)

@@ -85,12 +85,14 @@ def logit_scale(evidence: Evidence) -> Finding:
     reference="Athalye et al. 2018, section 4.1; Tramèr et al. 2020 (arXiv:2002.08347)",
 )
 def surrogate_swap(evidence: Evidence) -> Finding:
-    """Another gradient that the front end offers is stronger than the one it gives."""
-    front_end = evidence.model.front_end
-    others = [one for one in front_end.surrogates if one.informative and one.name != front_end.surrogate.name]
-    if not others:
+    """The gradient that the front end gives by itself is weaker than another one that it offers."""
+    attacks = evidence.by_surrogate()
+    if not attacks:
         return not_applicable("no other gradient is offered")
-    attacks = {one.name: evidence.pgd(f"surrogate {one}", surrogate=str(one)) for one in others}
-    strongest = max(attacks, key=lambda name: int(attacks[name].broken.sum()))
-    found = against(evidence, attacks[strongest], f"PGD through {strongest!r}")
-    return Finding(found.alarm, found.measured, found.figure, found.threshold)
+    given, strongest = attacks[evidence.selected], attacks[evidence.strongest]
+    gain, p = wins(strongest.broken, given.broken)
+    said = (
+        f"PGD through {evidence.strongest!r} breaks {share(strongest.broken):.0%}, "
+        f"through {evidence.selected!r} {share(given.broken):.0%} of {len(given.broken)}; p = {p:.2g}"
+    )
+    return Finding(p < LEVEL and gain >= MARGIN, said, gain, MARGIN)
