@@ -135,7 +135,7 @@ class Evidence:
         return self.once("white box", self._climb)
 
     def by_surrogate(self) -> dict[str, Attack]:
-        """PGD through the selected gradient and every other one that is said to be informative; empty without others."""
+        """PGD through the selected gradient and every other informative one; empty where no other is offered."""
         front_end = self.model.front_end
         others = [str(one) for one in front_end.surrogates if one.informative and str(one) != self.selected]
         if not others:

@@ -92,12 +92,12 @@ class Diagnosis:
         n_certified: Of these, proved robust.
         n_attacked: Correct and not proved: the samples that the checks look at.
         n_survived: Of these, not broken by the white-box attack that is under suspicion; None where it was not run.
-        surrogate: The gradient that this attack climbed: the strongest that the front end offers.
         seed: Of every draw.
         budget: What the attacks were allowed.
         cost: Passes of the whole diagnosis, a sample; a shared attack is counted once.
         seconds: Wall time.
         versions: Distribution → version.
+        surrogate: The gradient that the attack climbed: the strongest that the front end offers.
     """
 
     verdict: Verdict
@@ -110,12 +110,12 @@ class Diagnosis:
     n_certified: int
     n_attacked: int
     n_survived: int | None
-    surrogate: str
     seed: int
     budget: Mapping[str, int]
     cost: Cost
     seconds: float
     versions: Mapping[str, str]
+    surrogate: str = ""
 
     @property
     def alarms(self) -> tuple[Measurement, ...]:
