@@ -27,7 +27,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "config", "by_hand"), CASES, ids=lambda case: str(case) if case is not None else "")
+@pytest.mark.parametrize(("name", "config", "by_hand"), CASES, ids=[f"{name} {config}" for name, config, _ in CASES])
 def test_deterministic(name, config, by_hand, build, grey, rgb):
     for images in (grey[:3], rgb[:2], rgb[:2, :2]):
         theirs, _ = by_hand()(images.numpy().copy())
