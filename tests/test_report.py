@@ -382,6 +382,7 @@ def test_belief_shows_every_check_with_its_threshold(data, page):
     assert "noise beats PGD by 3 % (threshold 0)" in page
     (row,) = data.maskings
     assert (row.defense, row.where, len(row.checks)) == (HOSTILE, "ℓ∞ ε = 0.1", 2)
+    assert "55 samples attacked through the gradient “identity”, 7 not broken." in page
     table = re.search(r'<table class="sortable checks">.*?</table>', page, re.DOTALL)[0]
     noise, transfer = ("".join(Reader(text).texts) for text in re.findall(r'<tr><th scope="row".*?</tr>', table))
     for shown in ("random noise", "alarm", "0.031", "100", "40", "noise breaks 34%, PGD 31%", "Athalye et al. 2018"):

@@ -96,8 +96,16 @@ def _maskings(results: Results) -> Iterator[MaskingRow]:
             dataset=found["dataset"],
             classifier=found["classifier"],
             where=f"{NORM_LABELS[found['norm']]} ε = {format_eps(found['eps'])}",
+            note=_note(found),
             checks=tuple(_check(measurement) for measurement in found["measurements"]),
         )
+
+
+def _note(found: Mapping[str, Any]) -> str:
+    if found["n_survived"] is None:
+        return ""
+    through = f" through the gradient “{found['surrogate']}”" if found.get("surrogate") else ""
+    return f"{found['n_attacked']} samples attacked{through}, {found['n_survived']} not broken."
 
 
 def _check(measurement: Mapping[str, Any]) -> CheckRow:

@@ -187,7 +187,10 @@ class CheckRow:
 
 @dataclass(frozen=True)
 class MaskingRow:
-    """May a defense's numbers be believed? The reasons, in the threat model ``where``, and every check behind them."""
+    """May a defense's numbers be believed? The reasons, in the threat model ``where``, and every check behind them.
+
+    ``note`` says on how many samples and through which gradient.
+    """
 
     defense: str
     verdict: Belief
@@ -195,6 +198,7 @@ class MaskingRow:
     dataset: str = ""
     classifier: str = ""
     where: str = ""
+    note: str = ""
     checks: tuple[CheckRow, ...] = ()
 
 
