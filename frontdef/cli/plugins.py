@@ -48,6 +48,9 @@ def _print_rows(rows: Sequence[PluginStatus]) -> None:
     count = Counter(row.status for row in rows)
     states = ", ".join(f"{number} {status}" for status, number in count.items())
     click.echo(f"\n{plural(len(rows), 'plugin', 'plugins')}: {states}")
+    if set(count) - {"ok", "disabled"}:
+        working = ",".join(row.name for row in rows[1:] if row.status == "ok")
+        click.echo(f"to go on with those that are ok: FRONTDEF_PLUGINS={working or repr('')}")
 
 
 def _about(row: PluginStatus) -> str:

@@ -90,11 +90,20 @@ def unknown_allowed(found: Sequence[Installed], names: Iterable[str] | None) -> 
 
 
 def leave_out(plugin: Installed, found: Sequence[Installed]) -> str:
-    """How to go on without a plugin: the shell variable that allows the others."""
-    names = [other.name for other in found]
+    """The setting that allows all plugins but one."""
+    return _setting([other for other in found if other.key != plugin.key], found)
+
+
+def let_in(plugin: Installed, found: Sequence[Installed]) -> str:
+    """The setting that allows one plugin more."""
+    return _setting([*found, plugin], [*found, plugin])
+
+
+def _setting(chosen: Sequence[Installed], found: Sequence[Installed]) -> str:
     # Where two plugins share an entry point's name, only the distribution's name tells them apart.
-    rest = {other.name if names.count(other.name) == 1 else other.key for other in found if other.key != plugin.key}
-    return f"leave it out: {ALLOW_LIST}={','.join(sorted(rest)) or repr('')}"
+    names = [plugin.name for plugin in found]
+    unique = {plugin.name if names.count(plugin.name) == 1 else plugin.key for plugin in chosen}
+    return f"{ALLOW_LIST}={','.join(sorted(unique)) or repr('')}"
 
 
 def check_metadata(plugin: Installed, rivals: Sequence[Installed]) -> None:

@@ -28,13 +28,7 @@ def ask(manager: pluggy.PluginManager, module: Any, name: str) -> dict[str, dict
         FaultError: It breaks the contract of the hooks. What its own code raises is passed on.
     """
     _check_hooks(manager, module)
-    try:
-        manager.register(module, name)
-    except pluggy.PluginValidationError as error:
-        reason = " ".join(str(error).split("\n", 1)[-1].split())
-        raise FaultError(
-            "failed", f"a hook has the wrong arguments: {reason}", "its author gives the hook no arguments"
-        ) from error
+    manager.register(module, name)
     others = [other for other in manager.get_plugins() if other is not module]
     return {kind.plural: _records(manager, kind, others) for kind in KINDS}
 
@@ -74,13 +68,19 @@ def _check_hooks(manager: pluggy.PluginManager, module: Any) -> None:
     for name in dir(module):
         options = manager.parse_hookimpl_opts(module, name)
         if options is not None:
-            marked[options.get("specname") or name] = options
-    for name, options in marked.items():
+            marked[options.get("specname") or name] = (name, options)
+    for name, (_, options) in marked.items():
         if name not in known and not options.get("optionalhook"):
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
             mend = f"its author renames it to {near[0]}" if near else f"the hooks are {', '.join(known)}"
             raise FaultError("failed", f"{name}() is marked as a hook, and frontdef has no hook of that name", mend)
     for name in known:
+        if name in marked and (asked := _arguments(getattr(module, marked[name][0]))):
+            raise FaultError(
+                "failed",
+                f"{name}() wants the argument {' and '.join(map(repr, asked))}, which frontdef does not give",
+                f"its author writes {name}() without arguments",
+            )
         if name not in marked and inspect.isroutine(getattr(module, name, None)):
             raise FaultError(
                 "failed",
@@ -89,3 +89,12 @@ def _check_hooks(manager: pluggy.PluginManager, module: Any) -> None:
             )
     if not marked:
         raise FaultError("failed", "it implements no hook", f"the hooks are {', '.join(known)}; see docs/plugins.md")
+
+
+def _arguments(implementation: Any) -> list[str]:
+    """Arguments that must be given; pluggy fills none that has a default."""
+    return [
+        parameter.name
+        for parameter in inspect.signature(implementation).parameters.values()
+        if parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+    ]

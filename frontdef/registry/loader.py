@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -57,21 +57,18 @@ def load(mode: Mode = "import") -> list[Plugin]:
     for plugin in found:
         status = PluginStatus(plugin.name, plugin.distribution, plugin.version)
         if plugin not in candidates:
-            reason = f"{discovery.ALLOW_LIST} does not list it; it was not imported"
-            plugins.append(Plugin(replace(status, status="disabled", reason=reason, mend=_enable(plugin, names))))
+            reason = f"{discovery.ALLOW_LIST} leaves it out; it was not imported"
+            mend = f"let it in: {discovery.let_in(plugin, candidates)}"
+            plugins.append(Plugin(replace(status, status="disabled", reason=reason, mend=mend)))
             continue
+        status = replace(status, disable=discovery.leave_out(plugin, candidates))
         try:
             rivals = [other for other in candidates if other is not plugin and other.name == plugin.name]
             discovery.check_metadata(plugin, rivals)
             plugins.append(Plugin(status) if mode == "metadata" else _load_installed(manager, plugin, status, mode))
         except FaultError as fault:
-            mend = f"{fault.mend}; or {discovery.leave_out(plugin, candidates)}"
-            plugins.append(Plugin(replace(status, status=fault.status, reason=fault.reason, mend=mend)))
+            plugins.append(Plugin(replace(status, status=fault.status, reason=fault.reason, mend=fault.mend)))
     return plugins
-
-
-def _enable(plugin: Installed, names: Iterable[str] | None) -> str:
-    return f"{discovery.ALLOW_LIST}={','.join([*sorted(names or ()), plugin.key])}"
 
 
 def _load_builtin(manager: pluggy.PluginManager, mode: Mode) -> Plugin:
@@ -114,13 +111,12 @@ def _attempt(plugin: Installed, moment: str, step: Callable[[], Any]) -> Any:
     except (Exception, SystemExit) as error:
         said = str(error).strip().splitlines()
         what = type(error).__name__ + (f": {said[0]}" if said else "")
-        shown = f'`python -c "import {plugin.entry.module}"` shows the traceback'
-        mend = f"install what it needs, or upgrade it: pip install --upgrade {plugin.distribution}"
-        raise FaultError(
-            "failed",
-            f"{what}, raised {moment}{_where(error, plugin)}",
-            mend if isinstance(error, ImportError) else f"{mend}; {shown}",
-        ) from error
+        upgrade = f"pip install --upgrade {plugin.distribution}"
+        if isinstance(error, ImportError):
+            mend = f"install what it needs, or {upgrade}"
+        else:
+            mend = f'{upgrade}; `python -c "import {plugin.entry.module}"` shows the traceback'
+        raise FaultError("failed", f"{what}, raised {moment}{_where(error, plugin)}", mend) from error
 
 
 def _where(error: BaseException, plugin: Installed) -> str:

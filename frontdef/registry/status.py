@@ -24,6 +24,7 @@ class PluginStatus:
             leaves it out, and it was not imported.
         reason: Why; also what is worth knowing of a plugin that is ok.
         mend: What to do about it.
+        disable: The setting that leaves it out while the others stay; empty for frontdef's own.
         offers: Kind in the plural ("defenses") → ids.
     """
 
@@ -33,6 +34,7 @@ class PluginStatus:
     status: State = "ok"
     reason: str = ""
     mend: str = ""
+    disable: str = ""
     offers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property

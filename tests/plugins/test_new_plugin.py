@@ -47,9 +47,9 @@ def installed(tmp_path_factory):
 def test_it_is_listed_without_an_ml_import(installed):
     site, _ = installed
     rows = {row["name"]: row for row in json.loads(site.cli("plugins", "--json").out)}
-    assert rows["tiny-blur"] == {
+    assert rows["tiny-blur"] | {"disable": ""} == {
         "name": "tiny-blur", "distribution": "frontdef-tiny-blur", "version": "0.1.0", "status": "ok", "reason": "",
-        "mend": "", "offers": {"defenses": ["tiny-blur"]},
+        "mend": "", "disable": "", "offers": {"defenses": ["tiny-blur"]},
     }  # fmt: skip
     assert rows["good"]["status"] == "ok"
 

@@ -1,0 +1,161 @@
+"""Which defenses, attacks, data sets and classifiers there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from frontdef.attacks.library import AttackLibrary, Realisation
+from frontdef.attacks.spec import Family
+from frontdef.classifiers import Classifier
+from frontdef.datasets import FAMILIES as DATASET_PREFIXES
+from frontdef.datasets import Dataset, parse
+from frontdef.defense import Defense
+from frontdef.errors import UnknownNameError
+from frontdef.registry import kinds
+from frontdef.registry.catalog import Entry
+from frontdef.registry.current import catalog
+from frontdef.threat import Norm, check_norm
+
+
+@dataclass(frozen=True)
+class Attack:
+    """One family in one norm by one library.
+
+    Args:
+        family: The family.
+        norm: The norm.
+        library: Id of the library.
+        realisation: How the library does it.
+    """
+
+    family: Family
+    norm: Norm
+    library: str
+    realisation: Realisation
+
+
+def get_defense(name: str) -> Defense:
+    """The defense of an id.
+
+    Raises:
+        UnknownNameError: No plugin offers it; the nearest id is given.
+        PluginError: Two plugins claim it.
+    """
+    return cast(Defense, catalog().find(kinds.DEFENSES, name))
+
+
+def defense_entries(
+    *, norm: str | None = None, randomized: bool | None = None, certified: bool | None = None
+) -> list[Entry]:
+    """Defenses with the plugin that offers each; the filters are those of `get_defenses`."""
+    if norm is not None:
+        check_norm(norm)
+    return [
+        entry
+        for entry in catalog().entries(kinds.DEFENSES).values()
+        if norm is None or norm in entry.record.norms
+        if randomized is None or entry.record.randomized is randomized
+        if certified is None or entry.record.certified is certified
+    ]
+
+
+def get_defenses(
+    *, norm: str | None = None, randomized: bool | None = None, certified: bool | None = None
+) -> list[Defense]:
+    """Defenses that match every filter given.
+
+    Args:
+        norm: Made for this threat model: ``linf``, ``l2``, ``l1``, ``l0``.
+        randomized: Whether it draws random numbers at test time.
+        certified: Whether it proves anything.
+
+    Raises:
+        UnknownNameError: Not a norm.
+    """
+    return [entry.record for entry in defense_entries(norm=norm, randomized=randomized, certified=certified)]
+
+
+def get_family(name: str) -> Family:
+    """The attack family of an id.
+
+    Raises:
+        UnknownNameError: There is none; the nearest id is given.
+        PluginError: Two plugins claim it.
+    """
+    return cast(Family, catalog().find(kinds.FAMILIES, name))
+
+
+def get_families() -> list[Family]:
+    """Every attack family."""
+    return [entry.record for entry in catalog().entries(kinds.FAMILIES).values()]
+
+
+def get_attack_libraries() -> dict[str, AttackLibrary]:
+    """Attack libraries whose packages are installed, by id."""
+    return dict(catalog().libraries[0])
+
+
+def missing_attack_libraries() -> dict[str, str]:
+    """Attack libraries that are left out → why, with the command that mends it."""
+    return dict(catalog().libraries[1])
+
+
+def get_attacks(*, norm: str | None = None, library: str | None = None) -> list[Attack]:
+    """What the installed libraries offer, by family, norm and library.
+
+    Args:
+        norm: Only in this norm.
+        library: Only by this library.
+
+    Raises:
+        UnknownNameError: Not a norm, or no installed library of that id.
+    """
+    if norm is not None:
+        check_norm(norm)
+    libraries = get_attack_libraries()
+    if library is not None and library not in libraries:
+        reason = missing_attack_libraries().get(library, "`frontdef ls attacks` lists them.")
+        raise UnknownNameError("attack library", library, libraries, reason)
+    return [
+        Attack(family, exists, name, realisation)
+        for family in get_families()
+        for exists in family.norms
+        if norm in {None, exists}
+        for name, offers in libraries.items()
+        if library in {None, name} and (realisation := offers.offers(family.name, exists))
+    ]
+
+
+def get_dataset(name: str) -> Dataset:
+    """The data set of an id, or of a name with a prefix such as ``imagefolder:PATH``.
+
+    Raises:
+        UnknownNameError: There is none; the nearest id is given.
+        PluginError: Two plugins claim it.
+        DataError: The folder of an ``imagefolder:PATH`` is not there, or holds no images.
+    """
+    prefix, separator, _ = name.partition(":")
+    if separator and prefix in DATASET_PREFIXES:
+        return parse(name)
+    return cast(Dataset, catalog().find(kinds.DATASETS, name))
+
+
+def get_datasets() -> list[Dataset]:
+    """Every data set that has an id; image folders are named by their path instead."""
+    return [entry.record for entry in catalog().entries(kinds.DATASETS).values()]
+
+
+def get_classifier(name: str) -> Classifier:
+    """The classifier of an id.
+
+    Raises:
+        UnknownNameError: There is none; the nearest id is given.
+        PluginError: Two plugins claim it.
+    """
+    return cast(Classifier, catalog().find(kinds.CLASSIFIERS, name))
+
+
+def get_classifiers() -> list[Classifier]:
+    """Every classifier."""
+    return [entry.record for entry in catalog().entries(kinds.CLASSIFIERS).values()]
