@@ -1,0 +1,385 @@
+"""Diagnoses: numbers worked out by hand, models whose answer is known, and a diagnosis that leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from math import comb
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from frontdef import bpda
+from frontdef.config import Config
+from frontdef.errors import ConfigError, ImageError
+from frontdef.frontend import FrontEnd, Identity
+from frontdef.masking import CHECKS, Budget, Cost, Measurement, diagnose, verdict
+from frontdef.masking.checks.binarization import planted, separate
+from frontdef.masking.checks.indicators import still_moving
+from frontdef.masking.evidence import Evidence
+from frontdef.masking.models import Recorder, usable
+from frontdef.masking.search import random_search
+from frontdef.masking.statistics import LEVEL, exceeds, wins
+from frontdef.protected import Protected
+from frontdef.threat import ThreatModel, distance
+
+SHAPE = (1, 6, 6)
+N = 40
+THREAT = ThreatModel("linf", 0.025)
+BUDGET = Budget(
+    steps=20, restarts=2, noise=20, queries=100, passes=2, directions=5, binarized=10, inner=20, eot=2, judge=4
+)
+SMALL = Config()
+
+
+def draws(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def linear(seed: int = 1) -> nn.Module:
+    """Two classes; logits w·x and its negative, without a bias at gray."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(36, 2))
+    row = torch.randn(36, generator=draws(seed))
+    model[1].weight.data = torch.stack([-row, row])
+    model[1].bias.data = torch.tensor([1.0, -1.0]) * row.sum() / 2
+    return model
+
+
+@pytest.fixture(scope="module")
+def samples():
+    """Images away from the walls of the box, so that the exact minimal distance is that of the linear function."""
+    x = 0.2 + 0.6 * torch.rand(N, *SHAPE, generator=draws(0))
+    return x, linear()(x).argmax(1)
+
+
+def protect(front_end: FrontEnd | None = None, classifier: nn.Module | None = None) -> Protected:
+    return Protected(front_end or Identity(SMALL), classifier or linear(), image_shape=SHAPE)
+
+
+def ask(protected, x, y, *, threat=THREAT, **settings):
+    return diagnose(protected, x, y, threat, budget=BUDGET, **settings)
+
+
+def named(diagnosis, name):
+    return next(one for one in diagnosis.measurements if one.name == name)
+
+
+def front(function, surrogates=(bpda.TRUE,), randomized=False) -> FrontEnd:
+    class Made(FrontEnd[Config]):
+        keeps_range = False
+
+        def forward(self, x):
+            return function(self, x)
+
+    Made.surrogates, Made.randomized = surrogates, randomized
+    return Made(SMALL)
+
+
+def zero_gradient(self, x):
+    return bpda.replace_gradient(x, 0 * x)
+
+
+# --- numbers
+
+
+@pytest.mark.parametrize(("n", "alarm"), [(7, False), (8, True)])
+def test_eight_of_eight_is_the_first_certain_result(n, alarm):
+    rival, own = torch.zeros(64, dtype=torch.bool), torch.zeros(64, dtype=torch.bool)
+    rival[:n] = True
+    gain, p = wins(rival, own)
+    assert (gain, p) == (n / 64, pytest.approx(0.5**n))
+    assert (p < LEVEL) is alarm
+
+
+def test_only_what_one_attack_broke_alone_counts():
+    rival = torch.tensor([1, 1, 1, 0, 0, 1], dtype=torch.bool)
+    own = torch.tensor([1, 1, 1, 0, 1, 0], dtype=torch.bool)
+    assert wins(rival, own) == (0.0, pytest.approx(0.75))  # of two coins, at least one shows the rival
+
+
+def test_a_share_must_exceed_what_is_tolerated_for_certain():
+    tail = lambda k: sum(comb(64, i) * 0.05**i * 0.95 ** (64 - i) for i in range(k, 65))  # noqa: E731
+    first = next(k for k in range(65) if tail(k) < LEVEL)
+    hits = torch.zeros(64, dtype=torch.bool)
+    hits[: first - 1] = True
+    assert not exceeds(hits)
+    hits[first - 1] = True
+    assert exceeds(hits)
+    assert not exceeds(hits[:0])
+
+
+def test_incomplete_optimizations_are_those_of_the_published_rule():
+    steady = torch.arange(41.0)  # the last 10 of 41 iterates span 9/40 of the range
+    settled = torch.cat([torch.linspace(0, 1, 31), torch.ones(10)])
+    slow = torch.cat([torch.linspace(0, 0.96, 31), torch.linspace(0.96, 1, 10)])  # 0.04 in the last 10
+    falling = torch.linspace(1, 0, 41)  # the best loss is the first one
+    flat = torch.full((41,), 3.0)
+    moving = still_moving(torch.stack([steady, settled, slow, falling, flat], dim=1).double())
+    assert moving.tolist() == [True, False, False, False, False]
+    assert still_moving(torch.zeros(41, 0)).shape == (0,)
+
+
+def test_a_gradient_is_usable_where_it_is_finite_and_not_zero():
+    nan, inf = float("nan"), float("inf")
+    rows = torch.tensor([[0.0, 0.0], [0.0, 1e-30], [nan, 1.0], [inf, 1.0]])
+    assert usable(rows.view(4, 1, 1, 2)).tolist() == [False, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("alarms", "expected"),
+    [
+        ([], "trusted"),
+        (["hint", "hint", "hint"], "suspicious"),
+        (["hint", "proof"], "masked"),
+        (["proof", "invalid", "hint"], "invalid"),
+    ],
+)
+def test_the_strongest_alarm_decides(alarms, expected):
+    quiet = Measurement("a", False, "invalid", 0.0, 0.0, "", "", "", Cost())
+    assert verdict([quiet, *(replace(quiet, alarm=True, strength=strength) for strength in alarms)]) == expected
+
+
+# --- the attacks of a diagnosis
+
+
+def test_the_recorder_keeps_the_first_misclassified_iterate():
+    readout = nn.Linear(1, 2)
+    readout.weight.data, readout.bias.data = torch.tensor([[1.0], [0.0]]), torch.tensor([0.0, 0.5])
+    recorder = Recorder(nn.Sequential(nn.Flatten(), readout), torch.tensor([0, 0]))
+    for first, second in ((0.9, 0.9), (0.4, 0.8), (0.6, 0.7)):
+        recorder(torch.tensor([first, second]).view(2, 1, 1, 1))
+    assert recorder.best.flatten().tolist() == pytest.approx([0.4, 0.7])
+    assert recorder.fallen.tolist() == [True, False]
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_random_search_stays_inside_and_within_its_queries(norm):
+    threat = ThreatModel(norm, {"linf": 0.1, "l2": 0.5, "l1": 2.0}[norm])
+    x, asked = torch.rand(6, *SHAPE, generator=draws(3)), []
+
+    def model(images):
+        asked.append(len(images))
+        return torch.stack([torch.ones(len(images)), images.mean(dim=(1, 2, 3)) / 100], dim=1)
+
+    before, y = x.clone(), torch.zeros(6, dtype=torch.long)
+    found = random_search(model, x, y, threat=threat, queries=50, generator=draws(4))
+    assert threat.contains(x, found).all()
+    assert torch.equal(x, before)
+    assert sum(asked) == 50 * 6
+    assert torch.equal(found, random_search(model, x, y, threat=threat, queries=50, generator=draws(4)))
+    assert (found.mean(dim=(1, 2, 3)) > x.mean(dim=(1, 2, 3))).all()
+
+
+def test_random_search_comes_close_to_the_optimum_of_a_linear_function():
+    x, y = torch.full((8, *SHAPE), 0.5), torch.zeros(8, dtype=torch.long)
+
+    def model(images):
+        return torch.stack([torch.ones(8), images.flatten(1).mean(1)], dim=1)[: len(images)]
+
+    found = random_search(model, x, y, threat=ThreatModel("linf", 0.1), queries=300, generator=draws(5))
+    assert (found - x).mean() > 0.9 * 0.1
+
+
+def test_white_box_breaks_exactly_what_can_be_broken(samples):
+    x, y = samples
+    model = linear()
+    row = model[1].weight[1] - model[1].weight[0]
+    margin = (model(x)[:, 1] - model(x)[:, 0]).abs()
+    breakable = margin < THREAT.eps * row.abs().sum()
+    found = ask(protect(), x, y)
+    assert 10 < int(breakable.sum()) < N
+    assert found.n_survived == int((~breakable).sum())
+    assert (found.verdict, found.alarms, found.n_correct) == ("trusted", (), N)
+
+
+def test_planted_points_are_where_they_should_be():
+    image = torch.rand(1, 3, 8, 8, generator=draws(6))
+    for norm, eps in (("linf", 0.1), ("l2", 1.0), ("l1", 5.0)):
+        torch.manual_seed(0)
+        points = planted(image, ThreatModel(norm, eps), 30)
+        apart = distance(image.expand_as(points), points, norm)
+        assert points.shape == (32, 3, 8, 8)
+        assert points.min() >= 0
+        assert points.max() <= 1
+        assert apart[0] == 0
+        assert apart[1:-1].max() <= 0.95 * eps + 1e-6
+        assert apart[-1] == pytest.approx(eps, rel=1e-3)
+
+
+def test_a_readout_separates_what_can_be_separated():
+    features = torch.randn(3, 12, 40, generator=draws(7)) * torch.tensor([1e-3, 1.0, 1e3]).view(3, 1, 1)
+    features[2, 5] = features[2, -1]
+    weight, bias, apart = separate(features)
+    score = torch.einsum("npd,nd->np", features, weight) + bias[:, None]
+    side = torch.tensor([-1.0] * 11 + [1.0])
+    assert apart.tolist() == [True, True, False]
+    assert ((score * side) > 0)[:2].all()
+    assert torch.allclose(2 * score.abs().amax(1)[:2], torch.ones(2), rtol=1e-4)  # logits ±score span a range of 1
+
+
+def test_planted_examples_are_found_with_a_gradient_and_missed_without(samples):
+    x, y = samples
+    found = named(ask(protect(), x, y), "binarization test")
+    missed = named(ask(protect(front(zero_gradient)), x, y), "binarization test")
+    assert (found.figure, found.alarm) == (1.0, False)
+    assert (missed.figure, missed.alarm) == (0.0, True)
+
+
+# --- what a check says of a model made for it
+
+
+def test_a_certificate_excuses_what_it_proves(samples):
+    x, y = samples
+    model = linear()
+    row, logits = model[1].weight[1] - model[1].weight[0], model(x)
+    proved = (logits[:, 1] - logits[:, 0]).abs() > THREAT.eps * row.abs().sum()
+    assert 10 < int(proved.sum()) < N - 10
+    flat = protect(front(zero_gradient))
+    accused = ask(flat, x[proved], y[proved])
+    excused = ask(flat, x[proved], y[proved], certified=torch.ones(int(proved.sum()), dtype=torch.bool))
+    assert accused.verdict == "masked"
+    assert (excused.verdict, excused.n_attacked) == ("trusted", 0)
+    assert "certificate" in excused.reasons[0]
+    some = ask(flat, x, y, certified=proved)
+    assert (some.verdict, some.n_attacked, some.n_certified) == ("masked", int((~proved).sum()), int(proved.sum()))
+
+
+def test_a_gradient_downhill_is_told_from_none(samples):
+    x, y = samples
+    downhill = ask(protect(front(lambda self, x: bpda.replace_gradient(x, -x))), x, y)
+    none = ask(protect(front(zero_gradient)), x, y)
+    assert named(downhill, "loss rises").alarm
+    assert not named(downhill, "never attacked").alarm
+    assert named(none, "never attacked").figure == 1.0
+    assert named(none, "unavailable gradients").alarm
+    assert named(none, "zero gradients").alarm
+
+
+def test_a_cut_graph_is_named(samples):
+    found = ask(protect(front(lambda self, x: x.detach().clone())), *samples)
+    assert found.verdict == "masked"
+    assert "does not require grad" in named(found, "never attacked").measured
+    assert named(found, "loss rises").figure is None
+
+
+def test_declared_randomness_is_no_fault_and_hidden_one_is(samples):
+    def noisy(self, x):
+        return x + 0.01 * torch.randn(x.shape, generator=self.generator(x.device))
+
+    declared = ask(protect(front(noisy, randomized=True)), *samples)
+    hidden = ask(protect(front(noisy)), *samples)
+    assert declared.verdict == "trusted"
+    assert hidden.verdict == "invalid"
+    assert hidden.n_survived is None
+    assert {one.name for one in hidden.alarms} == {"repeated passes", "sample alone"}
+
+
+def test_a_default_gradient_that_is_weaker_is_a_hint(samples):
+    def forward(self, x):
+        return bpda.replace_gradient(x, {"smooth": 0 * x, "identity": x}[self.surrogate.name])
+
+    protected = protect(front(forward, surrogates=(bpda.SMOOTH, bpda.IDENTITY)))
+    found = ask(protected, *samples)
+    assert (found.verdict, found.surrogate) == ("suspicious", "identity")
+    assert [one.name for one in found.alarms] == ["surrogate swap"]
+    assert str(protected.front_end.surrogate) == "smooth:10"
+
+
+@pytest.mark.parametrize(
+    ("classifier", "name", "figure"),
+    [
+        (lambda: nn.Sequential(linear(), nn.Softmax(1)), "softmax outputs", None),
+        (lambda: nn.Sequential(linear(), nn.Hardtanh(-0.1, 0.1)), "clipped logits", None),
+        (lambda: nn.Sequential(linear(), nn.Threshold(float("inf"), float("nan"))), "finite outputs", 1.0),
+    ],
+)
+def test_logits_that_are_none(samples, classifier, name, figure):
+    found = named(ask(protect(classifier=classifier()), *samples), name)
+    assert found.alarm
+    assert figure is None or found.figure == figure
+
+
+def test_a_forward_pass_that_differentiates_is_noticed(samples):
+    def climbs(self, x):
+        with torch.enable_grad():
+            start = x.detach().requires_grad_()
+            (slope,) = torch.autograd.grad(start.square().sum(), start)
+        return x + 0 * slope
+
+    assert named(ask(protect(front(climbs)), *samples), "dynamic defense").figure == 1
+    assert named(ask(protect(), *samples), "dynamic defense").figure == 0
+
+
+def test_a_batch_that_leaks_is_noticed(samples):
+    found = ask(protect(front(lambda self, x: x - x.mean(0) + 0.5)), *samples)
+    assert found.verdict == "invalid"
+    assert named(found, "sample alone").alarm
+
+
+# --- a diagnosis as a whole
+
+
+def test_no_check_depends_on_which_ran_before(samples):
+    x, y = samples
+    whole = ask(protect(), x, y)
+    for check, before in zip(CHECKS, whole.measurements, strict=True):
+        assert check(Evidence(protect(), x, y, THREAT, BUDGET)) == before
+
+
+def test_the_seed_decides_and_nothing_is_left_behind(samples):
+    protected = protect()
+    flags = [parameter.requires_grad for parameter in protected.parameters()]
+    np.random.seed(1)
+    torch.manual_seed(1)
+    states = np.random.get_state()[1].tolist(), torch.get_rng_state()
+    first, second, other = (ask(protected, *samples, seed=seed) for seed in (0, 0, 1))
+    assert replace(first, seconds=0.0) == replace(second, seconds=0.0)
+    assert first.measurements != other.measurements
+    assert np.random.get_state()[1].tolist() == states[0]
+    assert torch.equal(torch.get_rng_state(), states[1])
+    assert [parameter.requires_grad for parameter in protected.parameters()] == flags
+    assert not protected.training
+
+
+def test_passes_are_counted(samples):
+    found = ask(protect(), *samples)
+    assert named(found, "loss rises").cost == Cost(BUDGET.steps + 2, BUDGET.steps)  # the last iterate, and the judge
+    assert named(found, "finite outputs").cost.backward == 0
+    assert found.cost.backward < sum(one.cost.backward for one in found.measurements)
+
+
+def test_a_diagnosis_is_plain_json(samples):
+    found = ask(protect(), *samples)
+    plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert plain["verdict"] == "trusted"
+    assert plain["budget"]["steps"] == BUDGET.steps
+    assert [one["name"] for one in plain["measurements"]] == [check.name for check in CHECKS]
+    assert all(one["reference"] and one["meaning"] and one["measured"] for one in plain["measurements"])
+
+
+@pytest.mark.parametrize("norm", ["l2", "l1"])
+def test_other_norms(samples, norm):
+    found = ask(protect(), *samples, threat=ThreatModel(norm, {"l2": 0.2, "l1": 1.0}[norm]))
+    assert found.verdict == "trusted"
+
+
+def test_too_few_samples_prove_nothing(samples):
+    x, y = samples
+    few = ask(protect(), x[:9], y[:9])
+    wrong = ask(protect(), x, 1 - y)
+    assert (few.verdict, wrong.verdict, wrong.n_correct) == ("suspicious", "suspicious", 0)
+    assert "at least 10" in few.reasons[0]
+
+
+def test_bad_input_is_named(samples):
+    x, y = samples
+    with pytest.raises(ConfigError, match="ℓ0"):
+        ask(protect(), x, y, threat=ThreatModel("l0", 5))
+    with pytest.raises(ConfigError, match="40"):
+        ask(protect(), x, y, certified=torch.ones(3, dtype=torch.bool))
+    with pytest.raises(ImageError, match="labels"):
+        ask(protect(), x, y + 2)
+    with pytest.raises(ImageError):
+        ask(protect(), 255 * x, y)

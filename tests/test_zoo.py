@@ -1,0 +1,30 @@
+"""Every liar of the zoo is called masked or invalid, and no honest model is, on a budget that fits the fast suite.
+
+``python -m tests.zoo`` judges them on the default budget; `docs/masking.md` has its table.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from frontdef.masking import Budget, diagnose
+from tests.zoo import ZOO
+from tests.zoo.lab import SEED, THREAT, Lab
+
+BUDGET = Budget(
+    steps=20, restarts=2, noise=30, queries=200, passes=3, directions=5, binarized=10, inner=99, eot=4, judge=16
+)
+
+
+@pytest.fixture(scope="module")
+def lab():
+    return Lab()
+
+
+@pytest.mark.parametrize("member", ZOO, ids=lambda member: member.name)
+def test_judged_rightly(member, lab):
+    protected = member.build(lab)
+    found = diagnose(protected, lab.test.images, lab.test.labels, THREAT, seed=SEED, budget=BUDGET)
+    assert found.verdict in member.allowed, found.reasons
+    if member.kind == "liar" and found.verdict == "masked":
+        assert found.n_survived > 0.25 * found.n_attacked, "it fools nobody: PGD breaks it"
