@@ -225,6 +225,7 @@ class TestAdversarialStages:
         for x in seen:
             assert ThreatModel(norm, eps).contains(image.expand_as(x), x).all()
             assert (x - image).abs().flatten(1).amax(1).min() > 0
+            assert not torch.equal(x[0], x[1])  # each example starts at a point of its own
 
     def test_they_make_a_classifier_robust(self, train, test):
         threat, few = ThreatModel("linf", 0.1), test.take(100)
