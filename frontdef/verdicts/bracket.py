@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
-from frontdef.threat import TOLERANCE
+from frontdef.threat import NORMS, TOLERANCE, Norm, check_norm
 from frontdef.verdicts.statistics import wilson
 
 GROUP = ["dataset", "classifier", "defense"]
@@ -60,14 +60,19 @@ def brackets(outcomes: pd.DataFrame, certified: pd.DataFrame) -> list[Bracket]:
         outcomes: As `frontdef.matrix.results.Results.outcomes` gives them.
         certified: As `frontdef.matrix.results.Results.certified` gives them.
     """
-    radii = outcomes[["norm", "eps"]].drop_duplicates().sort_values(["norm", "eps"]).itertuples(index=False)
-    threats = [(str(norm), float(eps)) for norm, eps in radii]
+    radii = outcomes[["norm", "eps"]].drop_duplicates().itertuples(index=False)
+    threats = sorted(((check_norm(norm), float(eps)) for norm, eps in radii), key=_by_norm)
     return [
         _bracket(dict(zip(GROUP, map(str, names), strict=True)), group, certified, norm, eps)
         for names, group in outcomes.groupby(GROUP, sort=False)
         for norm, eps in threats
         if ((group["norm"] == norm) & (group["eps"] == eps)).any()
     ]
+
+
+def _by_norm(threat: tuple[Norm, float]) -> tuple[int, float]:
+    norm, eps = threat
+    return NORMS.index(norm), eps
 
 
 def _bracket(where: dict[str, str], group: pd.DataFrame, certified: pd.DataFrame, norm: str, eps: float) -> Bracket:
