@@ -214,7 +214,7 @@ def test_foolbox_accumulates_signs(library, signs, attack, cnn, batch):
 @pins("foolbox", ("cw", "l2"))
 def test_foolbox_cw_returns_black_images(attack, cnn, batch, right):
     standing = right(cnn, *batch)
-    x, y = batch[0][standing], batch[1][standing]
+    x, y = batch[0][standing][:20], batch[1][standing][:20]
     given = {"steps": 1, "lr": 1e-3}
     assert torch.equal(attack("foolbox", "cw", "l2", 1.0, cnn, x, y, **given), torch.zeros_like(x))
     assert torch.equal(attack("torchattacks", "cw", "l2", 1.0, cnn, x, y, **given), x)
@@ -340,9 +340,9 @@ def test_torchattacks_cw_depends_on_the_batch(attack, cnn, batch, right):
     for library in ("torchattacks", "foolbox"):
         together = attack(library, "cw", "l2", 1.0, cnn, x, y, **given)
         alone = torch.cat(
-            [attack(library, "cw", "l2", 1.0, cnn, x[i : i + 1], y[i : i + 1], **given) for i in range(6)]
+            [attack(library, "cw", "l2", 1.0, cnn, x[i : i + 1], y[i : i + 1], **given) for i in range(3)]
         )
-        share[library] = float(((together[:6] - alone).abs().flatten(1).amax(1) > 1e-4).float().mean())
+        share[library] = float(((together[:3] - alone).abs().flatten(1).amax(1) > 1e-4).float().mean())
     assert share["torchattacks"] > share["foolbox"] == 0
 
 

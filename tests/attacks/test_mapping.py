@@ -198,15 +198,16 @@ def test_restarts_arrive_and_never_help_the_defender(row, attack, cnn, batch, ri
     x, y = batch
     standing = right(cnn, x, y)
     x, y = x[standing], y[standing]
-    eps = {"linf": 0.06, "l2": 0.5, "l1": 4.0}[norm]
+    eps = {"linf": 0.03, "l2": 0.2, "l1": 2.0}[norm]
 
-    def run(n):
+    def run(n, eps=eps):
         given = {"steps": 3, "relative_step": 0.4, "random_start": True, "restarts": n}
         return attack(library, "pgd", norm, eps, cnn, x, y, **given)
 
     once, backward_once = run(1), spent(cnn, lambda: run(1))[1]
     often, backward_often = run(4), spent(cnn, lambda: run(4))[1]
     assert backward_once == 3 * len(x)
+    assert spent(cnn, lambda: run(4, eps=1e-6))[1] == 4 * 3 * len(x), "where nothing falls, every restart is made"
     assert backward_once < backward_often <= 4 * backward_once
     fell, fell_often = ~right(cnn, once, y), ~right(cnn, often, y)
     assert fell.any()
@@ -232,3 +233,85 @@ def test_draws_arrive(row, attack, cnn, batch, right):
         forward, backward = spent(cnn, lambda: attack(library, "noise", norm, 1e-4, cnn, x, y, draws=draws))  # noqa: B023
         assert backward == 0
         assert forward == (draws + (library == "foolbox")) * len(x)
+
+
+BOUNDARY = 0.1 * 2**0.5
+"""Distance of the image below from the boundary of the model below."""
+
+
+@pytest.fixture
+def tilted(linear):
+    """Two classes, an image between them, its label, and no pixel near the box; C&W's smallest constant is 0.2."""
+    return (
+        linear([[1.0, 0.0], [0.0, 1.0]], bias=[5.0, 5.0]),
+        torch.tensor([0.7, 0.5]).view(1, 1, 1, 2),
+        torch.tensor([0]),
+    )
+
+
+@offering("deepfool")
+def test_overshoot_arrives(row, attack, tilted):
+    model, x, y = tilted
+    exact = {"l2": BOUNDARY, "linf": 0.1}[row[2]] + (1e-4 if row[0] == "foolbox" else 0)
+    for overshoot in (0.02, 0.5):
+        found = distance(x, attack(*row, 1.0, model, x, y, overshoot=overshoot), row[2]).item()
+        assert found == pytest.approx(exact * (1 + overshoot), rel=1e-4)
+
+
+@offering("deepfool")
+def test_deepfool_steps_arrive(row, attack, cnn, batch):
+    one, more = (attack(*row, 1.0, cnn, *batch, steps=steps) for steps in (1, 5))
+    assert (one - more).abs().max() > 1e-3
+
+
+@offering("cw")
+def test_the_constant_arrives(row, attack, tilted, right):
+    model, x, y = tilted
+    given = {"steps": 100, "lr": 0.01, "binary_search_steps": 1}
+    for constant, succeeds in ((0.15, False), (0.3, True)):
+        examples = attack(*row, 1.0, model, x, y, initial_const=constant, **given)
+        failed = bool(right(model, examples, y)) or bool((examples == 0).all())
+        assert failed != succeeds
+
+
+@offering("cw")
+def test_the_learning_rate_arrives(row, attack, tilted):
+    """The first candidate is lr away in tanh space along Adam's signs, or lr times the gradient in ART."""
+    model, x, y = tilted
+    moves = []
+    for lr in (0.02, 0.1):
+        seen = []
+        hook = model.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().clone()))  # noqa: B023
+        attack(*row, 1.0, model, x, y, lr=lr, steps=3)
+        hook.remove()
+        moved = next(image for image in seen if image.abs().sum() > 0 and (image - x).abs().max() > 1e-4)
+        moves.append((torch.atanh(2 * moved - 1) - torch.atanh(2 * x - 1)).abs().max().item())
+    assert moves[1] / moves[0] == pytest.approx(5, rel=1e-2)
+    if row[0] != "art":
+        assert moves == pytest.approx([0.02, 0.1], rel=1e-2)
+
+
+@offering("cw")
+def test_confidence_and_binary_search_arrive(row, attack, libraries, tilted, margins):
+    model, x, y = tilted
+    if libraries[row[0]].offers(*row[1:]).unsupported:
+        pytest.skip("has neither")
+    found = attack(*row, 1.0, model, x, y, confidence=0.1, steps=50, initial_const=3.0)
+    assert (found != 0).any()
+    assert margins(model, found, y).item() >= 0.1 - 1e-5
+    once, often = (
+        spent(model, lambda: attack(*row, 1.0, model, x, y, steps=5, binary_search_steps=n))[1]  # noqa: B023
+        for n in (1, 4)
+    )
+    assert often >= 3 * once
+
+
+def test_listing_the_tables_imports_no_library():
+    import subprocess
+    import sys
+
+    names = ["art", "foolbox", "torchattacks", "native.library"]
+    lines = [f"import frontdef.attacks.{name}" for name in names]
+    lines.append("import sys; print({'torch', 'art', 'foolbox', 'torchattacks', 'numpy'} & set(sys.modules))")
+    found = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "set()"

@@ -73,10 +73,9 @@ def test_fast_mode_leaves_misclassified_images_alone(cnn, batch, threat, right):
 
 @pytest.mark.parametrize("mode", ["matched", "fast"])
 def test_restarts_never_help_the_defender(cnn, batch, threat, right, mode):
-    fell = [
-        ~right(cnn, run(cnn, batch, threat, steps=2, random_start=True, restarts=n, mode=mode), batch[1])
-        for n in (1, 2, 6)
-    ]
+    results = [run(cnn, batch, threat, steps=2, random_start=True, restarts=n, mode=mode) for n in (1, 2, 6)]
+    fell = [~right(cnn, examples, batch[1]) for examples in results]
+    assert torch.equal(results[0][fell[0]], results[2][fell[0]]), "the first success counts"
     assert not (fell[0] & ~fell[1]).any()
     assert not (fell[1] & ~fell[2]).any()
     assert fell[2].sum() > fell[0].sum()
