@@ -44,7 +44,8 @@ ONE_FILE = """
         yield frontdef.Defense("rounding", Rounding, RoundingConfig)
 """
 
-# Other ways to want torch: after a module of its own, behind an except, inside a module of its own, in the hook.
+# Other ways to want torch: after a module of its own, behind an except, inside a module of its own, in the hook, and
+# in somebody else's module that catches the error.
 LATE = "import frontdef_{name}.first\nimport torch\nfrom frontdef_{name} import second\n"
 CAUGHT = "try:\n    import torch\nexcept ImportError:\n    torch = None\n"
 DEEP = "from frontdef_{name} import deep\nHAS_TORCH = deep.torch is not None\n"
@@ -56,6 +57,11 @@ WAYS = {
     "caught": (CAUGHT, "str(torch and torch.__name__)", {}),
     "deep": (DEEP, "str(HAS_TORCH and deep.torch.__name__)", {"deep.py": CAUGHT}),
     "hook": ("", "str(torch.__name__)", {}),
+    "elsewhere": (
+        "import some_library\n",
+        "str(some_library.torch and some_library.torch.__name__)",
+        {"../some_library/__init__.py": CAUGHT},
+    ),
 }
 
 
@@ -104,7 +110,13 @@ def test_a_plugin_that_imports_torch_is_listed_from_its_metadata(site):
     assert found["rows"]["good"]["offers"] == {"defenses": ["good"]}
     packages = {name.partition(".")[0] for name in found["left"]}
     assert "frontdef_good" in packages
-    assert not packages & {"frontdef_rounding", "frontdef_late", "frontdef_caught", "frontdef_deep"}
+    assert not packages & {
+        "frontdef_rounding",
+        "frontdef_late",
+        "frontdef_caught",
+        "frontdef_deep",
+        "frontdef_elsewhere",
+    }
 
 
 def test_a_refused_import_leaves_nothing_behind(site):
