@@ -1,6 +1,6 @@
 """How long `frontdef plugins` and `frontdef --help` take: the promise is under a second, for they import no ML library.
 
-    python benchmarks/speed/command_line.py [--rounds 5]
+python benchmarks/speed/command_line.py [--rounds 5]
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 HEAVY = "art foolbox matplotlib numpy pandas scipy sklearn torch torchattacks torchvision"
 
 LOOKING_AROUND = {
