@@ -14,7 +14,7 @@ RECIPES: dict[tuple[str, str], tuple[Stage, ...]] = {
     ("digits", "cnn4"): _cosine(6, lr=2e-3),
     ("digits", "fc2"): _cosine(40, lr=3e-3, batch_size=32),
     ("digits", "resnet32"): _cosine(10, lr=2e-3),
-    ("mnist", "small-cnn"): _cosine(3, batch_size=128),
+    ("mnist", "small-cnn"): _cosine(4, batch_size=128),
     ("mnist", "cnn4"): _cosine(6, batch_size=128),
     ("mnist", "fc2"): _cosine(10, lr=5e-3, batch_size=128),
     ("fashion-mnist", "small-cnn"): _cosine(6, batch_size=128),
