@@ -91,6 +91,11 @@ def column(driver, table, selector):
     return [cell.text for cell in all_of(driver, f"#{table} .pane:not([hidden]) tbody tr:not([hidden]) {selector}")]
 
 
+def centre(driver, element):
+    """Scroll so that the sticky bar covers nothing of an element."""
+    driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+
+
 def choose(driver, select, value):
     from selenium.webdriver.support.ui import Select
 
@@ -182,6 +187,7 @@ def test_a_hostile_name_is_inert(browser):
 def test_headers_sort(browser):
     header = one(browser, "#heat .pane:not([hidden]) thead th[data-f='0']")
     button = one(header, "button")
+    centre(browser, header)
     for direction, sign in (("descending", -1), ("ascending", 1), ("descending", -1)):
         button.click()
         assert header.get_attribute("aria-sort") == direction
@@ -284,6 +290,7 @@ def test_a_heat_cell_opens_the_drawer(browser, data, by):
     row = next(r for r in all_of(browser, "#heat .pane:not([hidden]) tbody tr") if one(r, "th").text == "none")
     link = one(row, "td[data-f='1'] a")
     assert not drawer.is_displayed()
+    centre(browser, link)
     link.click() if by == "click" else link.send_keys(Keys.ENTER)
     assert drawer.is_displayed()
     assert one(drawer, "h2").text == "none under bim"
@@ -317,12 +324,14 @@ def test_a_failed_library_is_named_in_the_drawer(browser):
         r for r in all_of(browser, "#heat .pane:not([hidden]) tbody tr") if one(r, "th").text.startswith("rounding")
     )
     assert "1 failed" in one(row, "td[data-f='1']").get_attribute("textContent")
+    centre(browser, row)
     one(row, "td[data-f='1'] a").click()
     assert "beta: failed" in one(browser, "#drawer").text
 
 
 def test_reasons_open_in_place(browser):
     chip = one(browser, ".chip.masked")
+    centre(browser, chip)
     reason = one(chip, "li")
     assert not reason.is_displayed()
     one(chip, "summary").click()

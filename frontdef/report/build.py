@@ -19,7 +19,7 @@ from frontdef import weights
 from frontdef._version import __version__
 from frontdef.report import gallery, palette, svg, tables
 from frontdef.report.collect import collect
-from frontdef.report.data import ReportData
+from frontdef.report.data import ReportData, variant
 from frontdef.report.payload import notes, payload
 from frontdef.threat import NORM_LABELS, format_eps
 
@@ -63,6 +63,7 @@ def render(data: ReportData) -> str:
             tables=tables,
             svg=svg,
             notes=notes,
+            variant=variant,
             many_models=len({setting.model for setting in data.settings}) > 1,
             chart=lambda group: _chart(data, group),
             payload=_embedded(payload(data)),

@@ -154,16 +154,17 @@ def _scores(data: ReportData, recorded: Mapping[str, pd.DataFrame]) -> Iterator[
     for cell in data.cells:
         if cell.key not in recorded:
             continue
-        rows = recorded[cell.key].sort_values("sample_id")
+        rows = {name: column.to_numpy() for name, column in recorded[cell.key].sort_values("sample_id").items()}
         misled = (
             rows["clean_correct"] & (rows["adversarial_prediction"] != rows["label"]) & rows["in_box"] & rows["finite"]
         )
         for setting in data.settings:
             if setting.model == (cell.dataset, cell.classifier):
-                broken = misled & (rows[setting.norm] <= setting.eps + TOLERANCE)
+                distances = rows[setting.norm]
+                broken = misled & (distances <= setting.eps + TOLERANCE)
                 if broken.any() or cell.judged_at(setting):
-                    distance = float(rows.loc[broken, setting.norm].median()) if broken.any() else None
-                    yield Score(cell.key, setting, broken.to_numpy(dtype=bool), distance)
+                    typical = float(np.median(distances[broken])) if broken.any() else None
+                    yield Score(cell.key, setting, broken, typical)
 
 
 def _figures(results: Results, cells: Iterable[CellRow]) -> Iterator[Figure]:

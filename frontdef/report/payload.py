@@ -70,6 +70,7 @@ def _cell(data: ReportData, cell: CellRow) -> dict[str, Any]:
         "label": NORM_LABELS[cell.norm],
         "status": cell.status,
         "version": cell.library_version,
+        "asked": variant(cell.surrogate, cell.parameters),
         "notes": notes(cell),
         "forwards": _rounded(cell.forwards),
         "backwards": _rounded(cell.backwards),
@@ -80,9 +81,8 @@ def _cell(data: ReportData, cell: CellRow) -> dict[str, Any]:
 
 
 def notes(cell: CellRow) -> str:
-    """What a cell's library was asked, and what it does differently."""
-    difference = f"not exact: {cell.difference}" if cell.difference else ""
-    return " · ".join(filter(None, (cell.call, variant(cell.surrogate, cell.parameters), difference)))
+    """The library's own name for a cell's attack, and what it does differently."""
+    return " · ".join(filter(None, (cell.call, f"not exact: {cell.difference}" if cell.difference else "")))
 
 
 def _agreement(data: ReportData, row: AgreementRow, setting: int) -> list[Any]:

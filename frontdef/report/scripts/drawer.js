@@ -13,9 +13,9 @@ const withCopy = (code) => {
   code.after(button);
 };
 
-const librariesOf = (d, f) => table("Libraries side by side", ["Library", "Robust %", "Broke", "Median distance", "Forward", "Backward", "Seconds"], ownScores(d, f).map((score) => {
+const librariesOf = (d, f, several) => table("Libraries side by side", ["Library", "Robust %", "Broke", "Median distance", "Forward", "Backward", "Seconds"], ownScores(d, f).map((score) => {
   const {cell, broken, distance} = score, {value} = robust(state.s, d, [score]);
-  const name = make("span", {}, make("b", {}, names.l[cell.l]), ` ${cell.version} `, make("small", {}, cell.notes));
+  const name = make("span", {}, make("b", {}, names.l[cell.l]), ` ${cell.version} `, make("small", {}, several ? `${cell.asked} · ${cell.notes}` : cell.notes));
   if (cell.invalid) name.append(make("span", {class: "mark invalid"}, `! ${cell.invalid} outside the threat model`));
   return [name, make("b", {}, share(value)), `${count(broken)} of ${count(cleanOf(state.s, d).bits)}`, ...[distance, cell.forwards, cell.backwards, cell.seconds].map(short)];
 }));
@@ -33,10 +33,11 @@ const picturesOf = (d, f) => {
 const openDrawer = (d, f) => {
   const {model, label, shown} = settings[state.s], close = make("button", {type: "button", class: "close", "aria-label": "Close"}, "✕");
   const mine = cells.filter((cell) => cell.d === d && cell.f === f && cell.at.includes(state.s) && state.l.has(cell.l));
+  const asked = new Set(mine.map((cell) => cell.asked)), several = asked.size > 1;
   close.onclick = () => drawer.close();
   drawer.replaceChildren(
-    make("header", {}, make("h2", {id: "drawer-title", tabindex: -1, autofocus: ""}, `${names.d[d]} under ${names.f[f]}`), close, make("p", {class: "quiet"}, `${model} · ${label} ε = ${shown}`)),
-    librariesOf(d, f),
+    make("header", {}, make("h2", {id: "drawer-title", tabindex: -1, autofocus: ""}, `${names.d[d]} under ${names.f[f]}`), close, make("p", {class: "quiet"}, [model, `${label} ε = ${shown}`, several ? "" : [...asked][0]].filter(Boolean).join(" · "))),
+    librariesOf(d, f, several),
     ...mine.filter((cell) => cell.status !== "ok").map((cell) => make("p", {class: "notice"}, `${names.l[cell.l]}: ${cell.status}`)),
     pairedOf(d, f), make("h3", {}, "Pictures"), picturesOf(d, f), make("h3", {}, "Run it again"),
     ...mine.map((cell) => make("div", {}, make("small", {}, names.l[cell.l]), make("pre", {class: "command"}, make("code", {}, cell.command)))),
