@@ -9,10 +9,14 @@ from math import comb
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from torch import nn
 
 from frontdef import bpda
+from frontdef.cli import main
 from frontdef.config import Config
+from frontdef.conformance import subject
+from frontdef.defense import Defense
 from frontdef.errors import ConfigError, ImageError
 from frontdef.frontend import FrontEnd, Identity
 from frontdef.masking import CHECKS, Budget, Cost, Measurement, diagnose, verdict
@@ -383,3 +387,38 @@ def test_bad_input_is_named(samples):
         ask(protect(), x, y + 2)
     with pytest.raises(ImageError):
         ask(protect(), 255 * x, y)
+
+
+# --- the command
+
+
+class Flat(FrontEnd[Config]):
+    """No gradient."""
+
+    def forward(self, x):
+        return zero_gradient(self, x)
+
+
+COMMAND = ["diagnose", "none", "--image-shape", "1,12,12", "--samples", "24", "--eps", "0.2"]
+"""On images this small a dense network is trained, in a second."""
+
+
+def test_the_command_prints_every_check():
+    result = CliRunner().invoke(main, [*COMMAND, "--norm", "linf"])
+    assert result.exit_code == 0, result.output
+    assert "**trusted**" in result.output
+    assert result.output.count("\n| ") == len(CHECKS) + 2
+    assert "ℓ∞ ε = 0.2; 24 samples" in result.output
+
+
+def test_the_command_fails_for_a_liar(monkeypatch):
+    monkeypatch.setattr(subject, "get_defense", lambda name: Defense(name, front_end=Flat))
+    result = CliRunner().invoke(main, [*COMMAND, "--json"])
+    assert result.exit_code == 1
+    assert json.loads(result.output)["verdict"] == "masked"
+
+
+def test_the_command_refuses_what_it_does_not_know():
+    result = CliRunner().invoke(main, [*COMMAND, "--surrogate", "smooth"])
+    assert result.exit_code != 0
+    assert "surrogate" in result.output

@@ -9,7 +9,7 @@ import pytest
 
 from frontdef.masking import Budget, diagnose
 from tests.zoo import ZOO
-from tests.zoo.lab import SEED, THREAT, Lab
+from tests.zoo.lab import THREAT, Lab
 
 BUDGET = Budget(
     steps=20, restarts=2, noise=30, queries=200, passes=3, directions=5, binarized=10, inner=99, eot=4, judge=16
@@ -24,7 +24,7 @@ def lab():
 @pytest.mark.parametrize("member", ZOO, ids=lambda member: member.name)
 def test_judged_rightly(member, lab):
     protected = member.build(lab)
-    found = diagnose(protected, lab.test.images, lab.test.labels, THREAT, seed=SEED, budget=BUDGET)
+    found = diagnose(protected, lab.test.images, lab.test.labels, THREAT, seed=lab.seed, budget=BUDGET)
     assert found.verdict in member.allowed, found.reasons
     if member.kind == "liar" and found.verdict == "masked":
         assert found.n_survived > 0.25 * found.n_attacked, "it fools nobody: PGD breaks it"

@@ -20,6 +20,7 @@ COMMANDS = {
     "doctor": Command("frontdef.cli.doctor:doctor", "See what there is", "Check this installation, plugin by plugin."),
     "new-plugin": Command("frontdef.cli.new_plugin:new_plugin", "Write a defense", "Start a plugin from a template."),
     "check": Command("frontdef.cli.check:check", "Write a defense", "Test every promise of a defense on small data."),
+    "diagnose": Command("frontdef.cli.masking:diagnose", "Write a defense", "Find out whether its gradient is lying."),
 }
 
 

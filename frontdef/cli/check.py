@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-import tomllib
-from typing import Any
 
 import click
 
+from frontdef.cli.arguments import parse_config, parse_shape
 from frontdef.conformance import Subject
 from frontdef.conformance import check as check_subject
-from frontdef.errors import ConfigError
 
 
 @click.command()
@@ -26,30 +24,9 @@ def check(name: str, values: tuple[str, ...], image_shape: str, device: str) -> 
     from frontdef.matrix.run import check_device
 
     check_device(device)
-    verdict = check_subject(Subject(name, _config(values), _shape(image_shape), device))
+    verdict = check_subject(Subject(name, parse_config(values), parse_shape(image_shape), device))
     click.echo(verdict.to_markdown())
     if not verdict.passed:
         failing = [finding.name for finding in verdict.findings if not finding.passed]
         click.echo(f"\nfailing: {', '.join(failing)}", err=True)
         sys.exit(1)
-
-
-def _config(values: tuple[str, ...]) -> dict[str, Any]:
-    config: dict[str, Any] = {}
-    for given in values:
-        key, separator, value = given.partition("=")
-        if not separator:
-            raise ConfigError(f"configuration is given as KEY=VALUE, got {given!r}")
-        try:
-            config[key] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            config[key] = value
-    return config
-
-
-def _shape(text: str) -> tuple[int, int, int]:
-    try:
-        channels, height, width = (int(part) for part in text.split(","))
-    except ValueError:
-        raise ConfigError(f"--image-shape is C,H,W, such as 1,28,28; got {text!r}") from None
-    return channels, height, width

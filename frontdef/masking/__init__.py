@@ -8,6 +8,7 @@ A check is a small function in `frontdef.masking.checks`, registered in `CHECKS`
 
 from frontdef.masking.budget import Budget
 from frontdef.masking.diagnosis import RULE, diagnose, verdict
+from frontdef.masking.markdown import to_markdown
 from frontdef.masking.record import Cost, Diagnosis, Finding, Measurement, Strength, Verdict
 from frontdef.masking.registry import CHECKS, Check
 
@@ -23,5 +24,6 @@ __all__ = [
     "Strength",
     "Verdict",
     "diagnose",
+    "to_markdown",
     "verdict",
 ]

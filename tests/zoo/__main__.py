@@ -1,9 +1,10 @@
-"""``python -m tests.zoo [--seen]``: judge every member and print the confusion table, as Markdown."""
+"""``python -m tests.zoo [SEED…]``: judge every member and print the confusion table, as Markdown."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 
 import torch
 
@@ -11,43 +12,45 @@ from frontdef._version import __version__
 from frontdef.masking import diagnose
 
 from . import ZOO, Member
-from .lab import SAMPLES, SEED, THREAT, Lab
+from .lab import SAMPLES, THREAT, Lab
+
+VERDICTS = ("trusted", "suspicious", "masked", "invalid")
 
 
-def row(member: Member, lab: Lab) -> tuple[str, str]:
-    """The verdict on a member, and its line of the table."""
+def judge(member: Member, lab: Lab) -> str:
+    """Print a member's line of the table and return the verdict."""
+    protected = member.build(lab)
     started = time.process_time()
-    found = diagnose(member.build(lab), lab.test.images, lab.test.labels, THREAT, seed=SEED)
+    found = diagnose(protected, lab.test.images, lab.test.labels, THREAT, seed=lab.seed)
     seconds = time.process_time() - started
-    alarms = ", ".join(one.name for one in found.alarms) or "—"
-    right = "✓" if found.verdict in member.allowed else "✗"
-    seen = "yes" if member.seen else "no"
-    survived = "—" if found.n_survived is None else f"{found.n_survived}/{found.n}"
-    line = (
-        f"| {member.name} | {member.kind} | {seen} | {survived} | {found.verdict} {right} | {alarms} | {seconds:.1f} |"
+    cells = (
+        member.name,
+        member.kind,
+        "yes" if member.seen else "no",
+        "—" if found.n_survived is None else f"{found.n_survived} of {found.n_attacked}",
+        f"{found.verdict} {'✓' if found.verdict in member.allowed else '✗'}",
+        ", ".join(one.name + ("" if one.strength != "hint" else " (hint)") for one in found.alarms) or "—",
+        f"{seconds:.1f}",
     )
-    return found.verdict, line
+    print(f"| {' | '.join(cells)} |", flush=True)
+    return found.verdict
 
 
-def main() -> None:
-    """Print one line a member, then the confusion table."""
+def main(seeds: list[int]) -> None:
+    """Print a table a seed with one line a member, then the confusion table of all."""
     torch.set_num_threads(1)
-    lab = Lab()
-    counts: dict[tuple[str, str], int] = {}
-    print(f"frontdef {__version__}, torch {torch.__version__}; {SAMPLES} digits, {THREAT}, seed {SEED}\n")
-    print("| member | is | seen | survive PGD | verdict | alarms | CPU s |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
-    for member in ZOO:
-        if "--seen" in sys.argv and not member.seen:
-            continue
-        verdict, line = row(member, lab)
-        counts[member.kind, verdict] = counts.get((member.kind, verdict), 0) + 1
-        print(line, flush=True)
-    verdicts = ("trusted", "suspicious", "masked", "invalid")
-    print("\n| | " + " | ".join(verdicts) + " |\n| --- |" + " --- |" * len(verdicts))
+    counts: Counter[tuple[str, str]] = Counter()
+    for seed in seeds:
+        lab = Lab(seed)
+        print(f"frontdef {__version__}, torch {torch.__version__}; {SAMPLES} digits, {THREAT}, seed {seed}\n")
+        print("| member | is | seen | survive PGD | verdict | alarms | CPU s |")
+        print("| --- | --- | --- | --- | --- | --- | --- |")
+        counts.update((member.kind, judge(member, lab)) for member in ZOO)
+        print()
+    print("| | " + " | ".join(VERDICTS) + " |\n| --- |" + " --- |" * len(VERDICTS))
     for kind in ("liar", "honest"):
-        print(f"| {kind} | " + " | ".join(str(counts.get((kind, verdict), 0)) for verdict in verdicts) + " |")
+        print(f"| {kind} | " + " | ".join(str(counts[kind, verdict]) for verdict in VERDICTS) + " |")
 
 
 if __name__ == "__main__":
-    main()
+    main([int(given) for given in sys.argv[1:]] or [0])

@@ -11,7 +11,7 @@ from frontdef.frontend import FrontEnd, Identity
 from frontdef.protected import Protected
 
 from . import member
-from .lab import LONG, SHAPE, GaussianNoise, Lab, dense, nonexpansive
+from .lab import LONG, SHAPE, GaussianNoise, Lab, cnn, dense, nonexpansive
 
 
 class Rounding(FrontEnd[Config]):
@@ -30,7 +30,7 @@ def bare(classifier) -> Protected:
 @member("undefended CNN", "honest", seen=True)
 def undefended(lab: Lab) -> Protected:
     """No defense, a small CNN."""
-    return bare(lab.undefended)
+    return bare(lab.fit(cnn))
 
 
 @member("PGD-trained CNN", "honest", seen=True)
@@ -48,20 +48,19 @@ def rounding_identity(lab: Lab) -> Protected:
 @member("Gaussian noise under EOT", "honest", seen=True)
 def gaussian_noise(lab: Lab) -> Protected:
     """Randomized and declared: attacked by expectation over transformation."""
-    front_end = GaussianNoise(Config())
-    return Protected(front_end, lab.fit_behind("noise", front_end), image_shape=SHAPE)
+    return lab.behind(GaussianNoise(Config()))
 
 
 @member("undefended dense net", "honest", seen=False)
 def undefended_dense(lab: Lab) -> Protected:
     """No defense, fully connected."""
-    return bare(lab.fit(dense))
+    return bare(lab.undefended)
 
 
 @member("noise-trained CNN", "honest", seen=False)
 def noise_trained(lab: Lab) -> Protected:
     """Trained on noisy images, evaluated without noise."""
-    return bare(lab.fit_behind("noise", GaussianNoise(Config())))
+    return bare(lab.fit(cnn, GaussianNoise(Config())))
 
 
 @member("wavelet, projection gradient", "honest", seen=True)
@@ -96,7 +95,7 @@ def jpeg(lab: Lab) -> Protected:
     return Protected(front_end, lab.undefended, image_shape=SHAPE)
 
 
-@member("TRADES-trained CNN", "honest", seen=False)
+@member("TRADES-trained CNN", "honest", seen=True)
 def trades_trained(lab: Lab) -> Protected:
     """Trained to answer images and their PGD examples alike (Zhang et al. 2019)."""
     return bare(lab.trades)
@@ -112,7 +111,7 @@ def median_filter(lab: Lab) -> Protected:
 def thermometer(lab: Lab) -> Protected:
     """ART's thermometer encoding with the gradient of sigmoids; its output has another shape than the image."""
     return lab.behind(
-        frontdef.load("art-thermometer", num_space=8, image_shape=SHAPE).front_end, lambda: dense(8 * 784)
+        frontdef.load("art-thermometer", num_space=4, image_shape=SHAPE).front_end, lambda: dense(4 * 784)
     )
 
 

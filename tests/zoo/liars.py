@@ -105,17 +105,13 @@ def random_gradient(lab: Lab) -> Protected:
 def zero_gradient_sign(lab: Lab) -> Protected:
     """Binarizes pixels with the true derivative of a step, which is zero."""
     front_end = front(lambda x: bpda.step_function(x, x.new_tensor([0.5]), x.new_tensor([0.0, 1.0]), bpda.NONE))
-    return Protected(front_end, _behind_binary(lab), image_shape=SHAPE)
+    return Protected(front_end, lab.binary, image_shape=SHAPE)
 
 
 @member("saturated sigmoid", "liar", seen=False)
 def saturated_sigmoid(lab: Lab) -> Protected:
     """Binarizes pixels with a sigmoid so steep that its true derivative underflows almost everywhere."""
-    return Protected(front(lambda x: torch.sigmoid(1e4 * (x - 0.5))), _behind_binary(lab), image_shape=SHAPE)
-
-
-def _behind_binary(lab: Lab) -> nn.Module:
-    return lab.fit_behind("binary", front(lambda x: (x >= 0.5).to(x.dtype)))
+    return Protected(front(lambda x: torch.sigmoid(1e4 * (x - 0.5))), lab.binary, image_shape=SHAPE)
 
 
 @member("NaN gradients", "liar", seen=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from frontdef.masking.evidence import Attack, Evidence
 from frontdef.masking.record import Finding
 from frontdef.masking.registry import check, not_applicable
@@ -51,17 +53,17 @@ def transfer(evidence: Evidence) -> Finding:
 
 @check(
     "margin loss",
-    strength="proof",
+    strength="hint",
     reference="Carlini & Wagner 2017 (arXiv:1608.04644), section V; Carlini et al. 2019",
 )
 def margin_loss(evidence: Evidence) -> Finding:
-    """Another loss on the same logits breaks more: the cross-entropy saturates."""
+    """Another loss on the same logits breaks more, so the cross-entropy alone overstates robustness."""
     return against(evidence, evidence.pgd("margin loss", loss="margin"), "PGD on the margin")
 
 
-@check("DLR loss", strength="proof", reference="Croce & Hein 2020 (arXiv:2003.01690), section 4")
+@check("DLR loss", strength="hint", reference="Croce & Hein 2020 (arXiv:2003.01690), section 4")
 def dlr_loss(evidence: Evidence) -> Finding:
-    """A loss that does not depend on the scale of the logits breaks more."""
+    """A loss that does not depend on the scale of the logits breaks more than the cross-entropy."""
     if evidence.clean.shape[1] < 3:
         return not_applicable("fewer than 3 classes")
     return against(evidence, evidence.pgd("DLR loss", loss="dlr"), "PGD on the DLR loss")
@@ -73,10 +75,12 @@ def dlr_loss(evidence: Evidence) -> Finding:
     reference="Carlini & Wagner 2016 (arXiv:1607.04311): distillation undone by a division",
 )
 def logit_scale(evidence: Evidence) -> Finding:
-    """The same attack breaks more once the logits are brought to another scale."""
+    """The same attack breaks more once the logits have another scale, which changes no prediction."""
     rescaled = evidence.rescaled()
     who = f"PGD on logits / {rescaled.scale:.3g}"
-    return against(evidence, evidence.pgd("logit scale", model=rescaled), who)
+    found = against(evidence, evidence.pgd("logit scale", model=rescaled), who)
+    # Logits that are too large saturate the softmax; those that are too small only weigh the classes otherwise.
+    return found if rescaled.scale > 1 else replace(found, strength="hint")
 
 
 @check(
@@ -90,6 +94,8 @@ def surrogate_swap(evidence: Evidence) -> Finding:
     if not attacks:
         return not_applicable("no other gradient is offered")
     given, strongest = attacks[evidence.selected], attacks[evidence.strongest]
+    if given is strongest:
+        return Finding(False, f"{evidence.selected!r} is the strongest of {len(attacks)}", 0.0, MARGIN)
     gain, p = wins(strongest.broken, given.broken)
     said = (
         f"PGD through {evidence.strongest!r} breaks {share(strongest.broken):.0%}, "
