@@ -270,6 +270,45 @@ def test_norm_and_radius_choose_the_setting(browser):
     assert threats == {"ℓ2 any"}
 
 
+def twice(data: ReportData) -> ReportData:
+    """The same run on a second data set, of which the last defense was not run."""
+    gone = data.defense_names[-1]
+
+    def move(rows):
+        return tuple(replace(row, dataset="other") for row in rows if row.defense != gone)
+
+    cells = tuple(replace(cell, key=f"other{cell.key}") for cell in move(data.cells))
+    kept = {cell.key for cell in cells}
+    scores = tuple(
+        replace(score, cell=f"other{score.cell}", setting=replace(score.setting, dataset="other"))
+        for score in data.scores
+        if f"other{score.cell}" in kept
+    )
+    return replace(
+        data,
+        cells=(*data.cells, *cells),
+        scores=(*data.scores, *scores),
+        clean=(*data.clean, *move(data.clean)),
+        brackets=(*data.brackets, *move(data.brackets)),
+        agreements=(*data.agreements, *move(data.agreements)),
+    )
+
+
+def test_several_models_are_chosen_between(browser, data, tmp_path):
+    assert not one(browser, "#model").is_displayed()
+    path = tmp_path / "twice.html"
+    path.write_text(render(twice(data)), encoding="utf-8")
+    browser.get(path.as_uri())
+    choose(browser, "eps", "0.2")
+    before = column(browser, "brackets", "[data-k=worst]")
+    assert len(before) == 3
+    choose(browser, "model", "other · softmax")
+    assert one(browser, "#brackets .pane:not([hidden]) > h3").text == "other · softmax · ℓ∞ ε = 0.2"
+    names = column(browser, "brackets", "th")
+    assert sorted(names) == sorted(data.defense_names[:-1]) == sorted(column(browser, "curves", "th"))
+    assert set(column(browser, "brackets", "[data-k=worst]")) <= set(before)
+
+
 def test_empty_selections_say_so(browser):
     keep(browser, "d")
     messages = [text.text for text in all_of(browser, ".empty") if text.is_displayed()]
