@@ -81,7 +81,7 @@ def test_gradients_are_those_of_finite_differences(name, data):
     rng = np.random.default_rng(0)
     x, y = rng.uniform(0.1, 0.9, (2, *SHAPE)).astype(np.float32), data[1][:2]
     direction = rng.standard_normal(x.shape).astype(np.float32)
-    h = 3e-4
+    h = 5e-5
     loss = [classifier.compute_loss(x + sign * h * direction, y, reduction="sum") for sign in (1, -1)]
     numeric = (loss[0] - loss[1]) / (2 * h)
     analytic = (classifier.loss_gradient(x, y) * direction).sum() * len(x)

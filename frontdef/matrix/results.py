@@ -130,7 +130,7 @@ class Results:
 
     def diagnoses(self) -> list[dict[str, Any]]:
         """What was found of each model's gradient: a `Diagnosis` as JSON values, with the model's names."""
-        found = ((planned, self.store.read_diagnosis(planned["key"])) for planned in self.about["diagnoses"])
+        found = ((planned, self.store.read_diagnosis(planned["key"])) for planned in self.about.get("diagnoses", []))
         return [{**planned, **diagnosis} for planned, diagnosis in found if diagnosis is not None]
 
     def to_dataframe(self) -> pd.DataFrame:
