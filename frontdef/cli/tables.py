@@ -52,7 +52,7 @@ def _norm_table(found: list[Bracket], outcomes: pd.DataFrame) -> Table:
     several = here[["dataset", "classifier"]].drop_duplicates().shape[0] > 1
     proved = any(not pd.isna(bracket.certified) for bracket in found)
     table = Table(
-        title=f"{NORM_LABELS[norm]}: robust accuracy in %, worst over libraries, a sample", box=box.SIMPLE_HEAD
+        title=f"{NORM_LABELS[norm]}: robust accuracy in %, per sample the worst over libraries", box=box.SIMPLE_HEAD
     )
     table.title_justify, table.title_style = "left", "bold"
     for name in ("defense", *(("data", "classifier") if several else ())):
