@@ -12,7 +12,7 @@ from tests.zoo import ZOO
 from tests.zoo.lab import THREAT, Lab
 
 BUDGET = Budget(
-    steps=20, restarts=2, noise=30, queries=200, passes=3, directions=5, binarized=10, inner=99, eot=4, judge=16
+    steps=20, restarts=2, noise=20, queries=150, passes=3, directions=5, binarized=10, inner=99, eot=4, judge=16
 )
 
 

@@ -33,14 +33,20 @@ def _finding(evidence: Evidence, attack: Attack, eps: float) -> Finding:
 
 
 @check(
-    "all gray", strength="proof", reference="Carlini et al. 2019 (arXiv:1902.06705), section 4.3: accuracy at ε = 0.5"
+    "all gray",
+    strength="proof",
+    reference="Carlini et al. 2019 (arXiv:1902.06705): with high distortion accuracy reaches random guessing",
 )
 def all_gray(evidence: Evidence) -> Finding:
     """Accuracy stays above guessing although every image may be turned into the same gray."""
     return _finding(evidence, evidence.pgd("all gray", threat=GRAY), GRAY.eps)
 
 
-@check("unbounded", strength="proof", reference="Athalye et al. 2018, section 3.1; Carlini et al. 2019, section 4.3")
+@check(
+    "unbounded",
+    strength="proof",
+    reference="Athalye et al. 2018 (arXiv:1802.00420): unbounded attacks do not reach 100 % success",
+)
 def no_bound(evidence: Evidence) -> Finding:
     """Accuracy stays above guessing although every image may be turned into any other."""
     return _finding(evidence, unbounded(evidence), BOX.eps)

@@ -19,7 +19,7 @@ def _finding(more: Attack, less: Attack, what: str) -> Finding:
     return Finding(p < LEVEL and gain >= MARGIN, said, gain, MARGIN)
 
 
-@check("more steps", strength="hint", reference="Carlini et al. 2019 (arXiv:1902.06705), section 5: verify convergence")
+@check("more steps", strength="hint", reference="Carlini et al. 2019 (arXiv:1902.06705), 'Verify attack convergence'")
 def more_steps(evidence: Evidence) -> Finding:
     """Twice the steps break more: the attack has not converged."""
     steps = evidence.budget.steps
@@ -27,7 +27,9 @@ def more_steps(evidence: Evidence) -> Finding:
 
 
 @check(
-    "more restarts", strength="hint", reference="Carlini et al. 2019, section 5; Mosbach et al. 2018 (arXiv:1810.12042)"
+    "more restarts",
+    strength="hint",
+    reference="Carlini et al. 2019, 'Start search from random offsets'; Mosbach et al. 2018 (arXiv:1810.12042)",
 )
 def more_restarts(evidence: Evidence) -> Finding:
     """Twice the restarts break more: the attack gets stuck where it starts."""

@@ -11,7 +11,7 @@ from frontdef.masking.statistics import LEVEL, TOLERATED, binomial, exceeds, sha
 @check(
     "never attacked",
     strength="proof",
-    reference="Athalye et al. 2018 (arXiv:1802.00420), section 3.1: shattered and vanishing gradients",
+    reference="Athalye et al. 2018 (arXiv:1802.00420): shattered and vanishing gradients",
 )
 def never_attacked(evidence: Evidence) -> Finding:
     """Samples count as robust although no step of the attack on them had a usable gradient."""
@@ -26,7 +26,7 @@ def never_attacked(evidence: Evidence) -> Finding:
 @check(
     "loss rises",
     strength="proof",
-    reference="Carlini et al. 2019 (arXiv:1902.06705), section 5: check that the attack optimizes its loss",
+    reference="Tramèr et al. 2020 (arXiv:2002.08347): the loss has to rise as the attack succeeds; the coin is ours",
 )
 def loss_rises(evidence: Evidence) -> Finding:
     """Where the attack fails, it does not even raise the loss more often than a coin would."""

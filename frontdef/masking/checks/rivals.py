@@ -18,13 +18,21 @@ def against(evidence: Evidence, rival: Attack, who: str) -> Finding:
     return Finding(p < LEVEL, said, gain, MARGIN, None if gain >= MARGIN else "hint")
 
 
-@check("one step", strength="proof", reference="Athalye et al. 2018 (arXiv:1802.00420), section 3.1")
+@check(
+    "one step",
+    strength="proof",
+    reference="Athalye et al. 2018 (arXiv:1802.00420): one-step attacks perform better than iterative attacks",
+)
 def one_step(evidence: Evidence) -> Finding:
     """A single step breaks more than many steps, which contain it."""
     return against(evidence, evidence.pgd("one step", steps=1), "one step")
 
 
-@check("random noise", strength="proof", reference="Athalye et al. 2018, section 3.1; Carlini et al. 2019, section 4.3")
+@check(
+    "random noise",
+    strength="proof",
+    reference="Athalye et al. 2018; Carlini et al. 2019 (arXiv:1902.06705), 'Try brute-force (random) search attacks'",
+)
 def random_noise(evidence: Evidence) -> Finding:
     """Random noise of the same size breaks more than the gradient."""
     return against(evidence, evidence.noise(), f"the worst of {evidence.budget.noise} draws")
@@ -33,7 +41,7 @@ def random_noise(evidence: Evidence) -> Finding:
 @check(
     "black box",
     strength="proof",
-    reference="Athalye et al. 2018, section 3.1; Andriushchenko et al. 2020 (arXiv:1912.00049)",
+    reference="Carlini et al. 2019, 'Apply gradient-free attacks'; Andriushchenko et al. 2020 (arXiv:1912.00049)",
 )
 def black_box(evidence: Evidence) -> Finding:
     """A search that asks for scores and never for a gradient breaks more than the gradient."""
@@ -41,7 +49,9 @@ def black_box(evidence: Evidence) -> Finding:
 
 
 @check(
-    "transfer", strength="proof", reference="Athalye et al. 2018, section 3.1; Papernot et al. 2017 (arXiv:1602.02697)"
+    "transfer",
+    strength="proof",
+    reference="Carlini et al. 2019, 'Perform a transferability analysis'; Papernot et al. 2017 (arXiv:1602.02697)",
 )
 def transfer(evidence: Evidence) -> Finding:
     """Examples made without the front end break more than those made through its gradient."""
@@ -54,14 +64,14 @@ def transfer(evidence: Evidence) -> Finding:
 @check(
     "margin loss",
     strength="hint",
-    reference="Carlini & Wagner 2017 (arXiv:1608.04644), section V; Carlini et al. 2019",
+    reference="Carlini & Wagner 2017 (arXiv:1608.04644)",
 )
 def margin_loss(evidence: Evidence) -> Finding:
     """Another loss on the same logits breaks more, so the cross-entropy alone overstates robustness."""
     return against(evidence, evidence.pgd("margin loss", loss="margin"), "PGD on the margin")
 
 
-@check("DLR loss", strength="hint", reference="Croce & Hein 2020 (arXiv:2003.01690), section 4")
+@check("DLR loss", strength="hint", reference="Croce & Hein 2020 (arXiv:2003.01690), equation 6")
 def dlr_loss(evidence: Evidence) -> Finding:
     """A loss that does not depend on the scale of the logits breaks more than the cross-entropy."""
     if evidence.clean.shape[1] < 3:
@@ -86,7 +96,7 @@ def logit_scale(evidence: Evidence) -> Finding:
 @check(
     "surrogate swap",
     strength="hint",
-    reference="Athalye et al. 2018, section 4.1; Tramèr et al. 2020 (arXiv:2002.08347)",
+    reference="Athalye et al. 2018, section 4.1 (BPDA); Tramèr et al. 2020 (arXiv:2002.08347)",
 )
 def surrogate_swap(evidence: Evidence) -> Finding:
     """The gradient that the front end gives by itself is weaker than another one that it offers."""

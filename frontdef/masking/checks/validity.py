@@ -23,7 +23,7 @@ def apart(one: Tensor, two: Tensor) -> float:
     return float((F.normalize(one.double(), dim=1) - F.normalize(two.double(), dim=1)).norm(dim=1).max())
 
 
-@check("finite outputs", strength="invalid", reference="IEEE 754")
+@check("finite outputs", strength="invalid", reference="by definition: a prediction needs finite logits")
 def finite(evidence: Evidence) -> Finding:
     """The model gives NaN or infinite logits to valid images."""
 
@@ -56,7 +56,7 @@ def repeatable(evidence: Evidence) -> Finding:
 @check(
     "sample alone",
     strength="invalid",
-    reference="Carlini et al. 2019 (arXiv:1902.06705): the threat model is one sample",
+    reference="by definition: a classifier is a function of one sample",
 )
 def alone(evidence: Evidence) -> Finding:
     """A sample's logits depend on the other samples of its batch or on its place."""
