@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from frontdef import hookimpl
-from frontdef.attacks.spec import FAMILIES
+from frontdef.attacks.families import FAMILIES
 from frontdef.defense import Defense
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ def frontdef_attacks() -> Iterable[AttackLibrary | str]:
 
 @hookspec
 def frontdef_families() -> Iterable[Family]:
-    """Attack families beyond those of `frontdef.attacks.spec`."""
+    """Attack families beyond those of `frontdef.attacks.families`."""
     raise NotImplementedError
 
 

@@ -12,18 +12,22 @@ from frontdef.errors import ConfigError, UnknownNameError
 if TYPE_CHECKING:
     from torch import Tensor
 
-Norm = Literal["linf", "l2", "l1", "l0"]
+Norm = Literal["linf", "l2", "l1", "l0", "spatial"]
 NORMS: tuple[Norm, ...] = get_args(Norm)
+MEASURED: tuple[Norm, ...] = ("linf", "l2", "l1", "l0")
+"""The norms in which the distance of two images can be measured."""
+
 TOLERANCE = 1e-6
 """The one absolute tolerance on distances and on the box, for every library."""
 
-NORM_LABELS: dict[str, str] = {"linf": "ℓ∞", "l2": "ℓ2", "l1": "ℓ1", "l0": "ℓ0"}
+NORM_LABELS: dict[str, str] = {"linf": "ℓ∞", "l2": "ℓ2", "l1": "ℓ1", "l0": "ℓ0", "spatial": "spatial"}
 
 _DISTANCES: dict[str, Callable[[Tensor], Tensor]] = {
     "linf": lambda delta: delta.abs().amax(dim=1),
     "l2": lambda delta: delta.square().sum(dim=1).sqrt(),
     "l1": lambda delta: delta.abs().sum(dim=1),
     "l0": lambda delta: (delta.abs() > TOLERANCE).sum(dim=1).to(delta.dtype),
+    "spatial": lambda delta: delta.new_zeros(len(delta)),
 }
 
 
@@ -33,7 +37,8 @@ def distance(x: Tensor, x_adv: Tensor, norm: Norm) -> Tensor:
     Args:
         x: Originals, ``(N,C,H,W)``.
         x_adv: Examples, ``(N,C,H,W)``.
-        norm: One of ``linf``, ``l2``, ``l1``, ``l0`` (values that differ by more than 1e-6).
+        norm: One of ``linf``, ``l2``, ``l1``, ``l0`` (values that differ by more than 1e-6), ``spatial`` (always 0: how
+            far an image was turned or shifted cannot be measured from two images).
 
     Returns:
         float64 ``(N,)``, in units of [0,1] pixel values (a count for ``l0``).
@@ -45,7 +50,7 @@ def check_norm(norm: str) -> Norm:
     """Return the norm if it is one.
 
     Raises:
-        UnknownNameError: Not one of ``linf``, ``l2``, ``l1``, ``l0``.
+        UnknownNameError: Not one of ``linf``, ``l2``, ``l1``, ``l0``, ``spatial``.
     """
     if norm not in NORMS:
         raise UnknownNameError("norm", norm, NORMS)
@@ -82,10 +87,11 @@ class ThreatModel:
 
     Args:
         norm: The norm of the ball.
-        eps: Its radius in units of [0,1] pixel values; at most 1 for ``linf``, a count of values for ``l0``.
+        eps: Its radius in units of [0,1] pixel values; at most 1 for ``linf``, a count of values for ``l0``, 1 for
+            ``spatial``, where the attack's parameters are the bound.
 
     Raises:
-        ConfigError: A radius that is not positive, or above 1 for ``linf``.
+        ConfigError: A radius that is not positive, above 1 for ``linf``, or other than 1 for ``spatial``.
     """
 
     norm: Norm
@@ -95,6 +101,11 @@ class ThreatModel:
         check_norm(self.norm)
         if not self.eps > 0 or self.eps == float("inf"):
             raise ConfigError(f"ε must be a positive finite number, got {self.eps!r}")
+        if self.norm == "spatial" and self.eps != 1:
+            raise ConfigError(
+                f"a spatial attack is bounded by its own parameters (max_rotation, max_translation): ε is 1, got "
+                f"{self.eps!r}"
+            )
         if self.norm == "linf" and self.eps > 1:
             raise ConfigError(
                 f"ε = {self.eps!r} in ℓ∞ exceeds the whole range of an image: pixels are in [0,1], so 8 grey levels "

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from frontdef.attacks.library import AttackLibrary, Realisation, Run
+from frontdef.attacks.library import AttackLibrary, Cause, Realisation, Run
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,12 +39,48 @@ def _run(attack: str, arguments: Arguments) -> Run:
         from art.attacks import evasion
 
         classifier = protected.art_classifier()
-        method = getattr(evasion, attack)(classifier, batch_size=len(x), **arguments(spec, classifier.nb_classes))
+        given = {**arguments(spec, classifier.nb_classes), **({"targeted": True} if spec.targeted else {})}
+        if not spec.defaults:
+            given["batch_size"] = len(x)
+        method = getattr(evasion, attack)(classifier, **given)
         # One-hot always: indices raise an IndexError in reduce_labels, and without labels ART attacks its predictions.
+        # A targeted attack takes them as the classes to reach.
         labels = torch.nn.functional.one_hot(y, classifier.nb_classes).float().cpu().numpy()
         return torch.from_numpy(method.generate(x.detach().cpu().numpy().copy(), y=labels)).to(x)
 
     return run
+
+
+def _offer(
+    call: str,
+    arguments: Arguments,
+    minimal: Arguments,
+    difference: str = "",
+    *causes: Cause,
+    unsupported: Mapping[str, Any] | None = None,
+    caveat: str = "",
+) -> Realisation:
+    """A call with every parameter mapped by ``arguments``, and with the threat model alone, by ``minimal``."""
+    attack = call.partition("(")[0]
+    return Realisation(
+        call, _run(attack, arguments), difference, unsupported, caveat, causes, defaults=_run(attack, minimal)
+    )
+
+
+def _quiet(_: AttackSpec, __: int) -> dict[str, Any]:
+    return {"verbose": False}
+
+
+def _radius(spec: AttackSpec, _: int) -> dict[str, Any]:
+    return {"eps": spec.threat.eps, "verbose": False}
+
+
+def _ball(spec: AttackSpec, _: int) -> dict[str, Any]:
+    return {"eps": spec.threat.eps, "norm": _NORMS[spec.threat.norm], "verbose": False}
+
+
+def _fgsm_ball(spec: AttackSpec, _: int) -> dict[str, Any]:
+    return {"eps": spec.threat.eps, "norm": _NORMS[spec.threat.norm]}
 
 
 def _fgsm(spec: AttackSpec, _: int) -> dict[str, Any]:
@@ -98,40 +134,46 @@ _UNDERFLOW = "Gradients below about 1e-22 count as zero, because ART's norm squa
 _RESTARTS = "A later restart overwrites an earlier success on images whose clean prediction is wrong."
 
 TABLE: Mapping[tuple[str, str], Realisation] = {
-    ("fgsm", "linf"): Realisation("FastGradientMethod(norm=inf)", _run("FastGradientMethod", _fgsm)),
-    ("fgsm", "l2"): Realisation("FastGradientMethod(norm=2)", _run("FastGradientMethod", _fgsm), caveat=_UNDERFLOW),
-    ("fgsm", "l1"): Realisation("FastGradientMethod(norm=1)", _run("FastGradientMethod", _fgsm), f"ART {_STALL}."),
-    ("bim", "linf"): Realisation("BasicIterativeMethod", _run("BasicIterativeMethod", _steps)),
-    ("pgd", "linf"): Realisation(
-        "ProjectedGradientDescent(norm=inf)",
-        _run("ProjectedGradientDescent", _pgd),
+    ("fgsm", "linf"): _offer("FastGradientMethod(norm=inf)", _fgsm, _fgsm_ball),
+    ("fgsm", "l2"): _offer("FastGradientMethod(norm=2)", _fgsm, _fgsm_ball, caveat=_UNDERFLOW),
+    ("fgsm", "l1"): _offer("FastGradientMethod(norm=1)", _fgsm, _fgsm_ball, f"ART {_STALL}.", "step rule"),
+    ("bim", "linf"): _offer("BasicIterativeMethod", _steps, _radius),
+    ("pgd", "linf"): _offer("ProjectedGradientDescent(norm=inf)", _pgd, _ball, unsupported=_PGD_ONLY, caveat=_RESTARTS),
+    ("pgd", "l2"): _offer(
+        "ProjectedGradientDescent(norm=2)",
+        _pgd,
+        _ball,
+        "ART cuts each step at the box before it projects onto the ball, the others after it.",
+        "projection",
+        unsupported=_PGD_ONLY,
+        caveat=f"{_UNDERFLOW} {_RESTARTS}",
+    ),
+    ("pgd", "l1"): _offer(
+        "ProjectedGradientDescent(norm=1)",
+        _pgd,
+        _ball,
+        f"ART {_STALL}, and rescales into the ball instead of projecting.",
+        "step rule",
+        "projection",
         unsupported=_PGD_ONLY,
         caveat=_RESTARTS,
     ),
-    ("pgd", "l2"): Realisation(
-        "ProjectedGradientDescent(norm=2)",
-        _run("ProjectedGradientDescent", _pgd),
-        "ART cuts each step at the box before it projects onto the ball, the others after it.",
-        _PGD_ONLY,
-        f"{_UNDERFLOW} {_RESTARTS}",
-    ),
-    ("pgd", "l1"): Realisation(
-        "ProjectedGradientDescent(norm=1)",
-        _run("ProjectedGradientDescent", _pgd),
-        f"ART {_STALL}, and rescales into the ball instead of projecting.",
-        _PGD_ONLY,
-        _RESTARTS,
-    ),
-    ("mifgsm", "linf"): Realisation("MomentumIterativeMethod", _run("MomentumIterativeMethod", _mifgsm)),
-    ("cw", "l2"): Realisation(
+    ("mifgsm", "linf"): _offer("MomentumIterativeMethod", _mifgsm, _ball),
+    ("cw", "l2"): _offer(
         "CarliniL2Method",
-        _run("CarliniL2Method", _cw),
+        _cw,
+        _quiet,
         "ART takes gradient steps with a line search instead of Adam, so pixels near 0 or 1 hardly move, and its "
         "binary search for the constant stalls.",
+        "optimizer",
+        "search",
     ),
-    ("deepfool", "l2"): Realisation(
+    ("deepfool", "l2"): _offer(
         "DeepFool",
-        _run("DeepFool", _deepfool),
+        _deepfool,
+        _quiet,
         "ART leaves the predicted class whatever the label is, and overshoots once, at the end.",
+        "labels",
+        "overshoot",
     ),
 }

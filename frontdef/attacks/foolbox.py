@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from frontdef.attacks.library import AttackLibrary, Realisation, Run
+from frontdef.attacks.library import AttackLibrary, Cause, Realisation, Run
 from frontdef.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -40,14 +40,33 @@ def _run(attack: str, arguments: Arguments) -> Run:
         except ImportError:
             raise MissingExtraError("attack library 'foolbox'", "foolbox") from None
         method = getattr(foolbox.attacks, attack)(**arguments(spec))
-        restarts = getattr(spec.parameters, "restarts", 1)
+        restarts = 1 if spec.defaults else getattr(spec.parameters, "restarts", 1)
+        wanted = foolbox.criteria.TargetedMisclassification if spec.targeted else foolbox.criteria.Misclassification
         eps = None if spec.family.minimum_norm else spec.threat.eps
         raw, _, _ = (method.repeat(restarts) if restarts > 1 else method)(
-            protected.foolbox_model(), x, foolbox.criteria.Misclassification(y), epsilons=eps
+            protected.foolbox_model(), x, wanted(y), epsilons=eps
         )
         return cast("Tensor", raw)
 
     return run
+
+
+def _offer(
+    attack: str,
+    arguments: Arguments,
+    difference: str = "",
+    *causes: Cause,
+    unsupported: Mapping[str, Any] | None = None,
+    caveat: str = "",
+) -> Realisation:
+    """A call with every parameter mapped by ``arguments``; its defaults take nothing, ε is given when it runs."""
+    return Realisation(
+        attack, _run(attack, arguments), difference, unsupported, caveat, causes, defaults=_run(attack, _nothing)
+    )
+
+
+def _nothing(_: AttackSpec) -> dict[str, Any]:
+    return {}
 
 
 def _fgsm(_: AttackSpec) -> dict[str, Any]:
@@ -88,45 +107,42 @@ def _noise(spec: AttackSpec) -> dict[str, Any]:
 
 
 _PGD_ONLY = {"loss": "cross-entropy", "fast": False}
+_UNTARGETED = {"target": "none"}
 _GUARD = "Steps shrink where the gradient's norm is below 1e-12, as it is where the classifier is very confident."
 _SPREAD = "foolbox steps along the gradient itself, scaled to unit ℓ1 norm, instead of along the best pixel"
+_RESCALED = f"{_SPREAD}, and rescales into the ball instead of projecting."
 
 TABLE: Mapping[tuple[str, str], Realisation] = {
-    ("fgsm", "linf"): Realisation("LinfFastGradientAttack", _run("LinfFastGradientAttack", _fgsm)),
-    ("fgsm", "l2"): Realisation("L2FastGradientAttack", _run("L2FastGradientAttack", _fgsm), caveat=_GUARD),
-    ("fgsm", "l1"): Realisation("L1FastGradientAttack", _run("L1FastGradientAttack", _fgsm), f"{_SPREAD}."),
-    ("bim", "linf"): Realisation("LinfBasicIterativeAttack", _run("LinfBasicIterativeAttack", _bim)),
-    ("bim", "l2"): Realisation("L2BasicIterativeAttack", _run("L2BasicIterativeAttack", _bim), caveat=_GUARD),
-    ("bim", "l1"): Realisation(
-        "L1BasicIterativeAttack",
-        _run("L1BasicIterativeAttack", _bim),
-        f"{_SPREAD}, and rescales into the ball instead of projecting.",
-    ),
-    ("pgd", "linf"): Realisation("LinfPGD", _run("LinfPGD", _pgd), unsupported=_PGD_ONLY),
-    ("pgd", "l2"): Realisation("L2PGD", _run("L2PGD", _pgd), unsupported=_PGD_ONLY, caveat=_GUARD),
-    ("pgd", "l1"): Realisation(
-        "L1PGD", _run("L1PGD", _pgd), f"{_SPREAD}, and rescales into the ball instead of projecting.", _PGD_ONLY
-    ),
-    ("mifgsm", "linf"): Realisation(
+    ("fgsm", "linf"): _offer("LinfFastGradientAttack", _fgsm, unsupported=_UNTARGETED),
+    ("fgsm", "l2"): _offer("L2FastGradientAttack", _fgsm, unsupported=_UNTARGETED, caveat=_GUARD),
+    ("fgsm", "l1"): _offer("L1FastGradientAttack", _fgsm, f"{_SPREAD}.", "step rule", unsupported=_UNTARGETED),
+    ("bim", "linf"): _offer("LinfBasicIterativeAttack", _bim),
+    ("bim", "l2"): _offer("L2BasicIterativeAttack", _bim, caveat=_GUARD),
+    ("bim", "l1"): _offer("L1BasicIterativeAttack", _bim, _RESCALED, "step rule", "projection"),
+    ("pgd", "linf"): _offer("LinfPGD", _pgd, unsupported=_PGD_ONLY),
+    ("pgd", "l2"): _offer("L2PGD", _pgd, unsupported=_PGD_ONLY, caveat=_GUARD),
+    ("pgd", "l1"): _offer("L1PGD", _pgd, _RESCALED, "step rule", "projection", unsupported=_PGD_ONLY),
+    ("mifgsm", "linf"): _offer(
         "LinfMomentumIterativeFastGradientMethod",
-        _run("LinfMomentumIterativeFastGradientMethod", _mifgsm),
+        _mifgsm,
         "foolbox accumulates the signs of the gradients instead of the gradients divided by their ℓ1 norm.",
+        "step rule",
     ),
-    ("cw", "l2"): Realisation(
-        "L2CarliniWagnerAttack",
-        _run("L2CarliniWagnerAttack", _cw),
-        "foolbox returns a black image where it finds no example.",
+    ("cw", "l2"): _offer(
+        "L2CarliniWagnerAttack", _cw, "foolbox returns a black image where it finds no example.", "failure value"
     ),
-    ("deepfool", "l2"): Realisation("L2DeepFoolAttack", _run("L2DeepFoolAttack", _deepfool)),
-    ("deepfool", "linf"): Realisation("LinfDeepFoolAttack", _run("LinfDeepFoolAttack", _deepfool)),
-    ("noise", "linf"): Realisation(
+    ("deepfool", "l2"): _offer("L2DeepFoolAttack", _deepfool),
+    ("deepfool", "linf"): _offer("LinfDeepFoolAttack", _deepfool),
+    ("noise", "linf"): _offer(
         "LinfRepeatedAdditiveUniformNoiseAttack",
-        _run("LinfRepeatedAdditiveUniformNoiseAttack", _noise),
+        _noise,
         "foolbox scales each draw by its largest signed value, not its largest absolute one, so draws leave the ball.",
+        "projection",
     ),
-    ("noise", "l2"): Realisation(
+    ("noise", "l2"): _offer(
         "L2RepeatedAdditiveUniformNoiseAttack",
-        _run("L2RepeatedAdditiveUniformNoiseAttack", _noise),
+        _noise,
         "foolbox draws directions from a cube and puts every draw on the sphere, instead of uniformly in the ball.",
+        "random start",
     ),
 }

@@ -6,7 +6,7 @@ import importlib.metadata
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from frontdef.errors import ConfigError, MissingExtraError
 
@@ -18,6 +18,25 @@ if TYPE_CHECKING:
 
 Run = Callable[["AttackSpec", "Protected", "Tensor", "Tensor"], "Tensor"]
 
+Cause = Literal[
+    "batch",
+    "budget",
+    "clipping",
+    "dtype",
+    "early stop",
+    "failure value",
+    "labels",
+    "loss",
+    "optimizer",
+    "overshoot",
+    "projection",
+    "random start",
+    "schedule",
+    "search",
+    "step rule",
+]
+"""What a difference is about: the words in which a verdict says why two libraries disagree."""
+
 
 @dataclass(frozen=True)
 class Realisation:
@@ -27,6 +46,8 @@ class Realisation:
         call: The library's own name for it, as a user would type it.
         run: ``run(spec, protected, x, y) -> x_adv``.
         difference: Empty where the parameters map exactly; otherwise what differs, in one sentence.
+        causes: What the difference is about; given exactly where there is one.
+        defaults: The same with the library's own defaults, given nothing but the threat model; None where it has none.
         unsupported: Parameters that the library cannot express: name → the only value that it has. A spec that asks for
             another value is refused, never approximated.
         caveat: On which unusual inputs it departs from the family all the same; empty where none is known.
@@ -37,6 +58,12 @@ class Realisation:
     difference: str = ""
     unsupported: Mapping[str, Any] | None = None
     caveat: str = ""
+    causes: tuple[Cause, ...] = ()
+    defaults: Run | None = None
+
+    def __post_init__(self) -> None:
+        if bool(self.difference) != bool(self.causes):
+            raise ConfigError(f"{self.call}: a difference and its causes are given together or not at all")
 
     @property
     def exact(self) -> bool:
@@ -45,6 +72,8 @@ class Realisation:
 
     def refusal(self, spec: AttackSpec) -> str:
         """Why this realisation can't run the spec; empty where it can."""
+        if spec.defaults:
+            return "" if self.defaults else f"{self.call} has no defaults of its own"
         for name, only in (self.unsupported or {}).items():
             if getattr(spec.parameters, name) != only:
                 return f"{self.call} has {name}={only!r} only"
@@ -78,7 +107,8 @@ class AttackLibrary(ABC):
             spec: What to run.
             protected: The model: images in, logits out.
             x: Images, float32 ``(N,C,H,W)`` in [0,1], on the model's device.
-            y: Labels, int64 ``(N,)``, on the model's device.
+            y: Labels to leave, for a targeted spec labels to reach (`frontdef.attacks.goal`), int64 ``(N,)``, on the
+                model's device.
 
         Returns:
             The examples as the library returns them, ``(N,C,H,W)``; the caller verifies them.
@@ -91,7 +121,9 @@ class AttackLibrary(ABC):
             raise ConfigError(f"{self.name} does not offer {spec.family.name} in {spec.threat.norm}")
         if refusal := found.refusal(spec):
             raise ConfigError(f"{self.name} cannot run {spec}: {refusal}")
-        return found.run(spec, protected, x, y)
+        call = found.defaults if spec.defaults else found.run
+        assert call is not None
+        return call(spec, protected, x, y)
 
     def version(self) -> str:
         """Version of the library that is installed.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from frontdef.threat import NORMS, TOLERANCE, ThreatModel, distance
+from frontdef.threat import MEASURED, TOLERANCE, ThreatModel, distance
 
 if TYPE_CHECKING:
     from frontdef.protected import Protected
@@ -122,7 +122,7 @@ def verify(
         "clean_prediction": clean.predictions,
         "clean_correct": clean.predictions == y,
         "adversarial_prediction": predictions,
-        **{norm: distance(x, x_adv, norm) for norm in NORMS},
+        **{norm: distance(x, x_adv, norm) for norm in MEASURED},
         "in_box": in_box,
         "finite": finite,
         "valid": valid,

@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
-from frontdef.threat import NORMS, TOLERANCE, Norm, check_norm
+from frontdef.threat import MEASURED, NORMS, TOLERANCE, Norm, check_norm
 from frontdef.verdicts.statistics import wilson
 
 GROUP = ["dataset", "classifier", "defense"]
@@ -77,7 +77,8 @@ def _by_norm(threat: tuple[Norm, float]) -> tuple[int, float]:
 
 def _bracket(where: dict[str, str], group: pd.DataFrame, certified: pd.DataFrame, norm: str, eps: float) -> Bracket:
     misclassified = group["adversarial_prediction"] != group["label"]
-    fits = group["in_box"] & group["finite"] & (group[norm] <= eps + TOLERANCE)
+    near = group[norm] <= eps + TOLERANCE if norm in MEASURED else group["norm"] == norm
+    fits = group["in_box"] & group["finite"] & near
     broken = group[misclassified & fits & group["clean_correct"]]
     correct = group.groupby("sample_id")["clean_correct"].first()
     robust = correct & ~correct.index.isin(broken["sample_id"])

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from frontdef.attacks.art import ArtLibrary
+from frontdef.attacks.families import FAMILIES
 from frontdef.attacks.foolbox import FoolboxLibrary
 from frontdef.attacks.guard import isolated
 from frontdef.attacks.library import AttackLibrary
 from frontdef.attacks.native.library import NativeLibrary
-from frontdef.attacks.spec import FAMILIES, make_spec
+from frontdef.attacks.spec import make_spec
 from frontdef.attacks.torchattacks import TorchattacksLibrary
 from frontdef.config import Config
 from frontdef.frontend import Identity

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from frontdef.attacks import art, foolbox, torchattacks
+from frontdef.attacks.families import FAMILIES
 from frontdef.attacks.native import library as native
-from frontdef.attacks.spec import FAMILIES
 
 TABLES = {"native": native.TABLE, "art": art.TABLE, "foolbox": foolbox.TABLE, "torchattacks": torchattacks.TABLE}
 EPS = {"linf": 0.1, "l2": 0.8, "l1": 5.0}

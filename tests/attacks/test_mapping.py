@@ -8,7 +8,8 @@ import re
 import pytest
 import torch
 
-from frontdef.attacks.spec import FAMILIES, make_spec
+from frontdef.attacks.families import FAMILIES
+from frontdef.attacks.spec import make_spec
 from frontdef.errors import ConfigError
 from frontdef.threat import ThreatModel, distance
 
@@ -79,10 +80,10 @@ def test_what_is_not_offered_is_refused(libraries, cnn, batch):
             for norm in family.norms:
                 if library.offers(family.name, norm) is None:
                     with pytest.raises(ConfigError, match=f"{name} does not offer {family.name} in {norm}"):
-                        library.run(make_spec(family, norm, 0.1), cnn, *batch)
+                        library.run(make_spec(family, norm, 1.0), cnn, *batch)
 
 
-OTHER = {"loss": "dlr", "fast": True, "confidence": 1.5, "binary_search_steps": 3}
+OTHER = {"loss": "dlr", "fast": True, "confidence": 1.5, "binary_search_steps": 3, "target": "next"}
 
 
 def test_what_cannot_be_expressed_is_refused(offer, libraries, cnn, batch):

@@ -1,4 +1,4 @@
-"""docs/attacks.md says what the tables say, and names tests that exist."""
+"""docs/attacks/LIBRARY.md says what the library's table says, and names tests that exist."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ import pytest
 from frontdef.threat import NORM_LABELS
 
 HERE = Path(__file__).parent
-PAGE = (HERE.parent.parent / "docs" / "attacks.md").read_text(encoding="utf-8")
-COLUMNS = {"art": 2, "foolbox": 3, "torchattacks": 4, "native": 5}
+DOCS = HERE.parent.parent / "docs"
+PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted((DOCS / "attacks").glob("*.md"))}
+EVERYTHING = "\n".join([*PAGES.values(), (DOCS / "attacks.md").read_text(encoding="utf-8")])
+TESTS = "\n".join(
+    path.read_text(encoding="utf-8")
+    for folder in ("tests", "plugins")
+    for path in (HERE.parent.parent / folder).rglob("test_*.py")
+)
 
 
-def rows(heading: str) -> list[list[str]]:
-    """The cells of the first table below a heading."""
-    section = PAGE.partition(f"## {heading}\n")[2].partition("\n## ")[0]
-    lines = [line for line in section.splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+def rows(library: str) -> dict[tuple[str, str], list[str]]:
+    """The first table of a library's page: ``(family, norm label)`` → call, difference, caveat, where, tests."""
+    lines = PAGES[library].partition("| --- ")[2].partition("\n\n")[0].splitlines()[1:]
+    cells = [[cell.strip() for cell in line.strip().removeprefix("|").removesuffix("|").split(" | ")] for line in lines]
+    return {(family, norm): rest for family, norm, *rest in cells}
 
 
-OFFERED = {(row[0], row[1]): row for row in rows("What is offered")}
-NOTES = {row[0]: row[2] for heading in ("Differences", "Caveats") for row in rows(heading)}
-
-
-def test_every_offer_is_in_the_table(offer, libraries):
+def test_every_offer_is_on_its_librarys_page(offer, libraries):
     library, family, norm = offer
     found = libraries[library].table()[family, norm]
-    cell = OFFERED[family, NORM_LABELS[norm]][COLUMNS[library]]
-    assert cell.startswith(f"`{found.call}`")
-    notes = " ".join(NOTES[mark] for mark in re.findall(r"\[(\w+)\]", cell))
-    assert notes == " ".join(filter(None, (found.difference, found.caveat)))
+    call, difference, caveat, where, tests = rows(library)[family, NORM_LABELS[norm]]
+    assert (call, difference, caveat) == (f"`{found.call}`", found.difference, found.caveat)
+    assert bool(where) == bool(re.findall(r"`(test_\w+)`", tests)) == bool(found.difference or found.caveat)
 
 
-def test_nothing_else_is_in_the_table(libraries):
-    for (family, label), row in OFFERED.items():
-        norm = next(norm for norm, shown in NORM_LABELS.items() if shown == label)
-        for library, column in COLUMNS.items():
-            assert (row[column] == "–") == ((family, norm) not in libraries[library].table())
+def test_nothing_else_is_on_a_page(libraries):
+    for library in PAGES.keys() & libraries.keys():
+        offered = {(family, NORM_LABELS[norm]) for family, norm in libraries[library].table()}
+        assert rows(library).keys() == offered
 
 
-@pytest.mark.parametrize("name", sorted(set(re.findall(r"`(test_\w+)`", PAGE))))
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`(test_\w+)`", EVERYTHING))))
 def test_the_tests_named_exist(name):
-    assert any(f"def {name}(" in path.read_text(encoding="utf-8") for path in HERE.glob("test_*.py"))
+    assert f"def {name}(" in TESTS

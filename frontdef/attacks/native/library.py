@@ -28,7 +28,7 @@ class NativeLibrary(AttackLibrary):
 def _pgd(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor, **arguments: Any) -> Tensor:
     from frontdef.attacks.native.pgd import pgd
 
-    return pgd(protected, x, y, threat=spec.threat, **arguments)
+    return pgd(protected, x, y, threat=spec.threat, targeted=spec.targeted, **arguments)
 
 
 def _fgsm(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
@@ -55,7 +55,7 @@ def _noise(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tens
 
 
 def _rows(family: str, call: str, run: Run, *norms: str) -> dict[tuple[str, str], Realisation]:
-    return {(family, norm): Realisation(call, run) for norm in norms}
+    return {(family, norm): Realisation(call, run, defaults=run) for norm in norms}
 
 
 TABLE: Mapping[tuple[str, str], Realisation] = {

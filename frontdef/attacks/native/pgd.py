@@ -28,6 +28,7 @@ def pgd(
     random_start: bool = False,
     restarts: int = 1,
     loss: Loss = "cross-entropy",
+    targeted: bool = False,
     mode: Mode = "matched",
     generator: Generator | None = None,
 ) -> Tensor:
@@ -38,13 +39,14 @@ def pgd(
     Args:
         model: Logits ``(N,K)`` of images; in eval mode.
         x: Images, float32 ``(N,C,H,W)`` in [0,1].
-        y: Labels, int64 ``(N,)``.
+        y: Labels to leave, or with ``targeted`` to reach, int64 ``(N,)``.
         threat: ``linf``, ``l2`` or ``l1``, and the radius in [0,1] pixel values.
         steps: Gradient steps.
         step_size: Length of a step in the norm of ``threat``, in [0,1] pixel values.
         random_start: Start at a uniformly random point of the ball instead of the image.
         restarts: Runs; of each sample the first successful one is returned.
-        loss: What is maximized.
+        loss: What is maximized, or with ``targeted`` minimized: cross-entropy or margin.
+        targeted: Whether only the class ``y`` counts as success.
         mode: ``matched`` does what the libraries do: every step on every sample, and the last iterate is returned.
             ``fast`` drops a sample as soon as it is misclassified and returns that iterate.
         generator: Source of the random starts, on the device of ``x``; None takes torch's global one.
@@ -56,7 +58,7 @@ def pgd(
         random_perturbation(x, threat.norm, threat.eps, generator) if random_start else x.detach().clone()
         for _ in range(restarts)
     )
-    return _MODES[mode](_Climb(model, x, y, threat, step_size, loss), starts, steps)
+    return _MODES[mode](_Climb(model, x, y, threat, step_size, loss, targeted), starts, steps)
 
 
 @dataclass(frozen=True)
@@ -69,15 +71,20 @@ class _Climb:
     threat: ThreatModel
     step_size: float
     loss: Loss
+    targeted: bool
+
+    def succeeded(self, logits: Tensor, rows: Tensor) -> Tensor:
+        """Which samples are where the attack wants them."""
+        return (logits.argmax(dim=1) == self.y[rows]) == self.targeted
 
     def look(self, current: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Which of ``current`` are misclassified, and the gradient of the loss there: one forward, one backward."""
+        """Which of ``current`` succeed, and the direction in which the loss improves: one forward, one backward."""
         with torch.enable_grad():
             current = current.detach().requires_grad_()
             logits = self.model(current)
             # The sum, not the mean: the gradient of a sample must not depend on how many others share its batch.
             (gradient,) = torch.autograd.grad(LOSSES[self.loss](logits, self.y[rows]).sum(), current)
-        return logits.detach().argmax(dim=1) != self.y[rows], gradient
+        return self.succeeded(logits.detach(), rows), -gradient if self.targeted else gradient
 
     def move(self, current: Tensor, gradient: Tensor, rows: Tensor) -> Tensor:
         """The next iterate."""
@@ -87,10 +94,9 @@ class _Climb:
         return (x + PROJECTIONS[self.threat.norm](delta.flatten(1), self.threat.eps).view_as(x)).clamp(0, 1)
 
     def fooled(self, current: Tensor, rows: Tensor) -> Tensor:
-        """Which of ``current`` are misclassified: one forward."""
+        """Which of ``current`` succeed: one forward."""
         with torch.no_grad():
-            logits: Tensor = self.model(current)
-            return logits.argmax(dim=1) != self.y[rows]
+            return self.succeeded(self.model(current), rows)
 
     @property
     def rows(self) -> Tensor:

@@ -1,0 +1,507 @@
+"""The attack families: each is named once, with one set of parameters for every library."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from frontdef import config as configs
+from frontdef.attacks.spec import Family, Loss, Parameters, Target
+
+
+class TargetableParameters(Parameters):
+    """Of the families that can be asked for a class."""
+
+    target: Target = configs.field(
+        "none",
+        description="the class that counts as success: none (any wrong one), next (the label + 1), least-likely (by "
+        "the clean image's logits)",
+    )
+
+
+class StepParameters(TargetableParameters):
+    """Of the iterated gradient attacks."""
+
+    steps: int = configs.field(20, ge=1, description="gradient steps")
+    relative_step: float = configs.field(0.1, gt=0, le=2, description="step size divided by ε")
+
+
+class PGDParameters(StepParameters):
+    """Of projected gradient descent."""
+
+    random_start: bool = configs.field(False, description="start at a random point of the ball instead of the image")
+    restarts: int = configs.field(
+        1, ge=1, description="runs, each from a new random start; one that succeeds counts, per sample"
+    )
+    loss: Loss = configs.field(
+        "cross-entropy",
+        description="what is maximized: cross-entropy, margin (Carlini-Wagner), DLR (Croce & Hein 2020)",
+    )
+    fast: bool = configs.field(
+        False,
+        description="drop a sample once it is misclassified (native only); False runs every step on every sample",
+    )
+
+    @model_validator(mode="after")
+    def _restarts_need_a_random_start(self) -> Self:
+        if self.restarts > 1 and not self.random_start:
+            raise ValueError(
+                f"restarts={self.restarts} repeat one and the same run: set random_start=true or restarts=1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_targeted_dlr_needs_the_label_too(self) -> Self:
+        if self.loss == "dlr" and self.target != "none":
+            raise ValueError("the DLR loss has no target: take loss='margin', or the family 'apgdt'")
+        return self
+
+
+class MomentumParameters(StepParameters):
+    """Of the momentum iterative method."""
+
+    decay: float = configs.field(1.0, ge=0, description="factor on the accumulated gradient, a step")
+
+
+class CWParameters(TargetableParameters):
+    """Of Carlini and Wagner's ℓ2 attack."""
+
+    steps: int = configs.field(100, ge=1, description="optimizer steps for each constant")
+    lr: float = configs.field(0.01, gt=0, description="learning rate of the optimizer, in tanh space")
+    confidence: float = configs.field(0.0, ge=0, description="margin κ by which the wrong logit must win, in logits")
+    initial_const: float = configs.field(
+        1.0, gt=0, description="weight of the loss against the squared distance, to begin with"
+    )
+    binary_search_steps: int = configs.field(1, ge=1, description="constants that are tried for each sample")
+
+
+class DeepFoolParameters(Parameters):
+    """Of DeepFool."""
+
+    steps: int = configs.field(50, ge=1, description="linearizations at most")
+    overshoot: float = configs.field(0.02, ge=0, description="share by which a step goes beyond the boundary")
+
+
+class NoiseParameters(Parameters):
+    """Of the random-noise baseline."""
+
+    draws: int = configs.field(10, ge=1, description="draws a sample; the first that is misclassified counts")
+
+
+class APGDParameters(TargetableParameters):
+    """Of auto-PGD, which chooses its own step sizes."""
+
+    steps: int = configs.field(100, ge=1, description="gradient steps a restart")
+    restarts: int = configs.field(1, ge=1, description="runs, each from a new random start")
+    loss: Literal["cross-entropy", "dlr"] = configs.field("cross-entropy", description="what is maximized")
+    rho: float = configs.field(0.75, gt=0, lt=1, description="share of steps that must raise the loss, else it halves")
+
+
+class APGDTParameters(Parameters):
+    """Of auto-PGD on the targeted DLR loss, one run for each of the likeliest wrong classes."""
+
+    steps: int = configs.field(100, ge=1, description="gradient steps a class and restart")
+    restarts: int = configs.field(1, ge=1, description="runs for each class, each from a new random start")
+    classes: int = configs.field(9, ge=1, description="wrong classes that are tried, likeliest first")
+    rho: float = configs.field(0.75, gt=0, lt=1, description="share of steps that must raise the loss, else it halves")
+
+
+class AutoAttackParameters(Parameters):
+    """Of AutoAttack."""
+
+    version: Literal["standard", "rand"] = configs.field(
+        "standard", description="standard: APGD-CE, APGD-T, FAB-T, Square; rand: APGD-CE and -DLR with EOT"
+    )
+
+
+class SquareParameters(Parameters):
+    """Of the Square attack."""
+
+    queries: int = configs.field(1000, ge=1, description="queries a sample at most")
+    p_init: float = configs.field(0.8, gt=0, le=1, description="share of the pixels in the first squares")
+    rescale_schedule: bool = configs.field(
+        True, description="shrink the squares by the share of the budget that is spent, instead of by its 10 000ths"
+    )
+    restarts: int = configs.field(1, ge=1, description="runs, each from a new start")
+
+
+class FABParameters(Parameters):
+    """Of the fast adaptive boundary attack."""
+
+    steps: int = configs.field(100, ge=1, description="iterations a restart")
+    restarts: int = configs.field(1, ge=1, description="runs; the first starts at the image")
+    alpha_max: float = configs.field(0.1, gt=0, le=1, description="largest pull towards the image")
+    eta: float = configs.field(1.05, ge=1, description="overshoot")
+    beta: float = configs.field(0.9, gt=0, le=1, description="backward step once a sample is misclassified")
+
+
+class FMNParameters(TargetableParameters):
+    """Of the fast minimum-norm attack."""
+
+    steps: int = configs.field(100, ge=1, description="iterations")
+    max_step: float = configs.field(1.0, gt=0, description="first step size, which falls as a cosine")
+    gamma: float = configs.field(0.05, gt=0, lt=1, description="first relative change of ε, which falls as a cosine")
+
+
+class DDNParameters(TargetableParameters):
+    """Of the attack by decoupled direction and norm."""
+
+    steps: int = configs.field(100, ge=1, description="iterations")
+    init_eps: float = configs.field(1.0, gt=0, description="first radius, [0,1] pixel values")
+    gamma: float = configs.field(0.05, gt=0, lt=1, description="relative change of the radius, an iteration")
+
+
+class EADParameters(TargetableParameters):
+    """Of the elastic-net attack."""
+
+    steps: int = configs.field(100, ge=1, description="optimizer steps for each constant")
+    lr: float = configs.field(0.01, gt=0, description="learning rate")
+    beta: float = configs.field(0.001, ge=0, description="weight of the ℓ1 distance")
+    confidence: float = configs.field(0.0, ge=0, description="margin by which the wrong logit must win, in logits")
+    initial_const: float = configs.field(0.001, gt=0, description="weight of the loss to begin with")
+    binary_search_steps: int = configs.field(9, ge=1, description="constants that are tried for each sample")
+    rule: Literal["EN", "L1"] = configs.field("EN", description="distance by which the best example is chosen")
+
+
+class JSMAParameters(Parameters):
+    """Of the Jacobian-based saliency map attack, which is targeted by nature."""
+
+    theta: float = configs.field(1.0, gt=0, le=1, description="change of a value in one step, [0,1] pixel values")
+    gamma: float = configs.field(0.1, gt=0, le=1, description="share of the values that may change")
+    target: Literal["next", "least-likely"] = configs.field("next", description="the class to reach")
+
+
+class HopSkipJumpParameters(Parameters):
+    """Of HopSkipJump."""
+
+    steps: int = configs.field(20, ge=1, description="iterations")
+    init_eval: int = configs.field(100, ge=1, description="queries of the first gradient estimate")
+    max_eval: int = configs.field(1000, ge=1, description="queries of a gradient estimate at most")
+
+
+class BoundaryParameters(Parameters):
+    """Of the boundary attack."""
+
+    steps: int = configs.field(1000, ge=1, description="iterations")
+    spherical_step: float = configs.field(0.01, gt=0, description="first step on the sphere, relative to the distance")
+    source_step: float = configs.field(0.01, gt=0, description="first step towards the image, relative to the distance")
+
+
+class ZOOParameters(Parameters):
+    """Of zeroth-order optimization."""
+
+    steps: int = configs.field(50, ge=1, description="optimizer steps")
+    lr: float = configs.field(0.01, gt=0, description="learning rate")
+    confidence: float = configs.field(0.0, ge=0, description="margin by which the wrong logit must win, in logits")
+    initial_const: float = configs.field(1.0, gt=0, description="weight of the loss to begin with")
+    binary_search_steps: int = configs.field(1, ge=1, description="constants that are tried for each sample")
+    parallel: int = configs.field(128, ge=1, description="coordinates an optimizer step estimates")
+
+
+class SimBAParameters(Parameters):
+    """Of the simple black-box attack."""
+
+    steps: int = configs.field(500, ge=1, description="directions tried")
+    step: float = configs.field(0.2, gt=0, le=1, description="length of a step along a direction, [0,1] pixel values")
+    basis: Literal["dct", "px"] = configs.field("px", description="directions: cosines or single pixels")
+
+
+class SpatialParameters(Parameters):
+    """Of rotations and translations."""
+
+    max_rotation: float = configs.field(30.0, ge=0, le=180, description="degrees")
+    max_translation: float = configs.field(0.1, ge=0, le=1, description="share of the side")
+    rotations: int = configs.field(7, ge=1, description="angles on the grid")
+    translations: int = configs.field(5, ge=1, description="shifts on the grid, along each axis")
+
+
+class NewtonFoolParameters(Parameters):
+    """Of NewtonFool."""
+
+    steps: int = configs.field(50, ge=1, description="iterations")
+    eta: float = configs.field(0.01, gt=0, description="step relative to the norm of the image")
+
+
+class PixelParameters(Parameters):
+    """Of the few-pixel attack by differential evolution; ε is the number of values."""
+
+    steps: int = configs.field(10, ge=1, description="generations")
+    population: int = configs.field(10, ge=5, description="candidates a generation")
+
+
+class InputDiversityParameters(MomentumParameters):
+    """Of the transferable attacks that resize and pad at random."""
+
+    resize_rate: float = configs.field(0.9, gt=0, description="smallest side relative to the image")
+    probability: float = configs.field(0.5, ge=0, le=1, description="share of steps on which the image is resized")
+
+
+class TranslationParameters(InputDiversityParameters):
+    """Of the translation-invariant attack."""
+
+    kernel: int = configs.field(15, ge=1, description="side of the Gaussian kernel, pixels, odd")
+    sigma: float = configs.field(3.0, gt=0, description="extent of the kernel in standard deviations")
+
+
+class ScaleParameters(MomentumParameters):
+    """Of the scale-invariant attack."""
+
+    scales: int = configs.field(5, ge=1, description="copies of the image at 1, ½, ¼, …")
+
+
+class VarianceParameters(MomentumParameters):
+    """Of the attacks that tune the gradient's variance."""
+
+    neighbors: int = configs.field(5, ge=1, description="points around the image, a step")
+    beta: float = configs.field(1.5, gt=0, description="radius of the neighborhood divided by ε")
+
+
+class EOTPGDParameters(StepParameters):
+    """Of projected gradient descent on an expectation over a randomized defense."""
+
+    draws: int = configs.field(10, ge=1, description="draws of the defense, a step")
+    reading: Literal["mean", "normalized"] = configs.field(
+        "mean",
+        description="mean: step along the mean gradient; normalized: along the mean of the gradients divided by their "
+        "ℓ2 norm, draws whose gradient is zero left out",
+    )
+    random_start: bool = configs.field(False, description="start at a random point of the ball instead of the image")
+
+
+class SmoothPGDParameters(StepParameters):
+    """Of projected gradient descent on gradients averaged over a neighborhood."""
+
+    neighbors: int = configs.field(10, ge=1, description="points around the iterate, a step")
+    relative_radius: float = configs.field(0.5, gt=0, le=2, description="radius of the neighborhood divided by ε")
+    random_start: bool = configs.field(False, description="start at a random point of the ball instead of the image")
+
+
+class TransferParameters(StepParameters):
+    """Of the attack on the classifier without its front end, the examples given to both (semi-white box)."""
+
+    random_start: bool = configs.field(False, description="start at a random point of the ball instead of the image")
+    loss: Loss = configs.field("cross-entropy", description="what is maximized: cross-entropy, margin, DLR")
+
+
+FAMILIES: tuple[Family, ...] = (
+    Family(
+        "fgsm", "Fast gradient (sign) method", "arXiv:1412.6572", ("linf", "l2", "l1"), TargetableParameters, "exact"
+    ),
+    Family("bim", "Basic iterative method", "arXiv:1607.02533", ("linf", "l2", "l1"), StepParameters, "exact"),
+    Family("pgd", "Projected gradient descent", "arXiv:1706.06083", ("linf", "l2", "l1"), PGDParameters, "exact"),
+    Family("mifgsm", "Momentum iterative FGSM", "arXiv:1710.06081", ("linf",), MomentumParameters, "exact"),
+    Family("cw", "Carlini-Wagner", "arXiv:1608.04644", ("l2",), CWParameters, "distribution-level", minimum_norm=True),
+    Family(
+        "deepfool",
+        "DeepFool",
+        "arXiv:1511.04599",
+        ("l2", "linf"),
+        DeepFoolParameters,
+        "distribution-level",
+        minimum_norm=True,
+    ),
+    Family(
+        "noise",
+        "Uniform random noise",
+        "",
+        ("linf", "l2"),
+        NoiseParameters,
+        "distribution-level",
+        gradient=False,
+        deterministic=False,
+    ),
+    Family(
+        "apgd", "Auto-PGD", "arXiv:2003.01690", ("linf", "l2", "l1"), APGDParameters, "loss-level", deterministic=False
+    ),
+    Family(
+        "apgdt",
+        "Auto-PGD, targeted DLR",
+        "arXiv:2003.01690",
+        ("linf", "l2", "l1"),
+        APGDTParameters,
+        "loss-level",
+        deterministic=False,
+    ),
+    Family(
+        "autoattack",
+        "AutoAttack",
+        "arXiv:2003.01690",
+        ("linf", "l2", "l1"),
+        AutoAttackParameters,
+        "distribution-level",
+        deterministic=False,
+    ),
+    Family(
+        "square",
+        "Square attack",
+        "arXiv:1912.00049",
+        ("linf", "l2"),
+        SquareParameters,
+        "distribution-level",
+        gradient=False,
+        deterministic=False,
+    ),
+    Family(
+        "fab",
+        "Fast adaptive boundary",
+        "arXiv:1907.02044",
+        ("linf", "l2", "l1"),
+        FABParameters,
+        "distribution-level",
+        minimum_norm=True,
+    ),
+    Family(
+        "fmn",
+        "Fast minimum-norm",
+        "arXiv:2102.12827",
+        ("l0", "l1", "l2", "linf"),
+        FMNParameters,
+        "distribution-level",
+        minimum_norm=True,
+    ),
+    Family(
+        "ddn",
+        "Decoupled direction and norm",
+        "arXiv:1811.09600",
+        ("l2",),
+        DDNParameters,
+        "loss-level",
+        minimum_norm=True,
+    ),
+    Family(
+        "ead", "Elastic-net attack", "arXiv:1709.04114", ("l1",), EADParameters, "distribution-level", minimum_norm=True
+    ),
+    Family(
+        "jsma",
+        "Jacobian-based saliency map",
+        "arXiv:1511.07528",
+        ("l0",),
+        JSMAParameters,
+        "distribution-level",
+        minimum_norm=True,
+    ),
+    Family(
+        "hopskipjump",
+        "HopSkipJump",
+        "arXiv:1904.02144",
+        ("l2", "linf"),
+        HopSkipJumpParameters,
+        "distribution-level",
+        minimum_norm=True,
+        gradient=False,
+        deterministic=False,
+    ),
+    Family(
+        "boundary",
+        "Boundary attack",
+        "arXiv:1712.04248",
+        ("l2",),
+        BoundaryParameters,
+        "distribution-level",
+        minimum_norm=True,
+        gradient=False,
+        deterministic=False,
+    ),
+    Family(
+        "zoo",
+        "Zeroth-order optimization",
+        "arXiv:1708.03999",
+        ("l2",),
+        ZOOParameters,
+        "no peer",
+        minimum_norm=True,
+        gradient=False,
+        deterministic=False,
+    ),
+    Family(
+        "simba",
+        "Simple black-box attack",
+        "arXiv:1905.07121",
+        ("l2",),
+        SimBAParameters,
+        "no peer",
+        minimum_norm=True,
+        gradient=False,
+        deterministic=False,
+    ),
+    Family(
+        "spatial",
+        "Rotations and translations",
+        "arXiv:1712.02779",
+        ("spatial",),
+        SpatialParameters,
+        "distribution-level",
+        gradient=False,
+    ),
+    Family(
+        "newtonfool",
+        "NewtonFool",
+        "doi:10.1145/3134600.3134635",
+        ("l2",),
+        NewtonFoolParameters,
+        "distribution-level",
+        minimum_norm=True,
+    ),
+    Family(
+        "pixel",
+        "Few-pixel attack",
+        "arXiv:1710.08864",
+        ("l0",),
+        PixelParameters,
+        "distribution-level",
+        gradient=False,
+        deterministic=False,
+    ),
+    Family(
+        "difgsm",
+        "Diverse inputs FGSM",
+        "arXiv:1803.06978",
+        ("linf",),
+        InputDiversityParameters,
+        "no peer",
+        deterministic=False,
+    ),
+    Family(
+        "tifgsm",
+        "Translation-invariant FGSM",
+        "arXiv:1904.02884",
+        ("linf",),
+        TranslationParameters,
+        "no peer",
+        deterministic=False,
+    ),
+    Family("nifgsm", "Nesterov iterative FGSM", "arXiv:1908.06281", ("linf",), MomentumParameters, "no peer"),
+    Family("sinifgsm", "Scale-invariant Nesterov FGSM", "arXiv:1908.06281", ("linf",), ScaleParameters, "no peer"),
+    Family(
+        "vmifgsm",
+        "Variance-tuned momentum FGSM",
+        "arXiv:2103.15571",
+        ("linf",),
+        VarianceParameters,
+        "no peer",
+        deterministic=False,
+    ),
+    Family(
+        "vnifgsm",
+        "Variance-tuned Nesterov FGSM",
+        "arXiv:2103.15571",
+        ("linf",),
+        VarianceParameters,
+        "no peer",
+        deterministic=False,
+    ),
+    Family("eotpgd", "PGD over transformations", "arXiv:1707.07397", ("linf", "l2", "l1"), EOTPGDParameters, "exact"),
+    Family(
+        "smoothpgd",
+        "PGD on smoothed gradients",
+        "arXiv:1802.00420",
+        ("linf", "l2", "l1"),
+        SmoothPGDParameters,
+        "no peer",
+        deterministic=False,
+    ),
+    Family(
+        "transfer", "PGD without the front end", "arXiv:1802.00420", ("linf", "l2", "l1"), TransferParameters, "no peer"
+    ),
+)
