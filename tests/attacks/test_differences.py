@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -12,18 +15,14 @@ from torch.nn import functional as F
 from frontdef.attacks import art, foolbox, torchattacks
 from frontdef.attacks.native import library as native
 from frontdef.threat import TOLERANCE, distance
+from tests.attacks.pins import PINNED, pins
 
 TABLES = {"native": native.TABLE, "art": art.TABLE, "foolbox": foolbox.TABLE, "torchattacks": torchattacks.TABLE}
-PINNED: set[tuple[str, str, str, str]] = set()
-
-
-def pins(library: str, *rows: tuple[str, str], caveat: bool = False):
-    """Mark a test as the one that shows what some rows name."""
-    PINNED.update((library, *row, "caveat" if caveat else "difference") for row in rows)
-    return lambda test: test
 
 
 def test_everything_named_is_pinned():
+    for path in Path(__file__).parent.glob("test_*.py"):
+        importlib.import_module(f"tests.attacks.{path.stem}")
     named = {
         (library, *key, kind)
         for library, table in TABLES.items()
