@@ -1,0 +1,65 @@
+"""ART's attacks in a ball by gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from frontdef.attacks.art.call import NORMS, ball, offer, radius
+
+if TYPE_CHECKING:
+    from frontdef.attacks.library import Realisation
+    from frontdef.attacks.spec import AttackSpec
+
+
+def _fgsm(spec: AttackSpec, classifier: Any) -> dict[str, Any]:
+    # eps_step is read by the minimal search only; equal to eps it passes ART's checks for any radius.
+    return {**ball(spec, classifier), "eps_step": spec.threat.eps}
+
+
+def _steps(spec: AttackSpec, _: Any) -> dict[str, Any]:
+    return {"eps": spec.threat.eps, "eps_step": spec.step_size, "max_iter": spec.parameters.steps}
+
+
+def _pgd(spec: AttackSpec, classifier: Any) -> dict[str, Any]:
+    # num_random_init=0 starts at the image; n ≥ 1 makes n runs, each from a random point.
+    starts = spec.parameters.restarts if spec.parameters.random_start else 0
+    return {**_steps(spec, classifier), "norm": NORMS[spec.threat.norm], "num_random_init": starts}
+
+
+def _mifgsm(spec: AttackSpec, classifier: Any) -> dict[str, Any]:
+    return {**_steps(spec, classifier), "norm": NORMS[spec.threat.norm], "decay": spec.parameters.decay}
+
+
+_PGD_ONLY = {"loss": "cross-entropy", "fast": False}
+_STALL = "steps along the pixel of the largest gradient even where the box holds that pixel"
+_UNDERFLOW = "Gradients below about 1e-22 count as zero, because ART's norm squares them in float32."
+_RESTARTS = "A later restart overwrites an earlier success on images whose clean prediction is wrong."
+
+GRADIENT: Mapping[tuple[str, str], Realisation] = {
+    ("fgsm", "linf"): offer("FastGradientMethod(norm=inf)", _fgsm, ball),
+    ("fgsm", "l2"): offer("FastGradientMethod(norm=2)", _fgsm, ball, caveat=_UNDERFLOW),
+    ("fgsm", "l1"): offer("FastGradientMethod(norm=1)", _fgsm, ball, f"ART {_STALL}.", "step rule"),
+    ("bim", "linf"): offer("BasicIterativeMethod", _steps, radius),
+    ("pgd", "linf"): offer("ProjectedGradientDescent(norm=inf)", _pgd, ball, unsupported=_PGD_ONLY, caveat=_RESTARTS),
+    ("pgd", "l2"): offer(
+        "ProjectedGradientDescent(norm=2)",
+        _pgd,
+        ball,
+        "ART cuts each step at the box before it projects onto the ball, the others after it.",
+        "projection",
+        unsupported=_PGD_ONLY,
+        caveat=f"{_UNDERFLOW} {_RESTARTS}",
+    ),
+    ("pgd", "l1"): offer(
+        "ProjectedGradientDescent(norm=1)",
+        _pgd,
+        ball,
+        f"ART {_STALL}, and rescales into the ball instead of projecting.",
+        "step rule",
+        "projection",
+        unsupported=_PGD_ONLY,
+        caveat=_RESTARTS,
+    ),
+    ("mifgsm", "linf"): offer("MomentumIterativeMethod", _mifgsm, ball),
+}
