@@ -1,21 +1,42 @@
-"""What surrounds every attack: seeded global generators and a model that comes back as it was given."""
+"""What surrounds every attack: seeded global generators, and a model that comes back as it was given."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from frontdef.attacks.library import AttackLibrary
+    from frontdef.attacks.spec import AttackSpec
     from frontdef.protected import Protected
 
 
+@dataclass
+class Conduct:
+    """What an attack did beside attacking.
+
+    Args:
+        faults: What it changed and should not have, each named once.
+    """
+
+    faults: list[str] = field(default_factory=list)
+
+    def note(self, fault: str) -> None:
+        """Record a fault."""
+        if fault not in self.faults:
+            self.faults.append(fault)
+
+
 @contextmanager
-def isolated(protected: Protected, seed: int) -> Iterator[None]:
-    """Seed numpy's and torch's global generators, then restore them and the model's modes and flags.
+def isolated(protected: Protected, seed: int) -> Iterator[Conduct]:
+    """Seed numpy's and torch's global generators, then restore them and the model: modes, flags, parameters, buffers.
 
     Libraries draw from the global generators, and some reseed them; ART leaves the model in eval mode, torchattacks in
     the mode that it found.
@@ -23,20 +44,78 @@ def isolated(protected: Protected, seed: int) -> Iterator[None]:
     Args:
         protected: The model under attack; its front end's own generator is reseeded, too.
         seed: For all of them.
+
+    Yields:
+        What the attack did to the model, complete once the context is left.
     """
     numpy_state = np.random.get_state()
     modes = {module: module.training for module in protected.modules()}
     flags = {parameter: parameter.requires_grad for parameter in protected.parameters()}
+    values = {name: tensor.clone() for name, tensor in protected.state_dict().items()}
+    conduct = Conduct()
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         np.random.seed(seed % 2**32)
         protected.front_end.reseed(seed)
         try:
-            yield
+            yield conduct
         finally:
             np.random.set_state(numpy_state)
-            for module, training in modes.items():
-                module.training = training
-            for parameter, flag in flags.items():
-                parameter.requires_grad_(flag)
-                parameter.grad = None
+            _restore(protected, modes, flags, values, conduct)
+
+
+def attacked(
+    library: AttackLibrary, spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor, conduct: Conduct
+) -> Tensor:
+    """Run an attack on copies of images and labels, and look at what it did to them and what it returned.
+
+    Args:
+        library: Whose.
+        spec: What to run.
+        protected: The model.
+        x: Images, float32 ``(N,C,H,W)`` in [0,1].
+        y: Labels as `AttackLibrary.run` takes them, int64 ``(N,)``.
+        conduct: Where faults are noted.
+
+    Returns:
+        The examples, float32 ``(N,C,H,W)``.
+
+    Raises:
+        ValueError: What came back is no tensor of the shape of ``x``.
+    """
+    images, labels = x.clone(), y.clone()
+    found = library.run(spec, protected, images, labels)
+    if not torch.equal(images, x):
+        conduct.note("changed the images that it was given")
+    if not torch.equal(labels, y):
+        conduct.note("changed the labels that it was given")
+    if not isinstance(found, torch.Tensor) or found.shape != x.shape:
+        what = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+        raise ValueError(f"{library.name} returned {what}, images {tuple(x.shape)} were asked for")
+    if found.dtype != torch.float32:
+        conduct.note(f"returned {str(found.dtype).removeprefix('torch.')} instead of float32")
+    return found.detach().to(x)
+
+
+def _restore(
+    protected: Protected,
+    modes: dict[torch.nn.Module, bool],
+    flags: dict[torch.nn.Parameter, bool],
+    values: dict[str, Tensor],
+    conduct: Conduct,
+) -> None:
+    for module, training in modes.items():
+        if module.training != training:
+            conduct.note(f"left the model in {'training' if module.training else 'eval'} mode")
+        module.training = training
+    for parameter, flag in flags.items():
+        if parameter.requires_grad != flag:
+            conduct.note("changed requires_grad of parameters")
+        parameter.requires_grad_(flag)
+        parameter.grad = None
+    changed = {name: tensor for name, tensor in protected.state_dict().items() if not torch.equal(tensor, values[name])}
+    if changed:
+        conduct.note("changed the model's parameters or buffers")
+        with torch.no_grad():
+            for name, tensor in changed.items():
+                tensor.copy_(values[name])

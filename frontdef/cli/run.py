@@ -48,6 +48,16 @@ def _matrix_options(command: Any) -> Any:
     return command
 
 
+def _process_options(command: Any) -> Any:
+    jobs = click.option("--jobs", "-j", type=click.IntRange(1), help="Run so many cells side by side, in processes.")
+    limit = click.option(
+        "--time-limit",
+        type=click.FloatRange(0, min_open=True),
+        help="Seconds a cell may take: longer ones are killed and recorded as failed.",
+    )
+    return jobs(limit(command))
+
+
 def _read(matrix: Path | None, **changes: Any) -> Matrix:
     """The matrix file with the command line's changes; validated again as a whole."""
     found = load_matrix(matrix)
@@ -72,6 +82,7 @@ def _changes(options: dict[str, Any]) -> dict[str, Any]:
 @click.option("--download", is_flag=True, help="Allow data sets to be downloaded.")
 @click.option("--overwrite", is_flag=True, help="Run finished cells again.")
 @click.option("--cell", "only", multiple=True, help="Only this cell, by its key; repeatable.")
+@_process_options
 @click.option("--report", is_flag=True, help="Write the HTML report when the run has ended.")
 def run(matrix: Path | None, **options: Any) -> None:
     """Attack defenses with every library and keep what comes out.
@@ -91,6 +102,8 @@ def run(matrix: Path | None, **options: Any) -> None:
         overwrite=options["overwrite"],
         only=options["only"],
         command=_command(matrix, options),
+        jobs=options["jobs"],
+        time_limit=options["time_limit"],
     )
     _run(plan, settings, options["report"])
 
@@ -111,8 +124,17 @@ def plan(matrix: Path | None, **options: Any) -> None:
 @click.option("--device", help="cpu or cuda; default: the run's.")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of the data sets; default: FRONTDEF_DATA.")
 @click.option("--cache", type=click.Path(path_type=Path), help="Folder of trained models; default: FRONTDEF_CACHE.")
+@_process_options
 @click.option("--report", is_flag=True, help="Write the HTML report when the run has ended.")
-def retry(path: Path, device: str | None, data: Path | None, cache: Path | None, report: bool) -> None:
+def retry(
+    path: Path,
+    device: str | None,
+    data: Path | None,
+    cache: Path | None,
+    jobs: int | None,
+    time_limit: float | None,
+    report: bool,
+) -> None:
     """Run the failed and missing cells of RUN again."""
     results = load_results(path)
     device = device or str(results.about["device"])
@@ -127,7 +149,10 @@ def retry(path: Path, device: str | None, data: Path | None, cache: Path | None,
     )
     click.echo(f"{forgotten} failed cells are run again")
     command = str(results.about["command"])
-    _run(cells, Settings(out=path, device=device, data=data, cache=cache, command=command), report)
+    settings = Settings(
+        out=path, device=device, data=data, cache=cache, command=command, jobs=jobs, time_limit=time_limit
+    )
+    _run(cells, settings, report)
 
 
 def _run(plan: Plan, settings: Settings, report: bool) -> None:

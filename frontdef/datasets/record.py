@@ -60,6 +60,10 @@ class Split:
         chosen = torch.from_numpy(np.random.RandomState(seed).permutation(len(self))[:n])
         return Split(self.images[chosen], self.labels[chosen], self.ids[chosen], self.name)
 
+    def first(self, n: int) -> Split:
+        """The first ``n`` samples, in their order."""
+        return Split(self.images[:n], self.labels[:n], self.ids[:n], self.name)
+
 
 Loader = Callable[..., Split]
 """``(split, *, root, download) -> Split``, with ``split`` one of `SPLITS`."""

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from frontdef.attacks.guard import isolated
+from frontdef.attacks.goal import goal
+from frontdef.attacks.guard import attacked, isolated
 from frontdef.matrix.plan import Cell
 from frontdef.matrix.verify import score, verify
 from frontdef.protected import Protected
@@ -29,7 +30,8 @@ class CellResult:
         columns: Column → values ``(N,)``, those of `frontdef.matrix.verify.COLUMNS`.
         examples: What the library returned, ``(N,C,H,W)``.
         seen: The same after the front end, as the classifier reads them; empty where these are no images.
-        about: forward and backward passes (mean a sample), seconds, the realisation's name and named difference.
+        about: Forward and backward passes (mean a sample), seconds, the realisation's name, difference, causes and
+            caveat, and the library's faults.
     """
 
     columns: dict[str, np.ndarray]
@@ -44,34 +46,45 @@ def run_cell(cell: Cell, protected: Protected, split: Split) -> CellResult:
     Args:
         cell: What to run.
         protected: The defended model, on its device.
-        split: The samples.
+        split: The samples; the cell takes its first ones.
 
     Raises:
         Exception: Whatever the library raises; the runner records it.
     """
+    split, spec = split.first(cell.samples), cell.spec
     library = get_attack_libraries()[cell.library]
-    realisation = library.offers(cell.spec.family.name, cell.spec.threat.norm)
+    realisation = library.offers(spec.family.name, spec.threat.norm)
     assert realisation is not None
     target = protected.eot(cell.eot_draws) if type(protected.front_end).randomized else protected
-    fresh = cell.spec.seed + 1
-    with protected.surrogate(cell.entry.surrogate), isolated(protected, cell.spec.seed):
-        protected.passes.forward = protected.passes.backward = 0
-        started = time.perf_counter()
-        parts = [library.run(cell.spec, target, x.clone(), y.clone()) for x, y in _batches(cell, protected, split)]
-        seconds = time.perf_counter() - started
-        spent = (protected.passes.forward, protected.passes.backward)
-        x_adv = torch.cat([part.detach().cpu() for part in parts])
-        clean = score(protected, split.images, split.labels, draws=cell.verify_draws, seed=fresh)
-        columns = verify(
-            protected, split.images, x_adv, split.labels, clean, cell.spec.threat, draws=cell.verify_draws, seed=fresh
-        )
-        seen = _seen(protected, x_adv, cell.batch_size)
+    fresh = spec.seed + 1
+    wanted = goal(spec, protected, split.images, split.labels)
+    with protected.surrogate(cell.surrogate):
+        with isolated(protected, spec.seed) as conduct:
+            protected.passes.forward = protected.passes.backward = 0
+            started = time.perf_counter()
+            parts = [
+                attacked(library, spec, target, x, y, conduct).cpu()
+                for x, y in _batches(split.images, wanted, cell.batch_size, protected.device)
+            ]
+            seconds = time.perf_counter() - started
+            spent = (protected.passes.forward, protected.passes.backward)
+        with isolated(protected, fresh):
+            x_adv = torch.cat(parts)
+            clean = score(protected, split.images, split.labels, draws=cell.verify_draws, seed=fresh)
+            columns = verify(
+                protected, split.images, x_adv, split.labels, clean, spec.threat,
+                draws=cell.verify_draws, seed=fresh, wanted=wanted if spec.targeted else None,
+            )  # fmt: skip
+            seen = _seen(protected, x_adv, cell.batch_size)
     about = {
-        "forwards": spent[0] / len(split.images),
-        "backwards": spent[1] / len(split.images),
+        "forwards": spent[0] / len(split),
+        "backwards": spent[1] / len(split),
         "seconds": seconds,
         "call": realisation.call,
-        "difference": realisation.difference,
+        "difference": "" if spec.defaults else realisation.difference,
+        "causes": [] if spec.defaults else list(realisation.causes),
+        "caveat": realisation.caveat,
+        "faults": conduct.faults,
     }
     return CellResult({"sample_id": split.ids.numpy(), **columns}, x_adv, seen, about)
 
@@ -84,6 +97,6 @@ def _seen(protected: Protected, x_adv: Tensor, batch_size: int) -> Tensor:
         return torch.cat([protected.front_end(part).cpu() for part in readable.split(batch_size)])
 
 
-def _batches(cell: Cell, protected: Protected, split: Split) -> Iterator[tuple[Tensor, Tensor]]:
-    for x, y in zip(split.images.split(cell.batch_size), split.labels.split(cell.batch_size), strict=True):
-        yield x.to(protected.device), y.to(protected.device)
+def _batches(images: Tensor, labels: Tensor, size: int, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+    for x, y in zip(images.split(size), labels.split(size), strict=True):
+        yield x.to(device), y.to(device)

@@ -16,6 +16,7 @@ from typing import Any
 
 from frontdef._version import __version__
 from frontdef.attacks.spec import AttackSpec, Family, make_spec
+from frontdef.bpda import select
 from frontdef.config import Config, build, field
 from frontdef.defense import Defense, Stage
 from frontdef.errors import ConfigError, UnknownNameError
@@ -42,6 +43,11 @@ class DefenseEntry(Config):
     surrogate: str | None = field(
         None, description="surrogate gradient that the attacks use; the defense's default if absent"
     )
+    surrogates: tuple[str, ...] = field(
+        (),
+        description="surrogate gradients that every gradient attack is run with, each a cell of its own, the strongest "
+        "counts per sample; ['all'] for all that the front end offers",
+    )
     label: str = field("", description="name in tables; made from name and configuration if absent")
 
     @property
@@ -61,6 +67,12 @@ class AttackEntry(Config):
         "judged, those of the other attacks if absent",
     )
     parameters: dict[str, Any] = field(default_factory=dict, description="parameters of the family")
+    defaults: bool = field(
+        False, description="run each library with its own defaults, given nothing but norm and ε: what a user gets"
+    )
+    samples: int | None = field(
+        None, ge=1, description="test images, the first of the matrix's samples; all of these if absent"
+    )
     libraries: tuple[str, ...] = field((), description="libraries that run it; all that offer it if absent")
 
 
@@ -134,6 +146,7 @@ class Cell:
     Args:
         request: The model: data set, classifier, defense, recipe, seed.
         entry: The defense's row.
+        surrogate: Surrogate gradient of the attack; None for the front end's default.
         spec: The attack, with the cell's own seed.
         library: Id of the attack library.
         samples: Number of test images.
@@ -146,6 +159,7 @@ class Cell:
 
     request: ModelRequest
     entry: DefenseEntry
+    surrogate: str | None
     spec: AttackSpec
     library: str
     samples: int
@@ -165,11 +179,11 @@ class Cell:
         spec, randomized = self.spec, get_defense(self.entry.name).randomized
         return {
             "model": self.request.key(),
-            "surrogate": self.entry.surrogate,
+            "surrogate": self.surrogate,
             "family": spec.family.name,
             "norm": spec.threat.norm,
             "eps": spec.threat.eps,
-            "parameters": spec.parameters.model_dump(mode="json"),
+            "parameters": spec.settings(),
             "seed": spec.seed,
             "library": self.library,
             "library_version": get_attack_libraries()[self.library].version(),
@@ -188,7 +202,8 @@ class Cell:
         return None if self.spec.family.minimum_norm else self.spec.threat.eps
 
     def __str__(self) -> str:
-        return f"{self.request.dataset} {self.request.classifier} {self.entry.title} · {self.spec} · {self.library}"
+        defense = f"{self.entry.title} through {self.surrogate}" if self.surrogate else self.entry.title
+        return f"{self.request.dataset} {self.request.classifier} {defense} · {self.spec} · {self.library}"
 
 
 @dataclass(frozen=True)
@@ -288,12 +303,14 @@ def make_plan(matrix: Matrix, *, device: str = "cpu") -> Plan:
                 if reason:
                     skipped[f"{spec.family.name} {spec.threat.norm} in {library}: {reason}"] = None
                     continue
-                cells.append(
+                samples = min(attack.samples or matrix.samples, matrix.samples)
+                cells += [
                     Cell(
-                        request, entry, spec, library, matrix.samples, matrix.seed, matrix.batch_size,
+                        request, entry, surrogate, spec, library, samples, matrix.seed, matrix.batch_size,
                         matrix.eot_draws, matrix.verify_draws, device,
                     )
-                )  # fmt: skip
+                    for surrogate in (_surrogates(entry, defense) if spec.family.gradient else (entry.surrogate,))
+                ]  # fmt: skip
         diagnoses += [
             Diagnosing(
                 request,
@@ -336,23 +353,39 @@ def _specs(entry: AttackEntry, radii: Mapping[str, Sequence[float]], seed: int) 
                 f"attack {entry.family!r} finds minimal perturbations, and the matrix names no ε in {norm} to judge "
                 "them at: give it eps = […]"
             )
-        yield _seeded(make_spec(family, norm, UNBOUNDED[norm], entry.parameters), seed)
+        yield _seeded(make_spec(family, norm, UNBOUNDED[norm], entry.parameters, defaults=entry.defaults), seed)
         return
     if not entry.eps:
         raise ConfigError(f"attack {entry.family!r} in {norm} needs eps, one or more radii")
     for eps in entry.eps:
-        yield _seeded(make_spec(family, norm, parse_eps(eps), entry.parameters), seed)
+        yield _seeded(make_spec(family, norm, parse_eps(eps), entry.parameters, defaults=entry.defaults), seed)
 
 
 def _seeded(spec: AttackSpec, seed: int) -> AttackSpec:
     """Give the spec its own seed: the same for every library and defense, so that their outcomes pair."""
-    own = digest([seed, spec.family.name, spec.threat.norm, spec.threat.eps, spec.parameters.model_dump(mode="json")])
+    own = digest([seed, spec.family.name, spec.threat.norm, spec.threat.eps, spec.settings()])
     return replace(spec, seed=int(own[:8], 16) % 2**31)
 
 
 def _why_not(spec: AttackSpec, library: Any) -> str:
     realisation = library.offers(spec.family.name, spec.threat.norm)
     return "not offered" if realisation is None else str(realisation.refusal(spec))
+
+
+def _surrogates(entry: DefenseEntry, defense: Defense) -> tuple[str | None, ...]:
+    if not entry.surrogates:
+        return (entry.surrogate,)
+    if entry.surrogate:
+        raise ConfigError(
+            f"defense {entry.title!r} names surrogate = {entry.surrogate!r} and surrogates = {list(entry.surrogates)}: "
+            "give one of the two"
+        )
+    offered = defense.front_end_class().surrogates
+    if entry.surrogates == ("all",):
+        return tuple(surrogate.name for surrogate in offered)
+    for name in entry.surrogates:
+        select(offered, name)
+    return entry.surrogates
 
 
 def _request(matrix: Matrix, dataset: str, classifier: str, entry: DefenseEntry, defense: Defense) -> ModelRequest:

@@ -12,20 +12,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from frontdef._version import __version__
 from frontdef.datasets import Split
 from frontdef.errors import ConfigError, StoreError, UnknownNameError
 from frontdef.masking import diagnose
-from frontdef.matrix.cell import CellResult, run_cell
-from frontdef.matrix.models import ModelCache, ModelRequest
+from frontdef.matrix.attempt import load_model, load_splits
+from frontdef.matrix.executor import Executor, InProcess, Processes
+from frontdef.matrix.models import ModelRequest
 from frontdef.matrix.plan import Cell, Certification, Diagnosing, Plan
 from frontdef.matrix.progress import Progress
 from frontdef.matrix.store import Store
 from frontdef.protected import Protected
-from frontdef.registry import get_attack_libraries, get_dataset, get_defense
+from frontdef.registry import get_attack_libraries, get_defense
 
 VERSIONS = ("torch", "numpy", "adversarial-robustness-toolbox", "torchattacks", "foolbox")
 
@@ -43,6 +43,9 @@ class Settings:
         overwrite: Whether finished cells are run again.
         only: Keys of the cells to run, whole or abbreviated; empty means all.
         command: The command line that repeats the run, for the report.
+        jobs: Processes that run cells side by side; None runs them in this one.
+        time_limit: Seconds that a cell may take before it is killed and recorded as failed; None for no limit. Needs
+            processes: one, if ``jobs`` says nothing else.
     """
 
     out: Path
@@ -53,6 +56,14 @@ class Settings:
     overwrite: bool = False
     only: tuple[str, ...] = ()
     command: str = "frontdef run"
+    jobs: int | None = None
+    time_limit: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.jobs is not None and self.jobs < 1:
+            raise ConfigError(f"jobs is the number of processes, at least 1, got {self.jobs}")
+        if self.time_limit is not None and not self.time_limit > 0:
+            raise ConfigError(f"the time limit is a positive number of seconds, got {self.time_limit}")
 
 
 @dataclass
@@ -101,12 +112,7 @@ def run(plan: Plan, settings: Settings, progress: Progress) -> Summary:
     """
     device = check_device(settings.device)
     store = Store(settings.out)
-    splits = {
-        name: get_dataset(name)
-        .load("test", root=settings.data, download=settings.download)
-        .take(plan.matrix.samples, plan.matrix.seed)
-        for name in plan.matrix.datasets
-    }
+    splits = load_splits(plan, settings.data, settings.download)
     store.require_space(_estimated_bytes(plan, splits))
     wanted = _wanted(plan, settings.only)
     _write_head(store, plan, settings, splits)
@@ -116,10 +122,13 @@ def run(plan: Plan, settings: Settings, progress: Progress) -> Summary:
     summary = Summary(cached=[key for key in keys if store.has(key)])
     summary.failed = [key for key in keys if store.failed(key) and not store.has(key)]
     progress.begin(plan, len(summary.cached))
+    executor = _executor(plan, settings, store)
     try:
         for request in plan.requests:
-            _run_model(request, plan, wanted, settings, store, splits[request.dataset], device, progress, summary)
+            split = splits[request.dataset]
+            _run_model(request, plan, wanted, settings, store, split, device, progress, summary, executor)
     finally:
+        executor.close()
         progress.end()
     return summary
 
@@ -134,6 +143,7 @@ def _run_model(
     device: torch.device,
     progress: Progress,
     summary: Summary,
+    executor: Executor,
 ) -> None:
     key = request.key()
     done = {*summary.cached, *summary.failed}
@@ -156,7 +166,7 @@ def _run_model(
         raise
     except (Exception, SystemExit):
         for cell in cells:
-            _record_failure(store, cell, progress, summary)
+            _record_failure(store, cell, traceback.format_exc(), progress, summary)
         return
     _write_figures(store, key, protected, split)
     for job in jobs:
@@ -174,14 +184,11 @@ def _run_model(
             what = f"diagnosis of {diagnosing.entry.title} {diagnosing.threat}"
             store.write_failure(diagnosing.key, {"error": traceback.format_exc(), "cell": what})
             summary.failed.append(diagnosing.key)
-    for cell in cells:
-        progress.started(cell)
-        try:
-            result = run_cell(cell, protected, split)
-        except (Exception, SystemExit):
-            _record_failure(store, cell, progress, summary)
+    for cell, found in executor.run(cells, protected, split, progress.started):
+        if found.about is None:
+            _record_failure(store, cell, found.error, progress, summary)
         else:
-            progress.done(cell, _store(store, cell, result))
+            progress.done(cell, found.about)
             summary.ran.append(cell.key)
 
 
@@ -200,29 +207,26 @@ def _protect(
     def report(epoch: int, epochs: int, loss: float, accuracy: float) -> None:
         progress.training(request, epoch, epochs, loss, accuracy)
 
-    model = ModelCache(settings.cache).get_or_train(
-        request, device=device, data_root=settings.data, download=settings.download, progress=report
+    return load_model(
+        request, split, device, cache=settings.cache, data=settings.data, download=settings.download, progress=report
     )
-    image_shape = tuple(split.images.shape[1:])
-    return Protected(model.front_end, model.classifier, image_shape=image_shape).to(device)
 
 
-def _store(store: Store, cell: Cell, result: CellResult) -> dict[str, Any]:
-    columns = result.columns
-    robust = columns["clean_correct"] & ~columns["success"]
-    about = {**result.about, "robust_accuracy": float(robust.mean())}
-    n = len(columns["sample_id"])
-    store.write_cell(
-        cell.key,
-        about,
-        {"cell": np.array([cell.key] * n), **columns},
-        {"x_adv": result.examples} | ({"seen": result.seen} if len(result.seen) else {}),
+def _executor(plan: Plan, settings: Settings, store: Store) -> Executor:
+    if settings.jobs is None and settings.time_limit is None:
+        return InProcess(store)
+    return Processes(
+        plan,
+        out=settings.out,
+        device=settings.device,
+        data=settings.data,
+        cache=settings.cache,
+        jobs=settings.jobs or 1,
+        limit=settings.time_limit,
     )
-    return about
 
 
-def _record_failure(store: Store, cell: Cell, progress: Progress, summary: Summary) -> None:
-    error = traceback.format_exc()
+def _record_failure(store: Store, cell: Cell, error: str, progress: Progress, summary: Summary) -> None:
     store.write_failure(cell.key, {"error": error, "cell": str(cell)})
     summary.failed.append(cell.key)
     progress.failed(cell, error)
@@ -308,7 +312,7 @@ def describe_cell(cell: Cell, command: str) -> dict[str, Any]:
         "classifier": cell.request.classifier,
         "defense": cell.entry.title,
         "defense_id": cell.entry.name,
-        "surrogate": cell.entry.surrogate or "",
+        "surrogate": cell.surrogate or "",
         "family": cell.spec.family.name,
         "norm": cell.spec.threat.norm,
         "eps": cell.eps,
