@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from frontdef.attacks.art.call import NORMS, ball, offer, radius
+from frontdef.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from frontdef.attacks.library import Realisation
@@ -31,6 +33,43 @@ def _mifgsm(spec: AttackSpec, classifier: Any) -> dict[str, Any]:
     return {**_steps(spec, classifier), "norm": NORMS[spec.threat.norm], "decay": spec.parameters.decay}
 
 
+def _apgd(spec: AttackSpec, classifier: Any) -> dict[str, Any]:
+    return {
+        **_first_step(spec, classifier),
+        "max_iter": spec.parameters.steps,
+        "nb_random_init": spec.parameters.restarts,
+        "loss_type": _LOSSES[spec.parameters.loss],
+    }
+
+
+def _ensemble(spec: AttackSpec, classifier: Any) -> dict[str, Any]:
+    if importlib.util.find_spec("multiprocess") is None:
+        raise MissingExtraError("ART's AutoAttack", "multiprocess")
+    return ball(spec, classifier)
+
+
+def _autoattack(spec: AttackSpec, classifier: Any) -> dict[str, Any]:
+    return {**_ensemble(spec, classifier), **_first_step(spec, classifier)}
+
+
+def _first_step(spec: AttackSpec, classifier: Any) -> dict[str, Any]:
+    # The paper's first step is 2 ε; ART's default is 0.1.
+    return {**ball(spec, classifier), "eps_step": 2 * spec.threat.eps}
+
+
+_LOSSES = {"cross-entropy": "cross_entropy", "dlr": "difference_logits_ratio"}
+_LAST = (
+    "ART judges the last iterate only and gives the random start back where that is no success, whatever it met on the "
+    "way, and draws the start from inside the ball."
+)
+_AVERAGED = (
+    "Steps shrink where the norm of the batch-averaged gradient is not far above 1e-7, as where the classifier is "
+    "confident."
+)
+_ENSEMBLE = (
+    "ART runs APGD-CE, APGD-DLR, DeepFool and Square, with 5 restarts each but for DeepFool, so neither APGD-T nor "
+    "FAB, and takes examples up to a share of 1e-4 outside the ball."
+)
 _PGD_ONLY = {"loss": "cross-entropy", "fast": False}
 _STALL = "steps along the pixel of the largest gradient even where the box holds that pixel"
 _UNDERFLOW = "Gradients below about 1e-22 count as zero, because ART's norm squares them in float32."
@@ -62,4 +101,37 @@ GRADIENT: Mapping[tuple[str, str], Realisation] = {
         caveat=_RESTARTS,
     ),
     ("mifgsm", "linf"): offer("MomentumIterativeMethod", _mifgsm, ball),
+    ("apgd", "linf"): offer(
+        "AutoProjectedGradientDescent(norm=inf)",
+        _apgd,
+        ball,
+        _LAST,
+        "failure value",
+        "random start",
+        unsupported={"rho": 0.75},
+    ),
+    ("apgd", "l2"): offer(
+        "AutoProjectedGradientDescent(norm=2)",
+        _apgd,
+        ball,
+        _LAST,
+        "failure value",
+        "random start",
+        unsupported={"rho": 0.75},
+        caveat=_AVERAGED,
+    ),
+    **{
+        ("autoattack", norm): offer(
+            f"AutoAttack(norm={shown})",
+            _autoattack,
+            _ensemble,
+            _ENSEMBLE,
+            "loss",
+            "search",
+            "budget",
+            "projection",
+            unsupported={"version": "standard"},
+        )
+        for norm, shown in (("linf", "inf"), ("l2", "2"))
+    },
 }
