@@ -35,20 +35,66 @@ def _run(attack: str, arguments: Arguments) -> Run:
     """
 
     def run(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
-        try:
-            import foolbox
-        except ImportError:
-            raise MissingExtraError("attack library 'foolbox'", "foolbox") from None
+        foolbox = _foolbox()
         method = getattr(foolbox.attacks, attack)(**arguments(spec))
         restarts = 1 if spec.defaults else getattr(spec.parameters, "restarts", 1)
-        wanted = foolbox.criteria.TargetedMisclassification if spec.targeted else foolbox.criteria.Misclassification
         eps = None if spec.family.minimum_norm else spec.threat.eps
         raw, _, _ = (method.repeat(restarts) if restarts > 1 else method)(
-            protected.foolbox_model(), x, wanted(y), epsilons=eps
+            protected.foolbox_model(), x, _criterion(spec, y), epsilons=eps
         )
         return cast("Tensor", raw)
 
     return run
+
+
+def _run_from_noise(attack: str, arguments: Arguments) -> Run:
+    """A run of ``foolbox.attacks.<attack>`` on those images that foolbox's own search finds a start for.
+
+    Without a start for one of them foolbox raises for all.
+    """
+
+    def run(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
+        foolbox = _foolbox()
+        model = protected.foolbox_model()
+        search = foolbox.attacks.LinearSearchBlendedUniformNoiseAttack(steps=50)
+        starts = search.run(model, x, _criterion(spec, y))
+        found = model(starts).argmax(1) != y
+        examples = x.clone()
+        if found.any():
+            method = getattr(foolbox.attacks, attack)(**arguments(spec))
+            examples[found] = method.run(model, x[found], _criterion(spec, y[found]), starting_points=starts[found])
+        return examples
+
+    return run
+
+
+def _run_in_pixels(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
+    """A run of ``foolbox.attacks.SpatialAttack``, which takes its largest shift in pixels."""
+    given = spec.parameters
+    arguments = {
+        "max_rotation": given.max_rotation,
+        "max_translation": given.max_translation * x.shape[-1],
+        "num_rotations": given.rotations,
+        "num_translations": given.translations,
+    }
+    return _run("SpatialAttack", lambda _: arguments)(spec, protected, x, y)
+
+
+def _foolbox() -> Any:
+    try:
+        import foolbox
+    except ImportError:
+        raise MissingExtraError("attack library 'foolbox'", "foolbox") from None
+    return foolbox
+
+
+def _criterion(spec: AttackSpec, y: Tensor) -> Any:
+    criteria = _foolbox().criteria
+    return (criteria.TargetedMisclassification if spec.targeted else criteria.Misclassification)(y)
+
+
+def _nothing(_: AttackSpec) -> dict[str, Any]:
+    return {}
 
 
 def _offer(
@@ -58,15 +104,13 @@ def _offer(
     *causes: Cause,
     unsupported: Mapping[str, Any] | None = None,
     caveat: str = "",
+    runner: Callable[[str, Arguments], Run] = _run,
+    defaults: Arguments = _nothing,
 ) -> Realisation:
     """A call with every parameter mapped by ``arguments``; its defaults take nothing, ε is given when it runs."""
     return Realisation(
-        attack, _run(attack, arguments), difference, unsupported, caveat, causes, defaults=_run(attack, _nothing)
+        attack, runner(attack, arguments), difference, unsupported, caveat, causes, defaults=runner(attack, defaults)
     )
-
-
-def _nothing(_: AttackSpec) -> dict[str, Any]:
-    return {}
 
 
 def _fgsm(_: AttackSpec) -> dict[str, Any]:
@@ -106,10 +150,62 @@ def _noise(spec: AttackSpec) -> dict[str, Any]:
     return {"repeats": spec.parameters.draws, "check_trivial": False}
 
 
+def _fmn(spec: AttackSpec) -> dict[str, Any]:
+    given = spec.parameters
+    return {"steps": given.steps, "max_stepsize": given.max_step, "gamma": given.gamma}
+
+
+def _ddn(spec: AttackSpec) -> dict[str, Any]:
+    given = spec.parameters
+    return {"steps": given.steps, "init_epsilon": given.init_eps, "gamma": given.gamma}
+
+
+def _ead(spec: AttackSpec) -> dict[str, Any]:
+    # abort_early=False for the reason that C&W has.
+    return {
+        "binary_search_steps": spec.parameters.binary_search_steps,
+        "steps": spec.parameters.steps,
+        "initial_stepsize": spec.parameters.lr,
+        "confidence": spec.parameters.confidence,
+        "initial_const": spec.parameters.initial_const,
+        "regularization": spec.parameters.beta,
+        "decision_rule": spec.parameters.rule,
+        "abort_early": False,
+    }
+
+
+def _hopskipjump(spec: AttackSpec) -> dict[str, Any]:
+    given = {
+        "steps": spec.parameters.steps,
+        "initial_gradient_eval_steps": spec.parameters.init_eval,
+        "max_gradient_eval_steps": spec.parameters.max_eval,
+    }
+    return {**_constraint(spec), **given}
+
+
+def _constraint(spec: AttackSpec) -> dict[str, Any]:
+    return {"constraint": spec.threat.norm}
+
+
+def _boundary(spec: AttackSpec) -> dict[str, Any]:
+    given = spec.parameters
+    return {"steps": given.steps, "spherical_step": given.spherical_step, "source_step": given.source_step}
+
+
+def _newtonfool(spec: AttackSpec) -> dict[str, Any]:
+    return {"steps": spec.parameters.steps, "stepsize": spec.parameters.eta}
+
+
 _PGD_ONLY = {"loss": "cross-entropy", "fast": False}
 _UNTARGETED = {"target": "none"}
 _GUARD = "Steps shrink where the gradient's norm is below 1e-12, as it is where the classifier is very confident."
 _SPREAD = "foolbox steps along the gradient itself, scaled to unit ℓ1 norm, instead of along the best pixel"
+_BLACK = "foolbox returns a black image where it finds no example."
+_SHORT = (
+    "Until it has an example its radius only reaches the boundary of the linearized classifier: it may end just short "
+    "of it and return the image."
+)
+_START = "raises where noise is no start for one of the images; here that image is returned as it is."
 _RESCALED = f"{_SPREAD}, and rescales into the ball instead of projecting."
 
 TABLE: Mapping[tuple[str, str], Realisation] = {
@@ -128,9 +224,7 @@ TABLE: Mapping[tuple[str, str], Realisation] = {
         "foolbox accumulates the signs of the gradients instead of the gradients divided by their ℓ1 norm.",
         "step rule",
     ),
-    ("cw", "l2"): _offer(
-        "L2CarliniWagnerAttack", _cw, "foolbox returns a black image where it finds no example.", "failure value"
-    ),
+    ("cw", "l2"): _offer("L2CarliniWagnerAttack", _cw, _BLACK, "failure value"),
     ("deepfool", "l2"): _offer("L2DeepFoolAttack", _deepfool),
     ("deepfool", "linf"): _offer("LinfDeepFoolAttack", _deepfool),
     ("noise", "linf"): _offer(
@@ -144,5 +238,61 @@ TABLE: Mapping[tuple[str, str], Realisation] = {
         _noise,
         "foolbox draws directions from a cube and puts every draw on the sphere, instead of uniformly in the ball.",
         "random start",
+    ),
+    ("fmn", "l0"): _offer(
+        "L0FMNAttack",
+        _fmn,
+        "foolbox keeps one value more than ε, and raises an IndexError once ε is the number of values.",
+        "projection",
+    ),
+    ("fmn", "l1"): _offer("L1FMNAttack", _fmn, caveat=_SHORT),
+    ("fmn", "l2"): _offer(
+        "L2FMNAttack",
+        _fmn,
+        "foolbox never projects onto the ℓ2 ball, so a first misclassified iterate is hardly ever improved on.",
+        "projection",
+    ),
+    ("fmn", "linf"): _offer("LInfFMNAttack", _fmn, caveat=_SHORT),
+    ("ddn", "l2"): _offer("DDNAttack", _ddn),
+    ("ead", "l1"): _offer("EADAttack", _ead, _BLACK, "failure value"),
+    ("hopskipjump", "l2"): _offer(
+        "HopSkipJumpAttack",
+        _hopskipjump,
+        f"foolbox divides each estimated gradient by the norm of the whole batch's, so steps shrink with its size, and "
+        f"{_START}",
+        "batch",
+        "failure value",
+        runner=_run_from_noise,
+    ),
+    ("hopskipjump", "linf"): _offer(
+        "HopSkipJumpAttack",
+        _hopskipjump,
+        f"foolbox {_START}",
+        "failure value",
+        runner=_run_from_noise,
+        defaults=_constraint,
+    ),
+    ("boundary", "l2"): _offer(
+        "BoundaryAttack",
+        _boundary,
+        f"foolbox takes one random direction for the whole batch, and {_START}",
+        "batch",
+        "failure value",
+        runner=_run_from_noise,
+    ),
+    ("spatial", "spatial"): Realisation(
+        "SpatialAttack",
+        _run_in_pixels,
+        "foolbox shifts by a share of the side less one pixel, and by another share along the two axes of an oblong "
+        "image, which it also shears as it turns.",
+        causes=("step rule",),
+        defaults=_run("SpatialAttack", _nothing),
+    ),
+    ("newtonfool", "l2"): _offer(
+        "NewtonFoolAttack",
+        _newtonfool,
+        "foolbox puts squared norms of image and gradient where the paper has norms, so a step is far too long where "
+        "the gradient is small, and NaN where its norm to the fourth power is 0 in float32.",
+        "step rule",
     ),
 }
