@@ -11,8 +11,9 @@ from typing import Any, Literal, cast, get_args
 import torch
 from torch import Tensor, nn
 
+from frontdef.config import Config
 from frontdef.errors import ConfigError, MissingExtraError, UnknownNameError
-from frontdef.frontend import FrontEnd
+from frontdef.frontend import FrontEnd, Identity
 from frontdef.images import as_images, check_tensor
 
 Average = Literal["logits", "probabilities"]
@@ -105,6 +106,15 @@ class Protected(nn.Module):
             raise UnknownNameError("average", average, get_args(Average))
         view = Protected(self.front_end, self.classifier, image_shape=self.image_shape)
         view.draws, view.average, view.passes = n, average, self.passes
+        return view
+
+    def without(self) -> Protected:
+        """The classifier alone, its passes counted with these: what the attacker sees who does not know the front end.
+
+        Only for front ends that put out the shape that they take in.
+        """
+        view = Protected(Identity(Config()), self.classifier, image_shape=self.image_shape)
+        view.passes = self.passes
         return view
 
     @contextmanager

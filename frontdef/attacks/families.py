@@ -27,16 +27,27 @@ class StepParameters(TargetableParameters):
     relative_step: float = configs.field(0.1, gt=0, le=2, description="step size divided by ε")
 
 
-class PGDParameters(StepParameters):
-    """Of projected gradient descent."""
+class AscentParameters(StepParameters):
+    """Of projected gradient descent on a loss of one's choice."""
 
     random_start: bool = configs.field(False, description="start at a random point of the ball instead of the image")
-    restarts: int = configs.field(
-        1, ge=1, description="runs, each from a new random start; one that succeeds counts, per sample"
-    )
     loss: Loss = configs.field(
         "cross-entropy",
         description="what is maximized: cross-entropy, margin (Carlini-Wagner), DLR (Croce & Hein 2020)",
+    )
+
+    @model_validator(mode="after")
+    def _a_targeted_dlr_needs_the_label_too(self) -> Self:
+        if self.loss == "dlr" and self.target != "none":
+            raise ValueError("the DLR loss has no target: take loss='margin', or the family 'apgdt'")
+        return self
+
+
+class PGDParameters(AscentParameters):
+    """Of projected gradient descent."""
+
+    restarts: int = configs.field(
+        1, ge=1, description="runs, each from a new random start; one that succeeds counts, per sample"
     )
     fast: bool = configs.field(
         False,
@@ -49,12 +60,6 @@ class PGDParameters(StepParameters):
             raise ValueError(
                 f"restarts={self.restarts} repeat one and the same run: set random_start=true or restarts=1"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _a_targeted_dlr_needs_the_label_too(self) -> Self:
-        if self.loss == "dlr" and self.target != "none":
-            raise ValueError("the DLR loss has no target: take loss='margin', or the family 'apgdt'")
         return self
 
 
@@ -233,7 +238,7 @@ class PixelParameters(Parameters):
 class InputDiversityParameters(MomentumParameters):
     """Of the transferable attacks that resize and pad at random."""
 
-    resize_rate: float = configs.field(0.9, gt=0, description="smallest side relative to the image")
+    resize_rate: float = configs.field(0.9, gt=0, lt=1, description="smallest side relative to the image")
     probability: float = configs.field(0.5, ge=0, le=1, description="share of steps on which the image is resized")
 
 
@@ -273,15 +278,14 @@ class SmoothPGDParameters(StepParameters):
     """Of projected gradient descent on gradients averaged over a neighborhood."""
 
     neighbors: int = configs.field(10, ge=1, description="points around the iterate, a step")
-    relative_radius: float = configs.field(0.5, gt=0, le=2, description="radius of the neighborhood divided by ε")
+    relative_radius: float = configs.field(
+        0.1, gt=0, le=2, description="radius of the neighborhood divided by ε; the paper's is the step size"
+    )
     random_start: bool = configs.field(False, description="start at a random point of the ball instead of the image")
 
 
-class TransferParameters(StepParameters):
+class TransferParameters(AscentParameters):
     """Of the attack on the classifier without its front end, the examples given to both (semi-white box)."""
-
-    random_start: bool = configs.field(False, description="start at a random point of the ball instead of the image")
-    loss: Loss = configs.field("cross-entropy", description="what is maximized: cross-entropy, margin, DLR")
 
 
 FAMILIES: tuple[Family, ...] = (

@@ -100,7 +100,19 @@ def test_what_is_not_offered_is_refused(libraries, cnn, batch):
                         library.run(make_spec(family, norm, 1.0), cnn, *batch)
 
 
-OTHER = {"loss": "dlr", "fast": True, "confidence": 1.5, "binary_search_steps": 3, "target": "next"}
+OTHER = {
+    "loss": "dlr",
+    "fast": True,
+    "confidence": 1.5,
+    "binary_search_steps": 3,
+    "target": "next",
+    "restarts": 2,
+    "reading": "normalized",
+    "rho": 0.5,
+    "version": "rand",
+    "rescale_schedule": False,
+    "population": 5,
+}
 
 
 def test_what_cannot_be_expressed_is_refused(offer, libraries, cnn, batch):
@@ -124,13 +136,13 @@ def test_calls_exist(libraries):
     import torchattacks
     from art.attacks import evasion
 
-    from frontdef.attacks.native import noise, pgd
+    from frontdef.attacks.native import eotpgd, noise, pgd, smoothpgd, transfer
 
     places = {
         "art": [evasion],
         "foolbox": [foolbox.attacks],
         "torchattacks": [torchattacks],
-        "native": [pgd, noise],
+        "native": [pgd, noise, eotpgd, smoothpgd, transfer],
     }
     for library, modules in places.items():
         for row in libraries[library].table().values():

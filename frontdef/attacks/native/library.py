@@ -10,12 +10,13 @@ from frontdef.attacks.library import AttackLibrary, Realisation, Run
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from frontdef.attacks.native.pgd import Mode
     from frontdef.attacks.spec import AttackSpec
     from frontdef.protected import Protected
 
 
 class NativeLibrary(AttackLibrary):
-    """PGD and its special cases, and random noise: the reference that the libraries are compared with."""
+    """PGD, its special cases and its adaptive variants, and random noise: the reference for the libraries."""
 
     name: ClassVar[str] = "native"
     distribution: ClassVar[str] = "frontdef"
@@ -40,12 +41,44 @@ def _bim(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor
 
 
 def _full_pgd(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
+    from frontdef.attacks.native.pgd import pgd
+
     given = spec.parameters
-    return _pgd(
-        spec, protected, x, y,
-        steps=given.steps, step_size=spec.step_size, random_start=given.random_start, restarts=given.restarts,
-        loss=given.loss, mode="fast" if given.fast else "matched",
-    )  # fmt: skip
+    mode: Mode = "fast" if given.fast else "matched"
+    return pgd(protected, x, y, restarts=given.restarts, loss=given.loss, mode=mode, **_ball(spec))
+
+
+def _ball(spec: AttackSpec) -> dict[str, Any]:
+    given = spec.parameters
+    return {
+        "threat": spec.threat,
+        "steps": given.steps,
+        "step_size": spec.step_size,
+        "random_start": given.random_start,
+        "targeted": spec.targeted,
+    }
+
+
+def _eotpgd(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
+    from frontdef.attacks.native.eotpgd import eotpgd
+
+    given = spec.parameters
+    # The runner hands over a view that averages logits; here the gradients of single draws are averaged.
+    return eotpgd(protected.eot(1), x, y, draws=given.draws, reading=given.reading, **_ball(spec))
+
+
+def _smoothpgd(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
+    from frontdef.attacks.native.smoothpgd import smoothpgd
+
+    given = spec.parameters
+    radius = given.relative_radius * spec.threat.eps
+    return smoothpgd(protected, x, y, neighbors=given.neighbors, radius=radius, **_ball(spec))
+
+
+def _transfer(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
+    from frontdef.attacks.native.transfer import transfer
+
+    return transfer(protected, x, y, loss=spec.parameters.loss, **_ball(spec))
 
 
 def _noise(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
@@ -63,4 +96,7 @@ TABLE: Mapping[tuple[str, str], Realisation] = {
     **_rows("bim", "pgd(random_start=False)", _bim, "linf", "l2", "l1"),
     **_rows("pgd", "pgd", _full_pgd, "linf", "l2", "l1"),
     **_rows("noise", "noise", _noise, "linf", "l2"),
+    **_rows("eotpgd", "eotpgd", _eotpgd, "linf", "l2", "l1"),
+    **_rows("smoothpgd", "smoothpgd", _smoothpgd, "linf", "l2", "l1"),
+    **_rows("transfer", "transfer", _transfer, "linf", "l2", "l1"),
 }
