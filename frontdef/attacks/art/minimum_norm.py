@@ -31,6 +31,25 @@ def _deepfool(spec: AttackSpec, classifier: Any) -> dict[str, Any]:
     }
 
 
+def _ead(spec: AttackSpec, _: Any) -> dict[str, Any]:
+    return {
+        "learning_rate": spec.parameters.lr,
+        "max_iter": spec.parameters.steps,
+        "beta": spec.parameters.beta,
+        "initial_const": spec.parameters.initial_const,
+        "binary_search_steps": spec.parameters.binary_search_steps,
+        "decision_rule": spec.parameters.rule,
+    }
+
+
+def _jsma(spec: AttackSpec, _: Any) -> dict[str, Any]:
+    return {"theta": spec.parameters.theta, "gamma": spec.parameters.gamma}
+
+
+def _newtonfool(spec: AttackSpec, _: Any) -> dict[str, Any]:
+    return {"max_iter": spec.parameters.steps, "eta": spec.parameters.eta}
+
+
 MINIMUM_NORM: Mapping[tuple[str, str], Realisation] = {
     ("cw", "l2"): offer(
         "CarliniL2Method",
@@ -48,5 +67,34 @@ MINIMUM_NORM: Mapping[tuple[str, str], Realisation] = {
         "ART leaves the predicted class whatever the label is, and overshoots once, at the end.",
         "labels",
         "overshoot",
+    ),
+    ("ead", "l1"): offer(
+        "ElasticNet",
+        _ead,
+        nothing,
+        "ART drops the pull towards the image, and not the loss alone, where an iterate is misclassified.",
+        "loss",
+        # It keeps the closest misclassified iterate whatever its margin, so confidence is none of the result.
+        unsupported={"confidence": 0.0},
+    ),
+    ("jsma", "l0"): offer(
+        "SaliencyMapMethod",
+        _jsma,
+        nothing,
+        "ART raises the two values of the largest gradient of the target's logit, whatever they do to the other "
+        "classes, and may change two values more than γ allows.",
+        "search",
+        "budget",
+    ),
+    ("newtonfool", "l2"): offer(
+        "NewtonFool",
+        _newtonfool,
+        nothing,
+        "ART leaves the predicted class whatever the label is, and cuts at the box once, at the end.",
+        "labels",
+        "clipping",
+        caveat="Steps shrink where the norm of the probability's gradient is below 3e-4, as where the classifier is "
+        "confident.",
+        reads="probabilities",
     ),
 }
