@@ -6,15 +6,22 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from frontdef.attacks.library import AttackLibrary, Cause, Realisation, Run
-from frontdef.errors import MissingExtraError
+from frontdef.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.nn import Module
 
     from frontdef.attacks.spec import AttackSpec
     from frontdef.protected import Protected
 
-Arguments = Callable[["AttackSpec"], dict[str, Any]]
+Arguments = Callable[["AttackSpec", "Protected", "Tensor"], dict[str, Any]]
+"""``(spec, model, images)`` → keyword arguments of a torchattacks attack."""
+
+_NORMS = {"linf": "Linf", "l2": "L2"}
+_LOSSES = {"cross-entropy": "ce", "dlr": "dlr"}
+_EAD_RULES = {"EN": "EADEN", "L1": "EADL1"}
+_KERNEL_CHANNELS = 3
 
 
 class TorchattacksLibrary(AttackLibrary):
@@ -29,23 +36,66 @@ class TorchattacksLibrary(AttackLibrary):
 
 
 def _run(attack: str, arguments: Arguments) -> Run:
-    """A run of ``torchattacks.<attack>``; restarts go through its ``MultiAttack``, the way its README shows."""
+    """A run of ``torchattacks.<attack>`` on the whole batch at once."""
 
     def run(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
-        try:
-            import torchattacks
-        except ImportError:
-            raise MissingExtraError("attack library 'torchattacks'", "torchattacks") from None
-        method = getattr(torchattacks, attack)(protected, **arguments(spec))
-        method.set_device(protected.device)  # found by torchattacks itself only where the model has parameters
-        if spec.targeted:
-            method.set_mode_targeted_by_label(quiet=True)
-        restarts = 1 if spec.defaults else getattr(spec.parameters, "restarts", 1)
-        if restarts > 1:
-            method = torchattacks.MultiAttack([method] * restarts)
+        method = _build(attack, spec, protected, protected.device, **arguments(spec, protected, x))
         return cast("Tensor", method(x, y)).detach()
 
     return run
+
+
+def _build(attack: str, spec: AttackSpec, model: Module, device: Any, **arguments: Any) -> Any:
+    """``torchattacks.<attack>`` on a model; restarts through its own parameter, else through ``MultiAttack``."""
+    try:
+        import torchattacks
+    except ImportError:
+        raise MissingExtraError("attack library 'torchattacks'", "torchattacks") from None
+    method = getattr(torchattacks, attack)(model, **arguments)
+    method.set_device(device)  # found by torchattacks itself only where the model has parameters
+    if spec.targeted:
+        method.set_mode_targeted_by_label(quiet=True)
+    restarts = 1 if spec.defaults else getattr(spec.parameters, "restarts", 1)
+    return torchattacks.MultiAttack([method] * restarts) if restarts > 1 and "n_restarts" not in arguments else method
+
+
+def _run_ead(arguments: Arguments) -> Run:
+    """A run of the class whose rule picks the best example."""
+
+    def run(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
+        return _run(_EAD_RULES[spec.parameters.rule], arguments)(spec, protected, x, y)
+
+    return run
+
+
+def _run_tifgsm(arguments: Arguments) -> Run:
+    """A run of ``TIFGSM``, whose kernel has three channels: images with fewer get empty ones that the model ignores."""
+
+    def run(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
+        from torch.nn import functional as F
+
+        channels = x.shape[1]
+        model = _first_channels(protected, channels)
+        method = _build("TIFGSM", spec, model, protected.device, **arguments(spec, protected, x))
+        padded = F.pad(x, (0, 0, 0, 0, 0, _KERNEL_CHANNELS - channels))
+        return cast("Tensor", method(padded, y)).detach()[:, :channels]
+
+    return run
+
+
+def _first_channels(model: Module, channels: int) -> Module:
+    """The same model, reading only the first channels of an image."""
+    from torch import nn
+
+    class FirstChannels(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, images: Tensor) -> Tensor:
+            return cast("Tensor", self.model(images[:, :channels]))
+
+    return FirstChannels().eval()
 
 
 def _offer(
@@ -63,44 +113,164 @@ def _offer(
     )
 
 
-def _nothing(_: AttackSpec) -> dict[str, Any]:
+def _nothing(*_: Any) -> dict[str, Any]:
     return {}
 
 
-def _fgsm(spec: AttackSpec) -> dict[str, Any]:
+def _radius(spec: AttackSpec, *_: Any) -> dict[str, Any]:
     return {"eps": spec.threat.eps}
 
 
-def _steps(spec: AttackSpec) -> dict[str, Any]:
+def _ball(spec: AttackSpec, *_: Any) -> dict[str, Any]:
+    # torchattacks seeds torch's generator itself: with 0 where nobody says otherwise, or with the time of day.
+    return {"norm": _NORMS[spec.threat.norm], "eps": spec.threat.eps, "seed": spec.seed}
+
+
+def _class_ball(spec: AttackSpec, protected: Protected, *_: Any) -> dict[str, Any]:
+    return {**_ball(spec), "n_classes": protected.n_classes}
+
+
+def _steps(spec: AttackSpec, *_: Any) -> dict[str, Any]:
     return {"eps": spec.threat.eps, "alpha": spec.step_size, "steps": spec.parameters.steps}
 
 
-def _pgd(spec: AttackSpec) -> dict[str, Any]:
+def _pgd(spec: AttackSpec, *_: Any) -> dict[str, Any]:
     return {**_steps(spec), "random_start": spec.parameters.random_start}
 
 
-def _mifgsm(spec: AttackSpec) -> dict[str, Any]:
+def _momentum(spec: AttackSpec, *_: Any) -> dict[str, Any]:
     return {**_steps(spec), "decay": spec.parameters.decay}
 
 
-def _cw(spec: AttackSpec) -> dict[str, Any]:
+def _cw(spec: AttackSpec, *_: Any) -> dict[str, Any]:
     return {"c": spec.parameters.initial_const, "kappa": 0, "steps": spec.parameters.steps, "lr": spec.parameters.lr}
 
 
-def _deepfool(spec: AttackSpec) -> dict[str, Any]:
+def _deepfool(spec: AttackSpec, *_: Any) -> dict[str, Any]:
     return {"steps": spec.parameters.steps, "overshoot": spec.parameters.overshoot}
 
 
+def _restarted(spec: AttackSpec, *_: Any) -> dict[str, Any]:
+    given = {"steps": spec.parameters.steps, "n_restarts": spec.parameters.restarts, "rho": spec.parameters.rho}
+    return {**_ball(spec), **given}
+
+
+def _apgd(spec: AttackSpec, *_: Any) -> dict[str, Any]:
+    return {**_restarted(spec), "loss": _LOSSES[spec.parameters.loss]}
+
+
+def _apgdt(spec: AttackSpec, protected: Protected, *_: Any) -> dict[str, Any]:
+    return {**_restarted(spec), "n_classes": min(spec.parameters.classes + 1, protected.n_classes)}
+
+
+def _autoattack(spec: AttackSpec, protected: Protected, *_: Any) -> dict[str, Any]:
+    return {**_class_ball(spec, protected), "version": spec.parameters.version}
+
+
+def _square(spec: AttackSpec, *_: Any) -> dict[str, Any]:
+    # n_queries counts the proposals after the first stripes, which cost a query as well.
+    return {
+        **_ball(spec),
+        "n_queries": spec.parameters.queries - 1,
+        "n_restarts": spec.parameters.restarts,
+        "p_init": spec.parameters.p_init,
+        "resc_schedule": spec.parameters.rescale_schedule,
+    }
+
+
+def _tiled(arguments: Arguments) -> Arguments:
+    """Refuse images that ``Square`` cannot tile in ℓ2."""
+
+    def tiled(spec: AttackSpec, protected: Protected, x: Tensor) -> dict[str, Any]:
+        height, width = x.shape[2:]
+        tile = height // 5
+        start = (height - 5 * tile) // 2
+        # What lies outside is empty, and an empty slice takes a single value but no larger tile.
+        if tile == 0 or (tile > 1 and any(start + side // tile * tile > side for side in (height, width))):
+            raise ConfigError(f"torchattacks' Square cannot tile images of {height} × {width} pixels in ℓ2")
+        return arguments(spec, protected, x)
+
+    return tiled
+
+
+def _fab(spec: AttackSpec, *_: Any) -> dict[str, Any]:
+    return {
+        **_ball(spec),
+        "steps": spec.parameters.steps,
+        "alpha_max": spec.parameters.alpha_max,
+        "eta": spec.parameters.eta,
+        "beta": spec.parameters.beta,
+    }
+
+
+def _ead(spec: AttackSpec, *_: Any) -> dict[str, Any]:
+    # abort_early stops the whole batch on its summed loss, and divides by zero below ten steps.
+    return {
+        "kappa": 0,
+        "lr": spec.parameters.lr,
+        "binary_search_steps": spec.parameters.binary_search_steps,
+        "max_iterations": spec.parameters.steps,
+        "abort_early": False,
+        "initial_const": spec.parameters.initial_const,
+        "beta": spec.parameters.beta,
+    }
+
+
+def _jsma(spec: AttackSpec, *_: Any) -> dict[str, Any]:
+    return {"theta": spec.parameters.theta, "gamma": spec.parameters.gamma}
+
+
+def _pixels(spec: AttackSpec, _: Protected, x: Tensor) -> dict[str, Any]:
+    channels = x.shape[1]
+    if spec.threat.eps < channels:
+        raise ConfigError(f"a pixel of {channels} channels is {channels} values: ε is at least that, got {spec.threat}")
+    return {"pixels": int(spec.threat.eps) // channels}
+
+
+def _pixel(spec: AttackSpec, protected: Protected, x: Tensor) -> dict[str, Any]:
+    return {**_pixels(spec, protected, x), "steps": spec.parameters.steps, "popsize": spec.parameters.population}
+
+
+def _eotpgd(spec: AttackSpec, *_: Any) -> dict[str, Any]:
+    return {**_pgd(spec), "eot_iter": spec.parameters.draws}
+
+
+def _difgsm(spec: AttackSpec, *_: Any) -> dict[str, Any]:
+    given = {"resize_rate": spec.parameters.resize_rate, "diversity_prob": spec.parameters.probability}
+    return {**_momentum(spec), **given}
+
+
+def _tifgsm(spec: AttackSpec, *_: Any) -> dict[str, Any]:
+    return {**_difgsm(spec), "len_kernel": spec.parameters.kernel, "nsig": spec.parameters.sigma}
+
+
+def _sinifgsm(spec: AttackSpec, *_: Any) -> dict[str, Any]:
+    return {**_momentum(spec), "m": spec.parameters.scales}
+
+
+def _vmifgsm(spec: AttackSpec, *_: Any) -> dict[str, Any]:
+    return {**_momentum(spec), "N": spec.parameters.neighbors, "beta": spec.parameters.beta}
+
+
 _PGD_ONLY = {"loss": "cross-entropy", "fast": False}
+_UNTARGETED = {"target": "none"}
+_NAN_MOMENTUM = "After one gradient that is exactly zero an image's momentum is NaN, and it never moves again."
+_GRAY = "It takes three channels only: gray images are handed over with two empty ones, which the model never sees."
+_ONE_RUN = {"restarts": 1}
+_SQUARE_IMAGES = "Images must be square: the resized copy always is."
+_TEN_STEPS = "torchattacks gives APGD and FAB 10 steps instead of 100, and Square a rescaled schedule."
+_FEW_CLASSES = "Models of fewer than four classes raise an IndexError."
+_NO_FINAL_SEARCH = "torchattacks leaves out the paper's final search along the segment back to the image."
+_TILES = "Heights of 1 to 4, 12, 14, 18, 19 and 24 pixels cannot be tiled by its first squares and are refused."
 
 TABLE: Mapping[tuple[str, str], Realisation] = {
-    ("fgsm", "linf"): _offer("FGSM", _fgsm, _fgsm),
-    ("bim", "linf"): _offer("BIM", _steps, _fgsm),
-    ("pgd", "linf"): _offer("PGD", _pgd, _fgsm, unsupported=_PGD_ONLY),
+    ("fgsm", "linf"): _offer("FGSM", _radius, _radius),
+    ("bim", "linf"): _offer("BIM", _steps, _radius),
+    ("pgd", "linf"): _offer("PGD", _pgd, _radius, unsupported=_PGD_ONLY),
     ("pgd", "l2"): _offer(
         "PGDL2",
         _pgd,
-        _fgsm,
+        _radius,
         "torchattacks adds 1e-10 to the norm of the batch-averaged gradient, so steps shrink where the classifier is "
         "confident, and its random start has a uniform radius.",
         "step rule",
@@ -109,9 +279,9 @@ TABLE: Mapping[tuple[str, str], Realisation] = {
     ),
     ("mifgsm", "linf"): _offer(
         "MIFGSM",
-        _mifgsm,
-        _fgsm,
-        caveat="After one gradient that is exactly zero an image's momentum is NaN, and it never moves again.",
+        _momentum,
+        _radius,
+        caveat=_NAN_MOMENTUM,
     ),
     ("cw", "l2"): _offer(
         "CW",
@@ -134,5 +304,73 @@ TABLE: Mapping[tuple[str, str], Realisation] = {
         "overshoot",
         "clipping",
         caveat="An image whose gradients are zero comes back as NaN.",
+    ),
+    ("apgd", "linf"): _offer("APGD", _apgd, _ball, unsupported=_UNTARGETED),
+    ("apgd", "l2"): _offer("APGD", _apgd, _ball, unsupported=_UNTARGETED),
+    ("apgdt", "linf"): _offer("APGDT", _apgdt, _class_ball, caveat=_FEW_CLASSES),
+    ("apgdt", "l2"): _offer(
+        "APGDT",
+        _apgdt,
+        _class_ball,
+        "torchattacks takes the first image's step size for the whole batch.",
+        "batch",
+        "step rule",
+        caveat=_FEW_CLASSES,
+    ),
+    ("autoattack", "linf"): _offer(
+        "AutoAttack", _autoattack, _class_ball, _TEN_STEPS, "budget", "schedule", caveat=_FEW_CLASSES
+    ),
+    ("autoattack", "l2"): _offer(
+        "AutoAttack", _autoattack, _class_ball, _TEN_STEPS, "budget", "schedule", caveat=_FEW_CLASSES
+    ),
+    ("square", "linf"): _offer("Square", _square, _ball),
+    ("square", "l2"): _offer("Square", _tiled(_square), _tiled(_ball), caveat=_TILES),
+    ("fab", "linf"): _offer("FAB", _fab, _ball, _NO_FINAL_SEARCH, "search", unsupported=_ONE_RUN),
+    ("fab", "l2"): _offer("FAB", _fab, _ball, _NO_FINAL_SEARCH, "search", unsupported=_ONE_RUN),
+    ("ead", "l1"): Realisation(
+        "EADEN(EADL1 for rule='L1')",
+        _run_ead(_ead),
+        "torchattacks moves the image that it measures from by its first gradient step, out of [0,1] where that leads "
+        "and at no distance, starts each constant where the last one ended, and reads a negative logit of the label "
+        "as 0.",
+        {"confidence": 0.0},
+        causes=("clipping", "search", "loss"),
+        defaults=_run_ead(_nothing),
+    ),
+    ("jsma", "l0"): _offer(
+        "JSMA",
+        _jsma,
+        _nothing,
+        "torchattacks adds theta to the first value where no pair of values helps, instead of stopping.",
+        "step rule",
+    ),
+    ("pixel", "l0"): _offer(
+        "OnePixel",
+        _pixel,
+        _pixels,
+        "torchattacks rounds the population to a multiple of the candidate's length, at least one, and mutates the "
+        "best candidate instead of a random one.",
+        "budget",
+        "step rule",
+    ),
+    ("eotpgd", "linf"): _offer("EOTPGD", _eotpgd, _radius, unsupported={"reading": "mean"}),
+    ("difgsm", "linf"): _offer("DIFGSM", _difgsm, _radius, caveat=f"{_SQUARE_IMAGES} {_NAN_MOMENTUM}"),
+    ("tifgsm", "linf"): Realisation(
+        "TIFGSM",
+        _run_tifgsm(_tifgsm),
+        caveat=f"{_GRAY} {_SQUARE_IMAGES} {_NAN_MOMENTUM}",
+        defaults=_run_tifgsm(_radius),
+    ),
+    ("nifgsm", "linf"): _offer("NIFGSM", _momentum, _radius, caveat=_NAN_MOMENTUM),
+    ("sinifgsm", "linf"): _offer("SINIFGSM", _sinifgsm, _radius, caveat=_NAN_MOMENTUM),
+    ("vmifgsm", "linf"): _offer("VMIFGSM", _vmifgsm, _radius, caveat=_NAN_MOMENTUM),
+    ("vnifgsm", "linf"): _offer(
+        "VNIFGSM",
+        _vmifgsm,
+        _radius,
+        "torchattacks takes the variance between gradients around the image and one at the look-ahead point, so that "
+        "it does not vanish with the neighborhood.",
+        "step rule",
+        caveat=_NAN_MOMENTUM,
     ),
 }
