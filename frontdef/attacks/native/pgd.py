@@ -103,7 +103,7 @@ def _matched(attack: _Attack, starts: Iterator[Tensor]) -> Tensor:
         if fallen is None:
             fallen = attack.fooled(result, attack.y)
         new = attack.fooled(current, attack.y) & ~fallen
-        result = torch.where(new.view(-1, 1, 1, 1), current, result)
+        result[new] = current[new]
         fallen = fallen | new
     return result
 
