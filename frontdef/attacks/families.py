@@ -193,7 +193,7 @@ class BoundaryParameters(Parameters):
     source_step: float = configs.field(0.01, gt=0, description="first step towards the image, relative to the distance")
 
 
-class ZOOParameters(Parameters):
+class ZOOParameters(TargetableParameters):
     """Of zeroth-order optimization."""
 
     steps: int = configs.field(50, ge=1, description="optimizer steps")
@@ -204,7 +204,7 @@ class ZOOParameters(Parameters):
     parallel: int = configs.field(128, ge=1, description="coordinates an optimizer step estimates")
 
 
-class SimBAParameters(Parameters):
+class SimBAParameters(TargetableParameters):
     """Of the simple black-box attack."""
 
     steps: int = configs.field(500, ge=1, description="directions tried")
@@ -228,11 +228,11 @@ class NewtonFoolParameters(Parameters):
     eta: float = configs.field(0.01, gt=0, description="step relative to the norm of the image")
 
 
-class PixelParameters(Parameters):
+class PixelParameters(TargetableParameters):
     """Of the few-pixel attack by differential evolution; ε is the number of values."""
 
     steps: int = configs.field(10, ge=1, description="generations")
-    population: int = configs.field(10, ge=5, description="candidates a generation")
+    population: int = configs.field(400, ge=5, description="candidates a generation; the paper has 400")
 
 
 class InputDiversityParameters(MomentumParameters):

@@ -140,7 +140,7 @@ def test_torchattacks_jsma_changes_the_first_value_where_no_pair_helps(attack, l
 
 
 def pixel(attack, model, x, y, eps=5, **given):
-    return attack("torchattacks", "pixel", "l0", eps, model, x, y, **given)
+    return attack("torchattacks", "pixel", "l0", eps, model, x, y, **{"population": 10, **given})
 
 
 def test_pixel_breaks_some_and_changes_as_many_values_as_it_may(attack, cnn, standing, right):

@@ -3,9 +3,189 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from frontdef.attacks.art.call import NORMS, ball, nothing, offer
+from frontdef.errors import ConfigError
 
 if TYPE_CHECKING:
     from frontdef.attacks.library import Realisation
+    from frontdef.attacks.spec import AttackSpec
 
-BLACK_BOX: Mapping[tuple[str, str], Realisation] = {}
+_TRIALS = 25 * 20
+"""Queries that BoundaryAttack makes at most for one step, in one pass."""
+
+
+def _square(spec: AttackSpec, classifier: Any) -> dict[str, Any]:
+    # max_iter counts the proposals after the first stripes, which cost a query as well.
+    return {
+        **ball(spec, classifier),
+        "max_iter": spec.parameters.queries - 1,
+        "p_init": spec.parameters.p_init,
+        "nb_restarts": spec.parameters.restarts,
+    }
+
+
+def _hopskipjump(spec: AttackSpec, _: Any) -> dict[str, Any]:
+    given = spec.parameters
+    return {
+        "norm": NORMS[spec.threat.norm],
+        "max_iter": given.steps,
+        "init_eval": given.init_eval,
+        "max_eval": given.max_eval,
+        "batch_size": given.max_eval,
+    }
+
+
+def _norm(spec: AttackSpec, _: Any) -> dict[str, Any]:
+    return {"norm": NORMS[spec.threat.norm]}
+
+
+def _boundary(spec: AttackSpec, _: Any) -> dict[str, Any]:
+    given = spec.parameters
+    return {
+        "max_iter": given.steps,
+        "delta": given.spherical_step,
+        "epsilon": given.source_step,
+        "batch_size": _TRIALS,
+    }
+
+
+def _zoo(spec: AttackSpec, _: Any) -> dict[str, Any]:
+    # One image a batch: in a larger one the noise of the first image alone moves. No resizing to 32 × 32, no sampling
+    # of coordinates by importance, which only larger images would get, and no early stop: all steps for every image.
+    return {
+        "learning_rate": spec.parameters.lr,
+        "max_iter": spec.parameters.steps,
+        "confidence": spec.parameters.confidence,
+        "initial_const": spec.parameters.initial_const,
+        "binary_search_steps": spec.parameters.binary_search_steps,
+        "nb_parallel": spec.parameters.parallel,
+        "batch_size": 1,
+        "use_resize": False,
+        "use_importance": False,
+        "abort_early": False,
+    }
+
+
+def _simba(spec: AttackSpec, classifier: Any) -> dict[str, Any]:
+    _, height, width = classifier.input_shape
+    if spec.parameters.basis == "dct" and height != width:
+        raise ConfigError(f"ART's SimBA has cosines for square images only, got {height} × {width}: take basis='px'")
+    return {
+        "attack": spec.parameters.basis,
+        "max_iter": spec.parameters.steps,
+        "epsilon": spec.parameters.step,
+        "batch_size": 1,
+    }
+
+
+def _spatial(spec: AttackSpec, _: Any) -> dict[str, Any]:
+    return {
+        "max_rotation": spec.parameters.max_rotation,
+        "max_translation": 100 * spec.parameters.max_translation,
+        "num_rotations": spec.parameters.rotations,
+        "num_translations": spec.parameters.translations,
+    }
+
+
+def _pixels(spec: AttackSpec, classifier: Any) -> dict[str, Any]:
+    channels = classifier.input_shape[0]
+    if spec.threat.eps < channels:
+        raise ConfigError(f"a pixel of {channels} channels is {channels} values: ε is at least that, got {spec.threat}")
+    return {"th": int(spec.threat.eps) // channels}
+
+
+def _pixel(spec: AttackSpec, classifier: Any) -> dict[str, Any]:
+    # es=1: differential evolution, as in the paper.
+    return {**_pixels(spec, classifier), "max_iter": spec.parameters.steps, "es": 1}
+
+
+_STRIPES = (
+    "ART keeps the first stripes only where they lower the margin, and asks three times what one query of each "
+    "proposal would tell"
+)
+_FILLED = "Raises where a square would fill the image, as it does where p_init is close to 1."
+_LABEL = "ART leaves the predicted class whatever the label is"
+_NO_SEARCH = (
+    f"{_LABEL}, gives up where 100 images of noise are all of that class, and returns its last step without a search "
+    "back to the boundary."
+)
+
+BLACK_BOX: Mapping[tuple[str, str], Realisation] = {
+    ("square", "linf"): offer(
+        "SquareAttack(norm=inf)",
+        _square,
+        ball,
+        f"{_STRIPES}.",
+        "random start",
+        "budget",
+        unsupported={"rescale_schedule": True},
+        caveat=_FILLED,
+    ),
+    ("square", "l2"): offer(
+        "SquareAttack(norm=2)",
+        _square,
+        ball,
+        f"{_STRIPES}, and divides a new window by the norm that it is to have, so that it takes most of ε.",
+        "random start",
+        "budget",
+        "step rule",
+        unsupported={"rescale_schedule": True},
+        caveat=f"{_FILLED} Raises on images of fewer than 10 pixels a side.",
+    ),
+    **{
+        ("hopskipjump", norm): offer(
+            f"HopSkipJump(norm={shown})", _hopskipjump, _norm, _NO_SEARCH, "labels", "search", "failure value"
+        )
+        for norm, shown in (("l2", "2"), ("linf", "inf"))
+    },
+    ("boundary", "l2"): offer(
+        "BoundaryAttack",
+        _boundary,
+        nothing,
+        f"{_LABEL}, and tries at least 20 directions a step, all on one distance, instead of one.",
+        "labels",
+        "budget",
+    ),
+    ("zoo", "l2"): offer(
+        "ZooAttack",
+        _zoo,
+        nothing,
+        "ART adds its running noise anew at each step and cuts that noise to [0,1], so values only grow, and looks at "
+        "the box once, at the end.",
+        "optimizer",
+        "clipping",
+        # It keeps the closest misclassified iterate whatever its margin, so confidence is none of the result.
+        unsupported={"confidence": 0.0},
+    ),
+    ("simba", "l2"): offer(
+        "SimBA",
+        _simba,
+        nothing,
+        "ART asks for both signs of a direction and takes the better one, instead of the first that helps.",
+        "search",
+        "budget",
+        caveat="Never moves an image whose softmax rounds to 1.",
+        reads="probabilities",
+    ),
+    ("spatial", "spatial"): offer(
+        "SpatialTransformation",
+        _spatial,
+        None,
+        f"{_LABEL}, and takes the number of channels for the height, so that images hardly shift along it.",
+        "labels",
+        "search",
+        image_by_image=True,
+    ),
+    ("pixel", "l0"): offer(
+        "PixelAttack",
+        _pixel,
+        _pixels,
+        "ART mutates the best candidate instead of a random one.",
+        "step rule",
+        unsupported={"population": 400},
+        caveat="Raises on models of two classes.",
+        reads="probabilities",
+    ),
+}
