@@ -114,3 +114,47 @@ def test_a_certified_sample_that_falls_is_named():
     (one,) = brackets(outcomes([1, 0, 0, 1]), certified.astype({"certified": bool}))
     assert one.violations == (0,)
     assert one.certified == pytest.approx(0.5)
+
+
+def cells(**told):
+    """Rows of cells for the libraries named, with what is told of each."""
+    plain = {"status": "ok", "difference": "", "causes": [], "faults": [], "forwards": 10.0, "backwards": 10.0}
+    rows = [{**plain, "library": name, "cell": f"{name}-pgd-linf-0.1", **more} for name, more in told.items()]
+    return pd.DataFrame(rows)
+
+
+def explained(a, b, told, parameters=None):
+    frames = pd.concat([outcomes(a, library="art"), outcomes(b, library="foolbox")])
+    frames["parameters"] = json.dumps(parameters or {})
+    return agreement(frames, cells=cells(**{"art": {}, "foolbox": {}, **told}))[0]
+
+
+WEAK, STRONG = [1] * 30 + [0] * 70, [1] * 60 + [0] * 40
+
+
+def test_a_difference_between_exact_calls_is_unexplained():
+    assert explained(WEAK, STRONG, {}).cause == "unexplained"
+
+
+def test_a_named_difference_is_the_cause():
+    one = explained(WEAK, STRONG, {"art": {"difference": "ART clips first.", "causes": ["clipping", "projection"]}})
+    assert one.cause == "clipping, projection"
+    assert one.reason.endswith("Known: ART clips first.")
+
+
+def test_a_random_start_explains_other_examples_and_never_a_weaker_attack():
+    assert explained(WEAK, STRONG, {}, {"random_start": True}).cause == "unexplained"
+    assert explained(WEAK, WEAK, {}, {"random_start": True}).cause == "random start"
+
+
+def test_defaults_are_a_mode_of_their_own_and_differ_in_budget():
+    one = explained(WEAK, STRONG, {"foolbox": {"backwards": 40.0}}, {"defaults": True})
+    assert (one.mode, one.cause, one.passes_a, one.passes_b) == ("defaults", "budget", 20.0, 50.0)
+    assert explained(WEAK, STRONG, {}).mode == "matched"
+
+
+def test_an_attack_that_tampers_is_invalid():
+    one = explained(STRONG, STRONG, {"art": {"faults": ["changed the model's parameters or buffers"]}})
+    assert (one.verdict, one.reason) == ("invalid", "art changed the model's parameters or buffers")
+    harmless = explained([1, 0] * 100, [1, 0] * 100, {"art": {"faults": ["returned float64 instead of float32"]}})
+    assert harmless.verdict == "equivalent"

@@ -73,6 +73,7 @@ class Results:
 
     def _cell(self, planned: dict[str, Any]) -> dict[str, Any]:
         key = planned["cell"]
+        planned = {**_UNTOLD, **planned}
         if self.store.has(key):
             return {**planned, **self.store.read_table_about(self.store.cell_path(key)), "status": "ok", "error": ""}
         if self.store.failed(key):
@@ -156,11 +157,6 @@ class Results:
         """The same as `sql`, as an Arrow table."""
         return self._database.execute(query).to_arrow_table()
 
-    def differences(self) -> dict[str, str]:
-        """Cell → named difference of the library's realisation; cells whose parameters map exactly are left out."""
-        cells = self._cells.loc[self._cells["status"] == "ok", ["cell", "difference"]]
-        return {str(cell): str(difference) for cell, difference in cells.itertuples(index=False) if difference}
-
     def examples(self, cell: str) -> np.ndarray:
         """What the library returned for a cell, float32 ``(N,C,H,W)``, in the order of the records."""
         return np.asarray(self.store.read_tensors("examples", cell)["x_adv"].numpy())
@@ -176,6 +172,9 @@ class Results:
             return {}
         return {title: tensor.numpy() for title, tensor in self.store.read_tensors("figures", name).items()}
 
+
+_UNTOLD: dict[str, Any] = {"difference": "", "caveat": "", "causes": [], "faults": []}
+"""What is not known of a cell that was not run."""
 
 _WHERE = (
     *("cell", "dataset", "classifier", "defense", "defense_id", "surrogate"),

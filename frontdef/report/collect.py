@@ -27,6 +27,7 @@ from frontdef.report.data import (
     Picture,
     ReportData,
     Score,
+    Setting,
 )
 from frontdef.report.gallery import choose
 from frontdef.threat import NORM_LABELS, TOLERANCE, format_eps
@@ -62,14 +63,15 @@ def collect(results: Results) -> ReportData:
         clean=tuple(_clean(outcomes)),
         brackets=tuple(_rows(BracketRow, brackets(outcomes, results.certified()))),
         agreements=tuple(
-            _rows(AgreementRow, agreement(outcomes, lru_cache(maxsize=16)(results.examples), results.differences()))
+            _rows(AgreementRow, agreement(outcomes, lru_cache(maxsize=16)(results.examples), results.cells()))
         ),
         maskings=tuple(_maskings(results)),
         families=bare.families,
         figures=tuple(_figures(results, cells)),
     )
-    data = replace(data, scores=tuple(_scores(data, recorded)))
-    return replace(data, pictures=tuple(_pictures(results, data, recorded)))
+    ids = _sample_ids(data, recorded)
+    data = replace(data, scores=tuple(_scores(data, recorded, ids)))
+    return replace(data, pictures=tuple(_pictures(results, data, recorded, ids)))
 
 
 def _about(results: Results) -> About:
@@ -130,6 +132,8 @@ def _cell(row: dict[Any, Any]) -> CellRow:
 
 def _plain(value: Any) -> Any:
     """A value of a data frame as Python has it: what is missing is None."""
+    if isinstance(value, list | np.ndarray):
+        return tuple(value)
     value = value.item() if isinstance(value, np.generic) else value
     return None if isinstance(value, float) and math.isnan(value) else value
 
@@ -150,21 +154,41 @@ def _rows(kind: type[Row], found: Iterable[Any]) -> Iterator[Row]:
         yield kind(**{f.name: _plain(getattr(verdict, f.name)) for f in fields(kind)})
 
 
-def _scores(data: ReportData, recorded: Mapping[str, pd.DataFrame]) -> Iterator[Score]:
+def _sample_ids(data: ReportData, recorded: Mapping[str, pd.DataFrame]) -> dict[tuple[str, str, str], np.ndarray]:
+    """Defended model → the ids of its samples, ascending; a cell may have been run on some of them only."""
+    found: dict[tuple[str, str, str], np.ndarray] = {}
+    for cell in data.cells:
+        if cell.key in recorded:
+            model, ids = (cell.dataset, cell.classifier, cell.defense), recorded[cell.key]["sample_id"].to_numpy()
+            found[model] = np.union1d(found.get(model, ids), ids)
+    return found
+
+
+def _scores(
+    data: ReportData, recorded: Mapping[str, pd.DataFrame], ids: Mapping[tuple[str, str, str], np.ndarray]
+) -> Iterator[Score]:
     for cell in data.cells:
         if cell.key not in recorded:
             continue
         rows = {name: column.to_numpy() for name, column in recorded[cell.key].sort_values("sample_id").items()}
+        attacked = np.isin(ids[cell.dataset, cell.classifier, cell.defense], rows["sample_id"])
         misled = (
             rows["clean_correct"] & (rows["adversarial_prediction"] != rows["label"]) & rows["in_box"] & rows["finite"]
         )
         for setting in data.settings:
             if setting.model == (cell.dataset, cell.classifier):
-                distances = rows[setting.norm]
-                broken = misled & (distances <= setting.eps + TOLERANCE)
-                if broken.any() or cell.judged_at(setting):
-                    typical = float(np.median(distances[broken])) if broken.any() else None
-                    yield Score(cell.key, setting, broken, typical)
+                distances = rows[setting.norm] if setting.norm in rows else _unmeasured(cell, setting, len(misled))
+                fallen = misled & (distances <= setting.eps + TOLERANCE)
+                if fallen.any() or cell.judged_at(setting):
+                    typical = float(np.median(distances[fallen])) if fallen.any() and setting.norm in rows else None
+                    broken = np.zeros(len(attacked), dtype=bool)
+                    broken[attacked] = fallen
+                    yield Score(cell.key, setting, broken, attacked, typical)
+
+
+def _unmeasured(cell: CellRow, setting: Setting, n: int) -> np.ndarray:
+    """Distances in a norm that cannot be measured: an attack made for it is within it, any other is not."""
+    return np.full(n, 0.0 if cell.norm == setting.norm else np.inf)
 
 
 def _figures(results: Results, cells: Iterable[CellRow]) -> Iterator[Figure]:
@@ -173,14 +197,21 @@ def _figures(results: Results, cells: Iterable[CellRow]) -> Iterator[Figure]:
             yield Figure(*names, title=title, images=images)
 
 
-def _pictures(results: Results, data: ReportData, recorded: Mapping[str, pd.DataFrame]) -> Iterator[Picture]:
+def _pictures(
+    results: Results,
+    data: ReportData,
+    recorded: Mapping[str, pd.DataFrame],
+    ids: Mapping[tuple[str, str, str], np.ndarray],
+) -> Iterator[Picture]:
     images = {name: results.clean(name) for name in {setting.dataset for setting in data.settings}}
     read = lru_cache(maxsize=16)(lambda key: results.store.read_tensors("examples", key))
     for choice in choose(data, max(batch[0].size for batch in images.values())):
         # Scores are in the order of sample ids, examples in that of the records.
-        rows = recorded[choice.cell].sort_values("sample_id")
-        row, at = rows.iloc[choice.index], int(rows.index[choice.index])
         cell, tensors = data.cell_by_key[choice.cell], read(choice.cell)
+        rows = recorded[choice.cell]
+        wanted = ids[cell.dataset, cell.classifier, cell.defense][choice.index]
+        at = int(np.flatnonzero(rows["sample_id"].to_numpy() == wanted)[0])
+        row = rows.iloc[at]
         clean = images[cell.dataset][at]
         seen = tensors["seen"][at].numpy() if "seen" in tensors else None
         yield Picture(
@@ -192,7 +223,7 @@ def _pictures(results: Results, data: ReportData, recorded: Mapping[str, pd.Data
             label=int(row["label"]),
             clean_prediction=int(row["clean_prediction"]),
             adversarial_prediction=int(row["adversarial_prediction"]),
-            distance=float(row[choice.setting.norm]),
+            distance=float(row.get(choice.setting.norm, float("nan"))),
             clean=clean,
             attacked=tensors["x_adv"][at].numpy(),
             seen=seen if seen is not None and seen.shape == clean.shape else None,

@@ -49,7 +49,7 @@ class FamilyNote:
 
 @dataclass(frozen=True, eq=False)
 class CleanRow:
-    """Which samples a defended model classifies correctly without attack: bool ``(N,)``, in one order for all rows."""
+    """Which samples a defended model classifies correctly without attack: bool ``(N,)``, by ascending sample id."""
 
     dataset: str
     classifier: str
@@ -79,6 +79,8 @@ class CellRow:
     surrogate: str = ""
     parameters: str = "{}"
     difference: str = ""
+    caveat: str = ""
+    faults: tuple[str, ...] = ()
     seed: int = 0
     forwards: float | None = None
     backwards: float | None = None
@@ -101,12 +103,14 @@ class Score:
         cell: Key of the cell.
         setting: The threat model.
         broken: bool ``(N,)``: correct without attack, and misclassified by an example that fits the threat model.
+        attacked: bool ``(N,)``: which samples the cell was run on.
         distance: Median distance of these examples in the setting's norm; None where there are none.
     """
 
     cell: str
     setting: Setting
     broken: np.ndarray
+    attacked: np.ndarray
     distance: float | None = None
 
 
@@ -154,6 +158,8 @@ class AgreementRow:
     only_b: int = 0
     p_holm: float = 1.0
     max_difference: float | None = None
+    mode: str = "matched"
+    cause: str = ""
     weaker: str = ""
     reason: str = ""
     surrogate: str = ""
@@ -335,7 +341,8 @@ class ReportData:
 
 def variant(surrogate: str, parameters: str) -> str:
     """A surrogate and an attack's parameters (JSON) in words."""
-    values = [f"{name}={value}" for name, value in json.loads(parameters).items()]
+    given = json.loads(parameters)
+    values = ["the library's defaults"] if given.get("defaults") is True else [f"{k}={v}" for k, v in given.items()]
     return ", ".join([f"surrogate {surrogate}", *values] if surrogate else values)
 
 

@@ -37,7 +37,13 @@ def payload(data: ReportData) -> dict[str, Any]:
         ],
         "cells": [_cell(data, cell) for cell in data.cells],
         "scores": [
-            [setting_number[row.setting], cell_number[row.cell], bits(row.broken), _rounded(row.distance)]
+            [
+                setting_number[row.setting],
+                cell_number[row.cell],
+                bits(row.broken),
+                _rounded(row.distance),
+                _partly(row.attacked),
+            ]
             for row in data.scores
         ],
         "agreements": [_agreement(data, row, setting_number[row.setting]) for row in data.agreements],
@@ -82,7 +88,8 @@ def _cell(data: ReportData, cell: CellRow) -> dict[str, Any]:
 
 def notes(cell: CellRow) -> str:
     """The library's own name for a cell's attack, and what it does differently."""
-    return " · ".join(filter(None, (cell.call, f"not exact: {cell.difference}" if cell.difference else "")))
+    said = {"": cell.call, "not exact": cell.difference, "caveat": cell.caveat, "fault": "; ".join(cell.faults)}
+    return " · ".join(f"{what}: {text}" if what else text for what, text in said.items() if text)
 
 
 def _agreement(data: ReportData, row: AgreementRow, setting: int) -> list[Any]:
@@ -100,7 +107,13 @@ def _agreement(data: ReportData, row: AgreementRow, setting: int) -> list[Any]:
         row.n - both - row.only_a - row.only_b,
         _rounded(row.p_holm),
         ": ".join(filter(None, (tables.variant(data, row), row.reason))),
+        row.cause,
     ]
+
+
+def _partly(attacked: np.ndarray) -> str:
+    """Which samples a cell was run on; empty for all of them."""
+    return "" if attacked.all() else bits(attacked)
 
 
 def _rounded(value: float | None) -> float | None:

@@ -9,7 +9,7 @@ from itertools import combinations
 
 import numpy as np
 
-from frontdef.report.data import AgreementRow, BracketRow, CellRow, ReportData, Setting
+from frontdef.report.data import AgreementRow, BracketRow, CellRow, ReportData, Score, Setting
 from frontdef.report.palette import STEPS
 
 VERDICTS: dict[str, tuple[str, str]] = {
@@ -100,10 +100,10 @@ def families_of(data: ReportData, setting: Setting) -> list[int]:
 
 def _heat_cell(data: ReportData, setting: Setting, defense: str, family: str) -> HeatCell:
     cells = data.judged.get((setting, defense, family), [])
-    broken = [data.score_at[cell.key, setting].broken for cell in cells if (cell.key, setting) in data.score_at]
+    scores = [data.score_at[cell.key, setting] for cell in cells if (cell.key, setting) in data.score_at]
     return HeatCell(
         family=data.family_names.index(family),
-        robust=float((correct_of(data, setting, defense) & ~np.any(broken, axis=0)).mean()) if broken else None,
+        robust=_robust(correct_of(data, setting, defense), scores) if scores else None,
         failed=sum(cell.status == "failed" for cell in cells),
         disagree=any(
             row.verdict in {"different", "invalid"}
@@ -111,6 +111,12 @@ def _heat_cell(data: ReportData, setting: Setting, defense: str, family: str) ->
             if row.setting == setting and (row.defense, row.family) == (defense, family)
         ),
     )
+
+
+def _robust(correct: np.ndarray, scores: Sequence[Score]) -> float:
+    """Share of the attacked samples that are right without attack and not broken by any of the scores."""
+    broken, attacked = (np.any([getattr(score, name) for score in scores], axis=0) for name in ("broken", "attacked"))
+    return float((correct & ~broken)[attacked].mean())
 
 
 def correct_of(data: ReportData, setting: Setting, defense: str) -> np.ndarray:
@@ -192,7 +198,7 @@ def settings_of(data: ReportData, cell: CellRow) -> list[int]:
 def accuracies(data: ReportData, cell: CellRow) -> list[tuple[Setting, float]]:
     """Robust accuracy of one cell alone in each setting that it was made for."""
     return [
-        (setting, float((correct_of(data, setting, cell.defense) & ~data.score_at[cell.key, setting].broken).mean()))
+        (setting, _robust(correct_of(data, setting, cell.defense), [data.score_at[cell.key, setting]]))
         for setting in data.settings
         if cell.judged_at(setting) and (cell.key, setting) in data.score_at
     ]

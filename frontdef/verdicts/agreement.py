@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,18 @@ MARGIN = 0.05
 IDENTICAL = 1e-6
 """Examples that differ by no more than this in any value are the same."""
 
+CLOSE = 1e-4
+"""Examples of exact calls differ by no more than this: what rounding makes of the sign of a gradient near 0."""
+
 GROUP = ["dataset", "classifier", "defense", "surrogate", "family", "norm", "parameters", "eps"]
+
+Mode = Literal["matched", "defaults"]
+
+HARMLESS = ("returned float64 instead of float32",)
+"""Faults that spoil no comparison."""
+
+BUDGET = 1.25
+"""Two attacks differ in budget where one made this many times the passes of the other."""
 
 Examples = Callable[[str], np.ndarray]
 
@@ -53,12 +65,20 @@ class Agreement:
         low: Lower end of the 95 % interval of the difference in success rate, A minus B.
         high: Its upper end.
         max_difference: Largest difference between their examples in any value; NaN where examples were not compared.
+        same_share: Share of the samples whose examples differ by at most 1e-4; NaN where they were not compared.
+        distance_a: Median distance of A's successful examples in the norm; NaN where there are none.
+        distance_b: The same of B's.
+        passes_a: Forward and backward passes of A, mean a sample; NaN where not known.
+        passes_b: The same of B.
         invalid_a: Share of A's examples outside the threat model.
         invalid_b: The same of B's.
+        mode: Whether the libraries ran with the same parameters, or each with its own defaults.
         verdict: The verdict.
         weaker: The library that fell short, where the verdict is ``different``.
         reason: The verdict in words, with its figures and what is known to explain it.
         known: The named differences of the two realisations.
+        cause: What explains a verdict other than identical, in the words of `frontdef.attacks.library.Cause`, separated
+            by commas; ``unexplained`` for a difference between two calls that are said to be exact.
     """
 
     dataset: str
@@ -81,16 +101,35 @@ class Agreement:
     low: float
     high: float
     max_difference: float
+    same_share: float
+    distance_a: float
+    distance_b: float
+    passes_a: float
+    passes_b: float
     invalid_a: float
     invalid_b: float
+    mode: Mode
     verdict: Verdict = "inconclusive"
     weaker: str = ""
     reason: str = ""
     known: str = ""
+    cause: str = ""
+
+
+@dataclass(frozen=True)
+class _Side:
+    """What is known of one library's cell."""
+
+    library: str
+    cell: str
+    difference: str = ""
+    causes: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+    passes: float = float("nan")
 
 
 def agreement(
-    outcomes: pd.DataFrame, examples: Examples | None = None, differences: Mapping[str, str] | None = None
+    outcomes: pd.DataFrame, examples: Examples | None = None, cells: pd.DataFrame | None = None
 ) -> list[Agreement]:
     """Compare every pair of libraries that ran the same attack on the same defense.
 
@@ -99,27 +138,43 @@ def agreement(
     Args:
         outcomes: As `frontdef.matrix.results.Results.outcomes` gives them.
         examples: Cell → examples ``(N,C,H,W)``, to see whether they are identical; None leaves that out.
-        differences: Cell → named difference of the library's realisation.
+        cells: As `frontdef.matrix.results.Results.cells` gives them: named differences, faults and passes; None leaves
+            these out.
     """
-    known = differences or {}
-    pairs = [pair for _, group in outcomes.groupby(GROUP, sort=False) for pair in _pairs(group, examples, known)]
-    adjusted = holm([pair.p_value for pair in pairs])
-    return [_explain(_judge(replace(pair, p_holm=p))) for pair, p in zip(pairs, adjusted, strict=True)]
+    sides = {} if cells is None else {side.cell: side for side in _sides(cells)}
+    pairs = [pair for _, group in outcomes.groupby(GROUP, sort=False) for pair in _pairs(group, examples, sides)]
+    adjusted = holm([pair.p_value for pair, *_ in pairs])
+    return [
+        _explain(_judge(replace(pair, p_holm=p), one, other), one, other)
+        for (pair, one, other), p in zip(pairs, adjusted, strict=True)
+    ]
 
 
-def _pairs(group: pd.DataFrame, examples: Examples | None, known: Mapping[str, str]) -> Iterator[Agreement]:
+def _sides(cells: pd.DataFrame) -> Iterator[_Side]:
+    for row in cells[cells["status"] == "ok"].to_dict("records"):
+        faults = tuple(fault for fault in row["faults"] if fault not in HARMLESS)
+        passes = row["forwards"] + row["backwards"]
+        yield _Side(row["library"], row["cell"], row["difference"], tuple(row["causes"]), faults, passes)
+
+
+def _pairs(
+    group: pd.DataFrame, examples: Examples | None, sides: dict[str, _Side]
+) -> Iterator[tuple[Agreement, _Side, _Side]]:
     success = group.pivot(index="sample_id", columns="library", values="success").astype(bool)
     valid = group.groupby("library")["valid"].mean()
     correct = group.groupby("sample_id")["clean_correct"].first().reindex(success.index).to_numpy(dtype=bool)
     cells = group.groupby("library")["cell"].first()
+    distances = _distances(group)
     where = {name: group[name].iloc[0] for name in GROUP}
+    mode: Mode = "defaults" if json.loads(where["parameters"]).get("defaults") else "matched"
     n = int(correct.sum())
     for a, b in combinations(success.columns, 2):
         broke_a, broke_b = success[a].to_numpy()[correct], success[b].to_numpy()[correct]
         only_a, only_b = int((broke_a & ~broke_b).sum()), int((broke_b & ~broke_a).sum())
         low, high = paired_difference(only_a, only_b, n) if n else (-1.0, 1.0)
-        apart = float(np.abs(examples(cells[a]) - examples(cells[b])).max()) if examples else float("nan")
-        yield Agreement(
+        one, other = (sides.get(cells[name], _Side(str(name), cells[name])) for name in (a, b))
+        apart = np.abs(examples(cells[a]) - examples(cells[b])).reshape(len(success), -1).max(1) if examples else None
+        pair = Agreement(
             **where,
             library_a=str(a),
             library_b=str(b),
@@ -132,20 +187,53 @@ def _pairs(group: pd.DataFrame, examples: Examples | None, known: Mapping[str, s
             p_holm=1.0,
             low=low,
             high=high,
-            max_difference=apart,
+            max_difference=float("nan") if apart is None else float(apart.max()),
+            same_share=float("nan") if apart is None else float((apart <= CLOSE).mean()),
+            distance_a=distances.get(a, float("nan")),
+            distance_b=distances.get(b, float("nan")),
+            passes_a=one.passes,
+            passes_b=other.passes,
             invalid_a=1 - float(valid[a]),
             invalid_b=1 - float(valid[b]),
-            known=" ".join(known[cell] for cell in (cells[a], cells[b]) if known.get(cell)),
+            mode=mode,
+            known=" ".join(filter(None, (one.difference, other.difference))),
         )
+        yield pair, one, other
 
 
-def _explain(pair: Agreement) -> Agreement:
-    if not pair.known or pair.verdict == "identical":
+def _distances(group: pd.DataFrame) -> dict[Any, float]:
+    norm = group["norm"].iloc[0]
+    if norm not in group:
+        return {}
+    return dict(group[group["success"].astype(bool)].groupby("library")[norm].median())
+
+
+def _explain(pair: Agreement, one: _Side, other: _Side) -> Agreement:
+    if pair.verdict == "identical":
         return pair
-    return replace(pair, reason=f"{pair.reason}. Known: {pair.known}")
+    causes = dict.fromkeys((*one.causes, *other.causes, *_by_chance(pair), *_by_budget(pair)))
+    if not causes and pair.verdict == "different":
+        causes = {"unexplained": None}
+    known = f". Known: {pair.known}" if pair.known else ""
+    return replace(pair, reason=pair.reason + known, cause=", ".join(causes))
 
 
-def _judge(pair: Agreement) -> Agreement:
+def _by_chance(pair: Agreement) -> Sequence[str]:
+    """Each library draws its random start from its own generator; that one is weaker, no draw explains."""
+    drawn = json.loads(pair.parameters).get("random_start") and pair.verdict != "different"
+    return ("random start",) if drawn else ()
+
+
+def _by_budget(pair: Agreement) -> Sequence[str]:
+    """With its own defaults a library may spend several times the passes of another."""
+    low, high = sorted((pair.passes_a, pair.passes_b))
+    return ("budget",) if pair.mode == "defaults" and high > BUDGET * low else ()
+
+
+def _judge(pair: Agreement, one: _Side, other: _Side) -> Agreement:
+    tampered = [f"{side.library} {fault}" for side in (one, other) for fault in side.faults]
+    if tampered:
+        return replace(pair, verdict="invalid", reason="; ".join(tampered))
     outside = [
         name for name, share in ((pair.library_a, pair.invalid_a), (pair.library_b, pair.invalid_b)) if share > 0
     ]

@@ -9,16 +9,18 @@ const union = (n, scores) => {
 
 const clean = {}, scores = {};
 for (const [model, d, n, bits] of data.clean) clean[[model, d]] = {n, bits: unpack(bits)};
-for (const [s, c, bits, distance] of data.scores) (scores[[s, cells[c].d]] ??= []).push({cell: cells[c], broken: unpack(bits), distance});
+for (const [s, c, bits, distance, some] of data.scores) (scores[[s, cells[c].d]] ??= []).push({cell: cells[c], broken: unpack(bits), distance, attacked: some && unpack(some)});
 
 const cleanOf = (s, d) => clean[[settings[s].model, d]];
 const scoresOf = (s, d) => (scores[[s, d]] ?? []).filter(({cell}) => state.f.has(cell.f) && state.l.has(cell.l));
 const ownScores = (d, f) => scoresOf(state.s, d).filter(({cell}) => cell.f === f && cell.at.includes(state.s));
 
-// How many samples are right without attack and not broken by any of the scores.
+// How many samples are right without attack and not broken by any of the scores, of those that any of them attacked.
 const robust = (s, d, found) => {
-  const {n, bits} = cleanOf(s, d), broken = union(n, found), k = count(bits.map((byte, i) => byte & ~broken[i]));
-  return {k, n, value: k / n};
+  const {n, bits} = cleanOf(s, d), broken = union(n, found), partly = found.length && found.every(({attacked}) => attacked);
+  const attacked = partly ? union(n, found.map(({attacked}) => ({broken: attacked}))) : null;
+  const k = count(bits.map((byte, i) => byte & ~broken[i] & (attacked ? attacked[i] : 255))), of = attacked ? count(attacked) : n;
+  return {k, n: of, value: k / of};
 };
 const worst = (s, d) => robust(s, d, scoresOf(s, d));
 
