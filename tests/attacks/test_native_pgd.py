@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from frontdef.attacks.native import pgd as native_pgd
 from frontdef.attacks.native.losses import LOSSES
 from frontdef.attacks.native.noise import noise
 from frontdef.attacks.native.pgd import pgd
@@ -43,6 +44,23 @@ def test_fast_mode_is_no_weaker_and_cheaper(cnn, batch, threat, right, restarts)
     assert fast_forward < 0.9 * forward
     assert fast_backward < 0.9 * backward
     assert threat.contains(batch[0], fast).all()
+
+
+def test_restarts_in_one_pass_give_what_restarts_one_by_one_give(cnn, batch, threat, monkeypatch):
+    """Also the same first success, and the last iterate of the last restart where there is none."""
+    threat = ThreatModel(threat.norm, 1.2 * threat.eps)
+    found, passes = {}, {}
+    for rows in (1, 10_000):
+        monkeypatch.setattr(native_pgd, "FULL", {"cpu": rows})
+        sizes = []
+        hook = cnn.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))  # noqa: B023
+        found[rows] = run(cnn, batch, threat, random_start=True, restarts=8, mode="fast")
+        hook.remove()
+        passes[rows] = len(sizes)
+        assert max(sizes) == len(batch[0])
+    agree = ((found[1] - found[10_000]).abs().flatten(1).amax(1) <= 1e-4).double().mean()
+    assert agree >= 0.99
+    assert passes[10_000] < passes[1]
 
 
 def test_fast_mode_returns_the_first_success(cnn, batch, threat, right):
