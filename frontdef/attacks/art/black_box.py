@@ -74,6 +74,7 @@ def _simba(spec: AttackSpec, classifier: Any) -> dict[str, Any]:
         raise ConfigError(f"ART's SimBA has cosines for square images only, got {height} × {width}: take basis='px'")
     return {
         "attack": spec.parameters.basis,
+        "freq_dim": min(4, height),
         "max_iter": spec.parameters.steps,
         "epsilon": spec.parameters.step,
         "batch_size": 1,
@@ -105,7 +106,7 @@ _STRIPES = (
     "ART keeps the first stripes only where they lower the margin, and asks three times what one query of each "
     "proposal would tell"
 )
-_FILLED = "Raises where a square would fill the image, as it does where p_init is close to 1."
+_FILLED = "Raises where the first square does not fit inside the image: p_init close to 1, oblong images"
 _LABEL = "ART leaves the predicted class whatever the label is"
 _NO_SEARCH = (
     f"{_LABEL}, gives up where 100 images of noise are all of that class, and returns its last step without a search "
@@ -121,7 +122,7 @@ BLACK_BOX: Mapping[tuple[str, str], Realisation] = {
         "random start",
         "budget",
         unsupported={"rescale_schedule": True},
-        caveat=_FILLED,
+        caveat=f"{_FILLED}.",
     ),
     ("square", "l2"): offer(
         "SquareAttack(norm=2)",
@@ -132,7 +133,7 @@ BLACK_BOX: Mapping[tuple[str, str], Realisation] = {
         "budget",
         "step rule",
         unsupported={"rescale_schedule": True},
-        caveat=f"{_FILLED} Raises on images of fewer than 10 pixels a side.",
+        caveat=f"{_FILLED}, odd sides up to 13.",
     ),
     **{
         ("hopskipjump", norm): offer(
