@@ -185,16 +185,13 @@ def print_plan(console: Console, plan: Plan, store: Store, estimated: Estimate) 
 
 
 def print_failures(console: Console, results: Results) -> None:
-    """The tracebacks of failed cells."""
-    cells = results.cells()
-    failed = cells[cells["status"] == "failed"]
-    if failed.empty:
-        console.print("no cell failed")
-    for _, row in failed.iterrows():
-        console.print(
-            Text(f"{row['cell']} {row['defense']} {row['family']} {row['norm']} {row['library']}", style="bold red")
-        )
-        console.print(Text(str(row["error"])))
+    """The tracebacks of what failed."""
+    failures = results.failures()
+    if not failures:
+        console.print("nothing failed")
+    for failure in failures:
+        console.print(Text(f"{failure['key']} {failure['what']}", style="bold red"))
+        console.print(Text(failure["error"]))
 
 
 def print_frame(console: Console, frame: pd.DataFrame) -> None:

@@ -84,6 +84,13 @@ class Results:
         """One row a cell of the matrix, the columns of `CELL_COLUMNS`."""
         return self._cells.copy()
 
+    def failures(self) -> list[dict[str, str]]:
+        """What failed: cells, certificates and diagnoses, each with its key, what it is, and its traceback."""
+        keys = [planned["cell"] for planned in self.about["cells"]]
+        keys += [planned["key"] for name in ("certifications", "diagnoses") for planned in self.about.get(name, [])]
+        found = ((key, self.store.read_failure(key)) for key in keys if self.store.failed(key))
+        return [{"key": key, "what": failure["cell"], "error": failure["error"]} for key, failure in found]
+
     @cached_property
     def _database(self) -> duckdb.DuckDBPyConnection:
         """Tables ``cells``, ``records``, ``outcomes`` and ``certified`` over the Parquet files."""
