@@ -1,0 +1,112 @@
+"""Do the libraries agree, on the published matrix? Prints the tables of docs/agreement.md from a run's store.
+
+FRONTDEF_DATA=FOLDER frontdef run benchmarks/agreement.toml --jobs 2 --time-limit 300
+python benchmarks/agreement.py runs/agreement
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from frontdef.matrix.results import Results, load_results
+from frontdef.threat import NORM_LABELS, format_eps
+from frontdef.verdicts.agreement import Agreement, agreement
+
+ORDER = ("invalid", "different", "inconclusive", "equivalent", "identical")
+
+
+def main() -> None:
+    """Print what was run, a table for each mode, and what failed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    results = load_results(parser.parse_args().run)
+    print(_head(results))
+    found = agreement(results.outcomes(), results.examples, results.cells())
+    for mode, title in (("matched", "Matched parameters"), ("defaults", "Each library's own defaults")):
+        print(f"\n### {title}\n")
+        print(_table([one for one in found if one.mode == mode]))
+    print("\n### What failed\n")
+    print(_failures(results))
+
+
+def _head(results: Results) -> str:
+    versions, cells = results.about["versions"], results.cells()
+    named = ("adversarial-robustness-toolbox", "torchattacks", "foolbox", "adv-lib", "torch", "numpy")
+    told = ", ".join(f"{name} {versions[name]}" for name in named if name in versions)
+    matrix = results.about["matrix"]
+    clean = results.sql(
+        "select dataset, defense, avg(clean_correct::int) as clean from outcomes where family = 'fgsm' "
+        "group by all order by all"
+    )
+    accuracies = "; ".join(f"{row.dataset} {row.defense} {row.clean:.1%}" for row in clean.itertuples())
+    return (
+        f"{len(cells)} cells, {cells['seconds'].sum() / 3600:.1f} h of attacks; {matrix['samples']} samples, seed "
+        f"{matrix['seed']}, {matrix['train_samples']} training images; {told}, Python {versions['python']}, "
+        f"{results.about['device']}.\nClean accuracy: {accuracies}."
+    )
+
+
+def _attack(one: Agreement) -> tuple[str, str, str]:
+    given = json.loads(one.parameters)
+    shown = {"loss": "cross-entropy", "target": "none", "reading": "mean"}
+    words = [str(given[name]) for name, usual in shown.items() if name in given and given[name] != usual]
+    starts = ["random start"] if given.get("random_start") else []
+    return one.family, NORM_LABELS[one.norm], ", ".join([*words, *starts])
+
+
+def _table(found: Iterable[Agreement]) -> str:
+    groups: dict[tuple[tuple[str, str, str], float, str, str], list[Agreement]] = {}
+    for one in found:
+        groups.setdefault((_attack(one), one.eps, one.library_a, one.library_b), []).append(one)
+    lines = [
+        "| attack | ε | libraries | verdicts over models | broke % | passes a sample | same examples | cause |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    last = None
+    for (attack, eps, a, b), rows in groups.items():
+        counts = Counter(row.verdict for row in rows)
+        weaker = Counter(row.weaker for row in rows if row.weaker)
+        verdicts = ", ".join(f"{counts[name]} {name}" for name in ORDER if counts[name])
+        blamed = f" ({', '.join(f'{name} weaker in {n}' for name, n in weaker.items())})" if weaker else ""
+        family, norm, words = attack
+        name = f"{family} {norm}{f' ({words})' if words else ''}"
+        causes = dict.fromkeys(cause for row in rows for cause in row.cause.split(", ") if cause)
+        lines.append(
+            f"| {'' if (attack, eps) == last else name} | {format_eps(eps)} | {a} / {b} | {verdicts}{blamed} "
+            f"| {_mean(rows, 'success', 100)} | {_mean(rows, 'passes', 1)} | {_share(rows)} "
+            f"| {', '.join(causes) or '–'} |"
+        )
+        last = (attack, eps)
+    return "\n".join(lines)
+
+
+def _mean(rows: list[Agreement], name: str, scale: float) -> str:
+    return " / ".join(f"{scale * np.mean([getattr(row, f'{name}_{side}') for row in rows]):.0f}" for side in "ab")
+
+
+def _share(rows: list[Agreement]) -> str:
+    return f"{np.mean([row.same_share for row in rows]):.0%}"
+
+
+def _failures(results: Results) -> str:
+    cells = results.cells()
+    failed = cells[cells["status"] == "failed"]
+    missing = int((cells["status"] == "missing").sum())
+    lines = [f"{len(failed)} cells failed, {missing} were not run."]
+    if len(failed):
+        last = failed["error"].str.strip().str.splitlines().str[-1].str.slice(0, 160)
+        counted = pd.DataFrame({"library": failed["library"], "family": failed["family"], "error": last})
+        for (library, family, error), group in counted.groupby(["library", "family", "error"]):
+            lines.append(f"* {library} {family}, {len(group)} cells: {error}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
