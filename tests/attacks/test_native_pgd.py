@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from frontdef.attacks.native import pgd as native_pgd
+from frontdef.attacks.native import fast as fast_mode
 from frontdef.attacks.native.losses import LOSSES
 from frontdef.attacks.native.noise import noise
 from frontdef.attacks.native.pgd import pgd
@@ -51,7 +51,7 @@ def test_restarts_in_one_pass_give_what_restarts_one_by_one_give(cnn, batch, thr
     threat = ThreatModel(threat.norm, 1.2 * threat.eps)
     found, passes = {}, {}
     for rows in (1, 10_000):
-        monkeypatch.setattr(native_pgd, "FULL", {"cpu": rows})
+        monkeypatch.setattr(fast_mode, "FULL", {"cpu": rows})
         sizes = []
         hook = cnn.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))  # noqa: B023
         found[rows] = run(cnn, batch, threat, random_start=True, restarts=8, mode="fast")
@@ -61,6 +61,44 @@ def test_restarts_in_one_pass_give_what_restarts_one_by_one_give(cnn, batch, thr
     agree = ((found[1] - found[10_000]).abs().flatten(1).amax(1) <= 1e-4).double().mean()
     assert agree >= 0.99
     assert passes[10_000] < passes[1]
+
+
+def test_runs_that_go_in_circles_end_early_and_change_nothing(cnn, batch, threat, right, monkeypatch):
+    """On a small network the iterates settle soon; what stands then stands after all steps, too."""
+    given = {"steps": 60, "random_start": True, "restarts": 3, "mode": "fast"}
+    threat = ThreatModel(threat.norm, 0.6 * threat.eps)
+    early, _, backward = cost(cnn, lambda: run(cnn, batch, threat, **given))
+    monkeypatch.setattr(fast_mode.Attack, "repeats", lambda *_: False)
+    late, _, all_backward = cost(cnn, lambda: run(cnn, batch, threat, **given))
+    assert torch.equal(right(cnn, early, batch[1]), right(cnn, late, batch[1]))
+    assert threat.contains(batch[0], early).all()
+    if threat.norm == "linf":
+        assert backward < 0.8 * all_backward
+
+
+class Flicker(torch.nn.Module):
+    """Always right, but only one draw in eight has a gradient."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner, self.rows = inner, []
+
+    def forward(self, x):
+        self.rows.append(len(x))
+        logits = self.inner(x)
+        return torch.where(torch.rand(len(x), 1) < 0.125, logits, logits.detach())
+
+
+@pytest.mark.parametrize("n", [1, 50])
+def test_a_random_model_is_never_thought_to_go_in_circles(cnn, batch, right, n):
+    """Its iterates stand still where a draw has no gradient; every step is taken all the same."""
+    standing = right(cnn, *batch)
+    x, y = batch[0][standing][:n], batch[1][standing][:n]
+    model = Flicker(cnn.classifier)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        pgd(model, x, y, threat=ThreatModel("linf", 1e-4), steps=40, step_size=1e-5, mode="fast")
+    assert len(model.rows) == 40 + 2, "all steps, and the two looks that found the model random"
 
 
 def test_fast_mode_returns_the_first_success(cnn, batch, threat, right):

@@ -1,0 +1,172 @@
+"""PGD without the passes that can change nothing: how `pgd` runs in its fast mode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from torch import Tensor, nn
+
+from frontdef.attacks.native.ascent import look, step
+from frontdef.attacks.spec import Loss
+from frontdef.threat import ThreatModel
+
+FULL: Mapping[str, int] = {"cpu": 32}
+"""Rows that a device computes in hardly more time than one; fast mode fills a pass with restarts up to so many."""
+
+FULL_ELSEWHERE = 1024
+
+LAP = 4
+"""Steps between the points to which an iterate may come back; most circles of PGD are 1, 2 or 4 steps long."""
+
+WITNESSES = 16
+"""Rows that must repeat themselves before a model is taken for deterministic."""
+
+
+@dataclass
+class Attack:
+    """What stays the same over all steps and restarts; the arguments are those of `frontdef.attacks.native.pgd.pgd`."""
+
+    model: nn.Module
+    x: Tensor
+    y: Tensor
+    threat: ThreatModel
+    steps: int
+    step_size: float
+    restarts: int
+    loss: Loss
+    targeted: bool
+    deterministic: bool | None = None
+
+    def succeeded(self, logits: Tensor, y: Tensor) -> Tensor:
+        """Which samples are where the attack wants them."""
+        return (logits.argmax(dim=1) == y) == self.targeted
+
+    def fooled(self, current: Tensor, y: Tensor) -> Tensor:
+        """Which of ``current`` succeed: one forward pass."""
+        with torch.no_grad():
+            return self.succeeded(self.model(current), y)
+
+    def repeats(self, current: Tensor, x: Tensor, y: Tensor) -> bool:
+        """Whether the same points take the same step again; tried once, on at least `WITNESSES` rows, not declared."""
+        if self.deterministic is None:
+            rows = torch.arange(len(x), device=x.device).repeat(-(-WITNESSES // len(x)))
+            current, x, y = current[rows], x[rows], y[rows]
+            once, again = (
+                step(current, look(self.model, current, y, self.loss, self.targeted)[1], x, self.threat, self.step_size)
+                for _ in range(2)
+            )
+            self.deterministic = torch.equal(once, again)
+        return self.deterministic
+
+
+def fast(attack: Attack, starts: Iterator[Tensor]) -> Tensor:
+    """Attack with every pass that can change nothing left out.
+
+    Args:
+        attack: What to run.
+        starts: Where each restart begins, ``(N,C,H,W)``.
+
+    Returns:
+        Of each sample the first iterate that succeeds, in the first restart in which one does; else one that does not.
+    """
+    result = attack.x.clone()
+    left = torch.arange(len(result), device=result.device)
+    room = min(len(result), FULL.get(result.device.type, FULL_ELSEWHERE))
+    to_do = attack.restarts
+    while to_do and len(left):
+        wave = [start[left] for start in islice(starts, max(1, room // len(left)))]
+        to_do -= len(wave)
+        left = _Wave.of(attack, wave, left, result).run(judge_last=to_do > 0 or len(wave) > 1)
+    return result
+
+
+@dataclass
+class _Wave:
+    """Some restarts of the samples that are left, run as one batch.
+
+    Rows lie restart after restart. Where one succeeds, the later restarts of its sample are dropped and the earlier
+    ones go on, so the first success counts, as it does where restarts are run one by one.
+    """
+
+    attack: Attack
+    result: Tensor
+    left: Tensor
+    restarts: int
+    first: Tensor
+    current: Tensor
+    anchor: Tensor
+    sample: Tensor
+    restart: Tensor
+    x: Tensor
+    y: Tensor
+
+    @classmethod
+    def of(cls, attack: Attack, wave: list[Tensor], left: Tensor, result: Tensor) -> _Wave:
+        """The restarts that begin at the points of ``wave``, each ``(len(left),C,H,W)``."""
+        start, sample = torch.cat(wave), left.repeat(len(wave))
+        return cls(
+            attack=attack,
+            result=result,
+            left=left,
+            restarts=len(wave),
+            first=torch.full_like(attack.y, len(wave)),
+            current=start,
+            anchor=start,
+            sample=sample,
+            restart=torch.arange(len(wave), device=left.device).repeat_interleave(len(left)),
+            x=attack.x[sample],
+            y=attack.y[sample],
+        )
+
+    def run(self, *, judge_last: bool) -> Tensor:
+        """Write each sample's example into ``result``; return the samples that still stand.
+
+        Args:
+            judge_last: Whether the last iterates are judged, too; without it all of them count as standing.
+        """
+        attack = self.attack
+        for taken in range(attack.steps):
+            if not len(self.sample):
+                break
+            if taken % LAP == 0:
+                self.anchor = self.current
+            logits, gradient = look(attack.model, self.current, self.y, attack.loss, attack.targeted)
+            gradient = self.settle(attack.succeeded(logits, self.y), gradient)
+            self.current = step(self.current, gradient, self.x, attack.threat, attack.step_size)
+            self.leave_circles()
+        if judge_last and len(self.sample):
+            self.settle(attack.fooled(self.current, self.y), self.current)
+        self.give_up(torch.ones_like(self.sample, dtype=torch.bool))
+        return self.left[self.first[self.left] == self.restarts]
+
+    def settle(self, fell: Tensor, gradient: Tensor) -> Tensor:
+        """Keep what succeeded and drop what no longer matters; the gradient of the rows that are left."""
+        if not fell.any():
+            return gradient
+        self.first.scatter_reduce_(0, self.sample[fell], self.restart[fell], "amin")
+        best = fell & (self.restart == self.first[self.sample])
+        self.result[self.sample[best]] = self.current[best]
+        stand = self.restart < self.first[self.sample]
+        self.keep(stand)
+        return gradient[stand]
+
+    def leave_circles(self) -> None:
+        """Give up rows that are back at a point from which they have already been around without success."""
+        back = (self.current == self.anchor).flatten(1).all(dim=1)
+        if back.any() and self.attack.repeats(self.current, self.x, self.y):
+            self.give_up(back)
+
+    def give_up(self, rows: Tensor) -> None:
+        """Drop rows that failed; of a sample's last restart the iterate is kept, unless an earlier one succeeded."""
+        shown = rows & (self.restart == self.restarts - 1)
+        self.result[self.sample[shown]] = self.current[shown]
+        self.keep(~rows)
+
+    def keep(self, rows: Tensor) -> None:
+        """Forget the other rows."""
+        self.current, self.anchor = self.current[rows], self.anchor[rows]
+        self.sample, self.restart = self.sample[rows], self.restart[rows]
+        self.x, self.y = self.x[rows], self.y[rows]
