@@ -1,0 +1,292 @@
+"""adv-lib's attacks, with every parameter mapped and every difference named (docs/attacks/advlib.md explains them)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from frontdef.attacks.library import AttackLibrary, Cause, Realisation, Run
+from frontdef.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from frontdef.attacks.spec import AttackSpec
+    from frontdef.protected import Protected
+
+Arguments = Callable[["AttackSpec"], dict[str, Any]]
+
+_P = {"linf": float("inf"), "l2": 2, "l1": 1, "l0": 0}
+_LOSSES = {"cross-entropy": "ce", "margin": "dl", "dlr": "dlr"}
+
+
+class AdvLibrary(AttackLibrary):
+    """adv-lib."""
+
+    name: ClassVar[str] = "advlib"
+    distribution: ClassVar[str] = "adv-lib"
+
+    def table(self) -> Mapping[tuple[str, str], Realisation]:
+        """What is offered."""
+        return TABLE
+
+
+def _run(attack: str, threat: Arguments, arguments: Arguments) -> Run:
+    """A run of ``adv_lib.attacks.<attack>``."""
+
+    def run(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
+        try:
+            from adv_lib import attacks
+        except ImportError:
+            raise MissingExtraError("attack library 'advlib'", "frontdef-advlib") from None
+        return cast("Tensor", getattr(attacks, attack)(protected, x, y, **threat(spec), **arguments(spec)))
+
+    return run
+
+
+def _run_apgdt(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
+    """A run of ``apgd_targeted``, which ends in an IndexError where it is asked for more classes than there are."""
+    given = spec.parameters
+    arguments = {
+        "n_iter": given.steps,
+        "n_restarts": given.restarts,
+        "rho": given.rho,
+        "num_targets": min(given.classes, protected.n_classes - 1),
+    }
+    return _run("apgd_targeted", _ball, lambda _: arguments)(spec, protected, x, y)
+
+
+def _offer(
+    attack: str,
+    threat: Arguments,
+    arguments: Arguments,
+    difference: str = "",
+    *causes: Cause,
+    unsupported: Mapping[str, Any] | None = None,
+    caveat: str = "",
+) -> Realisation:
+    """A call with the threat model mapped by ``threat``, which is all that its defaults take."""
+    run, defaults = _run(attack, threat, arguments), _run(attack, threat, _nothing)
+    return Realisation(attack, run, difference, unsupported, caveat, causes, defaults)
+
+
+def _nothing(_: AttackSpec) -> dict[str, Any]:
+    return {}
+
+
+def _norm(spec: AttackSpec) -> dict[str, Any]:
+    return {"norm": _P[spec.threat.norm]}
+
+
+def _ball(spec: AttackSpec) -> dict[str, Any]:
+    return {"norm": _P[spec.threat.norm], "eps": spec.threat.eps}
+
+
+def _radius(spec: AttackSpec) -> dict[str, Any]:
+    return {"ε": spec.threat.eps}
+
+
+def _distance(spec: AttackSpec) -> dict[str, Any]:
+    return {"distance": spec.threat.norm}
+
+
+def _proximal(spec: AttackSpec) -> dict[str, Any]:
+    # For ℓ0 the paper prefers the proximal operator of the ℓ2/3 norm, which adv-lib calls 23.
+    return {**_norm(spec), "proximal_operator": 23 if spec.threat.norm == "l0" else None}
+
+
+def _pgd(spec: AttackSpec) -> dict[str, Any]:
+    given = spec.parameters
+    return {
+        "targeted": spec.targeted,
+        "steps": given.steps,
+        "absolute_step_size": spec.step_size,
+        "random_init": given.random_start,
+        "restarts": given.restarts,
+        "loss_function": _LOSSES[given.loss],
+    }
+
+
+def _apgd(spec: AttackSpec) -> dict[str, Any]:
+    given = spec.parameters
+    return {
+        "targeted": spec.targeted,
+        "n_iter": given.steps,
+        "n_restarts": given.restarts,
+        "loss_function": _LOSSES[given.loss],
+        "rho": given.rho,
+    }
+
+
+def _fab(spec: AttackSpec) -> dict[str, Any]:
+    given = spec.parameters
+    return {
+        "n_iter": given.steps,
+        "restarts": given.restarts,
+        "α_max": given.alpha_max,
+        "η": given.eta,
+        "β": given.beta,
+    }
+
+
+def _fmn(spec: AttackSpec) -> dict[str, Any]:
+    given = spec.parameters
+    return {"targeted": spec.targeted, "steps": given.steps, "α_init": given.max_step, "γ_init": given.gamma}
+
+
+def _ddn(spec: AttackSpec) -> dict[str, Any]:
+    # levels=None: no rounding to 8 bits on the way, as in every other library.
+    given = spec.parameters
+    return {
+        "targeted": spec.targeted,
+        "steps": given.steps,
+        "init_norm": given.init_eps,
+        "γ": given.gamma,
+        "levels": None,
+    }
+
+
+def _deepfool(spec: AttackSpec) -> dict[str, Any]:
+    return {"steps": spec.parameters.steps, "overshoot": spec.parameters.overshoot}
+
+
+def _cw(spec: AttackSpec) -> dict[str, Any]:
+    given = spec.parameters
+    return {
+        "targeted": spec.targeted,
+        "confidence": given.confidence,
+        "learning_rate": given.lr,
+        "initial_const": given.initial_const,
+        "binary_search_steps": given.binary_search_steps,
+        "max_iterations": given.steps,
+        "abort_early": False,
+    }
+
+
+def _alma(spec: AttackSpec) -> dict[str, Any]:
+    given = spec.parameters
+    return {
+        "targeted": spec.targeted,
+        "num_steps": given.steps,
+        "lr_init": given.lr,
+        "lr_reduction": given.lr_reduction,
+        "check_steps": given.check_steps,
+        "τ": given.tau,
+        "γ": given.gamma,
+        "α": given.alpha,
+    }
+
+
+def _sigmazero(spec: AttackSpec) -> dict[str, Any]:
+    given = spec.parameters
+    return {
+        "num_steps": given.steps,
+        "η_0": given.lr,
+        "σ": given.sigma,
+        "τ_0": given.threshold,
+        "τ_factor": given.threshold_step,
+    }
+
+
+def _pdpgd(spec: AttackSpec) -> dict[str, Any]:
+    given = spec.parameters
+    return {
+        "targeted": spec.targeted,
+        "num_steps": given.steps,
+        "primal_lr": given.primal_lr,
+        "dual_lr": given.dual_lr,
+        "dual_ratio_init": given.dual_ratio,
+        "proximal_steps": given.proximal_steps,
+    }
+
+
+_SHORT = (
+    "Until it has an example its radius only reaches the boundary of the linearized classifier: it may end just short "
+    "of it and return the image."
+)
+_HALVES = (
+    "adv-lib compares the best loss with itself instead of with that of the last check, so the step is halved at every "
+    "other check at least"
+)
+_OTHERS = "sets the target's logit against the largest of the others, not against the label's."
+_REPAIRS = "An image that is misclassified already may be returned classified right."
+_ROUNDS = "Rounding leaves some examples 1e-6 to 1e-5 outside the ball."
+_LATE = "adv-lib never looks at the point after its last step"
+_APGDT = _run("apgd_targeted", _ball, _nothing)
+
+
+def _apgdt(difference: str, *causes: Cause, caveat: str = _REPAIRS) -> Realisation:
+    return Realisation("apgd_targeted", _run_apgdt, difference, caveat=caveat, causes=causes, defaults=_APGDT)
+
+
+TABLE: Mapping[tuple[str, str], Realisation] = {
+    ("pgd", "linf"): _offer(
+        "pgd_linf",
+        _radius,
+        _pgd,
+        f"{_LATE}, and returns the last misclassified one before, or the image.",
+        "early stop",
+        "failure value",
+        unsupported={"fast": False},
+    ),
+    ("apgd", "linf"): _offer("apgd", _ball, _apgd, f"{_HALVES}.", "schedule"),
+    ("apgd", "l2"): _offer("apgd", _ball, _apgd, f"{_HALVES}.", "schedule"),
+    ("apgd", "l1"): _offer("apgd", _ball, _apgd, caveat=_ROUNDS),
+    ("apgdt", "linf"): _apgdt(f"{_HALVES}, and {_OTHERS}", "schedule", "loss"),
+    ("apgdt", "l2"): _apgdt(f"{_HALVES}, and {_OTHERS}", "schedule", "loss"),
+    ("apgdt", "l1"): _apgdt(f"adv-lib {_OTHERS}", "loss", caveat=f"{_REPAIRS} {_ROUNDS}"),
+    ("fab", "linf"): _offer("fab", _norm, _fab),
+    ("fab", "l2"): _offer("fab", _norm, _fab),
+    ("fab", "l1"): _offer("fab", _norm, _fab),
+    ("fmn", "l0"): _offer(
+        "fmn",
+        _norm,
+        _fmn,
+        caveat="RuntimeError where the radius of every image of a batch falls to 0, as it does where all are "
+        "misclassified already.",
+    ),
+    ("fmn", "l1"): _offer("fmn", _norm, _fmn, caveat=_SHORT),
+    ("fmn", "l2"): _offer(
+        "fmn",
+        _norm,
+        _fmn,
+        "adv-lib rescales onto the ℓ2 sphere instead of projecting onto the ball.",
+        "projection",
+        caveat=_SHORT,
+    ),
+    ("fmn", "linf"): _offer("fmn", _norm, _fmn, caveat=_SHORT),
+    ("ddn", "l2"): _offer("ddn", _nothing, _ddn),
+    ("deepfool", "l2"): _offer(
+        "df",
+        _norm,
+        _deepfool,
+        f"{_LATE}, overshoots each step instead of their sum, and returns the image where it finds no example.",
+        "early stop",
+        "overshoot",
+        "failure value",
+    ),
+    ("deepfool", "linf"): _offer(
+        "df",
+        _norm,
+        _deepfool,
+        f"{_LATE}, overshoots each step instead of their sum, and returns the image where it finds no example.",
+        "early stop",
+        "overshoot",
+        "failure value",
+    ),
+    ("cw", "l2"): _offer(
+        "carlini_wagner_l2",
+        _nothing,
+        _cw,
+        "adv-lib measures the distance from the image instead of from where its tanh starts, 1e-6 away, and Adam makes "
+        "a full first step of that on pixels that no logit depends on.",
+        "optimizer",
+    ),
+    ("alma", "l2"): _offer("alma", _distance, _alma),
+    ("alma", "l1"): _offer("alma", _distance, _alma),
+    ("sigmazero", "l0"): _offer("sigma_zero", _nothing, _sigmazero),
+    ("pdpgd", "l0"): _offer("pdpgd", _proximal, _pdpgd),
+    ("pdpgd", "l1"): _offer("pdpgd", _proximal, _pdpgd),
+    ("pdpgd", "l2"): _offer("pdpgd", _proximal, _pdpgd),
+    ("pdpgd", "linf"): _offer("pdpgd", _proximal, _pdpgd),
+}
