@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from math import inf
 
 import numpy as np
@@ -179,6 +180,12 @@ def test_art_decisions_need_float32(family, norm, cnn, batch):
     )
     with pytest.raises((RuntimeError, TypeError, ValueError)):
         method.generate(batch[0][:1].numpy())
+
+
+def test_pythons_generator_is_left_alone(attack, cnn, batch):
+    before = random.getstate()
+    attack("art", "square", "l2", 0.1, cnn, batch[0][:2], batch[1][:2], queries=5)
+    assert random.getstate() == before
 
 
 @pytest.mark.parametrize(("family", "norm"), [("hopskipjump", "l2"), ("boundary", "l2")])
@@ -439,14 +446,15 @@ def test_art_pixel_reaches_targets(attack, cnn, batch):
     assert (cnn.predict(examples).argmax(1) == wanted).sum() >= 2
 
 
-def test_art_pixel_counts_the_values_of_a_color(attack, linear):
-    torch.manual_seed(0)
-    model = linear(torch.randn(4, 3 * 36), image_shape=(3, 6, 6))
-    x = torch.rand(2, 3, 6, 6)
-    y = model.predict(x).argmax(1)
+def test_art_pixel_counts_the_values_of_a_color(attack, linear, right):
+    """One bright pixel fools this model."""
+    weight = torch.tensor([0.0, 1.0, 0.0]).view(3, 1).expand(3, 3 * 36)
+    model = linear(weight, bias=[1.2, -53.5, -100.0], image_shape=(3, 6, 6))
+    x, y = torch.full((3, 3, 6, 6), 0.5), torch.zeros(3, dtype=torch.int64)
     for eps in (3, 5, 6):
         examples = attack("art", "pixel", "l0", eps, model, x, y, steps=1)
-        assert ((examples - x).abs() > 1e-6).any(1).flatten(1).sum(1).max() <= eps // 3
+        assert not right(model, examples, y).any()
+        assert ((examples - x).abs() > 1e-6).any(1).flatten(1).sum(1).max() == eps // 3
     with pytest.raises(ConfigError, match="a pixel of 3 channels is 3 values"):
         attack("art", "pixel", "l0", 2, model, x, y)
 
