@@ -154,5 +154,5 @@ def test_wrong_values_name_the_nearest():
         registry.get_dataset("mnits")
     with pytest.raises(UnknownNameError, match=r"unknown classifier 'resnet'\. Did you mean 'resnet32'"):
         registry.get_classifier("resnet")
-    with pytest.raises(UnknownNameError, match=r"unknown attack family 'pdg'\. Did you mean 'pgd'"):
-        registry.get_family("pdg")
+    with pytest.raises(UnknownNameError, match=r"unknown attack family 'fgms'\. Did you mean 'fgsm'"):
+        registry.get_family("fgms")
