@@ -90,6 +90,32 @@ def test_the_cnn_is_broken_without_gradients(family, norm, attack, cnn, batch, r
     assert distance(x, much, norm)[both].median() < 0.9 * distance(x, little, norm)[both].median()
 
 
+ARRIVES = {
+    ("hopskipjump", "steps"): "steps",
+    ("hopskipjump", "init_eval"): "initial_num_evals",
+    ("hopskipjump", "max_eval"): "max_num_evals",
+    ("boundary", "steps"): "steps",
+    ("boundary", "spherical_step"): "spherical_step",
+    ("boundary", "source_step"): "source_step",
+}
+"""Parameters and the attributes of foolbox's attacks that they become."""
+
+
+@pytest.mark.parametrize(("family", "parameter"), ARRIVES, ids="-".join)
+def test_every_parameter_arrives(family, parameter, monkeypatch, attack, cnn, batch):
+    import foolbox
+
+    method = getattr(foolbox.attacks, {"hopskipjump": "HopSkipJumpAttack", "boundary": "BoundaryAttack"}[family])
+    seen = []
+    monkeypatch.setattr(method, "run", lambda self, *inputs, **_: seen.append(vars(self)) or inputs[1])
+    x, y = batch[0][:4], batch[1][:4]
+    attack("foolbox", family, "l2", 1.0, cnn, x, y, **{parameter: 3})
+    assert seen[0][ARRIVES[family, parameter]] == 3
+    if family == "hopskipjump":
+        attack("foolbox", family, "linf", 1.0, cnn, x, y)
+        assert [one["constraint"] for one in seen] == ["l2", "linf"]
+
+
 @pytest.mark.parametrize("norm", ["l2", "linf"])
 def test_defaults_minimize_the_norm_that_was_asked_for(norm, monkeypatch, libraries, cnn, batch):
     import foolbox
