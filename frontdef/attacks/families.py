@@ -132,7 +132,7 @@ class SquareParameters(Parameters):
 
 
 class FABParameters(Parameters):
-    """Of the fast adaptive boundary attack."""
+    """Of the fast adaptive boundary attack, as AutoAttack has it: without the paper's final search."""
 
     steps: int = configs.field(100, ge=1, description="iterations a restart")
     restarts: int = configs.field(1, ge=1, description="runs; the first starts at the image")

@@ -260,7 +260,6 @@ _ONE_RUN = {"restarts": 1}
 _SQUARE_IMAGES = "Images must be square: the resized copy always is."
 _TEN_STEPS = "torchattacks gives APGD and FAB 10 steps instead of 100, and Square a rescaled schedule."
 _FEW_CLASSES = "Models of fewer than four classes raise an IndexError."
-_NO_FINAL_SEARCH = "torchattacks leaves out the paper's final search along the segment back to the image."
 _TILES = "Heights of 1 to 4, 12, 14, 18, 19 and 24 pixels cannot be tiled by its first squares and are refused."
 
 TABLE: Mapping[tuple[str, str], Realisation] = {
@@ -325,8 +324,8 @@ TABLE: Mapping[tuple[str, str], Realisation] = {
     ),
     ("square", "linf"): _offer("Square", _square, _ball),
     ("square", "l2"): _offer("Square", _tiled(_square), _tiled(_ball), caveat=_TILES),
-    ("fab", "linf"): _offer("FAB", _fab, _ball, _NO_FINAL_SEARCH, "search", unsupported=_ONE_RUN),
-    ("fab", "l2"): _offer("FAB", _fab, _ball, _NO_FINAL_SEARCH, "search", unsupported=_ONE_RUN),
+    ("fab", "linf"): _offer("FAB", _fab, _ball, unsupported=_ONE_RUN),
+    ("fab", "l2"): _offer("FAB", _fab, _ball, unsupported=_ONE_RUN),
     ("ead", "l1"): Realisation(
         "EADEN(EADL1 for rule='L1')",
         _run_ead(_ead),
