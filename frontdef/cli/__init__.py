@@ -13,6 +13,9 @@ COMMANDS = {
     "retry": Command("frontdef.cli.run:retry", "Compare defenses", "Run the failed cells of a run again."),
     "results": Command("frontdef.cli.results:results", "Compare defenses", "Show what a run found; ask it in SQL."),
     "report": Command("frontdef.cli.results:report", "Compare defenses", "Write a run as one offline HTML file."),
+    "check-attack": Command(
+        "frontdef.cli.check_attack:check_attack", "Compare attacks", "Test what a right attack implementation does."
+    ),
     "ls": Command("frontdef.cli.ls:ls", "See what there is", "List defenses, attacks, datasets or classifiers."),
     "plugins": Command(
         "frontdef.cli.plugins:plugins", "See what there is", "List plugins and what is wrong with them."

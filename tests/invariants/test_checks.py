@@ -1,0 +1,259 @@
+"""Each check objects to an attack that is wrong in its way, and none to one that is right."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from frontdef.attacks.families import FAMILIES
+from frontdef.attacks.library import AttackLibrary, Realisation
+from frontdef.invariants import CHECKS, examine
+from frontdef.invariants.models import disc, linear, trained
+from frontdef.invariants.trial import Trial
+from frontdef.threat import distance
+
+PGD = next(family for family in FAMILIES if family.name == "pgd")
+CHECK = {check.name: check for check in CHECKS}
+
+
+class Sample(AttackLibrary):
+    """A library of one attack."""
+
+    name, distribution = "sample", "frontdef"
+
+    def __init__(self, run):
+        self.rows = {("pgd", "linf"): Realisation("Sample", run)}
+
+    def table(self):
+        return self.rows
+
+
+def loss_gradient(model, z, y):
+    z = z.clone().requires_grad_()
+    return torch.autograd.grad(F.cross_entropy(model(z), y, reduction="sum"), z)[0]
+
+
+def pgd(spec, model, x, y, *, project=True, step=None, start=0, gradient=loss_gradient):
+    z, eps = x + start, spec.threat.eps
+    for _ in range(spec.parameters.steps):
+        z = z + (spec.step_size if step is None else step) * gradient(model, z, y).sign()
+        z = (x + (z - x).clamp(-eps, eps)).clamp(0, 1) if project else z
+    return z
+
+
+def leaves_the_ball(spec, model, x, y):
+    return pgd(spec, model, x, y, project=False)
+
+
+def moves_without_a_radius(spec, model, x, y):
+    return (pgd(spec, model, x, y) + 1e-4).clamp(0, 1)
+
+
+def changes_its_input(spec, model, x, y):
+    found = pgd(spec, model, x, y)
+    x.copy_(found)
+    return found
+
+
+def trains_the_model(spec, model, x, y):
+    model.train()
+    return pgd(spec, model, x, y)
+
+
+def reseeds_torch(spec, model, x, y):
+    torch.manual_seed(0)
+    return pgd(spec, model, x, y)
+
+
+def reseeds_numpy(spec, model, x, y):
+    np.random.seed(0)
+    return pgd(spec, model, x, y)
+
+
+def cannot_be_repeated(spec, model, x, y):
+    draw = torch.rand(x.shape, generator=torch.Generator().manual_seed(torch.seed() % 2**31))
+    return (pgd(spec, model, x, y) - 1e-3 * draw).clamp(0, 1)
+
+
+def asks_behind_the_counter(spec, model, x, y):
+    model.classifier(x)
+    return pgd(spec, model, x, y)
+
+
+def weakens_with_the_radius(spec, model, x, y):
+    found = pgd(spec, model, x, y)
+    return found if spec.threat.eps < 0.2 else x
+
+
+def weakens_with_the_steps(spec, model, x, y):
+    return pgd(spec, model, x, y, step=spec.threat.eps) if spec.parameters.steps < 5 else x
+
+
+def forgets_what_it_saw(spec, model, x, y):
+    found = pgd(spec, model, x, y)
+    return torch.where((model(found).argmax(1) == y).view(-1, 1, 1, 1), found, x)
+
+
+def reads_negative_logits_as_zero(spec, model, x, y):
+    def gradient(model, z, y):
+        z = z.clone().requires_grad_()
+        logits = model(z).clamp(min=0)
+        return torch.autograd.grad(F.cross_entropy(logits, y, reduction="sum"), z)[0]
+
+    return pgd(spec, model, x, y, gradient=gradient)
+
+
+def guards_its_division(spec, model, x, y):
+    def gradient(model, z, y):
+        found = loss_gradient(model, z, y)
+        return torch.where(found.abs() > 1e-3, found, 0)
+
+    return pgd(spec, model, x, y, gradient=gradient)
+
+
+def prefers_low_classes(spec, model, x, y):
+    def gradient(model, z, y):
+        z = z.clone().requires_grad_()
+        return torch.autograd.grad(model(z)[:, 0].sum(), z)[0]
+
+    return pgd(spec, model, x, y, gradient=gradient)
+
+
+def attacks_the_first_half(spec, model, x, y):
+    found = pgd(spec, model, x, y)
+    return torch.cat([found[: len(x) // 2], x[len(x) // 2 :]])
+
+
+def stops_when_one_falls(spec, model, x, y):
+    z, eps = x, spec.threat.eps
+    for _ in range(spec.parameters.steps):
+        if bool((model(z).argmax(1) != y).any()):
+            break
+        z = (x + (z + spec.step_size * loss_gradient(model, z, y).sign() - x).clamp(-eps, eps)).clamp(0, 1)
+    return z
+
+
+def divides_by_the_norm(spec, model, x, y):
+    found = loss_gradient(model, x, y)
+    return (x + spec.threat.eps * found / found.flatten(1).abs().amax(1).view(-1, 1, 1, 1)).clamp(0, 1)
+
+
+def raises_without_a_gradient(spec, model, x, y):
+    if not loss_gradient(model, x, y).any():
+        raise ArithmeticError("no gradient")
+    return pgd(spec, model, x, y)
+
+
+def steps_too_small(spec, model, x, y):
+    return pgd(spec, model, x, y, step=1e-4)
+
+
+def goes_down(spec, model, x, y):
+    return pgd(spec, model, x, y, step=-spec.step_size)
+
+
+BROKEN = {
+    leaves_the_ball: "norm and box",
+    moves_without_a_radius: "ε = 0",
+    changes_its_input: "model and input untouched",
+    trains_the_model: "model and input untouched",
+    reseeds_torch: "generators not reseeded",
+    reseeds_numpy: "generators not reseeded",
+    cannot_be_repeated: "same seed, same result",
+    asks_behind_the_counter: "queries counted",
+    weakens_with_the_radius: "grows with ε",
+    weakens_with_the_steps: "grows with effort",
+    forgets_what_it_saw: "seen, so returned",
+    reads_negative_logits_as_zero: "logit shift",
+    guards_its_division: "logit scale",
+    prefers_low_classes: "class order",
+    attacks_the_first_half: "sample order",
+    stops_when_one_falls: "batch size",
+    divides_by_the_norm: "zero gradient",
+    raises_without_a_gradient: "constant model",
+    steps_too_small: "linear oracle",
+    goes_down: "disc oracle",
+}
+
+
+def result(run, check):
+    return CHECK[check](Trial(Sample(run), PGD, "linf"))
+
+
+def test_a_right_attack_violates_nothing():
+    report = examine(Sample(pgd), PGD, "linf")
+    assert not report.violations
+    assert {result.status for result in report.results} == {"passed", "reported"}
+
+
+@pytest.mark.parametrize("run", BROKEN, ids=lambda run: run.__name__)
+def test_a_wrong_attack_is_found(run):
+    assert result(run, BROKEN[run]).status == "violated"
+
+
+def test_every_check_has_found_something():
+    judged = {check.name for check in CHECKS} - {"8 bits", "input units"}
+    assert judged == set(BROKEN.values())
+
+
+def test_units_are_found():
+    def fails_on_grey_levels(spec, model, x, y):
+        grey = getattr(model.classifier.net, "unit", 1.0) != 1
+        return x if grey else pgd(spec, model, x, y)
+
+    report = examine(Sample(fails_on_grey_levels), PGD, "linf")
+    assert {result.name for result in report.violations} == {"input units"}
+
+
+# --- The models ---
+
+
+def test_about_half_of_the_images_fall():
+    """A task that nothing breaks, or anything, would let every attack pass."""
+    measured = result(pgd, "grows with ε").measured
+    half, full, twice = (int(word) for word in measured.partition(" of")[0].split(", "))
+    assert half < full < twice
+    assert 6 <= full <= 18
+
+
+def test_the_images_are_classified_right():
+    for task in (trained(24), linear(), disc()):
+        assert (task.model.predict(task.x).argmax(1) == task.y).all()
+        assert ((task.x >= 0) & (task.x <= 1)).all()
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+@pytest.mark.parametrize("task", [linear, disc], ids=["linear", "disc"])
+def test_the_known_distances_are_those_of_a_search(task, norm):
+    """PGD breaks everything a little beyond, and nothing can be broken a little below."""
+    from frontdef.attacks.native.pgd import pgd as native_pgd
+    from frontdef.threat import ThreatModel
+
+    found = task()
+    for number in range(0, len(found.x), 4):
+        x, y = found.x[number : number + 1], found.y[number : number + 1]
+        exact = float(found.distance[norm][number])
+        for factor, falls in ((1.02, True), (0.98, False)):
+            eps = exact * factor
+            examples = native_pgd(
+                found.model, x, y, threat=ThreatModel(norm, eps), steps=60, step_size=0.3 * eps, loss="margin"
+            )
+            assert bool((found.model.predict(examples).argmax(1) != y).item()) == falls
+            assert (distance(x, examples, norm) <= eps + 1e-6).all()
+
+
+def test_the_known_number_of_values_is_enough_and_less_is_not():
+    task = linear()
+    weight = task.model.observed.net.net[1].weight.diff(dim=0)[0]
+    for number in range(len(task.x)):
+        count = int(task.distance["l0"][number])
+        best = torch.where(weight > 0, 1.0, 0.0)
+        gain = ((best - task.x[number].flatten()) * weight).argsort(descending=True)
+        fell = []
+        for values in (count, count - 1):
+            z = task.x[number].flatten().clone()
+            z[gain[:values]] = best[gain[:values]]
+            fell.append(int(task.model.predict(z.view(1, 1, 8, 8)).argmax()) == 1)
+        assert fell == [True, False]
