@@ -432,3 +432,17 @@ def test_a_report_that_cannot_be_written_says_so(root, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot write"):
         build_report(load_results(root), tmp_path / "file" / "report.html")
+
+
+def test_a_cells_notes_say_what_speaks_against_it():
+    from frontdef.report.data import CellRow
+    from frontdef.report.payload import notes
+
+    cell = CellRow(
+        *("key", "ok", "digits", "cnn", "none", "cw", "l2", None, "torchattacks"), call="CW", difference="It differs.",
+        caveat="Zeros stay.", faults=("changed the labels that it was given",),
+    )  # fmt: skip
+    said = notes(cell)
+    assert said.startswith("CW · not exact: It differs. · caveat: Zeros stay. · breaks invariants: ")
+    assert "logit shift" in said
+    assert said.endswith("fault: changed the labels that it was given")

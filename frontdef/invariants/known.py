@@ -49,6 +49,11 @@ KNOWN: Mapping[_Place, str] = {
 """Library, family, norm, check → why."""
 
 
+def violated(library: str, family: str, norm: str) -> tuple[str, ...]:
+    """Names of the checks that a row of a library's table is known to violate."""
+    return tuple(check for *row, check in KNOWN if row == [library, family, norm])
+
+
 UNEXAMINED: frozenset[tuple[str, str]] = frozenset(
     {
         *(("art", family) for family in EXPENSIVE),

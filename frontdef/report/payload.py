@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from frontdef.invariants.known import violated
 from frontdef.report import tables
 from frontdef.report.data import AgreementRow, CellRow, ReportData, Setting, variant
 from frontdef.report.palette import STEPS
@@ -87,8 +88,14 @@ def _cell(data: ReportData, cell: CellRow) -> dict[str, Any]:
 
 
 def notes(cell: CellRow) -> str:
-    """The library's own name for a cell's attack, and what it does differently."""
-    said = {"": cell.call, "not exact": cell.difference, "caveat": cell.caveat, "fault": "; ".join(cell.faults)}
+    """The library's own name for a cell's attack, what it does differently, and what speaks against it."""
+    said = {
+        "": cell.call,
+        "not exact": cell.difference,
+        "caveat": cell.caveat,
+        "breaks invariants": ", ".join(violated(cell.library, cell.family, cell.norm)),
+        "fault": "; ".join(cell.faults),
+    }
     return " · ".join(f"{what}: {text}" if what else text for what, text in said.items() if text)
 
 
