@@ -166,24 +166,28 @@ def _run(plan: Plan, settings: Settings, report: bool) -> None:
             f"\nstopped: {kept} of {len(plan.cells)} cells are kept; the same command goes on from there", err=True
         )
         sys.exit(130)
+    stood = True
     if summary.ran or summary.cached:
-        _show(console, load_results(settings.out), summary, report)
+        stood = _show(console, load_results(settings.out), summary, report)
     if summary.failed:
         click.echo(
             f"{len(summary.failed)} cells failed: `frontdef results {settings.out} --failed` shows why, "
             f"`frontdef retry {settings.out}` runs them again",
             err=True,
         )
+    if summary.failed or not stood:
         sys.exit(1)
 
 
-def _show(console: Console, results: Results, summary: Summary, report: bool) -> None:
-    print_results(console, results)
+def _show(console: Console, results: Results, summary: Summary, report: bool) -> bool:
+    """Print what was found; whether every certified sample stood."""
+    stood = print_results(console, results)
     console.print(f"{len(summary.ran)} cells run, {len(summary.cached)} were stored already: {results.path}")
     if report:
         from frontdef.report.build import build_report
 
         console.print(f"report: {build_report(results, results.path / 'report.html').resolve()}", soft_wrap=True)
+    return stood
 
 
 def _command(matrix: Path | None, options: dict[str, Any]) -> str:

@@ -29,8 +29,12 @@ MARKS = {"identical": "=", "equivalent": "≈", "different": "≠", "inconclusiv
 _ORDER = ["invalid", "different", "inconclusive", "equivalent", "identical"]
 
 
-def print_results(console: Console, results: Results) -> None:
-    """Brackets first, then robust accuracy by defense and attack, worst over libraries; in percent."""
+def print_results(console: Console, results: Results) -> bool:
+    """Brackets first, then robust accuracy by defense and attack, worst over libraries; in percent.
+
+    Returns:
+        Whether every certified sample stood.
+    """
     outcomes = results.outcomes()
     found = brackets(outcomes, results.certified())
     for norm in dict.fromkeys(bracket.norm for bracket in found):
@@ -42,6 +46,7 @@ def print_results(console: Console, results: Results) -> None:
                 f"{NORM_LABELS[bracket.norm]} ε={format_eps(bracket.eps)} were broken: {bracket.violations[:5]}",
                 style="bold red",
             )
+    return not any(bracket.violations for bracket in found)
 
 
 def _norm_table(found: list[Bracket], outcomes: pd.DataFrame) -> Table:
