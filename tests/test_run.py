@@ -213,7 +213,7 @@ def test_a_surrogate_changes_the_cell_and_not_the_model():
 
 BAD = {
     "unknown defense": ('[[defense]]\nname = "non"', "Did you mean 'none'"),
-    "unknown family": ('[[attack]]\nfamily = "pdg"\neps = [0.1]', "Did you mean 'pgd'"),
+    "unknown family": ('[[attack]]\nfamily = "fgms"\neps = [0.1]', "Did you mean 'fgsm'"),
     "unknown data set": ('datasets = ["digit"]', "Did you mean 'digits'"),
     "unknown classifier": ('classifiers = ["small_cnn"]', "Did you mean 'small-cnn'"),
     "unknown library": ('libraries = ["foolbx"]\n[[attack]]\nfamily="fgsm"\neps=[0.1]', "Did you mean 'foolbox'"),

@@ -231,7 +231,6 @@ def test_torchattacks_square_cannot_tile_some_sides(attack, linear):
     assert crashes == [1, 2, 3, 4, 12, 14, 18, 19, 24]
 
 
-@pins("torchattacks", ("fab", "linf"), ("fab", "l2"))
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_torchattacks_fab_makes_no_final_search(norm, attack, linear, right):
     """A point of the segment back to the image, nearer by the overshoot, is misclassified as well."""
