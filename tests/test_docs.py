@@ -42,3 +42,12 @@ def test_every_dependency_has_its_reason():
     names = {re.match(r"[A-Za-z0-9-]+", requirement)[0] for requirement in named} - {"frontdef"}
     missing = [name for name in names if name not in page]
     assert not missing, f"docs/dependencies.md does not say why: {missing}"
+
+
+def test_every_masking_check_is_in_the_docs_as_it_is_in_the_code():
+    import frontdef.masking  # noqa: F401  it fills the table
+    from frontdef.masking.registry import CHECKS
+
+    page = (ROOT / "docs" / "masking.md").read_text(encoding="utf-8")
+    said = [line for line in page.partition("| check |")[2].partition("\n\n")[0].splitlines()[2:]]
+    assert said == [f"| {one.name} | {one.meaning} | {one.strength} | {one.reference} |" for one in CHECKS]
