@@ -53,46 +53,55 @@ def _head(results: Results) -> str:
     )
 
 
-def _attack(one: Agreement) -> tuple[str, str, str]:
+def _attack(one: Agreement) -> str:
     given = json.loads(one.parameters)
     shown = {"loss": "cross-entropy", "target": "none", "reading": "mean"}
     words = [str(given[name]) for name, usual in shown.items() if name in given and given[name] != usual]
     starts = ["random start"] if given.get("random_start") else []
-    return one.family, NORM_LABELS[one.norm], ", ".join([*words, *starts])
+    told = ", ".join([*words, *starts])
+    return f"{one.family} {NORM_LABELS[one.norm]}" + (f" ({told})" if told else "")
 
 
 def _table(found: Iterable[Agreement]) -> str:
-    groups: dict[tuple[tuple[str, str, str], float, str, str], list[Agreement]] = {}
+    """A row for each pair; one for all libraries of an attack where every pair is identical on every model."""
+    attacks: dict[tuple[str, float], list[Agreement]] = {}
     for one in found:
-        groups.setdefault((_attack(one), one.eps, one.library_a, one.library_b), []).append(one)
+        attacks.setdefault((_attack(one), one.eps), []).append(one)
     lines = [
         "| attack | ε | libraries | verdicts over models | broke % | passes a sample | same examples | cause |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    last = None
-    for (attack, eps, a, b), rows in groups.items():
-        counts = Counter(row.verdict for row in rows)
-        weaker = Counter(row.weaker for row in rows if row.weaker)
-        verdicts = ", ".join(f"{counts[name]} {name}" for name in ORDER if counts[name])
-        blamed = f" ({', '.join(f'{name} weaker in {n}' for name, n in weaker.items())})" if weaker else ""
-        family, norm, words = attack
-        name = f"{family} {norm}{f' ({words})' if words else ''}"
-        causes = dict.fromkeys(cause for row in rows for cause in row.cause.split(", ") if cause)
-        lines.append(
-            f"| {'' if (attack, eps) == last else name} | {format_eps(eps)} | {a} / {b} | {verdicts}{blamed} "
-            f"| {_mean(rows, 'success', 100)} | {_mean(rows, 'passes', 1)} | {_share(rows)} "
-            f"| {', '.join(causes) or '–'} |"
-        )
-        last = (attack, eps)
+    for (attack, eps), rows in attacks.items():
+        if all(row.verdict == "identical" for row in rows):
+            libraries = ", ".join(sorted({name for row in rows for name in (row.library_a, row.library_b)}))
+            broke = f"{100 * np.mean([row.success_a for row in rows]):.0f}"
+            lines.append(
+                f"| {attack} | {format_eps(eps)} | {libraries} | {len(rows)} identical | {broke} | | 100% | – |"
+            )
+            continue
+        name = f"| {attack} | {format_eps(eps)}"
+        for pair in dict.fromkeys((row.library_a, row.library_b) for row in rows):
+            lines.append(f"{name} | {_pair([row for row in rows if (row.library_a, row.library_b) == pair])} |")
+            name = "| |"
     return "\n".join(lines)
+
+
+def _pair(rows: list[Agreement]) -> str:
+    counts = Counter(row.verdict for row in rows)
+    weaker = Counter(row.weaker for row in rows if row.weaker)
+    verdicts = ", ".join(f"{counts[name]} {name}" for name in ORDER if counts[name])
+    blamed = f" ({', '.join(f'{name} weaker in {n}' for name, n in weaker.items())})" if weaker else ""
+    causes = dict.fromkeys(cause for row in rows for cause in row.cause.split(", ") if cause)
+    return " | ".join(
+        (
+            f"{rows[0].library_a} / {rows[0].library_b}", f"{verdicts}{blamed}", _mean(rows, "success", 100),
+            _mean(rows, "passes", 1), f"{np.mean([row.same_share for row in rows]):.0%}", ", ".join(causes) or "–",
+        )
+    )  # fmt: skip
 
 
 def _mean(rows: list[Agreement], name: str, scale: float) -> str:
     return " / ".join(f"{scale * np.mean([getattr(row, f'{name}_{side}') for row in rows]):.0f}" for side in "ab")
-
-
-def _share(rows: list[Agreement]) -> str:
-    return f"{np.mean([row.same_share for row in rows]):.0%}"
 
 
 def _failures(results: Results) -> str:
@@ -101,7 +110,7 @@ def _failures(results: Results) -> str:
     missing = int((cells["status"] == "missing").sum())
     lines = [f"{len(failed)} cells failed, {missing} were not run."]
     if len(failed):
-        last = failed["error"].str.strip().str.splitlines().str[-1].str.slice(0, 160)
+        last = [error.strip().splitlines()[-1][:160] for error in failed["error"]]
         counted = pd.DataFrame({"library": failed["library"], "family": failed["family"], "error": last})
         for (library, family, error), group in counted.groupby(["library", "family", "error"]):
             lines.append(f"* {library} {family}, {len(group)} cells: {error}")
