@@ -49,5 +49,5 @@ def test_every_masking_check_is_in_the_docs_as_it_is_in_the_code():
     from frontdef.masking.registry import CHECKS
 
     page = (ROOT / "docs" / "masking.md").read_text(encoding="utf-8")
-    said = [line for line in page.partition("| check |")[2].partition("\n\n")[0].splitlines()[2:]]
+    said = page.partition("| check |")[2].partition("\n\n")[0].splitlines()[2:]
     assert said == [f"| {one.name} | {one.meaning} | {one.strength} | {one.reference} |" for one in CHECKS]
