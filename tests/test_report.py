@@ -142,7 +142,9 @@ def test_what_failed_and_what_was_not_run_is_shown(data, page):
 
 def test_agreement_counts_every_comparison_once(data):
     for setting in data.settings:
-        counted = sum(count for row in tables.grid(data, setting) for cell in row.cells for _, count in cell.counts)
+        counted = sum(
+            count for row in tables.grid(data, setting, "matched") for cell in row.cells for _, count in cell.counts
+        )
         assert counted == sum(row.setting == setting for row in data.agreements) > 0
     verdicts = {(row.family, row.library_a, row.library_b): row.verdict for row in data.agreements if row.eps == 0.1}
     assert verdicts["fgsm", "alpha", "beta"] == "identical"
@@ -446,3 +448,22 @@ def test_a_cells_notes_say_what_speaks_against_it():
     assert said.startswith("CW · not exact: It differs. · caveat: Zeros stay. · breaks invariants: ")
     assert "logit shift" in said
     assert said.endswith("fault: changed the labels that it was given")
+
+
+def test_defaults_are_compared_in_a_grid_of_their_own(data):
+    from dataclasses import replace
+
+    from frontdef.report import tables
+
+    pairs = {mode: sum(len(tables.pairs_of(data, one, mode)) for one in data.settings) for mode in tables.MODES}
+    assert pairs["matched"] > 0
+    assert pairs["defaults"] == 0
+    called = replace(data, agreements=tuple(replace(row, mode="defaults", cause="budget") for row in data.agreements))
+    assert {mode: sum(len(tables.pairs_of(called, one, mode)) for one in data.settings) for mode in tables.MODES} == {
+        "matched": 0,
+        "defaults": pairs["matched"],
+    }
+    page = render(called)
+    assert "what does a user get who just calls it?" in page
+    assert "<td>budget</td>" in page
+    assert not any(cell.disagree for one in data.settings for row in tables.heat(called, one) for cell in row.cells)

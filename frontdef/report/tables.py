@@ -108,7 +108,7 @@ def _heat_cell(data: ReportData, setting: Setting, defense: str, family: str) ->
         disagree=any(
             row.verdict in {"different", "invalid"}
             for row in data.agreements
-            if row.setting == setting and (row.defense, row.family) == (defense, family)
+            if (row.setting, row.defense, row.family, row.mode) == (setting, defense, family, "matched")
         ),
     )
 
@@ -125,9 +125,16 @@ def correct_of(data: ReportData, setting: Setting, defense: str) -> np.ndarray:
     return next(row.correct for row in data.clean if (row.dataset, row.classifier, row.defense) == where)
 
 
-def pairs_of(data: ReportData, setting: Setting) -> list[tuple[int, int]]:
-    """Pairs of libraries that were compared in a setting, as numbers."""
-    found = {_pair(data, row) for row in data.agreements if row.setting == setting}
+MODES = {
+    "matched": "With the same parameters: is the code right?",
+    "defaults": "With each library's own defaults: what does a user get who just calls it?",
+}
+"""How two libraries are compared, and what that answers."""
+
+
+def pairs_of(data: ReportData, setting: Setting, mode: str) -> list[tuple[int, int]]:
+    """Pairs of libraries that were compared in a setting and a mode, as numbers."""
+    found = {_pair(data, row) for row in data.agreements if (row.setting, row.mode) == (setting, mode)}
     return [pair for pair in combinations(range(len(data.library_names)), 2) if pair in found]
 
 
@@ -136,11 +143,11 @@ def _pair(data: ReportData, row: AgreementRow) -> tuple[int, int]:
     return first, second
 
 
-def grid(data: ReportData, setting: Setting) -> list[GridRow]:
+def grid(data: ReportData, setting: Setting, mode: str) -> list[GridRow]:
     """Families against pairs of libraries, with the number of defenses that got each verdict."""
     counts: dict[tuple[str, tuple[int, int]], Counter[str]] = {}
     for row in data.agreements:
-        if row.setting == setting:
+        if (row.setting, row.mode) == (setting, mode):
             counts.setdefault((row.family, _pair(data, row)), Counter())[row.verdict] += 1
     compared = [i for i in families_of(data, setting) if any(family == data.family_names[i] for family, _ in counts)]
     return [
@@ -148,7 +155,7 @@ def grid(data: ReportData, setting: Setting) -> list[GridRow]:
             family,
             tuple(
                 GridCell(pair, _by_severity(counts.get((data.family_names[family], pair), Counter())))
-                for pair in pairs_of(data, setting)
+                for pair in pairs_of(data, setting, mode)
             ),
         )
         for family in compared
