@@ -233,6 +233,18 @@ def test_worst_cases_follow_the_filters(browser, data, kind, name):
     assert all(name in text or text == "none broke any" for text in column(browser, "brackets", "[data-k=strongest]"))
 
 
+def test_the_script_keeps_matched_parameters_and_defaults_apart(data, chromium, tmp_path):
+    """Half of the comparisons are said to be of defaults: the script must count each where the page did."""
+    modes = ("matched", "defaults")
+    mixed = replace(data, agreements=tuple(replace(row, mode=modes[i % 2]) for i, row in enumerate(data.agreements)))
+    (tmp_path / "mixed.html").write_text(render(mixed), encoding="utf-8")
+    chromium.get((tmp_path / "mixed.html").as_uri())
+    counts = (
+        "return Array.from(document.querySelectorAll('table.agree .mark'), (m) => +m.textContent.match(/\\d+$/)[0])"
+    )
+    assert sum(chromium.execute_script(counts)) == len(mixed.agreements)
+
+
 def test_filters_act_on_every_section(browser):
     keep(browser, "d", "none")
     keep(browser, "f", "fgsm", "bim")

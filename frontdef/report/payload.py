@@ -114,7 +114,7 @@ def _agreement(data: ReportData, row: AgreementRow, setting: int) -> list[Any]:
         row.n - both - row.only_a - row.only_b,
         _rounded(row.p_holm),
         ": ".join(filter(None, (tables.variant(data, row), row.reason))),
-        row.cause,
+        row.mode,
     ]
 
 

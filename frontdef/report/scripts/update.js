@@ -30,17 +30,17 @@ const updateHeat = () => {
       cell.dataset.v = value ?? -1;
       if (!link) continue;
       one(".value", link).textContent = own.length || !one(".cross", link) ? share(value) : "";
-      show(one(".dot", link), pairsOf(f, (other) => other === d).some(([, , , , , verdict]) => /different|invalid/.test(verdict)));
+      show(one(".dot", link), pairsOf(f, (other) => other === d, "matched").some(([, , , , , verdict]) => /different|invalid/.test(verdict)));
     }
   }
 };
 
-// Comparisons of a family in this setting, of two selected libraries and of the defenses that are asked for.
-const pairsOf = (f, wanted) => data.agreements.filter((row) => row[0] === state.s && wanted(row[1]) && row[2] === f && state.l.has(row[3]) && state.l.has(row[4]));
+// Comparisons of a family in this setting, of two selected libraries, of the defenses and, if asked for, of the mode.
+const pairsOf = (f, wanted, mode) => data.agreements.filter((row) => row[0] === state.s && wanted(row[1]) && row[2] === f && state.l.has(row[3]) && state.l.has(row[4]) && (!mode || row[12] === mode));
 const mark = (verdict, number) => make("span", {class: `mark ${verdict}`, title: verdict}, data.marks[verdict], make("span", {class: number ? "sr" : ""}, ` ${verdict}`), number ? ` ${number}` : "");
 const updateGrid = () => {
   for (const row of shown("agreement", "tr[data-f]")) {
-    const found = pairsOf(+row.dataset.f, (d) => state.d.has(d));
+    const found = pairsOf(+row.dataset.f, (d) => state.d.has(d), row.closest("table").dataset.mode);
     for (const cell of all("[data-l]", row)) {
       const pair = numbers(cell.dataset.l), mine = found.filter(([, , , a, b]) => pair.includes(a) && pair.includes(b));
       const marks = Object.keys(data.marks).map((verdict) => [verdict, mine.filter((comparison) => comparison[5] === verdict).length]);
