@@ -110,7 +110,7 @@ FAILS = {
     "rogue-hangs": f"killed after {LIMIT} s",
 }
 FAULTS = {
-    "rogue-dtype": ["returned float64 instead of float32"],
+    "rogue-dtype": ["returned another type: float64 instead of float32"],
     "rogue-mutates": ["changed the images that it was given", "changed the labels that it was given"],
     "rogue-trains": ["left the model in training mode"],
     "rogue-rewrites": ["changed the model's parameters or buffers"],

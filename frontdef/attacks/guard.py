@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from frontdef.protected import Protected
 
 
+OTHER_TYPE = "returned another type"
+"""How the fault begins that spoils no comparison: examples are verified as float32 whatever they came as."""
+
+
 @dataclass
 class Conduct:
     """What an attack did beside attacking.
@@ -93,7 +97,7 @@ def attacked(
         what = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
         raise ValueError(f"{library.name} returned {what}, images {tuple(x.shape)} were asked for")
     if found.dtype != torch.float32:
-        conduct.note(f"returned {str(found.dtype).removeprefix('torch.')} instead of float32")
+        conduct.note(f"{OTHER_TYPE}: {str(found.dtype).removeprefix('torch.')} instead of float32")
     return found.detach().to(x)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -103,7 +104,7 @@ def _attack(cell: Cell) -> tuple[str, ...]:
     spec = cell.spec
     return (
         cell.request.dataset, cell.request.classifier, spec.family.name, spec.threat.norm,
-        spec.parameters.model_dump_json(), cell.library,
+        json.dumps(spec.settings(), sort_keys=True), cell.library,
     )  # fmt: skip
 
 

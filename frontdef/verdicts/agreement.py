@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from frontdef.attacks.guard import OTHER_TYPE
 from frontdef.verdicts.statistics import holm, mcnemar, paired_difference
 
 Verdict = Literal["identical", "equivalent", "different", "inconclusive", "invalid"]
@@ -30,9 +31,6 @@ CLOSE = 1e-4
 GROUP = ["dataset", "classifier", "defense", "surrogate", "family", "norm", "parameters", "eps"]
 
 Mode = Literal["matched", "defaults"]
-
-HARMLESS = ("returned float64 instead of float32",)
-"""Faults that spoil no comparison."""
 
 BUDGET = 1.25
 """Two attacks differ in budget where one made this many times the passes of the other."""
@@ -152,7 +150,7 @@ def agreement(
 
 def _sides(cells: pd.DataFrame) -> Iterator[_Side]:
     for row in cells[cells["status"] == "ok"].to_dict("records"):
-        faults = tuple(fault for fault in row["faults"] if fault not in HARMLESS)
+        faults = tuple(fault for fault in row["faults"] if not fault.startswith(OTHER_TYPE))
         passes = row["forwards"] + row["backwards"]
         yield _Side(row["library"], row["cell"], row["difference"], tuple(row["causes"]), faults, passes)
 

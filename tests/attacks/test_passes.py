@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 T, R, D = 6, 3, 4
 """Steps, restarts and draws of the runs below."""
@@ -29,6 +30,9 @@ COSTS = {
     ("torchattacks", "mifgsm", "linf"): (T, T),
     ("foolbox", "cw", "l2"): (T + 1, T),
     ("torchattacks", "cw", "l2"): (T, T),
+    ("foolbox", "ddn", "l2"): (T + 1, T),
+    ("foolbox", "fmn", "linf"): (T + 1, T),
+    ("foolbox", "newtonfool", "l2"): (T + 1, T),
 }
 RESTARTED = {
     "native": (R * T + R, R * T),
@@ -89,3 +93,26 @@ def test_class_gradients_are_what_art_pays_for(attack, cnn, batch, right):
     assert backward <= T * 10
     _, backward = spent(cnn, lambda: attack("foolbox", "deepfool", "l2", 1.0, cnn, x, y, steps=T), len(x))
     assert backward <= T * 9
+
+
+UNBROKEN = {
+    ("art", "zoo", "l2"): ({"steps": T, "parallel": 16}, (33 * T + 2, 0)),
+    ("art", "simba", "l2"): ({"steps": T}, (2 * T + 1, 0)),
+    ("art", "square", "linf"): ({"queries": 20}, (60, 0)),
+    ("art", "newtonfool", "l2"): ({"steps": T}, (2 * T + 1, T)),
+    ("foolbox", "ead", "l1"): ({"steps": T, "binary_search_steps": 2}, (4 * T + 1, 2 * T)),
+    ("torchattacks", "square", "linf"): ({"queries": 20}, (22, 0)),
+    ("torchattacks", "apgd", "linf"): ({"steps": T}, (T + 2, T + 1)),
+}
+"""Library, family, norm → parameters and passes where no sample falls."""
+
+
+@pytest.mark.parametrize("row", UNBROKEN, ids="-".join)
+def test_costs_where_nothing_falls(row, attack, linear):
+    """One class leads by so much that no attack reaches another; every label is that class."""
+    torch.manual_seed(0)
+    model = linear(1e-3 * torch.randn(10, 196), bias=[50.0] + [0.0] * 9, image_shape=(1, 14, 14))
+    x, y = torch.rand(4, 1, 14, 14), torch.zeros(4, dtype=torch.int64)
+    given, cost = UNBROKEN[row]
+    eps = 0.1 if row[2] == "linf" else 1e6
+    assert spent(model, lambda: attack(*row, eps, model, x, y, **given), len(x)) == cost
