@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from frontdef.api import load, protect
     from frontdef.certificate import Certificate
     from frontdef.config import Config, field
-    from frontdef.defense import Defense, Stage
+    from frontdef.defense import Defense
     from frontdef.frontend import FrontEnd
     from frontdef.matrix.results import load_results
     from frontdef.protected import Protected
     from frontdef.registry import get_attacks, get_classifiers, get_datasets, get_defenses
+    from frontdef.stage import Stage
     from frontdef.threat import ThreatModel
 
 hookimpl = pluggy.HookimplMarker("frontdef")
@@ -32,7 +33,7 @@ _HOMES = {
     "Defense": "frontdef.defense",
     "FrontEnd": "frontdef.frontend",
     "Protected": "frontdef.protected",
-    "Stage": "frontdef.defense",
+    "Stage": "frontdef.stage",
     "ThreatModel": "frontdef.threat",
     "field": "frontdef.config",
     "get_attacks": "frontdef.registry",

@@ -48,7 +48,9 @@ class FrontEndPreprocessor(PreprocessorPyTorch):  # type: ignore[misc]
         Raises:
             ImageError: Integer or wrongly shaped images, NaN, or values that no attack with ε ≤ 1 on images in [0,1]
                 can produce.
+            NotTrainedError: The front end learns, and was never trained.
         """
+        self.front_end.require_trained()
         check_range(x, -1.0, 2.0, "images are in [0,1], so an attack with ε ≤ 1 stays in [-1,2]")
         self.front_end.to(x.device)
         return self.front_end(x), y

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from frontdef import config as configs
 from frontdef.errors import ConfigError
 from frontdef.lazy import resolve
+from frontdef.stage import Stage
 from frontdef.threat import Norm, check_norm
 
 if TYPE_CHECKING:
@@ -17,21 +18,8 @@ if TYPE_CHECKING:
     from frontdef.frontend import FrontEnd
 
 
-class Stage(configs.Config):
-    """One stage of a training recipe; data, so that it can be stored, hashed and shown."""
-
-    epochs: int = configs.field(ge=1, description="passes over the training images")
-    lr: float = configs.field(1e-3, gt=0, description="Adam's learning rate at the start of the stage")
-    final_lr: float | None = configs.field(
-        None, gt=0, description="learning rate at the end, reached by a cosine; None keeps lr"
-    )
-    batch_size: int = configs.field(64, ge=1, description="images a step")
-    weight_decay: float = configs.field(0.0, ge=0, description="decoupled weight decay")
-    adversarial: Norm | None = configs.field(
-        None, description="train on PGD examples of this norm (Madry et al. 2018); None trains on clean images"
-    )
-    eps: float = configs.field(0.0, ge=0, description="radius of these examples, in [0,1] pixel values")
-    attack_steps: int = configs.field(10, ge=1, description="PGD steps an example")
+Recipe = tuple[Stage, ...] | str | Callable[[Any, str], Sequence[Stage]]
+"""Stages, or a function ``(config, data set) -> stages``, or a reference to one; no stages: the classifier's own."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +35,9 @@ class Defense:
         config: The `Config` subclass, or a reference to it.
         paper: Where it was published: an arXiv id, a DOI or a URL.
         summary: One line for ``frontdef ls defenses``.
-        recipe: Stages that train the classifier behind it; empty takes the recipe of the classifier.
+        recipe: Stages that train it and the classifier behind it, or a function ``(config, data set) -> stages``, or a
+            reference to one; no stages take the recipe of the classifier.
+        classifier: Id of the classifier behind it, where the matrix's row names none; empty takes the matrix's.
         certificate: A `Certificate`, a class of one, a reference to either, or None where nothing can be proved.
         randomized: Whether the front end draws random numbers at test time.
         norms: The threat models that it was made for.
@@ -63,7 +53,8 @@ class Defense:
     config: type[configs.Config] | str = configs.Config
     paper: str = ""
     summary: str = ""
-    recipe: tuple[Stage, ...] = ()
+    recipe: Recipe = ()
+    classifier: str = ""
     certificate: Certificate | type[Certificate] | str | None = None
     randomized: bool = False
     norms: tuple[Norm, ...] = ("linf", "l2")
@@ -89,6 +80,19 @@ class Defense:
     def config_class(self) -> type[configs.Config]:
         """The configuration class, imported if it was a reference."""
         return typing.cast("type[configs.Config]", resolve(self.config))
+
+    def recipe_for(self, config: Mapping[str, Any], dataset: str) -> tuple[Stage, ...]:
+        """Stages that train the defense on a data set; none where the classifier's own recipe will do.
+
+        Args:
+            config: Configuration values.
+            dataset: Id of the data set.
+
+        Raises:
+            ConfigError: Invalid configuration.
+        """
+        recipe = self.recipe if isinstance(self.recipe, tuple) else resolve(self.recipe)
+        return tuple(recipe if isinstance(recipe, tuple) else recipe(self.configure(config), dataset))
 
     def load_certificate(self) -> Certificate | None:
         """The certificate, imported and instantiated if need be."""

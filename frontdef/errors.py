@@ -35,6 +35,21 @@ class ConfigError(FrontdefError, ValueError):
     """A configuration value or key that is not allowed."""
 
 
+class NotTrainedError(ConfigError):
+    """A front end that learns was used before it had.
+
+    Args:
+        what: Its class.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} has not been trained, so its output means nothing. Mend: frontdef.train(name, dataset=…) gives "
+            "the trained model; `frontdef train NAME --dataset … --out FILE` writes its weights, which "
+            "frontdef.load(name, weights=FILE) and frontdef.protect(…, weights=FILE) read"
+        )
+
+
 class ImageError(FrontdefError, ValueError):
     """Images or labels that break the contract: float32 ``(N,C,H,W)`` in [0,1], labels in range."""
 

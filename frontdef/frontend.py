@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from frontdef import bpda
 from frontdef.config import Config
-from frontdef.errors import ConfigError
+from frontdef.errors import ConfigError, NotTrainedError, UnknownNameError
 from frontdef.images import check_tensor
 
 ConfigT = TypeVar("ConfigT", bound=Config)
@@ -45,6 +46,14 @@ class FrontEnd(nn.Module, Generic[ConfigT]):
     keeps_range: ClassVar[bool] = True
     """Whether the output is in [0,1], as the input is."""
 
+    learns: ClassVar[bool] = False
+    """Whether it has weights that must be trained or fitted before it defends anything."""
+
+    modes: ClassVar[tuple[str, ...]] = ()
+    """Variants of `forward` that training stages may select, in `mode`; ``""`` is the one that is attacked."""
+
+    trained: Tensor
+
     def __init__(
         self,
         config: ConfigT,
@@ -60,6 +69,10 @@ class FrontEnd(nn.Module, Generic[ConfigT]):
         self.config = config
         self.image_shape = None if image_shape is None else tuple(image_shape)
         self.surrogate = bpda.select(self.surrogates, surrogate)
+        self.mode = ""
+        if self.learns:
+            self.register_buffer("trained", torch.zeros((), dtype=torch.bool))
+        self._ready = not self.learns
         self._seed = 0
         self._generators: dict[torch.device, torch.Generator] = {}
 
@@ -102,11 +115,72 @@ class FrontEnd(nn.Module, Generic[ConfigT]):
                 module._generators = {}
 
     def fit(self, images: Tensor) -> None:
-        """Prepare without labels (a dictionary, an autoencoder); by default there is nothing to prepare.
+        """Prepare without labels (a dictionary); by default there is nothing to prepare.
+
+        A front end that learns and is ready after it calls `mark_trained`.
 
         Args:
             images: Training images, float32 ``(N,C,H,W)`` in [0,1].
         """
+
+    def losses(self) -> Mapping[str, Callable[[Tensor, Tensor], Tensor]]:
+        """Losses that a training stage may name in place of cross-entropy.
+
+        Returns:
+            Name → ``f(logits (N,K), labels (N,)) -> scalar``.
+        """
+        return {}
+
+    def penalties(self) -> Mapping[str, Callable[[Tensor, nn.Module], Tensor]]:
+        """Terms that a training stage may add to its loss, or minimize alone.
+
+        Returns:
+            Name → ``f(images (N,C,H,W), classifier) -> scalar``.
+        """
+        return {}
+
+    def after_stage(self, name: str) -> None:
+        """Called after each training stage with its name, to keep a picture of what it did."""
+
+    def finish(self, classifier: nn.Module) -> None:
+        """Called once after the last training stage; it may change the front end and the classifier behind it.
+
+        Args:
+            classifier: Reads what the front end puts out.
+        """
+
+    @contextmanager
+    def in_mode(self, mode: str) -> Iterator[None]:
+        """Select a variant of `forward` for a while.
+
+        Args:
+            mode: One of `modes`, or ``""``.
+
+        Raises:
+            UnknownNameError: Another name.
+        """
+        if mode and mode not in self.modes:
+            raise UnknownNameError(f"mode of {type(self).__name__}", mode, self.modes)
+        before, self.mode = self.mode, mode
+        try:
+            yield
+        finally:
+            self.mode = before
+
+    def mark_trained(self) -> None:
+        """Say that the weights are in place; kept with them."""
+        if self.learns:
+            self.trained.fill_(True)
+
+    def require_trained(self) -> None:
+        """Raise where an attack, or a user, would get a front end that was never trained.
+
+        Raises:
+            NotTrainedError: It learns, and has not.
+        """
+        self._ready = self._ready or bool(self.trained)
+        if not self._ready:
+            raise NotTrainedError(type(self).__name__)
 
     def figures(self, images: Tensor) -> Mapping[str, Tensor]:
         """Pictures of what the front end does to some images, for the report.

@@ -63,8 +63,10 @@ class Protected(nn.Module):
 
         Raises:
             ImageError: Wrong type or shape.
+            NotTrainedError: The front end learns, and was never trained.
         """
         check_tensor(x, self.image_shape)
+        self.front_end.require_trained()
         if self.draws == 1:
             return self._count(self.classifier(self.front_end(x)), len(x))
         logits = self.classifier(self.front_end(x.repeat_interleave(self.draws, dim=0)))

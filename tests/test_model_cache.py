@@ -20,11 +20,12 @@ from PIL import Image
 
 from frontdef import training
 from frontdef.config import Config, field
-from frontdef.defense import Defense, Stage
+from frontdef.defense import Defense
 from frontdef.errors import ConfigError, StoreError
 from frontdef.frontend import FrontEnd
 from frontdef.matrix import fingerprint, models
 from frontdef.matrix.models import ModelCache, ModelRequest
+from frontdef.stage import Stage
 
 REQUEST = ModelRequest("digits", "fc2", "none", {}, (Stage(epochs=2, lr=1e-2),), 150, 0)
 

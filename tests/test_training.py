@@ -15,10 +15,10 @@ from frontdef.attacks.native.pgd import pgd
 from frontdef.classifiers import CLASSIFIERS
 from frontdef.config import Config
 from frontdef.datasets import Split, parse
-from frontdef.defense import Stage
 from frontdef.errors import ConfigError
 from frontdef.frontend import FrontEnd, Identity
 from frontdef.matrix.recipes import RECIPES, default_recipe
+from frontdef.stage import Stage
 from frontdef.threat import ThreatModel
 
 TWO_EPOCHS = (Stage(epochs=2, batch_size=50),)
@@ -159,7 +159,7 @@ class TestPrecomputing:
         assert Counting.calls == 192 + 1
 
     def test_outputs_that_are_too_large_are_not_kept(self, train, monkeypatch):
-        monkeypatch.setattr(training, "PRECOMPUTE_LIMIT", 192 * 784 * 4 - 1)
+        monkeypatch.setattr(training.loop, "PRECOMPUTE_LIMIT", 192 * 784 * 4 - 1)
         assert not fit(Identity(Config()), train)[1].precomputed
 
     def test_an_adversarial_stage_follows_a_clean_one(self, train):
@@ -288,9 +288,10 @@ class TestErrors:
 
     def test_divergence(self, train):
         with pytest.raises(
-            ConfigError, match=r"diverged: the loss is (nan|inf) in epoch \d of 9; lower the learning rate"
+            ConfigError,
+            match=r"diverged: the loss is (nan|inf) in epoch \d of 9 \(stage 1 'hot', its epoch \d\); lower the learning rate",
         ):
-            fit(Identity(Config()), train, (Stage(epochs=9, lr=1e30),))
+            fit(Identity(Config()), train, (Stage(epochs=9, lr=1e30, name="hot"),))
 
 
 class TestMoments:

@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from frontdef.classifiers.network import seeded
 from frontdef.datasets import Split
-from frontdef.defense import Defense, Stage
+from frontdef.defense import Defense
 from frontdef.frontend import FrontEnd
 from frontdef.protected import Protected
 from frontdef.registry import get_classifier, get_dataset, get_defense
-from frontdef.training import fit_classifier
+from frontdef.stage import Stage
+from frontdef.training import fit_classifier, prepare
 
 STAGES = (Stage(epochs=6, lr=2e-3, batch_size=64),)
 """A short training on digits: enough for an accuracy that an attack can lower."""
@@ -48,16 +50,15 @@ class Subject:
         self.device = torch.device(device)
 
     def build(self, surrogate: str | None = None) -> FrontEnd[Any]:
-        """A fresh front end in eval mode, not prepared."""
-        built = self.defense.build(self.config, image_shape=self.image_shape, surrogate=surrogate)
-        return built.eval().requires_grad_(False).to(self.device)
+        """A fresh front end in eval mode, neither prepared nor trained."""
+        with seeded(0):
+            built = self.defense.build(self.config, image_shape=self.image_shape, surrogate=surrogate)
+        return built.eval().to(self.device)
 
     @cached_property
     def front_end(self) -> FrontEnd[Any]:
-        """The front end, prepared on the training images."""
-        front_end = self.build()
-        front_end.fit(self.train.images)
-        return front_end.eval().requires_grad_(False)
+        """The front end, prepared and trained on the training images."""
+        return self.protected.front_end
 
     @cached_property
     def train(self) -> Split:
@@ -81,13 +82,16 @@ class Subject:
 
     @cached_property
     def protected(self) -> Protected:
-        """The front end with a classifier trained behind it."""
+        """The front end with a classifier trained behind it, by the defense's own recipe for digits if it has one."""
+        front_end = self.build()
+        prepare(front_end, self.train.images, seed=0, device=self.device)
         with torch.no_grad():
-            shape = tuple(self.front_end(self.few).shape[1:])
-        name = "cnn4" if len(shape) == 3 and min(shape[1:]) >= 16 else "fc2"
+            shape = tuple(front_end(self.few).shape[1:])
+        name = self.defense.classifier or ("cnn4" if len(shape) == 3 and min(shape[1:]) >= 16 else "fc2")
         classifier = get_classifier(name).build(shape, 10, seed=0)
-        fit_classifier(self.front_end, classifier, self.train, STAGES, seed=0, device=self.device)
-        return Protected(self.front_end, classifier, image_shape=self.image_shape).to(self.device)
+        stages = self.defense.recipe_for(self.config, "digits") or STAGES
+        fit_classifier(front_end, classifier, self.train, stages, seed=0, device=self.device)
+        return Protected(front_end, classifier, image_shape=self.image_shape).to(self.device)
 
     def _split(self, name: str, n: int) -> Split:
         split = get_dataset("digits").load("train" if name == "train" else "test").take(n, 0)

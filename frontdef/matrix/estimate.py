@@ -109,9 +109,10 @@ def _attack(cell: Cell) -> tuple[str, ...]:
 
 
 def _seconds_a_sample(request: ModelRequest, device: torch.device) -> float:
-    """Time of a forward and a backward pass through the untrained model, a sample."""
+    """Time of a forward and a backward pass through the model before it is trained, a sample."""
     dataset = get_dataset(request.dataset)
     front_end = get_defense(request.defense).build(request.config, image_shape=dataset.image_shape).to(device)
+    front_end.mark_trained()
     x = torch.rand(PROBE_BATCH, *dataset.image_shape, generator=torch.Generator().manual_seed(0)).to(device)
     y = torch.zeros(PROBE_BATCH, dtype=torch.long, device=device)
     with torch.no_grad():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,13 +20,14 @@ from filelock import FileLock
 from torch import Tensor, nn
 
 from frontdef import training, weights
+from frontdef.classifiers.network import seeded
 from frontdef.datasets import Dataset
-from frontdef.defense import Stage
 from frontdef.errors import StoreError
 from frontdef.frontend import FrontEnd
 from frontdef.matrix.fingerprint import code_of, requirements_of
 from frontdef.matrix.recipes import default_recipe
 from frontdef.registry import defense_entries, get_classifier, get_dataset, get_defense
+from frontdef.stage import Stage
 
 __all__ = ["ModelCache", "ModelRequest", "TrainedModel", "default_recipe"]
 
@@ -104,9 +106,11 @@ class ModelCache:
 
     Args:
         root: The folder; None takes ``FRONTDEF_CACHE``, or ``models`` in the user's cache folder.
+        checkpoint_every: Seconds of training at least between two checkpoints; a killed training goes on from the last.
     """
 
-    def __init__(self, root: Path | None = None) -> None:
+    def __init__(self, root: Path | None = None, *, checkpoint_every: float = 30.0) -> None:
+        self.checkpoint_every = checkpoint_every
         given = root or os.environ.get(VARIABLE)
         self.root = Path(given).expanduser() if given else Path(platformdirs.user_cache_dir("frontdef")) / "models"
 
@@ -118,6 +122,11 @@ class ModelCache:
     def path(self, request: ModelRequest) -> Path:
         """Where a model is, or will be."""
         return self.root / f"{request.key()}.safetensors"
+
+    def checkpoint(self, request: ModelRequest) -> training.Checkpoint:
+        """What a training of the model writes while it runs, and goes on from where it was killed."""
+        path = self.root / f"{request.key()}.partial.safetensors"
+        return training.Checkpoint(path, request.key(), every=self.checkpoint_every)
 
     def has(self, request: ModelRequest) -> bool:
         """Whether the model was trained already. The sidecar is written last, so with it the model is whole."""
@@ -134,6 +143,8 @@ class ModelCache:
         progress: training.ProgressCallback | None = None,
     ) -> TrainedModel:
         """Read a model, or train and keep it. Where another process is training the same one, wait for it.
+
+        A training that was killed goes on from its last checkpoint, and ends in the same weights.
 
         Args:
             request: Which.
@@ -152,12 +163,14 @@ class ModelCache:
         with self._lock(request):
             if self.has(request):
                 return self._read(request)
-            model = _train(request, torch.device(device), data_root, download, progress)
+            checkpoint = self.checkpoint(request)
+            model = _train(request, torch.device(device), data_root, download, progress, checkpoint)
             tensors = _state(model.front_end, FRONT_END) | _state(model.classifier, CLASSIFIER)
             try:
                 weights.save(tensors, self.path(request), model.about)
             except StoreError as error:
                 raise self._unwritable(error) from None
+            checkpoint.remove()
             return model
 
     def _read(self, request: ModelRequest) -> TrainedModel:
@@ -203,14 +216,23 @@ def _train(
     data_root: Path | None,
     download: bool,
     progress: training.ProgressCallback | None,
+    checkpoint: training.Checkpoint,
 ) -> TrainedModel:
     dataset = get_dataset(request.dataset)
     split = dataset.load("train", root=data_root, download=download).take(request.train_samples, request.seed)
-    front_end = get_defense(request.defense).build(request.config, image_shape=dataset.image_shape)
+    with seeded(request.seed):
+        front_end = get_defense(request.defense).build(request.config, image_shape=dataset.image_shape)
     training.prepare(front_end, split.images, seed=request.seed, device=device)
     in_shape, classifier = _build(request, dataset, front_end, split.images, device)
     log = training.fit_classifier(
-        front_end, classifier, split, request.recipe, seed=request.seed, device=device, progress=progress
+        front_end,
+        classifier,
+        split,
+        request.recipe,
+        seed=request.seed,
+        device=device,
+        progress=progress,
+        checkpoint=checkpoint,
     )
     about = {
         "request": request.describe(),
@@ -218,7 +240,7 @@ def _train(
         "samples": len(split),
         "device": device.type,
         "losses": list(log.losses),
-        "accuracies": list(log.accuracies),
+        "accuracies": [None if math.isnan(value) else value for value in log.accuracies],
         "seconds": log.seconds,
     }
     return TrainedModel(front_end.cpu(), classifier.cpu(), about)
@@ -227,10 +249,18 @@ def _train(
 def _build(
     request: ModelRequest, dataset: Dataset, front_end: FrontEnd[Any], images: Tensor, device: torch.device
 ) -> tuple[tuple[int, ...], nn.Module]:
-    """The untrained classifier for what the front end puts out, normalizing by its mean and standard deviation."""
+    """The untrained classifier for what the front end puts out, normalizing by its mean and standard deviation.
+
+    Behind a front end that is yet to be trained there are none, and where it puts out images those of the images serve.
+    """
     with training.seeded(request.seed, front_end):
         in_shape = tuple(next(training.outputs(front_end, images[:1], device)).shape[1:])
-        mean, std = training.moments(training.outputs(front_end, images, device))
+        mean: list[float] | None = None
+        std: list[float] | None = None
+        if not type(front_end).learns or front_end.trained:
+            mean, std = training.moments(training.outputs(front_end, images, device))
+        elif in_shape == dataset.image_shape:
+            mean, std = training.moments(iter([images]))
     builder = get_classifier(request.classifier)
     return in_shape, builder.build(in_shape, dataset.n_classes, mean=mean, std=std, seed=request.seed)
 

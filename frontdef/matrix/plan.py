@@ -18,9 +18,10 @@ from frontdef._version import __version__
 from frontdef.attacks.spec import AttackSpec, Family, make_spec
 from frontdef.bpda import select
 from frontdef.config import Config, build, field
-from frontdef.defense import Defense, Stage
+from frontdef.defense import Defense
 from frontdef.errors import ConfigError, UnknownNameError
-from frontdef.matrix.models import ModelRequest, default_recipe
+from frontdef.matrix.models import ModelRequest
+from frontdef.matrix.recipes import recipe_of
 from frontdef.registry import (
     get_attack_libraries,
     get_classifier,
@@ -29,6 +30,7 @@ from frontdef.registry import (
     get_family,
     require_plugins,
 )
+from frontdef.stage import Stage
 from frontdef.threat import Norm, ThreatModel, check_norm, format_eps, parse_eps
 
 UNBOUNDED: dict[str, float] = {"linf": 1.0, "l2": 1e6, "l1": 1e6, "l0": 1e6}
@@ -48,6 +50,10 @@ class DefenseEntry(Config):
         description="surrogate gradients that every gradient attack is run with, each a cell of its own, the strongest "
         "counts per sample; ['all'] for all that the front end offers",
     )
+    classifier: str = field(
+        "", description="classifier behind it; the defense's own if absent, or else each of the matrix's"
+    )
+    recipe: tuple[Stage, ...] = field((), description="training stages; the matrix's or the defense's own if absent")
     label: str = field("", description="name in tables; made from name and configuration if absent")
 
     @property
@@ -392,8 +398,8 @@ def _request(matrix: Matrix, dataset: str, classifier: str, entry: DefenseEntry,
     get_dataset(dataset)
     get_classifier(classifier)
     config = defense.configure(entry.config).model_dump(mode="json")
-    recipe = matrix.recipe or defense.recipe or default_recipe(dataset, classifier)
-    return ModelRequest(dataset, classifier, entry.name, config, tuple(recipe), matrix.train_samples, matrix.seed)
+    recipe = entry.recipe or matrix.recipe or recipe_of(defense, config, dataset, classifier)
+    return ModelRequest(dataset, classifier, entry.name, config, recipe, matrix.train_samples, matrix.seed)
 
 
 def describe_radii(radii: Mapping[str, Sequence[float]]) -> str:

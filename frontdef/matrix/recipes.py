@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from frontdef.defense import Stage
+from collections.abc import Mapping
+from typing import Any
+
+from frontdef.defense import Defense
+from frontdef.stage import Stage
 
 
 def _cosine(epochs: int, lr: float = 1e-3, batch_size: int = 64, weight_decay: float = 0.0) -> tuple[Stage, ...]:
@@ -35,3 +39,15 @@ def default_recipe(dataset: str, classifier: str = "small-cnn") -> tuple[Stage, 
         classifier: Id of the classifier.
     """
     return RECIPES.get((dataset, classifier), FALLBACK)
+
+
+def recipe_of(defense: Defense, config: Mapping[str, Any], dataset: str, classifier: str) -> tuple[Stage, ...]:
+    """Stages that train a defense and the classifier behind it: its own, or else the classifier's.
+
+    Args:
+        defense: The defense.
+        config: Its configuration values.
+        dataset: Id of the data set.
+        classifier: Id of the classifier.
+    """
+    return defense.recipe_for(config, dataset) or default_recipe(dataset, classifier)

@@ -12,10 +12,10 @@ from torch.nn.utils.parametrizations import spectral_norm
 from frontdef.attacks.native.pgd import pgd
 from frontdef.config import Config
 from frontdef.datasets import Split
-from frontdef.defense import Stage
 from frontdef.frontend import FrontEnd, Identity
 from frontdef.protected import Protected
 from frontdef.registry import get_dataset
+from frontdef.stage import Stage
 from frontdef.threat import ThreatModel
 from frontdef.training import fit_classifier
 
