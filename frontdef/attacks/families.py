@@ -288,6 +288,49 @@ class TransferParameters(AscentParameters):
     """Of the attack on the classifier without its front end, the examples given to both (semi-white box)."""
 
 
+class LocallyLinearParameters(Parameters):
+    """Of the locally linear attack."""
+
+    steps: int = configs.field(1, ge=1, description="steps; the paper's iterative versions have 10 and 80")
+    relative_step: float | None = configs.field(
+        None,
+        gt=0,
+        le=2,
+        description="step size divided by ε; none is 1 for one step and 0.1 for more; the paper has 0.1 with 10 steps, "
+        "0.05 with 80",
+    )
+    knowledge: Literal["white", "semi-white"] = configs.field(
+        "white",
+        description="white: through the front end's surrogate gradient; semi-white: the classifier alone is attacked",
+    )
+    x1: Literal["current", "clean"] = configs.field(
+        "current", description="where the locally linear model is taken: the iterate or the clean image"
+    )
+    x2: Literal["current", "clean"] = configs.field(
+        "current",
+        description="where the front end's support is taken: the iterate or the clean image; white box only",
+    )
+    source_class: Literal["label", "prediction"] = configs.field(
+        "label",
+        description="the class to leave: the label (the paper), or what the model predicts for the clean image (the "
+        "authors' code)",
+    )
+    worst_pair: Literal["run", "step"] = configs.field(
+        "run",
+        description="run: all steps for each wrong class, then the best example (the paper's text); step: the wrong "
+        "class is chosen anew after each step",
+    )
+
+    @model_validator(mode="after")
+    def _a_semi_white_attacker_knows_no_support(self) -> Self:
+        if self.knowledge == "semi-white" and self.x2 != "current":
+            raise ValueError(
+                f"x2={self.x2!r} is where the front end's support is taken, and a semi-white attacker does not know "
+                "the front end: leave x2 out, or set knowledge='white'"
+            )
+        return self
+
+
 FAMILIES: tuple[Family, ...] = (
     Family(
         "fgsm", "Fast gradient (sign) method", "arXiv:1412.6572", ("linf", "l2", "l1"), TargetableParameters, "exact"
@@ -507,5 +550,13 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         "transfer", "PGD without the front end", "arXiv:1802.00420", ("linf", "l2", "l1"), TransferParameters, "no peer"
+    ),
+    Family(
+        "locally-linear",
+        "Locally linear attack",
+        "Gopalakrishnan, Marzi, Madhow, Pedarsani 2018, §3.5-3.6",
+        ("linf",),
+        LocallyLinearParameters,
+        "no peer",
     ),
 )

@@ -46,6 +46,7 @@ PARAMETERS: Mapping[str, Mapping[str, Any]] = {
     "eotpgd": {"steps": 10, "relative_step": 0.25, "draws": 2},
     "smoothpgd": {"steps": 10, "relative_step": 0.25, "neighbors": 2},
     "transfer": {"steps": 10, "relative_step": 0.25},
+    "locally-linear": {"steps": 10, "relative_step": 0.25},
 }
 """Parameters by family; what is not named is the family's default."""
 

@@ -146,13 +146,13 @@ def test_calls_exist(libraries):
     import torchattacks
     from art.attacks import evasion
 
-    from frontdef.attacks.native import eotpgd, noise, pgd, smoothpgd, transfer
+    from frontdef.attacks.native import eotpgd, locallylinear, noise, pgd, smoothpgd, transfer
 
     places = {
         "art": [evasion],
         "foolbox": [foolbox.attacks],
         "torchattacks": [torchattacks],
-        "native": [pgd, noise, eotpgd, smoothpgd, transfer],
+        "native": [pgd, noise, eotpgd, smoothpgd, transfer, locallylinear],
     }
     for library, modules in places.items():
         for row in libraries[library].table().values():

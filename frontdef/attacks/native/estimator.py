@@ -12,6 +12,7 @@ from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
 from art.estimators.classification import PyTorchClassifier
 from torch import Tensor, nn
 
+from frontdef.bpda import replace_gradient
 from frontdef.errors import ConfigError
 
 
@@ -30,10 +31,24 @@ class Pipeline(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(N,K)``."""
+        return self.read(self.prepare(x))
+
+    def prepare(self, x: Tensor) -> Tensor:
+        """What the preprocessors make of images."""
         for operation in self.operations:
             x = _preprocess(operation, x)
-        logits: Tensor = self.estimator._model(x)[-1]
+        return x
+
+    def read(self, prepared: Tensor) -> Tensor:
+        """Logits ``(N,K)`` of what the preprocessors put out."""
+        logits: Tensor = self.estimator._model(prepared)[-1]
         return logits
+
+
+def undefended(estimator: PyTorchClassifier) -> Pipeline:
+    """The classifier without its ``preprocessing_defences``; its standardization stays."""
+    defenses = estimator.preprocessing_defences or []
+    return Pipeline(estimator, [one for one in estimator.preprocessing_operations if one not in defenses])
 
 
 def _preprocess(operation: PreprocessorPyTorch, x: Tensor) -> Tensor:
@@ -59,8 +74,15 @@ class Units(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(N,K)``."""
-        logits: Tensor = self.pipeline(self.low + x * self.width)
-        return logits
+        return self.pipeline.read(self.prepare(x))
+
+    def prepare(self, x: Tensor) -> Tensor:
+        """What the preprocessors make of images in [0,1], in the classifier's units."""
+        return self.pipeline.prepare(self.low + x * self.width)
+
+    def apart(self, x1: Tensor, x2: Tensor) -> Tensor:
+        """Logits ``(N,K)`` of ``x1``; the gradient passes through the preprocessors at ``x2``, and goes to it."""
+        return self.pipeline.read(replace_gradient(self.prepare(x1), self.prepare(x2)))
 
 
 def value_range(estimator: PyTorchClassifier) -> tuple[Tensor, float]:

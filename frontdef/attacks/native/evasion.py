@@ -15,138 +15,29 @@ in torch, classifiers that override ``predict`` or ``loss_gradient`` (randomized
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from numbers import Real
 from typing import Any
 
 import numpy as np
 import torch
 from art.attacks import EvasionAttack
-from art.config import ART_NUMPY_DTYPE
 from art.estimators.classification import PyTorchClassifier
-from art.utils import check_and_transform_label_format
-from torch import Tensor, nn
+from torch import Tensor
 
-from frontdef.attacks.native.eotpgd import READINGS, Reading, eotpgd
-from frontdef.attacks.native.estimator import Pipeline, Units, check_estimator, resting, value_range
-from frontdef.attacks.native.losses import LOSSES
+from frontdef.attacks.native.artattack import NativeAttack
+from frontdef.attacks.native.eotpgd import Reading, eotpgd
+from frontdef.attacks.native.estimator import Pipeline, Units, check_estimator, undefended
+from frontdef.attacks.native.locallylinear import Input, Knowledge, WorstPair, locally_linear
 from frontdef.attacks.native.noise import noise
 from frontdef.attacks.native.pgd import pgd
 from frontdef.attacks.native.smoothpgd import smoothpgd
 from frontdef.attacks.spec import Loss
 from frontdef.errors import ConfigError
-from frontdef.threat import Norm, ThreatModel
-
-_NORMS: Mapping[Any, Norm] = {math.inf: "linf", "inf": "linf", 2: "l2", 1: "l1"}
-
-
-def _count(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and int(value) >= 1
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, Real) and math.isfinite(float(value))
-
-
-def _flag(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
-_RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "norm": (lambda value: value in _NORMS, "np.inf, 'inf', 2 or 1"),
-    "eps": (lambda value: _number(value) and value >= 0, "one number, at least 0, in the units of clip_values"),
-    "eps_step": (lambda value: _number(value) and value > 0, "one number above 0, in the units of clip_values"),
-    "radius": (lambda value: _number(value) and value > 0, "one number above 0, in the units of clip_values"),
-    "max_iter": (_count, "a number of steps, at least 1"),
-    "num_random_init": (lambda value: value == 0 or _count(value), "0 to start at the image, or a number of runs"),
-    "random_start": (_flag, "True or False"),
-    "targeted": (_flag, "True or False"),
-    "fast": (_flag, "True or False"),
-    "batch_size": (_count, "a number of images, at least 1"),
-    "draws": (_count, "a number of draws, at least 1"),
-    "neighbors": (_count, "a number of points, at least 1"),
-    "loss": (lambda value: value in LOSSES, f"one of {', '.join(LOSSES)}"),
-    "reading": (lambda value: value in READINGS, f"one of {', '.join(READINGS)}"),
-}
-"""Parameter → which values it takes, as a test and in words."""
-
-
-class _Attack(EvasionAttack):  # type: ignore[misc]
-    """What the attacks share: the checks, the units, the batches. A subclass says what is run on a batch."""
-
-    _estimator_requirements = (PyTorchClassifier,)
-
-    def __init__(self, estimator: PyTorchClassifier, **parameters: Any) -> None:
-        super().__init__(estimator=estimator)
-        for name, value in parameters.items():
-            setattr(self, name, value)
-        self._check_params()
-
-    def generate(self, x: np.ndarray, y: np.ndarray | None = None, **kwargs: Any) -> np.ndarray:
-        """Attack.
-
-        Args:
-            x: Images ``(N,…)`` within the classifier's ``clip_values``.
-            y: Labels to leave, or with ``targeted`` to reach: ``(N,)`` or one-hot ``(N,K)``; None takes predictions.
-            kwargs: None is known.
-
-        Returns:
-            Examples, float32, of the shape of ``x``.
-
-        Raises:
-            ConfigError: Images outside ``clip_values``, no labels for a targeted attack, or unknown arguments.
-        """
-        if kwargs:
-            raise ConfigError(f"{type(self).__name__} knows no {', '.join(kwargs)} (ART's masks are not supported)")
-        x = np.array(x, dtype=ART_NUMPY_DTYPE)
-        low, width = value_range(self.estimator)
-        images = (torch.from_numpy(x) - low) / width
-        if images.min() < 0 or images.max() > 1:
-            raise ConfigError(
-                f"the images are in [{x.min():.4g}, {x.max():.4g}], outside the classifier's clip_values "
-                f"{tuple(np.asarray(value).tolist() for value in self.estimator.clip_values)}"
-            )
-        if self.eps == 0:
-            return x
-        norm, target = _NORMS[self.norm], self._target()
-        threat = ThreatModel(norm, min(self.eps / width, 1.0) if norm == "linf" else self.eps / width)
-        device = target.estimator.device
-        model = Units(target, low.to(device), width)
-        with resting(self.estimator.model), resting(target.estimator.model):
-            labels = torch.from_numpy(self._labels(x, y))
-            parts = zip(images.split(self.batch_size), labels.split(self.batch_size), strict=True)
-            found = [self._run(model, part.to(device), of.to(device), threat, width).cpu() for part, of in parts]
-        return np.asarray((low + torch.cat(found) * width).numpy())
-
-    def _run(self, model: nn.Module, x: Tensor, y: Tensor, threat: ThreatModel, width: float) -> Tensor:
-        raise NotImplementedError
-
-    def _target(self) -> Pipeline:
-        """The model whose gradient is followed."""
-        return Pipeline(self.estimator, self.estimator.preprocessing_operations)
-
-    def _labels(self, x: np.ndarray, y: np.ndarray | None) -> np.ndarray:
-        if y is None:
-            if self.targeted:
-                raise ConfigError("a targeted attack needs the labels to reach: generate(x, y)")
-            y = self.estimator.predict(x, batch_size=self.batch_size)
-        one_hot = check_and_transform_label_format(y, nb_classes=self.estimator.nb_classes)
-        return np.asarray(np.argmax(one_hot, axis=1))
-
-    def _check_params(self) -> None:
-        for name in self.attack_params:
-            if name in _RULES and not _RULES[name][0](getattr(self, name)):
-                raise ConfigError(f"{type(self).__name__}: {name} is {_RULES[name][1]}, got {getattr(self, name)!r}")
-        if self.targeted and getattr(self, "loss", None) == "dlr":
-            raise ConfigError("the DLR loss has no target: take loss='margin'")
-        check_estimator(self.estimator)
-
+from frontdef.threat import ThreatModel
 
 _BALL = ["norm", "eps", "eps_step", "max_iter", "targeted", "batch_size"]
 
 
-class PGD(_Attack):
+class PGD(NativeAttack):
     """Projected gradient descent (Madry et al. 2018, arXiv:1706.06083); see `frontdef.attacks.native.pgd.pgd`.
 
     Args:
@@ -187,7 +78,7 @@ class PGD(_Attack):
             num_random_init=num_random_init, batch_size=batch_size, loss=loss, fast=fast,
         )  # fmt: skip
 
-    def _run(self, model: nn.Module, x: Tensor, y: Tensor, threat: ThreatModel, width: float) -> Tensor:
+    def _run(self, model: Units, x: Tensor, y: Tensor, threat: ThreatModel, width: float) -> Tensor:
         return pgd(
             model, x, y, threat=threat, steps=self.max_iter, step_size=self.eps_step / width,
             random_start=self.num_random_init > 0, restarts=max(1, self.num_random_init), loss=self.loss,
@@ -219,8 +110,7 @@ class Transfer(PGD):
     def _target(self) -> Pipeline:
         if self.surrogate is not None:
             return Pipeline(self.surrogate, self.surrogate.preprocessing_operations)
-        defenses = self.estimator.preprocessing_defences or []
-        return Pipeline(self.estimator, [one for one in self.estimator.preprocessing_operations if one not in defenses])
+        return undefended(self.estimator)
 
     def _check_params(self) -> None:
         super()._check_params()
@@ -234,7 +124,7 @@ class Transfer(PGD):
             )
 
 
-class EOTPGD(_Attack):
+class EOTPGD(NativeAttack):
     """PGD on an expectation over a randomized classifier; see `frontdef.attacks.native.eotpgd.eotpgd`.
 
     Args:
@@ -278,14 +168,14 @@ class EOTPGD(_Attack):
             random_start=random_start, draws=draws, reading=reading, batch_size=batch_size, loss=loss,
         )  # fmt: skip
 
-    def _run(self, model: nn.Module, x: Tensor, y: Tensor, threat: ThreatModel, width: float) -> Tensor:
+    def _run(self, model: Units, x: Tensor, y: Tensor, threat: ThreatModel, width: float) -> Tensor:
         return eotpgd(
             model, x, y, threat=threat, steps=self.max_iter, step_size=self.eps_step / width, draws=self.draws,
             reading=self.reading, random_start=self.random_start, loss=self.loss, targeted=self.targeted,
         )  # fmt: skip
 
 
-class SmoothPGD(_Attack):
+class SmoothPGD(NativeAttack):
     """PGD on gradients averaged over a neighborhood; see `frontdef.attacks.native.smoothpgd.smoothpgd`.
 
     Args:
@@ -329,14 +219,92 @@ class SmoothPGD(_Attack):
             random_start=random_start, neighbors=neighbors, radius=radius, batch_size=batch_size, loss=loss,
         )  # fmt: skip
 
-    def _run(self, model: nn.Module, x: Tensor, y: Tensor, threat: ThreatModel, width: float) -> Tensor:
+    def _run(self, model: Units, x: Tensor, y: Tensor, threat: ThreatModel, width: float) -> Tensor:
         return smoothpgd(
             model, x, y, threat=threat, steps=self.max_iter, step_size=self.eps_step / width, neighbors=self.neighbors,
             radius=self.radius / width, random_start=self.random_start, loss=self.loss, targeted=self.targeted,
         )  # fmt: skip
 
 
-class Noise(_Attack):
+class LocallyLinear(NativeAttack):
+    """The locally linear attack, in ℓ∞; see `frontdef.attacks.native.locallylinear.locally_linear`.
+
+    The front end is what ``preprocessing_defences`` do. Without labels the predictions are the classes to leave.
+
+    Args:
+        estimator: The classifier.
+        eps: Radius, in the units of ``clip_values``.
+        eps_step: δ, in these units; None is ``eps`` for one step and a tenth of it for more.
+        max_iter: Steps; 1 is the paper's attack, more are its iterative version.
+        knowledge: ``white`` goes through the preprocessing defences, ``semi-white`` leaves them out; they must then
+            keep the shape of the images.
+        x1: Where the locally linear model is taken: at the iterate, ``current``, or at the image, ``clean``.
+        x2: Where the preprocessing defences are linearized, likewise; white box only.
+        worst_pair: ``run`` chooses the worst of the wrong classes after all steps, ``step`` after each.
+        batch_size: Images a batch.
+
+    Raises:
+        ConfigError: A parameter out of range, an ``x2`` for a semi-white box attack, or a classifier that can't be
+            attacked so.
+        EstimatorError: No `PyTorchClassifier`.
+    """
+
+    attack_params = [  # noqa: RUF012
+        *EvasionAttack.attack_params, "eps", "eps_step", "max_iter", "knowledge", "x1", "x2", "worst_pair",
+        "batch_size",
+    ]  # fmt: skip
+    norm = np.inf
+    _may_be_none = ("eps_step",)
+
+    def __init__(
+        self,
+        estimator: PyTorchClassifier,
+        eps: float = 0.3,
+        eps_step: float | None = None,
+        max_iter: int = 1,
+        knowledge: Knowledge = "white",
+        x1: Input = "current",
+        x2: Input = "current",
+        worst_pair: WorstPair = "run",
+        batch_size: int = 256,
+    ) -> None:
+        super().__init__(
+            estimator, eps=eps, eps_step=eps_step, max_iter=max_iter, knowledge=knowledge, x1=x1, x2=x2,
+            worst_pair=worst_pair, batch_size=batch_size,
+        )  # fmt: skip
+
+    def _run(self, model: Units, x: Tensor, y: Tensor, threat: ThreatModel, width: float) -> Tensor:
+        step = self.eps_step or (self.eps if self.max_iter == 1 else self.eps / 10)
+        if self.knowledge == "semi-white":
+            self._check_shape(model, x)
+        return locally_linear(
+            model, x, y, threat=threat, steps=self.max_iter, step_size=step / width, x1=self.x1,
+            x2=self.x1 if self.knowledge == "semi-white" else self.x2, worst_pair=self.worst_pair, apart=model.apart,
+        )  # fmt: skip
+
+    def _target(self) -> Pipeline:
+        return undefended(self.estimator) if self.knowledge == "semi-white" else super()._target()
+
+    def _check_params(self) -> None:
+        super()._check_params()
+        if self.knowledge == "semi-white" and self.x2 != "current":
+            raise ConfigError(
+                f"LocallyLinear: x2={self.x2!r} is where the defenses are linearized, which a semi-white attacker does "
+                "not know: leave it out, or set knowledge='white'"
+            )
+
+    def _check_shape(self, model: Units, x: Tensor) -> None:
+        whole = Units(super()._target(), model.low, model.width)
+        with torch.no_grad():
+            read = whole.prepare(x[:1])
+        if read.shape[1:] != x.shape[1:]:
+            raise ConfigError(
+                f"the classifier reads {tuple(read.shape[1:])}, what its preprocessing defences make of "
+                f"{tuple(x.shape[1:])}, so it cannot be attacked without them: knowledge='white'"
+            )
+
+
+class Noise(NativeAttack):
     """Uniform random noise, the baseline; see `frontdef.attacks.native.noise.noise`.
 
     Args:
@@ -363,5 +331,5 @@ class Noise(_Attack):
     ) -> None:
         super().__init__(estimator, norm=norm, eps=eps, draws=draws, batch_size=batch_size)
 
-    def _run(self, model: nn.Module, x: Tensor, y: Tensor, threat: ThreatModel, width: float) -> Tensor:
+    def _run(self, model: Units, x: Tensor, y: Tensor, threat: ThreatModel, width: float) -> Tensor:
         return noise(model, x, y, threat=threat, draws=self.draws)

@@ -81,6 +81,25 @@ def _transfer(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> T
     return transfer(protected, x, y, loss=spec.parameters.loss, **_ball(spec))
 
 
+def _locally_linear(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
+    from frontdef.attacks.native.locallylinear import apart, locally_linear
+    from frontdef.attacks.native.transfer import classifier_alone
+
+    given = spec.parameters
+    relative = given.relative_step or (1.0 if given.steps == 1 else 0.1)
+    arguments = {
+        "threat": spec.threat,
+        "steps": given.steps,
+        "step_size": relative * spec.threat.eps,
+        "source": given.source_class,
+        "worst_pair": given.worst_pair,
+    }
+    if given.knowledge == "semi-white":
+        alone = classifier_alone(protected, x)
+        return locally_linear(alone, x, y, x1=given.x1, x2=given.x1, **arguments)
+    return locally_linear(protected, x, y, x1=given.x1, x2=given.x2, apart=apart(protected), **arguments)
+
+
 def _noise(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
     from frontdef.attacks.native.noise import noise
 
@@ -99,4 +118,5 @@ TABLE: Mapping[tuple[str, str], Realisation] = {
     **_rows("eotpgd", "eotpgd", _eotpgd, "linf", "l2", "l1"),
     **_rows("smoothpgd", "smoothpgd", _smoothpgd, "linf", "l2", "l1"),
     **_rows("transfer", "transfer", _transfer, "linf", "l2", "l1"),
+    **_rows("locally-linear", "locally_linear", _locally_linear, "linf"),
 }

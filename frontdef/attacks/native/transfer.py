@@ -32,12 +32,26 @@ def transfer(protected: Protected, x: Tensor, y: Tensor, **arguments: Any) -> Te
     Raises:
         ConfigError: The front end puts out another shape than it takes in, so the classifier cannot read the image.
     """
+    return pgd(classifier_alone(protected, x), x, y, **arguments)
+
+
+def classifier_alone(protected: Protected, x: Tensor) -> Protected:
+    """The classifier without its front end, its passes counted with the model's.
+
+    Args:
+        protected: The defended classifier.
+        x: Images, float32 ``(N,C,H,W)`` in [0,1].
+
+    Raises:
+        ConfigError: The front end puts out another shape than it takes in, so the classifier cannot read the image.
+    """
     with torch.no_grad():
         output = protected.front_end(x[:1])
     if output.shape[1:] != x.shape[1:]:
         raise ConfigError(
             f"the classifier reads {tuple(output.shape[1:])}, what {type(protected.front_end).__name__} makes of "
             f"{tuple(x.shape[1:])}, so it cannot be attacked without its front end. Attack another classifier "
-            "of images, with native's pgd, and judge the examples on this one"
+            "of images, with native's pgd, and judge the examples on this one; or attack through the front end "
+            "(pgd, or locally-linear with knowledge='white')"
         )
-    return pgd(protected.without(), x, y, **arguments)
+    return protected.without()
