@@ -312,8 +312,8 @@ def test_as_an_art_attack_by_hand_in_other_units(knowledge, expected):
     # ε for one step, a tenth of it for more.
     for steps, delta in ((1, 25.5), (2, 2.55)):
         given = {"knowledge": knowledge, "max_iter": steps, "eps": 25.5}
-        default = evasion.LocallyLinear(defended, **given).generate(x, np.array([0]))
-        assert np.array_equal(default, evasion.LocallyLinear(defended, eps_step=delta, **given).generate(x, np.array([0])))
+        default, asked = (evasion.LocallyLinear(defended, **more, **given) for more in ({}, {"eps_step": delta}))
+        assert np.array_equal(default.generate(x, np.array([0])), asked.generate(x, np.array([0])))
 
 
 def test_what_the_art_attack_refuses():
