@@ -39,6 +39,7 @@ class Surrogate:
 TRUE = Surrogate("true", doc="the true derivative")
 IDENTITY = Surrogate("identity", doc="the derivative of the identity (straight-through)")
 SMOOTH = Surrogate("smooth", doc="the derivative of a sum of sigmoids of the given steepness", steepness=10.0)
+LINEAR = Surrogate("linear", doc="the derivative of a sum of ramps of the given steepness, zero between", steepness=2.0)
 NONE = Surrogate("none", informative=False, doc="the true derivative, which is zero almost everywhere")
 
 
@@ -106,13 +107,15 @@ def step_function(x: Tensor, thresholds: Tensor, values: Tensor, surrogate: Surr
     """Piecewise constant function: ``values[k]`` where exactly ``k`` thresholds are ≤ x.
 
     The smooth surrogate differentiates ``values[0] + Σ_k (values[k+1] − values[k])·sigmoid(4s(x − thresholds[k]))``,
-    whose slope at a threshold is s times the jump.
+    whose slope at a threshold is s times the jump. The piecewise linear one differentiates
+    ``values[0] + Σ_k (values[k+1] − values[k])·clip(½ + s(x − thresholds[k]), 0, 1)``: that slope within 1/(2s) of a threshold,
+    zero elsewhere.
 
     Args:
         x: Any shape.
         thresholds: ``(L-1,)``, ascending, in units of ``x``.
         values: ``(L,)``.
-        surrogate: ``identity``, ``smooth`` or ``none``.
+        surrogate: ``identity``, ``smooth``, ``linear`` or ``none``.
     """
     thresholds, values = thresholds.to(x), values.to(x)
     exact = values[torch.bucketize(x.detach().contiguous(), thresholds, right=True)]
@@ -123,9 +126,13 @@ def step_function(x: Tensor, thresholds: Tensor, values: Tensor, surrogate: Surr
             assert surrogate.steepness is not None
             rise = torch.sigmoid(4 * surrogate.steepness * (x.unsqueeze(-1) - thresholds))
             return replace_gradient(exact, values[0] + (rise * values.diff()).sum(-1))
+        case "linear":
+            assert surrogate.steepness is not None
+            rise = (0.5 + surrogate.steepness * (x.unsqueeze(-1) - thresholds)).clamp(0, 1)
+            return replace_gradient(exact, values[0] + (rise * values.diff()).sum(-1))
         case "none":
             return replace_gradient(exact, x * 0)
-    raise _unknown(surrogate, "step_function", "identity", "smooth", "none")
+    raise _unknown(surrogate, "step_function", "identity", "smooth", "linear", "none")
 
 
 def quantize(x: Tensor, levels: int, surrogate: Surrogate = IDENTITY) -> Tensor:
@@ -134,7 +141,7 @@ def quantize(x: Tensor, levels: int, surrogate: Surrogate = IDENTITY) -> Tensor:
     Args:
         x: Any shape, values in [0,1].
         levels: Number of levels, at least 2; level ``k`` has the value ``k/(levels-1)``.
-        surrogate: ``identity``, ``smooth`` or ``none``.
+        surrogate: ``identity``, ``smooth``, ``linear`` or ``none``.
     """
     if levels < 2:
         raise ConfigError(f"quantize needs at least 2 levels, got {levels}")
@@ -149,7 +156,7 @@ def sign_dead_zone(x: Tensor, threshold: float, surrogate: Surrogate = IDENTITY)
     Args:
         x: Any shape.
         threshold: Half width of the dead zone, in units of ``x``, positive.
-        surrogate: ``identity``, ``smooth`` or ``none``.
+        surrogate: ``identity``, ``smooth``, ``linear`` or ``none``.
     """
     if not threshold > 0:
         raise ConfigError(f"the dead zone's threshold is positive, got {threshold}")

@@ -56,6 +56,16 @@ def test_smooth_slope_at_a_threshold_is_the_steepness_times_the_jump():
     assert slope.item() == pytest.approx(1000, rel=1e-5)
 
 
+def test_linear_surrogate_is_a_ramp_at_each_threshold_and_flat_between():
+    """Steepness 5: width 0.2 around each threshold; overlapping ramps add up; the jump of 2 doubles the slope."""
+    surrogate = bpda.select((bpda.LINEAR,), "linear:5")
+    x = torch.tensor([-0.61, -0.59, -0.5, -0.41, -0.39, 0.0, 0.45, 0.55, 0.65, 0.75])
+    thresholds, values = torch.tensor([-0.5, 0.5, 0.6]), torch.tensor([-1.0, 0.0, 1.0, 3.0])
+    found = gradient(lambda v: bpda.step_function(v, thresholds, values, surrogate), x)
+    assert found.tolist() == [0, 5, 5, 5, 0, 0, 5, 15, 10, 0]
+    assert bpda.step_function(x, thresholds, values, surrogate).tolist() == [-1, -1, 0, 0, 0, 0, 0, 1, 3, 3]
+
+
 def test_none_gives_a_zero_gradient_that_still_exists():
     assert torch.equal(gradient(lambda v: bpda.quantize(v, 4, bpda.NONE), torch.rand(5)), torch.zeros(5))
 
