@@ -1,0 +1,81 @@
+"""The networks of the report, and how any other one is divided into a front end and its last layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from torch import nn
+
+from frontdef.errors import ConfigError, UnknownNameError
+from frontdef.lazy import resolve
+from frontdef.registry import get_classifier, get_classifiers
+
+ImageShape = tuple[int, ...]
+
+
+def linear_head(in_shape: tuple[int, ...], n_classes: int) -> nn.Module:
+    """One linear layer.
+
+    Args:
+        in_shape: Any shape without a zero.
+        n_classes: Number of logits.
+
+    Raises:
+        ConfigError: An empty shape.
+    """
+    if not in_shape or min(in_shape) < 1:
+        raise ConfigError(f"classifier 'linear-head' reads inputs of at least one value, got the shape {in_shape}")
+    return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(in_shape), n_classes))
+
+
+def _one_linear(image_shape: ImageShape, width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Flatten())
+
+
+def _two_linear(image_shape: ImageShape, width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(image_shape), width))
+
+
+def _linear_relu_linear(image_shape: ImageShape, width: int) -> nn.Sequential:
+    return nn.Sequential(*_two_linear(image_shape, width), nn.ReLU())
+
+
+BODIES: dict[str, Callable[[ImageShape, int], nn.Sequential]] = {
+    "1l": _one_linear,
+    "2l": _two_linear,
+    "lrl": _linear_relu_linear,
+}
+"""The report's classifiers (section 2.3) without their last layer.
+
+It calls 1L "1 linear hidden layer" and yet equivalent to 2L: only then, if 1L is one linear layer in all, and 2L two of
+them without anything in between.
+"""
+
+
+def body(network: str, image_shape: ImageShape, width: int) -> nn.Sequential:
+    """A network without its last linear layer, untrained; its weights are drawn by the global generator.
+
+    Args:
+        network: One of `BODIES`, or the id of a classifier.
+        image_shape: ``(C,H,W)``.
+        width: Hidden units of the networks of `BODIES`.
+
+    Raises:
+        UnknownNameError: Neither.
+        ConfigError: A classifier that is no sequence of layers with a linear one at its end, or that can't read the
+            images.
+    """
+    if network in BODIES:
+        return BODIES[network](image_shape, width)
+    known = {classifier.name for classifier in get_classifiers()}
+    if network not in known:
+        raise UnknownNameError("network", network, [*BODIES, *known], "`frontdef ls classifiers` lists the others.")
+    # How many classes there are is the last layer's business.
+    whole = resolve(get_classifier(network).builder)(image_shape, 2)
+    if not isinstance(whole, nn.Sequential) or not isinstance(whole[-1], nn.Linear):
+        raise ConfigError(
+            f"network {network!r} is a {type(whole).__name__} that does not end in a linear layer, so it can't be "
+            "divided: name 1l, 2l, lrl or a classifier that is an nn.Sequential with nn.Linear at its end"
+        )
+    return whole[:-1]
