@@ -108,7 +108,7 @@ def step_function(x: Tensor, thresholds: Tensor, values: Tensor, surrogate: Surr
 
     The smooth surrogate differentiates ``values[0] + Σ_k (values[k+1] − values[k])·sigmoid(4s(x − thresholds[k]))``,
     whose slope at a threshold is s times the jump. The piecewise linear one has
-    ``clip(½ + s(x − thresholds[k]), 0, 1)`` in place of the sigmoid: that slope within 1/(2s) of a threshold, else zero.
+    ``clip(½ + s(x − thresholds[k]), 0, 1)`` in place of the sigmoid: that slope within 1/(2s) of a threshold, or 0.
 
     Args:
         x: Any shape.
