@@ -1,0 +1,122 @@
+"""Upper bounds of operator norms: exact ones for the proof, cheap differentiable ones for training."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+SLACK = 1 + 1e-6
+"""Outward rounding of what float64 computed; its own error is below 1e-10 for matrices of any size used here."""
+
+
+def linear_norm(weight: Tensor) -> float:
+    """The ℓ2 operator norm of a matrix, rounded outward.
+
+    The root of the largest eigenvalue of the smaller Gram matrix, in float64.
+
+    Args:
+        weight: ``(out,in)``.
+    """
+    return math.sqrt(_largest_eigenvalue(weight.detach().double()[None])) * SLACK
+
+
+def conv_norm(weight: Tensor, image_size: tuple[int, int], stride: int, padding: int) -> float:
+    """An upper bound of the ℓ2 operator norm of a zero-padded convolution on images of one size.
+
+    With stride s, the input is cut into its s² phases, an isometry, and the convolution becomes one of stride 1 with a
+    kernel of ⌈k/s⌉. An output of m values reads at most m + ⌈k/s⌉ - 1 input values a side; on a torus of that size
+    nothing wraps around. The zero-padded operator is then a block of the circular one, so its norm is at most the
+    largest singular value of the circular one, which is exact: one small matrix a frequency (Sedghi et al. 2019,
+    arXiv:1805.10408).
+
+    Args:
+        weight: ``(out,in,k,k)``.
+        image_size: Height and width of the input.
+        stride: Of the convolution.
+        padding: Zeros on each side.
+    """
+    symbol = weight.detach().double()
+    kernel = -(-symbol.shape[-1] // stride)
+    symbol = torch.nn.functional.pad(symbol, (0, kernel * stride - symbol.shape[-1]) * 2)
+    symbol = symbol.unflatten(3, (kernel, stride)).unflatten(2, (kernel, stride))  # (out,in,k,s,k,s)
+    symbol = symbol.permute(0, 1, 3, 5, 2, 4).flatten(1, 3)
+    torus = [(size + 2 * padding - weight.shape[-1]) // stride + kernel for size in image_size]
+    spectrum = torch.fft.rfft2(symbol, s=torus).permute(2, 3, 0, 1).flatten(0, 1)
+    return math.sqrt(_largest_eigenvalue(spectrum)) * SLACK
+
+
+def absolute_norm(weight: Tensor, overlap: int = 1) -> float:
+    """An upper bound of the ℓ2 operator norm of |W|, which the analysis of rounding needs.
+
+    Hölder: at most the root of the largest absolute column sum times the largest absolute row sum.
+
+    Args:
+        weight: ``(out,in)`` or ``(out,in,k,k)``.
+        overlap: As in `windows`.
+    """
+    return float(_hoelder(weight.detach().double(), overlap)) * SLACK
+
+
+def divisor(weight: Tensor, overlap: int = 1) -> Tensor:
+    """A differentiable upper bound of the operator norm, cheap enough for every training step.
+
+    For a matrix, √‖G‖∞ of its smaller Gram matrix: the bound of Qian & Wegman 2019, section 2.1, without the larger of
+    the two matrices. For a convolution the same of the flattened kernel times the root of `windows`, or Hölder's bound,
+    whichever is less.
+
+    Args:
+        weight: ``(out,in)`` or ``(out,in,k,k)``.
+        overlap: As in `windows`.
+
+    Returns:
+        A scalar of the type of ``weight``.
+    """
+    flat = weight.flatten(1)
+    gram = flat @ flat.T if flat.shape[0] <= flat.shape[1] else flat.T @ flat
+    by_rows = gram.abs().sum(1).amax().sqrt() * math.sqrt(overlap)
+    return torch.minimum(by_rows, _hoelder(weight, overlap))
+
+
+def windows(kernel: int, stride: int) -> int:
+    """K, the largest number of windows in which one entry of an image appears: ⌈k/s⌉²."""
+    return (-(-kernel // stride)) ** 2
+
+
+def excess(weight: Tensor) -> Tensor:
+    """How far a weight is from provably nonexpansive: a layer's term of L_w, zero where it is.
+
+    min over M in {WWᵀ, WᵀW} of Σ_i max(Σ_j |M_ij| - 1, 0), W flattened to ``(out,in·k²)`` (Qian & Wegman 2019,
+    section 2.1; the authors of the reproduction use it as it stands). The gradient goes through the smaller of the two.
+
+    Args:
+        weight: ``(out,in)`` or ``(out,in,k,k)``.
+    """
+    flat = weight.flatten(1)
+    narrow, wide = (flat, flat.T) if flat.shape[0] <= flat.shape[1] else (flat.T, flat)
+    term = _row_excess(narrow)
+    if not bool(term > 0):
+        return term  # nothing is less than 0, and the other matrix is the larger one
+    with torch.no_grad():
+        less = bool(_row_excess(wide) < term)
+    return _row_excess(wide) if less else term
+
+
+def _row_excess(matrix: Tensor) -> Tensor:
+    return ((matrix @ matrix.T).abs().sum(1) - 1).clamp_min(0).sum()
+
+
+def _hoelder(weight: Tensor, overlap: int) -> Tensor:
+    magnitudes = weight.abs().flatten(2) if weight.ndim > 2 else weight.abs()[..., None]
+    rows = magnitudes.sum((1, 2)).amax()
+    # Of the k² taps of a kernel, one input entry meets at most `overlap`.
+    columns = magnitudes.sum(0).topk(min(overlap, magnitudes.shape[2]), dim=1).values.sum(1).amax()
+    return (rows * columns).sqrt()
+
+
+def _largest_eigenvalue(matrices: Tensor) -> float:
+    """Of the smaller Gram matrix of each of ``(…,m,n)``, over all."""
+    wide = matrices.shape[-2] <= matrices.shape[-1]
+    gram = matrices @ matrices.mH if wide else matrices.mH @ matrices
+    return max(float(torch.linalg.eigvalsh(gram)[..., -1].amax()), 0.0)

@@ -1,0 +1,137 @@
+"""What the bounds prove: a radius in which no image changes its class."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from frontdef import Certificate, Protected, ThreatModel
+from frontdef.classifiers.network import Network
+from frontdef.threat import TOLERANCE
+from frontdef_l2nn.bounds import SLACK, linear_norm
+from frontdef_l2nn.flow import Flow, LayerBound
+from frontdef_l2nn.front_end import L2NN
+from frontdef_l2nn.layers import Linear
+
+UNDERFLOW = 1e-12
+"""More than all that underflows in float32 can add up to."""
+
+L2_RADII: dict[str, Callable[[float, int], float]] = {
+    "l2": lambda eps, n: eps + TOLERANCE,
+    "linf": lambda eps, n: math.sqrt(n) * (eps + TOLERANCE),
+    "l1": lambda eps, n: eps + TOLERANCE * math.sqrt(n),
+    "l0": lambda eps, n: math.sqrt(eps) * (1 + 2 * TOLERANCE) + TOLERANCE * math.sqrt(n),
+}
+"""The ℓ2 ball that holds every image of a threat model, by norm: ε and the number of values to its radius."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The bounds of one trained network.
+
+    Args:
+        body: What is proved up to the last layer.
+        head: ‖W‖ of the last layer, ℓ2.
+        pairs: ``(K,K)``, body's bound times ‖w_a - w_b‖: how fast the gap of two logits can change.
+        errors: ``(K,)``, how far each computed logit may be from the exact one.
+    """
+
+    body: Flow
+    head: float
+    pairs: Tensor
+    errors: Tensor
+
+    @property
+    def bound(self) -> float:
+        """The Lipschitz bound from image to logits, ℓ2 to ℓ2."""
+        return self.body.lipschitz * self.head
+
+    @property
+    def layers(self) -> tuple[LayerBound, ...]:
+        """All layers with their bounds, the last one included."""
+        return (*self.body.layers, LayerBound("head", "linear", self.head))
+
+    def radii(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The ℓ2 radius in which an image keeps its label, by the bound of each pair of classes.
+
+        min over k ≠ y of ``(z_y - z_k - 2(e_y + e_k)) / (L·‖w_y - w_k‖)``, with e the rounding errors, once at the
+        image and once at the attacked one. ‖w_y - w_k‖ ≤ √2·‖W‖, so but for e this is at least the margin over
+        √2 times the bound.
+
+        Args:
+            logits: Computed, ``(N,K)``.
+            labels: int64 ``(N,)``.
+
+        Returns:
+            float64 ``(N,)``; 0 where nothing is proved, wrong predictions included.
+        """
+        rows, logits = torch.arange(len(labels)), logits.double().cpu()
+        labels = labels.cpu()
+        gaps = logits[rows, labels][:, None] - logits
+        certain = gaps - 2 * (self.errors[labels][:, None] + self.errors) - UNDERFLOW
+        radii = certain / self.pairs[labels].clamp_min(UNDERFLOW)
+        radii[rows, labels] = math.inf
+        return radii.amin(1).nan_to_num(nan=0.0, posinf=math.inf).clamp_min(0)
+
+
+def prove(protected: nn.Module) -> Proof | None:
+    """Compute every bound anew from the weights as they are.
+
+    Args:
+        protected: A `Protected` with the front end `L2NN` and a single linear layer behind it, not normalized.
+
+    Returns:
+        None for anything else, of which nothing is proved.
+    """
+    if not isinstance(protected, Protected) or not isinstance(protected.front_end, L2NN):
+        return None
+    last = _last_layer(protected.classifier)
+    if last is None:
+        return None
+    body = protected.front_end.flow(_unit(protected.device))
+    weight = last.used_weight() if isinstance(last, Linear) else last.weight
+    exact = weight.detach().double().cpu()
+    bias = torch.zeros(len(exact)) if last.bias is None else last.bias.detach().cpu()
+    rows = exact.norm(dim=1) * SLACK
+    rounding = body.gamma(exact.shape[1] + 3) * (rows * (body.reach + body.error) + bias.double().abs())
+    pairs = (exact[:, None] - exact[None]).norm(dim=2) * SLACK * body.lipschitz
+    return Proof(body, linear_norm(weight), pairs, rows * body.error + rounding)
+
+
+class GapCertificate(Certificate):
+    """Certifies by the gap of the logits, and the proved Lipschitz bound of what makes them."""
+
+    statement = (
+        "The gap of two logits changes by at most L·‖w_y - w_k‖·‖e‖₂ under a perturbation e, with L the product of the "
+        "layers' proved ℓ2 bounds (Tsuzuku et al. 2018, arXiv:1802.04034, the last layer taken by pairs); float32's "
+        "rounding is subtracted. ℓ∞, ℓ1 and ℓ0 follow from ‖e‖₂ ≤ √d·‖e‖∞, ‖e‖₂ ≤ ‖e‖₁ and ‖e‖₂ ≤ √‖e‖₀ on [0,1]."
+    )
+
+    def certify(self, protected: nn.Module, x: Tensor, y: Tensor, threat: ThreatModel) -> Tensor:
+        """Compare each image's proved radius with the ℓ2 ball that holds the threat model."""
+        proof = prove(protected)
+        if proof is None or threat.norm not in L2_RADII:
+            return torch.zeros(len(x), dtype=torch.bool)
+        assert isinstance(protected, Protected)
+        radius = L2_RADII[threat.norm](threat.eps, x[0].numel())
+        return proof.radii(protected.predict(x), y) > radius
+
+
+def _last_layer(classifier: nn.Module) -> nn.Linear | None:
+    if isinstance(classifier, Network):
+        plain = bool((classifier.mean == 0).all()) and bool((classifier.std == 1).all())
+        classifier = classifier.body if plain else nn.Identity()
+    return classifier if isinstance(classifier, nn.Linear) else None
+
+
+def _unit(device: torch.device) -> float:
+    """Unit roundoff of what the device calls float32: TensorFloat-32 keeps 10 bits, bfloat16 7."""
+    by_precision = {"highest": 2.0**-24, "high": 2.0**-11, "medium": 2.0**-8}
+    unit = by_precision[torch.get_float32_matmul_precision()]
+    if device.type == "cuda" and torch.backends.cudnn.allow_tf32:
+        unit = max(unit, by_precision["high"])
+    return unit
