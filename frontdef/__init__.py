@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from frontdef.defense import Defense
     from frontdef.frontend import FrontEnd
     from frontdef.matrix.results import load_results
+    from frontdef.matrix.train import train
+    from frontdef.metrics import Metric
     from frontdef.protected import Protected
     from frontdef.registry import get_attacks, get_classifiers, get_datasets, get_defenses
     from frontdef.stage import Stage
@@ -32,6 +34,7 @@ _HOMES = {
     "Config": "frontdef.config",
     "Defense": "frontdef.defense",
     "FrontEnd": "frontdef.frontend",
+    "Metric": "frontdef.metrics",
     "Protected": "frontdef.protected",
     "Stage": "frontdef.stage",
     "ThreatModel": "frontdef.threat",
@@ -43,6 +46,7 @@ _HOMES = {
     "load": "frontdef.api",
     "load_results": "frontdef.matrix.results",
     "protect": "frontdef.api",
+    "train": "frontdef.matrix.train",
 }
 
 __all__ = [
@@ -50,6 +54,7 @@ __all__ = [
     "Config",
     "Defense",
     "FrontEnd",
+    "Metric",
     "Protected",
     "Stage",
     "ThreatModel",
@@ -64,6 +69,7 @@ __all__ = [
     "load",
     "load_results",
     "protect",
+    "train",
 ]
 
 

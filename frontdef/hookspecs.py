@@ -1,4 +1,4 @@
-"""What a plugin may offer: five hooks. Each returns an iterable of records; a plugin implements those it needs.
+"""What a plugin may offer: six hooks. Each returns an iterable of records; a plugin implements those it needs.
 
 A plugin is a module that an entry point of the group ``frontdef`` names, with functions marked ``@frontdef.hookimpl``.
 Its distribution requires ``frontdef>=0.1,<0.2``: the cap is the contract, read before anything is imported.
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from frontdef.classifiers import Classifier
     from frontdef.datasets import Dataset
     from frontdef.defense import Defense
+    from frontdef.metrics import Metric
 
 hookspec = pluggy.HookspecMarker("frontdef")
 
@@ -48,4 +49,10 @@ def frontdef_datasets() -> Iterable[Dataset]:
 @hookspec
 def frontdef_classifiers() -> Iterable[Classifier]:
     """Classifiers that stand behind a front end."""
+    raise NotImplementedError
+
+
+@hookspec
+def frontdef_metrics() -> Iterable[Metric]:
+    """What is measured of a model beside its accuracy under attack."""
     raise NotImplementedError

@@ -17,7 +17,8 @@ from frontdef import bpda
 from frontdef.config import Config
 from frontdef.errors import ConfigError, FrontdefError, UnknownNameError
 from frontdef.frontend import FrontEnd
-from frontdef.matrix.plan import Matrix, make_plan, parse_matrix
+from frontdef.matrix.entries import Matrix, parse_matrix
+from frontdef.matrix.plan import make_plan
 from frontdef.matrix.progress import PlainProgress
 from frontdef.matrix.run import Settings, run
 from frontdef.matrix.verify import score

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from frontdef.matrix.plan import parse_matrix
+from frontdef.matrix.entries import parse_matrix
 from frontdef.matrix.results import CELL_COLUMNS
 from frontdef.matrix.verify import COLUMNS
 

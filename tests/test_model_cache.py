@@ -249,7 +249,7 @@ class TestDamage:
         other = dataclasses.replace(REQUEST, classifier="cnn4")
         for suffix in (".safetensors", ".json"):
             models_at.path(REQUEST).with_suffix(suffix).rename(models_at.path(other).with_suffix(suffix))
-        with pytest.raises(StoreError, match=r"does not fit 'none' and 'cnn4'.*Delete it"):
+        with pytest.raises(StoreError, match=r"another model than 'none' with 'cnn4'.*Delete it"):
             models_at.get_or_train(other)
 
 

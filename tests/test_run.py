@@ -17,7 +17,8 @@ from rich.console import Console
 
 import frontdef
 from frontdef.errors import ConfigError, FrontdefError, StoreError, UnknownNameError
-from frontdef.matrix.plan import Matrix, make_plan, parse_matrix
+from frontdef.matrix.entries import Matrix, parse_matrix
+from frontdef.matrix.plan import make_plan
 from frontdef.matrix.progress import PlainProgress
 from frontdef.matrix.run import Settings, run
 from frontdef.matrix.store import Store

@@ -289,7 +289,7 @@ class TestErrors:
     def test_divergence(self, train):
         with pytest.raises(
             ConfigError,
-            match=r"diverged: the loss is (nan|inf) in epoch \d of 9 \(stage 1 'hot', its epoch \d\); lower the learning rate",
+            match=r"the loss is (nan|inf) in epoch \d of 9 \(stage 1 'hot', its epoch \d\); lower the learning rate",
         ):
             fit(Identity(Config()), train, (Stage(epochs=9, lr=1e30, name="hot"),))
 

@@ -28,7 +28,9 @@ from torch import Tensor
 from frontdef.attacks.native.pgd import pgd
 from frontdef.datasets import Split
 from frontdef.matrix.attempt import attempt, load_model, load_splits
-from frontdef.matrix.plan import Cell, make_plan, parse_matrix
+from frontdef.matrix.entries import parse_matrix
+from frontdef.matrix.jobs import Cell
+from frontdef.matrix.plan import make_plan
 from frontdef.matrix.store import Store
 from frontdef.protected import Protected
 from frontdef.threat import ThreatModel

@@ -16,7 +16,8 @@ COMMANDS = {
     "check-attack": Command(
         "frontdef.cli.check_attack:check_attack", "Compare attacks", "Test what a right attack implementation does."
     ),
-    "ls": Command("frontdef.cli.ls:ls", "See what there is", "List defenses, attacks, datasets or classifiers."),
+    "train": Command("frontdef.cli.train:train", "Use a defense", "Train a defense and write its weights."),
+    "ls": Command("frontdef.cli.ls:ls", "See what there is", "List defenses, attacks, data sets …"),
     "plugins": Command(
         "frontdef.cli.plugins:plugins", "See what there is", "List plugins and what is wrong with them."
     ),

@@ -1,4 +1,4 @@
-"""``frontdef ls``: defenses, attacks, datasets, classifiers."""
+"""``frontdef ls``: defenses, attacks, datasets, classifiers, metrics."""
 
 from __future__ import annotations
 
@@ -113,6 +113,24 @@ def classifiers(as_json: bool) -> None:
         print_table(
             ("CLASSIFIER", "SUMMARY AND SOURCE"),
             [(one.name, "\n".join(filter(None, (one.summary, one.paper)))) for one in found],
+        )
+
+
+@ls.command()
+@as_json_option
+def metrics(as_json: bool) -> None:
+    """List what can be measured of a model beside its accuracy under attack."""
+    with _quiet():
+        found = registry.get_metrics()
+    fields = ("name", "unit", "better", "summary", "paper")
+    if as_json:
+        print_json([{name: getattr(one, name) for name in fields} for one in found])
+    elif not found:
+        click.echo("no installed plugin offers a metric; `frontdef plugins` lists what is installed")
+    else:
+        print_table(
+            ("METRIC", "UNIT", "BETTER", "SUMMARY AND SOURCE"),
+            [(one.name, one.unit, one.better, "\n".join(filter(None, (one.summary, one.paper)))) for one in found],
         )
 
 

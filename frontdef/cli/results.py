@@ -13,7 +13,7 @@ from frontdef.matrix.results import load_results
 
 @click.command()
 @click.argument("path", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("--sql", help="Ask with SQL over the tables cells, records, outcomes and certified.")
+@click.option("--sql", help="Ask with SQL over the tables cells, records, outcomes, certified and metrics.")
 @click.option("--csv", is_flag=True, help="Print the answer to --sql as CSV.")
 @click.option("--agreement", is_flag=True, help="Where the libraries agree, family by family.")
 @click.option("--failed", is_flag=True, help="Failed cells with their tracebacks.")

@@ -11,8 +11,9 @@ import click
 from rich.console import Console
 
 from frontdef.cli.tables import print_plan, print_results
+from frontdef.matrix.entries import DefenseEntry, Matrix, load_matrix
 from frontdef.matrix.estimate import estimate
-from frontdef.matrix.plan import DefenseEntry, Matrix, Plan, load_matrix, make_plan
+from frontdef.matrix.plan import Plan, make_plan
 from frontdef.matrix.progress import make_progress
 from frontdef.matrix.results import Results, load_results
 from frontdef.matrix.run import Settings, Summary, check_device
@@ -145,6 +146,7 @@ def retry(
             *(cell.key for cell in cells.cells),
             *(job.key for job in cells.certifications),
             *(job.key for job in cells.diagnoses),
+            *(job.key for job in cells.measurements),
         ]
     )
     click.echo(f"{forgotten} failed cells are run again")

@@ -151,7 +151,7 @@ def _spent(one: Agreement) -> str:
 def _attack(one: Agreement) -> str:
     if one.mode == "defaults":
         return f"{one.family} {NORM_LABELS[one.norm]}"
-    defaults = get_family(one.family).parameters().model_dump(mode="json")
+    defaults = get_family(one.family.partition(" from ")[0]).parameters().model_dump(mode="json")
     given = {name: value for name, value in json.loads(one.parameters).items() if value != defaults.get(name)}
     return " ".join([one.family, NORM_LABELS[one.norm], *(f"{name}={value}" for name, value in given.items())])
 

@@ -13,8 +13,9 @@ import torch
 
 from frontdef.datasets import Split
 from frontdef.matrix.cell import CellResult, run_cell
+from frontdef.matrix.jobs import Cell
 from frontdef.matrix.models import ModelCache, ModelRequest
-from frontdef.matrix.plan import Cell, Plan
+from frontdef.matrix.plan import Plan
 from frontdef.matrix.store import Store
 from frontdef.protected import Protected
 from frontdef.registry import get_dataset
@@ -36,14 +37,42 @@ class Attempt:
     error: str = ""
 
 
-def attempt(cell: Cell, protected: Protected, split: Split, store: Store) -> Attempt:
+class Sources:
+    """The models that attacks are transferred from; the last one is kept.
+
+    Args:
+        load: Gives a trained model.
+    """
+
+    def __init__(self, load: Callable[[ModelRequest], Protected]) -> None:
+        self._load = load
+        self._last: tuple[str, Protected] | None = None
+
+    def __call__(self, cell: Cell) -> Protected | None:
+        """The model that a cell attacks instead of the defense; None where it attacks the defense."""
+        if cell.source_request is None:
+            return None
+        key = cell.source_request.key()
+        if self._last is None or self._last[0] != key:
+            self._last = (key, self._load(cell.source_request))
+        return self._last[1]
+
+
+def attempt(cell: Cell, protected: Protected, split: Split, store: Store, source: Protected | None = None) -> Attempt:
     """Run a cell and store it; whatever the library raises is a result.
+
+    Args:
+        cell: What to run.
+        protected: The defended model.
+        split: The samples.
+        store: The run folder.
+        source: The model that is attacked instead.
 
     Raises:
         StoreError: The run folder can't be written.
     """
     try:
-        result = run_cell(cell, protected, split)
+        result = run_cell(cell, protected, split, source)
     except (Exception, SystemExit):
         return Attempt(error=traceback.format_exc())
     return Attempt(about=_store(store, cell, result))

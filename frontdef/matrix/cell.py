@@ -13,7 +13,7 @@ from torch import Tensor
 
 from frontdef.attacks.goal import goal
 from frontdef.attacks.guard import attacked, isolated
-from frontdef.matrix.plan import Cell
+from frontdef.matrix.jobs import Cell
 from frontdef.matrix.verify import score, verify
 from frontdef.protected import Protected
 from frontdef.registry import get_attack_libraries
@@ -40,13 +40,14 @@ class CellResult:
     about: dict[str, Any]
 
 
-def run_cell(cell: Cell, protected: Protected, split: Split) -> CellResult:
+def run_cell(cell: Cell, protected: Protected, split: Split, source: Protected | None = None) -> CellResult:
     """Attack the samples and judge the examples.
 
     Args:
         cell: What to run.
         protected: The defended model, on its device.
         split: The samples; the cell takes its first ones.
+        source: The model that is attacked instead; the examples are judged on ``protected``.
 
     Raises:
         Exception: Whatever the library raises; the runner records it.
@@ -55,19 +56,20 @@ def run_cell(cell: Cell, protected: Protected, split: Split) -> CellResult:
     library = get_attack_libraries()[cell.library]
     realisation = library.offers(spec.family.name, spec.threat.norm)
     assert realisation is not None
-    target = protected.eot(cell.eot_draws) if type(protected.front_end).randomized else protected
+    victim = protected if source is None else source
+    target = victim.eot(cell.eot_draws) if type(victim.front_end).randomized else victim
     fresh = spec.seed + 1
-    wanted = goal(spec, protected, split.images, split.labels)
-    with protected.surrogate(cell.surrogate):
-        with isolated(protected, spec.seed) as conduct:
-            protected.passes.forward = protected.passes.backward = 0
+    wanted = goal(spec, victim, split.images, split.labels)
+    with victim.surrogate(cell.surrogate):
+        with isolated(victim, spec.seed) as conduct:
+            victim.passes.forward = victim.passes.backward = 0
             started = time.perf_counter()
             parts = [
                 attacked(library, spec, target, x, y, conduct).cpu()
-                for x, y in _batches(split.images, wanted, cell.batch_size, protected.device)
+                for x, y in _batches(split.images, wanted, cell.batch_size, victim.device)
             ]
             seconds = time.perf_counter() - started
-            spent = (protected.passes.forward, protected.passes.backward)
+            spent = (victim.passes.forward, victim.passes.backward)
         with isolated(protected, fresh):
             x_adv = torch.cat(parts)
             clean = score(protected, split.images, split.labels, draws=cell.verify_draws, seed=fresh)

@@ -13,8 +13,9 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
+from frontdef.matrix.jobs import Cell
 from frontdef.matrix.models import ModelCache, ModelRequest
-from frontdef.matrix.plan import Cell, Plan
+from frontdef.matrix.plan import Plan
 from frontdef.matrix.results import Results
 from frontdef.matrix.store import Store
 from frontdef.protected import Protected

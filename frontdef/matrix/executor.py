@@ -16,8 +16,9 @@ from typing import Any, Protocol
 
 from frontdef.datasets import Split
 from frontdef.errors import StoreError
-from frontdef.matrix.attempt import Announce, Attempt, attempt
-from frontdef.matrix.plan import Cell, Plan
+from frontdef.matrix.attempt import Announce, Attempt, Sources, attempt
+from frontdef.matrix.jobs import Cell
+from frontdef.matrix.plan import Plan
 from frontdef.matrix.store import Store
 from frontdef.protected import Protected
 
@@ -49,10 +50,12 @@ class InProcess:
 
     Args:
         store: The run folder.
+        sources: Loads the models that attacks are transferred from.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, sources: Sources) -> None:
         self.store = store
+        self.sources = sources
 
     def run(
         self, cells: Sequence[Cell], protected: Protected, split: Split, started: Announce
@@ -60,7 +63,7 @@ class InProcess:
         """Run cells in their order."""
         for cell in cells:
             started(cell)
-            yield cell, attempt(cell, protected, split, self.store)
+            yield cell, attempt(cell, protected, split, self.store, self.sources(cell))
 
     def close(self) -> None:
         """Nothing is left running."""

@@ -19,7 +19,7 @@ import torch
 from filelock import FileLock
 from torch import Tensor, nn
 
-from frontdef import training, weights
+from frontdef import saved, training
 from frontdef.classifiers.network import seeded
 from frontdef.datasets import Dataset
 from frontdef.errors import StoreError
@@ -32,7 +32,6 @@ from frontdef.stage import Stage
 __all__ = ["ModelCache", "ModelRequest", "TrainedModel", "default_recipe"]
 
 VARIABLE = "FRONTDEF_CACHE"
-FRONT_END, CLASSIFIER = "front_end.", "classifier."
 
 
 @dataclass(frozen=True)
@@ -165,9 +164,8 @@ class ModelCache:
                 return self._read(request)
             checkpoint = self.checkpoint(request)
             model = _train(request, torch.device(device), data_root, download, progress, checkpoint)
-            tensors = _state(model.front_end, FRONT_END) | _state(model.classifier, CLASSIFIER)
             try:
-                weights.save(tensors, self.path(request), model.about)
+                saved.save(self.path(request), model.front_end, model.classifier, model.about)
             except StoreError as error:
                 raise self._unwritable(error) from None
             checkpoint.remove()
@@ -175,19 +173,14 @@ class ModelCache:
 
     def _read(self, request: ModelRequest) -> TrainedModel:
         path = self.path(request)
-        tensors, about = weights.load(path)
-        dataset = get_dataset(request.dataset)
-        front_end = get_defense(request.defense).build(request.config, image_shape=dataset.image_shape).eval()
-        try:
-            classifier = get_classifier(request.classifier).build(about["in_shape"], dataset.n_classes).eval()
-            front_end.load_state_dict(_part(tensors, FRONT_END))
-            classifier.load_state_dict(_part(tensors, CLASSIFIER))
-        except (RuntimeError, KeyError) as error:
+        found = saved.read(path)
+        if found.about.get("key") != request.key():
             raise StoreError(
-                f"{path} does not fit {request.defense!r} and {request.classifier!r}: {' '.join(str(error).split())}. "
-                f"Delete it and {path.with_suffix('.json').name}, and it is trained again"
-            ) from None
-        return TrainedModel(front_end, classifier, about)
+                f"{path} holds another model than {request.defense!r} with {request.classifier!r} as it is asked for "
+                f"(its configuration or hash differs). Delete it and {path.with_suffix('.json').name}, and it is "
+                "trained again"
+            )
+        return TrainedModel(found.front_end(), found.classifier(), found.about)
 
     @contextmanager
     def _lock(self, request: ModelRequest) -> Iterator[None]:
@@ -236,7 +229,10 @@ def _train(
     )
     about = {
         "request": request.describe(),
+        "key": request.key(),
         "in_shape": list(in_shape),
+        "image_shape": list(dataset.image_shape),
+        "n_classes": dataset.n_classes,
         "samples": len(split),
         "device": device.type,
         "losses": list(log.losses),
@@ -263,12 +259,3 @@ def _build(
             mean, std = training.moments(iter([images]))
     builder = get_classifier(request.classifier)
     return in_shape, builder.build(in_shape, dataset.n_classes, mean=mean, std=std, seed=request.seed)
-
-
-def _state(module: nn.Module, prefix: str) -> dict[str, Tensor]:
-    # Cloned: safetensors refuses tensors that share memory.
-    return {prefix + name: tensor.clone() for name, tensor in module.state_dict().items()}
-
-
-def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -12,8 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from frontdef.matrix.jobs import Cell
     from frontdef.matrix.models import ModelRequest
-    from frontdef.matrix.plan import Cell, Plan
+    from frontdef.matrix.plan import Plan
 
 
 class Progress(Protocol):

@@ -21,11 +21,13 @@ CELL_COLUMNS: dict[str, str] = {
     "cell": "key of the cell",
     "status": "ok, failed, or missing (not run yet)",
     "dataset": "data set",
-    "classifier": "classifier",
+    "classifier": "classifier of the matrix in whose table the cell stands",
+    "network": "classifier behind the front end, where the defense has its own: another one",
     "defense": "title of the defense's row",
     "defense_id": "id of the defense",
     "surrogate": "surrogate gradient of the attack; empty for the default",
-    "family": "attack family",
+    "source": "model that was attacked instead, whose examples are judged here; empty where it is the defense itself",
+    "family": "attack family; 'FAMILY from SOURCE' where another model was attacked",
     "norm": "linf, l2 or l1",
     "eps": "radius in [0,1] pixel values; empty for minimum-norm attacks",
     "parameters": "the attack's parameters, JSON",
@@ -45,6 +47,20 @@ CELL_COLUMNS: dict[str, str] = {
     "error": "traceback of a failed cell",
 }
 """What is recorded of each cell."""
+
+
+METRIC_COLUMNS: dict[str, str] = {
+    "dataset": "data set",
+    "classifier": "classifier of the matrix in whose table the row stands",
+    "defense": "title of the defense's row",
+    "metric": "id of the metric",
+    "parameters": "its parameters, JSON",
+    "quantity": "what was measured; a metric may measure several",
+    "unit": "unit of the value; empty for a pure number",
+    "sample_id": "id of the test image in its data set",
+    "value": "the value of this sample; NaN where the quantity does not apply to it",
+}
+"""What is recorded of each metric."""
 
 
 class Results:
@@ -85,15 +101,16 @@ class Results:
         return self._cells.copy()
 
     def failures(self) -> list[dict[str, str]]:
-        """What failed: cells, certificates and diagnoses, each with its key, what it is, and its traceback."""
+        """What failed: cells, certificates, diagnoses and metrics, each with its key, what it is, and its traceback."""
         keys = [planned["cell"] for planned in self.about["cells"]]
-        keys += [planned["key"] for name in ("certifications", "diagnoses") for planned in self.about.get(name, [])]
+        others = ("certifications", "diagnoses", "measurements")
+        keys += [planned["key"] for name in others for planned in self.about.get(name, [])]
         found = ((key, self.store.read_failure(key)) for key in keys if self.store.failed(key))
         return [{"key": key, "what": failure["cell"], "error": failure["error"]} for key, failure in found]
 
     @cached_property
     def _database(self) -> duckdb.DuckDBPyConnection:
-        """Tables ``cells``, ``records``, ``outcomes`` and ``certified`` over the Parquet files."""
+        """Tables ``cells``, ``records``, ``outcomes``, ``certified`` and ``metrics`` over the Parquet files."""
         database = duckdb.connect()
         database.register("cells", _tidy(self._cells))
         paths = [str(self.store.cell_path(key)) for key in self._cells.loc[self._cells["status"] == "ok", "cell"]]
@@ -113,6 +130,7 @@ class Results:
             "from records join cells using (cell) left join radii on cells.eps is null and radii.norm = cells.norm"
         )
         database.register("certified", self._certified())
+        database.register("metrics", self.metrics())
         return database
 
     def _radii(self) -> list[tuple[str, float]]:
@@ -127,6 +145,19 @@ class Results:
                 about = {name: planned[name] for name in columns[:5]}
                 frames.append(pd.read_parquet(path).assign(**about))
         return pd.concat(frames)[columns] if frames else pd.DataFrame(columns=columns).astype({"certified": bool})
+
+    def metrics(self) -> pd.DataFrame:
+        """One row a sample, model, metric and quantity, the columns of `METRIC_COLUMNS`."""
+        columns = list(METRIC_COLUMNS)
+        frames = []
+        for planned in self.about.get("measurements", []):
+            path = self.store.metric_path(planned["key"])
+            if path.is_file():
+                about = {name: planned[name] for name in columns[:5]}
+                unit = self.store.read_table_about(path)["unit"]
+                frames.append(pd.read_parquet(path).assign(**about, unit=unit))
+        empty = pd.DataFrame(columns=columns).astype({"value": float})
+        return pd.concat(frames)[columns] if frames else empty
 
     def records(self) -> pd.DataFrame:
         """One row a sample and cell, as recorded; columns in `frontdef.matrix.verify.COLUMNS`."""
@@ -150,7 +181,7 @@ class Results:
         return self.outcomes()
 
     def sql(self, query: str) -> pd.DataFrame:
-        """Ask with SQL (DuckDB) over the tables ``cells``, ``records``, ``outcomes`` and ``certified``.
+        """Ask with SQL (DuckDB) over the tables ``cells``, ``records``, ``outcomes``, ``certified`` and ``metrics``.
 
         Raises:
             StoreError: The query is wrong; DuckDB's message is given.
@@ -158,7 +189,7 @@ class Results:
         try:
             return self._database.execute(query).df()
         except duckdb.Error as error:
-            raise StoreError(f"{error}. Tables: cells, records, outcomes, certified") from None
+            raise StoreError(f"{error}. Tables: cells, records, outcomes, certified, metrics") from None
 
     def arrow(self, query: str) -> pa.Table:
         """The same as `sql`, as an Arrow table."""
@@ -180,7 +211,7 @@ class Results:
         return {title: tensor.numpy() for title, tensor in self.store.read_tensors("figures", name).items()}
 
 
-_UNTOLD: dict[str, Any] = {"difference": "", "caveat": "", "causes": [], "faults": []}
+_UNTOLD: dict[str, Any] = {"network": "", "source": "", "difference": "", "caveat": "", "causes": [], "faults": []}
 """What is not known of a cell that was not run."""
 
 _WHERE = (

@@ -6,22 +6,25 @@ import importlib.metadata
 import json
 import platform
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from frontdef._version import __version__
+from frontdef.attacks.guard import isolated
 from frontdef.datasets import Split
 from frontdef.errors import ConfigError, StoreError, UnknownNameError
 from frontdef.masking import diagnose
-from frontdef.matrix.attempt import load_model, load_splits
+from frontdef.matrix.attempt import Sources, load_model, load_splits
 from frontdef.matrix.executor import Executor, InProcess, Processes
+from frontdef.matrix.jobs import Cell, Certification, Diagnosing, Measuring
 from frontdef.matrix.models import ModelRequest
-from frontdef.matrix.plan import Cell, Certification, Diagnosing, Plan
+from frontdef.matrix.plan import Plan
 from frontdef.matrix.progress import Progress
 from frontdef.matrix.store import Store
 from frontdef.protected import Protected
@@ -122,7 +125,11 @@ def run(plan: Plan, settings: Settings, progress: Progress) -> Summary:
     summary = Summary(cached=[key for key in keys if store.has(key)])
     summary.failed = [key for key in keys if store.failed(key) and not store.has(key)]
     progress.begin(plan, len(summary.cached))
-    executor = _executor(plan, settings, store)
+
+    def load(request: ModelRequest) -> Protected:
+        return _protect(request, settings, splits[request.dataset], device, progress)
+
+    executor = _executor(plan, settings, store, Sources(load))
     try:
         for request in plan.requests:
             split = splits[request.dataset]
@@ -158,7 +165,12 @@ def _run_model(
         for job in plan.diagnoses
         if job.request.key() == key and store.read_diagnosis(job.key) is None and not store.failed(job.key)
     ]
-    if not cells and not jobs and not diagnoses:
+    measurements = [
+        job
+        for job in plan.measurements
+        if job.request.key() == key and not store.metric_path(job.key).is_file() and not store.failed(job.key)
+    ]
+    if not cells and not jobs and not diagnoses and not measurements:
         return
     try:
         protected = _protect(request, settings, split, device, progress)
@@ -184,12 +196,47 @@ def _run_model(
             what = f"diagnosis of {diagnosing.entry.title} {diagnosing.threat}"
             store.write_failure(diagnosing.key, {"error": traceback.format_exc(), "cell": what})
             summary.failed.append(diagnosing.key)
-    for cell, found in executor.run(cells, protected, split, progress.started):
+    for measuring in measurements:
+        try:
+            _measure(measuring, protected, split, store)
+        except Exception:
+            store.write_failure(measuring.key, {"error": traceback.format_exc(), "cell": f"metric {measuring}"})
+            summary.failed.append(measuring.key)
+    ready = _with_sources(cells, settings, split, device, progress, store, summary)
+    for cell, found in executor.run(ready, protected, split, progress.started):
         if found.about is None:
             _record_failure(store, cell, found.error, progress, summary)
         else:
             progress.done(cell, found.about)
             summary.ran.append(cell.key)
+
+
+def _with_sources(
+    cells: Sequence[Cell],
+    settings: Settings,
+    split: Split,
+    device: torch.device,
+    progress: Progress,
+    store: Store,
+    summary: Summary,
+) -> list[Cell]:
+    """Train the models that attacks are transferred from, in this process; cells whose source fails have failed."""
+    errors: dict[str, str] = {}
+    requests = {cell.source_request.key(): cell.source_request for cell in cells if cell.source_request}
+    for key, request in requests.items():
+        try:
+            _protect(request, settings, split, device, progress)
+        except StoreError:
+            raise
+        except (Exception, SystemExit):
+            errors[key] = traceback.format_exc()
+    ready = []
+    for cell in cells:
+        if cell.source_request and cell.source_request.key() in errors:
+            _record_failure(store, cell, errors[cell.source_request.key()], progress, summary)
+        else:
+            ready.append(cell)
+    return ready
 
 
 def _wanted(plan: Plan, only: tuple[str, ...]) -> tuple[Cell, ...]:
@@ -212,9 +259,9 @@ def _protect(
     )
 
 
-def _executor(plan: Plan, settings: Settings, store: Store) -> Executor:
+def _executor(plan: Plan, settings: Settings, store: Store, sources: Sources) -> Executor:
     if settings.jobs is None and settings.time_limit is None:
-        return InProcess(store)
+        return InProcess(store, sources)
     return Processes(
         plan,
         out=settings.out,
@@ -250,6 +297,20 @@ def _diagnose(job: Diagnosing, protected: Protected, split: Split, store: Store)
     store.write_diagnosis(job.key, found.to_dict())
 
 
+def _measure(job: Measuring, protected: Protected, split: Split, store: Store) -> None:
+    few = split.first(job.samples)
+    x, y = few.images.to(protected.device), few.labels.to(protected.device)
+    with protected.surrogate(job.entry.surrogate), isolated(protected, job.sample_seed):
+        found = job.metric(protected, x, y, job.parameters, job.sample_seed)
+    columns = {
+        "sample_id": np.tile(few.ids.numpy(), len(found)),
+        "quantity": np.repeat(list(found), len(few)),
+        "value": np.concatenate([values.double().numpy() for values in found.values()]),
+    }
+    about = {"unit": job.metric.unit, "better": job.metric.better}
+    store.write_table(store.metric_path(job.key), about, columns)
+
+
 def _write_figures(store: Store, key: str, protected: Protected, split: Split) -> None:
     pictures = protected.front_end.figures(split.images[:8].to(protected.device))
     if pictures:
@@ -268,8 +329,7 @@ def _write_head(store: Store, plan: Plan, settings: Settings, splits: Mapping[st
         tensors = {"images": split.images, "labels": split.labels, "ids": split.ids}
         store.write_tensors("clean", name.replace("/", "_"), tensors, {"dataset": name})
     figures = {
-        "|".join([cell.request.dataset, cell.request.classifier, cell.entry.title]): cell.request.key()
-        for cell in plan.cells
+        "|".join([cell.request.dataset, cell.table, cell.entry.title]): cell.request.key() for cell in plan.cells
     }
     store.write_about(
         {
@@ -285,6 +345,7 @@ def _write_head(store: Store, plan: Plan, settings: Settings, splits: Mapping[st
             "cells": [describe_cell(cell, settings.command) for cell in plan.cells],
             "certifications": [describe_job(job) for job in plan.certifications],
             "diagnoses": [describe_job(job) for job in plan.diagnoses],
+            "measurements": [describe_measuring(job) for job in plan.measurements],
         }
     )
 
@@ -309,11 +370,13 @@ def describe_cell(cell: Cell, command: str) -> dict[str, Any]:
     return {
         "cell": cell.key,
         "dataset": cell.request.dataset,
-        "classifier": cell.request.classifier,
+        "classifier": cell.table,
+        "network": cell.request.classifier,
         "defense": cell.entry.title,
         "defense_id": cell.entry.name,
         "surrogate": cell.surrogate or "",
-        "family": cell.spec.family.name,
+        "source": cell.source.title if cell.source else "",
+        "family": cell.family,
         "norm": cell.spec.threat.norm,
         "eps": cell.eps,
         "parameters": json.dumps(about["parameters"], sort_keys=True),
@@ -329,8 +392,20 @@ def describe_job(job: Certification | Diagnosing) -> dict[str, Any]:
     return {
         "key": job.key,
         "dataset": job.request.dataset,
-        "classifier": job.request.classifier,
+        "classifier": job.table,
         "defense": job.entry.title,
         "norm": job.threat.norm,
         "eps": job.threat.eps,
+    }
+
+
+def describe_measuring(job: Measuring) -> dict[str, Any]:
+    """What ``run.json`` says of a metric."""
+    return {
+        "key": job.key,
+        "dataset": job.request.dataset,
+        "classifier": job.table,
+        "defense": job.entry.title,
+        "metric": job.metric.name,
+        "parameters": json.dumps(job.settings(), sort_keys=True),
     }

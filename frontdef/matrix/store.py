@@ -182,6 +182,10 @@ class Store:
         """Where a certificate's results are."""
         return self.root / "certificates" / f"{key}.parquet"
 
+    def metric_path(self, key: str) -> Path:
+        """Where the values of a metric are."""
+        return self.root / "metrics" / f"{key}.parquet"
+
     def _diagnosis_path(self, key: str) -> Path:
         return self.root / "diagnoses" / f"{key}.json"
 

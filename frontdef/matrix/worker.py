@@ -18,8 +18,11 @@ from typing import Any, TextIO
 import torch
 
 from frontdef.errors import StoreError
-from frontdef.matrix.attempt import attempt, load_model, load_splits
-from frontdef.matrix.plan import Cell, Matrix, make_plan
+from frontdef.matrix.attempt import Sources, attempt, load_model, load_splits
+from frontdef.matrix.entries import Matrix
+from frontdef.matrix.jobs import Cell
+from frontdef.matrix.models import ModelRequest
+from frontdef.matrix.plan import make_plan
 from frontdef.matrix.store import Store
 from frontdef.protected import Protected
 
@@ -39,19 +42,25 @@ class Bench:
         self.splits = load_splits(plan, self.data, download=False)
         self.store = Store(Path(head["out"]))
         self.model: tuple[str, Protected] | None = None
+        self.sources = Sources(self._load)
 
     def load(self, cell: Cell) -> Protected:
         """The cell's model; the last one is kept."""
         key = cell.request.key()
         if self.model is None or self.model[0] != key:
-            split = self.splits[cell.request.dataset]
-            self.model = (key, load_model(cell.request, split, self.device, cache=self.cache, data=self.data))
+            self.model = (key, self._load(cell.request))
+        self.sources(cell)
         return self.model[1]
+
+    def _load(self, request: ModelRequest) -> Protected:
+        split = self.splits[request.dataset]
+        return load_model(request, split, self.device, cache=self.cache, data=self.data)
 
     def run(self, cell: Cell, protected: Protected) -> dict[str, Any]:
         """Run a cell; what came of it as JSON values."""
         try:
-            found = attempt(cell, protected, self.splits[cell.request.dataset], self.store)
+            split = self.splits[cell.request.dataset]
+            found = attempt(cell, protected, split, self.store, self.sources(cell))
         except StoreError as error:
             return {"store": str(error)}
         return {"about": found.about, "error": found.error}

@@ -17,6 +17,8 @@ from frontdef.registry.lookup import (
     get_defenses,
     get_families,
     get_family,
+    get_metric,
+    get_metrics,
     missing_attack_libraries,
 )
 from frontdef.registry.status import PluginError, PluginStatus
@@ -38,6 +40,8 @@ __all__ = [
     "get_defenses",
     "get_families",
     "get_family",
+    "get_metric",
+    "get_metrics",
     "missing_attack_libraries",
     "plugins",
     "require_plugins",

@@ -20,6 +20,7 @@ LIST_COMMANDS = {
     "attack libraries": "frontdef ls attacks",
     "data sets": "frontdef ls datasets",
     "classifiers": "frontdef ls classifiers",
+    "metrics": "frontdef ls metrics",
 }
 
 

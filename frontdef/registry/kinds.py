@@ -44,7 +44,9 @@ FAMILIES = Kind("frontdef_families", "attack family", "attack families", "frontd
 DATASETS = Kind("frontdef_datasets", "data set", "data sets", "frontdef.datasets:Dataset", ("loader",))
 CLASSIFIERS = Kind("frontdef_classifiers", "classifier", "classifiers", "frontdef.classifiers:Classifier", ("builder",))
 
-KINDS = (DEFENSES, LIBRARIES, FAMILIES, DATASETS, CLASSIFIERS)
+METRICS = Kind("frontdef_metrics", "metric", "metrics", "frontdef.metrics:Metric", ("measure", "parameters"))
+
+KINDS = (DEFENSES, LIBRARIES, FAMILIES, DATASETS, CLASSIFIERS, METRICS)
 
 
 def make_library(offered: Any) -> AttackLibrary:

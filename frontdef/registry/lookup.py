@@ -12,6 +12,7 @@ from frontdef.datasets import FAMILIES as DATASET_PREFIXES
 from frontdef.datasets import Dataset, parse
 from frontdef.defense import Defense
 from frontdef.errors import UnknownNameError
+from frontdef.metrics import Metric
 from frontdef.registry import kinds
 from frontdef.registry.catalog import Entry
 from frontdef.registry.current import catalog
@@ -159,3 +160,18 @@ def get_classifier(name: str) -> Classifier:
 def get_classifiers() -> list[Classifier]:
     """Every classifier."""
     return [entry.record for entry in catalog().entries(kinds.CLASSIFIERS).values()]
+
+
+def get_metric(name: str) -> Metric:
+    """The metric of an id.
+
+    Raises:
+        UnknownNameError: There is none; the nearest id is given.
+        PluginError: Two plugins claim it.
+    """
+    return cast(Metric, catalog().find(kinds.METRICS, name))
+
+
+def get_metrics() -> list[Metric]:
+    """Every metric."""
+    return [entry.record for entry in catalog().entries(kinds.METRICS).values()]

@@ -54,6 +54,10 @@ OFFERS_ALL = """
     @frontdef.hookimpl
     def frontdef_classifiers():
         yield Classifier("my-classifier", "frontdef_all:build")
+
+    @frontdef.hookimpl
+    def frontdef_metrics():
+        yield frontdef.Metric("my-metric", "frontdef_all:measure")
 """
 
 REACHES = """
@@ -67,6 +71,7 @@ REACHES = """
         "frontdef_families": r.get_family("swirl") in r.get_families() and attack.family.name == "swirl",
         "frontdef_datasets": r.get_dataset("my-data") in r.get_datasets(),
         "frontdef_classifiers": r.get_classifier("my-classifier") in r.get_classifiers(),
+        "frontdef_metrics": r.get_metric("my-metric") in r.get_metrics(),
     }))
 """
 

@@ -1,0 +1,160 @@
+"""What a matrix file says: rows, columns and measurements, as validated configuration."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from frontdef.config import Config, build, field
+from frontdef.errors import ConfigError
+from frontdef.stage import Stage
+from frontdef.threat import Norm
+
+
+class DefenseEntry(Config):
+    """A row of the matrix: a defense with its configuration."""
+
+    name: str = field(description="id of the defense")
+    config: dict[str, Any] = field(default_factory=dict, description="its configuration")
+    surrogate: str | None = field(
+        None, description="surrogate gradient that the attacks use; the defense's default if absent"
+    )
+    surrogates: tuple[str, ...] = field(
+        (),
+        description="surrogate gradients that every gradient attack is run with, each a cell of its own, the strongest "
+        "counts per sample; ['all'] for all that the front end offers",
+    )
+    classifier: str = field(
+        "", description="classifier behind it; the defense's own if absent, or else each of the matrix's"
+    )
+    recipe: tuple[Stage, ...] = field((), description="training stages; the matrix's or the defense's own if absent")
+    label: str = field("", description="name in tables; made from name and configuration if absent")
+
+    @property
+    def title(self) -> str:
+        """The name in tables."""
+        values = [*([f"classifier={self.classifier}"] if self.classifier else []), *_pairs(self.config)]
+        return self.label or " ".join([self.name, *values])
+
+
+class SourceEntry(Config):
+    """Another trained model, on which an attack is run whose examples are then judged on the defenses: a transfer."""
+
+    name: str = field(description="id of its defense; 'none' for an undefended classifier")
+    config: dict[str, Any] = field(default_factory=dict, description="its configuration")
+    surrogate: str | None = field(None, description="surrogate gradient; the defense's default if absent")
+    classifier: str = field(
+        "", description="classifier behind it; its own if absent, or else the one that the attacked row has"
+    )
+    recipe: tuple[Stage, ...] = field((), description="training stages; the matrix's or the defense's own if absent")
+    label: str = field("", description="name in tables; made from name and configuration if absent")
+
+    @property
+    def title(self) -> str:
+        """The name in tables."""
+        values = [*([self.classifier] if self.classifier else []), *_pairs(self.config)]
+        return self.label or " ".join([self.name, *values])
+
+
+class AttackEntry(Config):
+    """A column of the matrix: an attack family in a norm, with its parameters."""
+
+    family: str = field(description="id of the attack family")
+    norm: str = field("linf", description="linf, l2 or l1")
+    eps: tuple[float | str, ...] = field(
+        (),
+        description="radii in [0,1] pixel values or as '8/255'; for minimum-norm families the radii at which they are "
+        "judged, those of the other attacks if absent",
+    )
+    parameters: dict[str, Any] = field(default_factory=dict, description="parameters of the family")
+    defaults: bool = field(
+        False, description="run each library with its own defaults, given nothing but norm and ε: what a user gets"
+    )
+    samples: int | None = field(
+        None, ge=1, description="test images, the first of the matrix's samples; all of these if absent"
+    )
+    libraries: tuple[str, ...] = field((), description="libraries that run it; all that offer it if absent")
+    source: SourceEntry | None = field(
+        None, description="another trained model that is attacked instead; its examples are judged on the defenses"
+    )
+
+
+class MetricEntry(Config):
+    """A measurement of every model beside the attacks."""
+
+    name: str = field(description="id of the metric")
+    parameters: dict[str, Any] = field(default_factory=dict, description="its parameters")
+    samples: int | None = field(
+        None, ge=1, description="test images, the first of the matrix's samples; all of these if absent"
+    )
+    defenses: tuple[str, ...] = field((), description="ids of the defenses that are measured; all if absent")
+
+
+class Matrix(Config):
+    """What to compare: every combination of the entries is one cell, where the library offers it."""
+
+    name: str = field("matrix", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="name of the run folder")
+    seed: int = field(0, ge=0, lt=2**31, description="every cell derives its own from it")
+    samples: int = field(200, ge=1, description="test images, the same ones in every cell")
+    train_samples: int | None = field(None, ge=1, description="training images; all if absent")
+    datasets: tuple[str, ...] = field(("digits",), min_length=1, description="data sets")
+    classifiers: tuple[str, ...] = field(("small-cnn",), min_length=1, description="classifiers behind the front ends")
+    libraries: tuple[str, ...] = field((), description="attack libraries; all installed if absent")
+    batch_size: int = field(256, ge=1, description="images an attack call gets at once")
+    eot_draws: int = field(
+        10, ge=1, description="draws over which attacks on randomized front ends average their logits"
+    )
+    verify_draws: int = field(10, ge=1, description="fresh draws over which randomized front ends are judged")
+    diagnose: tuple[Norm, ...] = field(
+        (), description="norms in which each model's gradient is diagnosed, at the matrix's largest ε in that norm"
+    )
+    diagnose_samples: int = field(64, ge=10, description="test images for a diagnosis, the first of the samples")
+    required_plugins: tuple[str, ...] = field(
+        (), description="distributions that must be installed, as 'frontdef-wavelet>=0.1'"
+    )
+    recipe: tuple[Stage, ...] = field(
+        (), description="training stages for every model; each defense's or classifier's own if absent"
+    )
+    defense: tuple[DefenseEntry, ...] = field((DefenseEntry(name="none"),), min_length=1, description="rows")
+    attack: tuple[AttackEntry, ...] = field((), description="columns")
+    metric: tuple[MetricEntry, ...] = field((), description="measurements beside the attacks")
+
+
+def _pairs(config: dict[str, Any]) -> list[str]:
+    return [f"{key}={value}" for key, value in config.items()]
+
+
+def packaged(name: str = "digits") -> str:
+    """TOML text of a matrix that comes with frontdef."""
+    return resources.files("frontdef.matrix").joinpath(f"{name}.toml").read_text(encoding="utf-8")
+
+
+def parse_matrix(text: str, source: str = "matrix") -> Matrix:
+    """Read a matrix from TOML text.
+
+    Raises:
+        ConfigError: Not TOML, unknown keys (the nearest is named), or values that are not allowed.
+    """
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{source} is not valid TOML: {error}") from None
+    return build(Matrix, values, source)
+
+
+def load_matrix(path: str | Path | None) -> Matrix:
+    """Read a matrix file; None gives the packaged ``digits`` matrix.
+
+    Raises:
+        ConfigError: No such file, or what `parse_matrix` refuses.
+    """
+    if path is None:
+        return parse_matrix(packaged(), "the packaged digits matrix")
+    try:
+        return parse_matrix(Path(path).read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read the matrix {path}: {error.strerror}. `frontdef run` without a file runs digits"
+        ) from None
