@@ -1,0 +1,78 @@
+"""Small data and the defenses trained on it, once a session."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+import torch
+from frontdef_latent import frontdef_classifiers, frontdef_defenses
+
+from frontdef import Protected, Stage
+from frontdef.registry import get_dataset
+from frontdef.training import fit_classifier
+
+SHORT = {"latent-ae-projection": {"steps": 60}, "latent-vae-projection": {"steps": 60}}
+"""Configuration of trained defenses: fewer steps, for the time."""
+
+
+@pytest.fixture(scope="session")
+def defenses():
+    return {defense.name: defense for defense in frontdef_defenses()}
+
+
+@pytest.fixture(scope="session")
+def classifiers():
+    return {classifier.name: classifier for classifier in frontdef_classifiers()}
+
+
+@pytest.fixture(scope="session")
+def build(defenses):
+    """build(name, surrogate=…, image_shape=…, **config): an untrained front end, the same weights every time."""
+
+    def make(name, surrogate=None, image_shape=(1, 4, 4), **config):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return defenses[name].build(config, image_shape=image_shape, surrogate=surrogate)
+
+    return make
+
+
+@pytest.fixture
+def images():
+    """images(N,C,H,W): uniform in [0,1], the same for the same shape."""
+
+    def draw(*shape, dtype=torch.float32):
+        return torch.rand(shape, generator=torch.Generator().manual_seed(sum(shape)), dtype=dtype)
+
+    return draw
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """400 training and 60 test digits, reduced to 7x7 by averaging: small enough for many trainings."""
+
+    def small(name, n):
+        split = get_dataset("digits").load(name).take(n, 0)
+        return type(split)(torch.nn.functional.avg_pool2d(split.images, 4), split.labels, split.ids)
+
+    return {"train": small("train", 400), "test": small("test", 60)}
+
+
+@pytest.fixture(scope="session")
+def trained(defenses, classifiers, build, digits):
+    """trained(name): the defense with its classifier, by its recipe for digits at half the length."""
+
+    @cache
+    def train(name):
+        defense, config = defenses[name], SHORT.get(name, {})
+        front_end = build(name, image_shape=(1, 7, 7), **config)
+        classifier = classifiers[defense.classifier].build((32,), 10)
+        recipe = [
+            Stage.model_validate({**stage.model_dump(), "epochs": stage.epochs // 2, "batch_size": 32})
+            for stage in defense.recipe_for(config, "digits")
+        ]
+        fit_classifier(front_end, classifier, digits["train"], recipe, seed=0)
+        return Protected(front_end, classifier)
+
+    return train
