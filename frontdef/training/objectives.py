@@ -119,12 +119,11 @@ class Batch:
         stage, x = self.stage, self.x
         model = nn.Sequential(self.front_end, self.classifier).eval()
         with torch.no_grad():
-            clean = model(x).softmax(1)
+            clean = model(x)
 
         def gradient(current: Tensor) -> Tensor:
             current = current.detach().requires_grad_()
-            divergence = F.kl_div(model(current).log_softmax(1), clean, reduction="sum")
-            return torch.autograd.grad(divergence, current)[0]
+            return torch.autograd.grad(_divergence(clean, model(current)).sum(), current)[0]
 
         examples = ascend(
             x + TRADES_NOISE * torch.randn_like(x),
@@ -147,8 +146,15 @@ def _trades(batch: Batch) -> tuple[Tensor, Tensor]:
     """Cross-entropy of the clean images plus β times the divergence of the attacked ones from them."""
     attacked = batch.divergent()
     clean, logits = batch.logits(batch.x), batch.logits(attacked)
-    divergence = F.kl_div(logits.log_softmax(1), clean.softmax(1), reduction="batchmean")
-    return F.cross_entropy(clean, batch.y) + batch.stage.beta * divergence, logits
+    return F.cross_entropy(clean, batch.y) + batch.stage.beta * _divergence(clean, logits).mean(), logits
+
+
+def _divergence(clean: Tensor, attacked: Tensor) -> Tensor:
+    """KL(softmax of clean ‖ softmax of attacked) of logits ``(N,K)``, nats ``(N,)``.
+
+    From logarithms of both: where a clean probability underflows to 0, its own logarithm has no gradient but NaN.
+    """
+    return F.kl_div(attacked.log_softmax(1), clean.log_softmax(1), reduction="none", log_target=True).sum(1)
 
 
 def _front_end_loss(batch: Batch) -> tuple[Tensor, Tensor]:
