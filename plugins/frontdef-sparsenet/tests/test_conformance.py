@@ -1,0 +1,9 @@
+"""Every promise of a front end, by the kit that comes with frontdef."""
+
+from __future__ import annotations
+
+from frontdef.conformance import DefenseConformance
+
+
+class TestSparseNet(DefenseConformance):
+    defense = "sparsenet"
