@@ -59,6 +59,53 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return deserialize(data), about
 
 
+def save_single(tensors: Mapping[str, Tensor], path: Path, about: Mapping[str, Any]) -> None:
+    """Write tensors and their description to one file, for what is overwritten while it may be needed.
+
+    A process that is killed between the two files of `save` leaves a pair that does not match; here there is one.
+
+    Raises:
+        StoreError: The folder can't be written.
+        MissingExtraError: safetensors is not installed.
+    """
+    try:
+        from safetensors.torch import save as serialize
+    except ImportError:
+        raise MissingExtraError("storing weights", "safetensors") from None
+    stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    header = {"about": json.dumps({"sha256": _digest(stored), **about}, sort_keys=True)}
+    write_whole(path, serialize(stored, metadata=header))
+
+
+def load_single(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save_single` wrote; the sha256 is checked.
+
+    Raises:
+        StoreError: Missing, truncated or changed.
+        MissingExtraError: safetensors is not installed.
+    """
+    try:
+        from safetensors import SafetensorError, safe_open
+    except ImportError:
+        raise MissingExtraError("reading weights", "safetensors") from None
+    try:
+        with safe_open(path, "pt") as file:
+            about = json.loads(file.metadata()["about"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise StoreError(f"cannot read {path}: {error}. Delete it, and the training starts anew") from None
+    if _digest(tensors) != about.pop("sha256", None):
+        raise StoreError(f"{path} was changed (sha256 differs): delete it, and the training starts anew")
+    return tensors, about
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode() + b"\0" + tensors[name].numpy().tobytes())
+    return digest.hexdigest()
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file through a temporary name, so that a killed process leaves the old file or the new one.
 

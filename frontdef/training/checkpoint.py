@@ -21,7 +21,7 @@ Tensors = dict[str, Tensor]
 
 
 class Checkpoint:
-    """A file that a training writes after its epochs and goes on from: safetensors with a sidecar, whole or not at all.
+    """A file that a training writes after its epochs and goes on from: safetensors, whole or not at all.
 
     Args:
         path: Ends in ``.safetensors``.
@@ -45,7 +45,7 @@ class Checkpoint:
         Raises:
             StoreError: The folder can't be written.
         """
-        weights.save(tensors, self.path, {"identity": self.identity, **about})
+        weights.save_single(tensors, self.path, {"identity": self.identity, **about})
         self._written = time.monotonic()
 
     def load(self) -> tuple[Tensors, dict[str, Any]] | None:
@@ -54,19 +54,18 @@ class Checkpoint:
         Raises:
             StoreError: It is damaged, or of another training.
         """
-        if not (self.path.is_file() and self.path.with_suffix(".json").is_file()):
+        if not self.path.is_file():
             return None
-        tensors, about = weights.load(self.path)
+        tensors, about = weights.load_single(self.path)
         if about.get("identity") != self.identity:
             raise StoreError(
                 f"the checkpoint {self.path} belongs to another training (its configuration or hash differs): delete "
-                f"it and {self.path.with_suffix('.json').name}, and the training starts anew"
+                "it, and the training starts anew"
             )
         return tensors, about
 
     def remove(self) -> None:
         """Delete it, once what it led to is stored."""
-        self.path.with_suffix(".json").unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
 
 
