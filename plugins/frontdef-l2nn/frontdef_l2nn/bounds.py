@@ -47,18 +47,6 @@ def conv_norm(weight: Tensor, image_size: tuple[int, int], stride: int, padding:
     return math.sqrt(_largest_eigenvalue(spectrum)) * SLACK
 
 
-def absolute_norm(weight: Tensor, overlap: int = 1) -> float:
-    """An upper bound of the ℓ2 operator norm of |W|, which the analysis of rounding needs.
-
-    Hölder: at most the root of the largest absolute column sum times the largest absolute row sum.
-
-    Args:
-        weight: ``(out,in)`` or ``(out,in,k,k)``.
-        overlap: As in `windows`.
-    """
-    return float(_hoelder(weight.detach().double(), overlap)) * SLACK
-
-
 def divisor(weight: Tensor, overlap: int = 1) -> Tensor:
     """A differentiable upper bound of the operator norm, cheap enough for every training step.
 

@@ -37,7 +37,7 @@ class Proof:
         body: What is proved up to the last layer.
         head: ‖W‖ of the last layer, ℓ2.
         pairs: ``(K,K)``, body's bound times ‖w_a - w_b‖: how fast the gap of two logits can change.
-        errors: ``(K,)``, how far each computed logit may be from the exact one.
+        errors: ``(K,2)``, how far each computed logit may be from the exact one: slope over the image's norm, constant.
     """
 
     body: Flow
@@ -55,7 +55,7 @@ class Proof:
         """All layers with their bounds, the last one included."""
         return (*self.body.layers, LayerBound("head", "linear", self.head))
 
-    def radii(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def radii(self, images: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
         """The ℓ2 radius in which an image keeps its label, by the bound of each pair of classes.
 
         min over k ≠ y of ``(z_y - z_k - 2(e_y + e_k)) / (L·‖w_y - w_k‖)``, with e the rounding errors, once at the
@@ -63,19 +63,26 @@ class Proof:
         √2 times the bound.
 
         Args:
-            logits: Computed, ``(N,K)``.
+            images: ``(N,C,H,W)``; their norms say how large rounding errors can be.
+            logits: Computed of them, ``(N,K)``.
             labels: int64 ``(N,)``.
 
         Returns:
             float64 ``(N,)``; 0 where nothing is proved, wrong predictions included.
         """
-        rows, logits = torch.arange(len(labels)), logits.double().cpu()
-        labels = labels.cpu()
-        gaps = logits[rows, labels][:, None] - logits
-        certain = gaps - 2 * (self.errors[labels][:, None] + self.errors) - UNDERFLOW
-        radii = certain / self.pairs[labels].clamp_min(UNDERFLOW)
-        radii[rows, labels] = math.inf
-        return radii.amin(1).nan_to_num(nan=0.0, posinf=math.inf).clamp_min(0)
+        labels, logits = labels.cpu(), logits.double().cpu()
+        gaps = logits.gather(1, labels[:, None]) - logits
+        # The radius without rounding is the larger one, so no attacked image in question has a larger norm than this.
+        norms = images.detach().double().cpu().flatten(1).norm(dim=1) + self._nearest(gaps, labels)
+        errors = norms[:, None] * self.errors[:, 0] + self.errors[:, 1]
+        certain = gaps - 2 * (errors.gather(1, labels[:, None]) + errors) - UNDERFLOW
+        finite = logits.isfinite().all(1) & certain.isfinite().all(1)
+        return torch.where(finite, self._nearest(certain, labels), 0.0)
+
+    def _nearest(self, gaps: Tensor, labels: Tensor) -> Tensor:
+        """Least distance at which one of the gaps can close, 0 where one is closed; ``(N,)``."""
+        distances = gaps / self.pairs[labels].clamp_min(UNDERFLOW)
+        return distances.scatter(1, labels[:, None], math.inf).amin(1).clamp_min(0)
 
 
 def prove(protected: nn.Module) -> Proof | None:
@@ -96,10 +103,11 @@ def prove(protected: nn.Module) -> Proof | None:
     weight = last.used_weight() if isinstance(last, Linear) else last.weight
     exact = weight.detach().double().cpu()
     bias = torch.zeros(len(exact)) if last.bias is None else last.bias.detach().cpu()
-    rows = exact.norm(dim=1) * SLACK
-    rounding = body.gamma(exact.shape[1] + 3) * (rows * (body.reach + body.error) + bias.double().abs())
+    rows = exact.norm(dim=1, keepdim=True) * SLACK
+    magnitudes = rows * (body.reach + body.error)
+    magnitudes[:, 1] += bias.double().abs()
     pairs = (exact[:, None] - exact[None]).norm(dim=2) * SLACK * body.lipschitz
-    return Proof(body, linear_norm(weight), pairs, rows * body.error + rounding)
+    return Proof(body, linear_norm(weight), pairs, rows * body.error + body.gamma(exact.shape[1] + 3) * magnitudes)
 
 
 class GapCertificate(Certificate):
@@ -118,7 +126,7 @@ class GapCertificate(Certificate):
             return torch.zeros(len(x), dtype=torch.bool)
         assert isinstance(protected, Protected)
         radius = L2_RADII[threat.norm](threat.eps, x[0].numel())
-        return proof.radii(protected.predict(x), y) > radius
+        return proof.radii(x, protected.predict(x), y) > radius
 
 
 def _last_layer(classifier: nn.Module) -> nn.Linear | None:

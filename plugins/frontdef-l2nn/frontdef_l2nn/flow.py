@@ -5,8 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import torch
+from torch import Tensor
+
 UNIT = 2.0**-24
 """Unit roundoff of float32."""
+
+LARGEST = 1e12
+"""Outputs beyond it are not followed any further: float32 must be far from overflow, squares included."""
 
 
 @dataclass(frozen=True)
@@ -28,30 +34,31 @@ class LayerBound:
 
 @dataclass(frozen=True)
 class Flow:
-    """What is known after some layers, of every image in the box.
+    """What is known after some layers, of every image.
 
-    ``computed`` values are float32 results, ``exact`` ones those of the same weights in real arithmetic. The rounding
-    errors follow the standard model (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.1): a sum
-    of n products is off by at most γ_n = nu/(1-nu) times the sum of their magnitudes, in whatever order it is added.
+    An output is *exact* in real arithmetic, and *computed* in float32 with the same weights. The rounding errors follow
+    the standard model (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.1): a sum of n products
+    is off by at most γ_n = nu/(1-nu) times the sum of their magnitudes, in whatever order it is added. They depend on
+    the image by its norm alone, and grow with it along a straight line.
 
     Args:
         lipschitz: The exact outputs of two images are at most this times their ℓ2 distance apart.
-        reach: Largest ℓ2 norm of an exact output.
-        error: Largest ℓ2 distance of a computed output from the exact one.
+        reach: Largest ℓ2 norm of an exact output: float64 ``(2,)``, its slope over the image's norm and its value at 0.
+        error: Largest ℓ2 distance of a computed output from the exact one, likewise.
         layers: The bounds of the layers so far.
         unit: Unit roundoff of the arithmetic.
     """
 
     lipschitz: float
-    reach: float
-    error: float
+    reach: Tensor
+    error: Tensor
     layers: tuple[LayerBound, ...] = ()
     unit: float = UNIT
 
     @classmethod
-    def of_images(cls, n_values: int, unit: float = UNIT) -> Flow:
-        """At the input: images of some number of values in [0,1], with the tolerance of 1e-6 a value."""
-        return cls(1.0, math.sqrt(n_values) * (1 + 2e-6), 0.0, (), unit)
+    def of_images(cls, unit: float = UNIT) -> Flow:
+        """At the input: the norm is the image's own, and nothing has been rounded."""
+        return cls(1.0, _line(1, 0), _line(0, 0), (), unit)
 
     def gamma(self, n: int) -> float:
         """γ_n, the relative error of a sum of n rounded products.
@@ -70,23 +77,22 @@ class Flow:
             offset: ℓ2 norm of b, over all places to which it is added.
             terms: Products summed for one output.
         """
+        magnitudes = absolute * (self.reach + self.error) + _line(0, offset)
         return self._after(
             layer,
-            reach=layer.bound * self.reach + offset,
-            error=layer.bound * self.error + self.gamma(terms + 3) * (absolute * (self.reach + self.error) + offset),
+            reach=layer.bound * self.reach + _line(0, offset),
+            error=layer.bound * self.error + self.gamma(terms + 3) * magnitudes,
         )
 
-    def nonexpansive(self, layer: LayerBound, *, terms: int) -> Flow:
+    def homogeneous(self, layer: LayerBound, *, terms: int) -> Flow:
         """After a function that maps 0 to 0 and has the layer's bound, each output with a small relative error.
 
         Args:
             layer: The function's bound.
             terms: Roundings on the longest way; 0 where nothing is rounded.
         """
-        carried = layer.bound * (self.reach + self.error)
-        return self._after(
-            layer, reach=layer.bound * self.reach, error=layer.bound * self.error + self.gamma(terms) * carried
-        )
+        reach, error = layer.bound * self.reach, layer.bound * self.error
+        return self._after(layer, reach=reach, error=error + self.gamma(terms) * (reach + error))
 
     def residual(self, branch: Flow, name: str, share: float, kept: float) -> Flow:
         """After ``share·f(x) + kept·x``: gains add up, because f(x) may move along with x.
@@ -98,17 +104,20 @@ class Flow:
             kept: Factor of the shortcut.
         """
         share, kept = abs(share), abs(kept)
-        lipschitz = (share * branch.lipschitz + kept * self.lipschitz) * (1 + 1e-12)
-        summed = share * (branch.reach + branch.error) + kept * (self.reach + self.error)
-        parts = tuple(replace(layer, inside=True) for layer in branch.layers[len(self.layers) :])
-        gain = lipschitz / self.lipschitz if self.lipschitz else 0.0
-        return Flow(
-            lipschitz,
-            share * branch.reach + kept * self.reach,
-            share * branch.error + kept * self.error + self.gamma(4) * summed,
-            (*self.layers, *parts, LayerBound(name, "residual block", gain)),
-            self.unit,
+        parts = branch.layers[len(self.layers) :]
+        gain = share * math.prod(part.bound for part in parts if not part.inside) + kept
+        reach, error = share * branch.reach + kept * self.reach, share * branch.error + kept * self.error
+        whole = LayerBound(name, "residual block", gain * (1 + 1e-12))
+        inner = tuple(replace(part, inside=True) for part in parts)
+        return replace(self, layers=(*self.layers, *inner))._after(
+            whole, reach=reach, error=error + self.gamma(4) * (reach + error)
         )
 
-    def _after(self, layer: LayerBound, *, reach: float, error: float) -> Flow:
+    def _after(self, layer: LayerBound, *, reach: Tensor, error: Tensor) -> Flow:
+        followed = bool((reach + error).amax() <= LARGEST)
+        error = error if followed else _line(0, math.inf)
         return Flow(self.lipschitz * layer.bound, reach, error, (*self.layers, layer), self.unit)
+
+
+def _line(slope: float, constant: float) -> Tensor:
+    return torch.tensor([slope, constant], dtype=torch.float64)

@@ -11,7 +11,6 @@ from torch.nn import functional as F
 
 from frontdef import FrontEnd
 from frontdef.bpda import Surrogate
-from frontdef.classifiers.network import seeded
 from frontdef_l2nn.config import L2NNConfig
 from frontdef_l2nn.flow import UNIT, Flow
 from frontdef_l2nn.layers import TwoSidedReLU, Weighted
@@ -48,10 +47,9 @@ class L2NN(FrontEnd[L2NNConfig]):
     ) -> None:
         super().__init__(config, image_shape=image_shape, surrogate=surrogate)
         assert self.image_shape is not None
-        with seeded(0):
-            self.body = NETWORKS[config.network](config, self.image_shape)
-            self.u = nn.Parameter(torch.rand(config.classes))
-            self.v = nn.Parameter(torch.ones(()))
+        self.body = NETWORKS[config.network](config, self.image_shape)
+        self.u = nn.Parameter(torch.rand(config.classes))
+        self.v = nn.Parameter(torch.ones(()))
 
     def forward(self, x: Tensor) -> Tensor:
         """Images float32 ``(N,C,H,W)`` in [0,1] to ``(N,2·hidden)``, no value negative."""
@@ -65,9 +63,8 @@ class L2NN(FrontEnd[L2NNConfig]):
             unit: Unit roundoff of the arithmetic in which it runs.
         """
         assert self.image_shape is not None
-        channels, height, width = self.image_shape
-        before = Flow.of_images(channels * height * width, unit)
-        return self.body.flow(before, "", (height, width))[0]
+        _, height, width = self.image_shape
+        return self.body.flow(Flow.of_images(unit), "", (height, width))[0]
 
     def losses(self) -> Mapping[str, Callable[[Tensor, Tensor], Tensor]]:
         """``l2nn``: the three-term loss of `three_terms`."""

@@ -87,7 +87,7 @@ class Linear(Weighted, nn.Linear):
         """Exact: the largest singular value."""
         weight = self.used_weight()
         layer = LayerBound(name, "linear", bounds.linear_norm(weight))
-        absolute = min(bounds.absolute_norm(weight), float(weight.detach().double().norm()) * bounds.SLACK)
+        absolute = bounds.linear_norm(weight.abs())
         return flow.affine(layer, absolute=absolute, offset=_norm(self.bias), terms=self.in_features), size
 
 
@@ -130,7 +130,7 @@ class Conv2d(Weighted, nn.Conv2d):
         after = ((size[0] + 2 * padding - kernel) // stride + 1, (size[1] + 2 * padding - kernel) // stride + 1)
         gain = bounds.conv_norm(weight, size, stride, padding) / self.input_divisor
         layer = LayerBound(name, f"convolution {kernel}x{kernel}", gain)
-        absolute = bounds.absolute_norm(weight, self.overlap) / self.input_divisor
+        absolute = bounds.conv_norm(weight.abs(), size, stride, padding) / self.input_divisor
         offset = _norm(self.bias) * math.sqrt(math.prod(after))
         terms = self.in_channels * kernel * kernel
         return flow.affine(layer, absolute=absolute, offset=offset, terms=terms), after
@@ -154,7 +154,7 @@ class TwoSidedReLU(nn.Module):
 
     def flow(self, flow: Flow, name: str, size: tuple[int, int]) -> tuple[Flow, tuple[int, int]]:
         """1: the two outputs of one value move in turn, and never more than it."""
-        return flow.nonexpansive(LayerBound(name, "two-sided ReLU", 1.0), terms=0), size
+        return flow.homogeneous(LayerBound(name, "two-sided ReLU", 1.0), terms=0), size
 
 
 class NormPool2d(nn.Module):
@@ -185,7 +185,7 @@ class NormPool2d(nn.Module):
     def flow(self, flow: Flow, name: str, size: tuple[int, int]) -> tuple[Flow, tuple[int, int]]:
         """1: a norm is nonexpansive, and every entry is counted at most K times and divided by K."""
         after = ((size[0] - self.window) // self.stride + 1, (size[1] - self.window) // self.stride + 1)
-        return flow.nonexpansive(LayerBound(name, "norm pooling", 1.0), terms=self.window**2 + 6), after
+        return flow.homogeneous(LayerBound(name, "norm pooling", 1.0), terms=self.window**2 + 6), after
 
     def extra_repr(self) -> str:
         """The geometry, for ``print``."""

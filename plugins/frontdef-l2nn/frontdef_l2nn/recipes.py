@@ -6,7 +6,7 @@ from frontdef import Stage
 from frontdef.config import Config
 from frontdef_l2nn.config import L2NNConfig
 
-EPOCHS = {"digits": 20}
+EPOCHS = {"digits": 8}
 """Epochs by data set; the authors take 99 on MNIST."""
 
 
@@ -26,7 +26,7 @@ def recipe(config: Config, dataset_id: str) -> tuple[Stage, ...]:
         Stage(
             name="l2nn",
             epochs=EPOCHS.get(dataset_id, 10),
-            lr=2e-3 if small else 1e-3,
+            lr=3e-3 if small else 1e-3,
             final_lr=1e-5,
             batch_size=64 if small else 128,
             loss="l2nn",
