@@ -69,3 +69,24 @@ def frontdef_classifiers() -> Iterable[Classifier]:
         summary="a ReLU (100) between two linear layers; reads codes and images",
         paper=PAPER,
     )
+
+
+@frontdef.hookimpl
+def frontdef_metrics() -> Iterable[frontdef.Metric]:
+    """Offer the report's two measures, for any defense."""
+    yield frontdef.Metric(
+        "confident-distance",
+        "frontdef_latent.confident:measure",
+        parameters="frontdef_latent.confident:ConfidentConfig",
+        summary="ℓ2 distance, over the image's norm, to an example of a wrong class with 95 % confidence",
+        paper=PAPER,
+        better="higher",
+    )
+    yield frontdef.Metric(
+        "confident-transfer",
+        "frontdef_latent.transfer:measure",
+        parameters="frontdef_latent.transfer:TransferConfig",
+        summary="accuracy on such examples made for an undefended classifier of images",
+        paper=PAPER,
+        better="higher",
+    )

@@ -47,12 +47,9 @@ class ConfidentConfig(frontdef.Config):
     optimizer: Literal["gradient", "adam"] = frontdef.field(
         "gradient", description="gradient: plain descent, the report's; adam: with moments 0.9 and 0.999"
     )
-    lr: float = frontdef.field(0.1, gt=0, description="length of a step, in units of [0,1] pixel values")
+    lr: float = frontdef.field(0.5, gt=0, description="length of a step, in units of [0,1] pixel values")
     draws: int = frontdef.field(
         10, ge=1, description="draws of a randomized front end over which probabilities are averaged"
-    )
-    surrogate: str | None = frontdef.field(
-        None, description="surrogate gradient of the front end; its default if absent"
     )
 
 
@@ -87,23 +84,50 @@ def measure(protected: Protected, x: Tensor, y: Tensor, parameters: ConfidentCon
         misclassified, and float ``(N,)`` on the CPU.
     """
     x, y = x.to(protected.device), y.to(protected.device)
-    model = protected.eot(parameters.draws, average="probabilities") if protected.front_end.randomized else protected
+    found, correct = examples(protected, x, y, parameters, seed)
+    reached = found.distances.isfinite()
+    probabilities = _averaged(protected, parameters.draws).predict(found.images).softmax(1).to(x.device)
+    relative = found.distances / x.flatten(1).norm(dim=1).clamp_min(1e-12)
+    return {
+        "relative distance": _where(correct & reached, relative),
+        "reached": _where(correct, reached.float()),
+        "confidence": _where(correct & reached, probabilities.gather(1, found.goals[:, None])[:, 0]),
+    }
+
+
+def examples(
+    protected: Protected, x: Tensor, y: Tensor, parameters: ConfidentConfig, seed: int
+) -> tuple[Examples, Tensor]:
+    """Examples for the images that are classified correctly.
+
+    Args:
+        protected: The model, on the device of the images.
+        x: Images ``(N,C,H,W)`` in [0,1].
+        y: Labels ``(N,)``.
+        parameters: The descent and its goal.
+        seed: Of the goals and of randomized front ends.
+
+    Returns:
+        The examples, and which images are classified correctly, bool ``(N,)``; the others have no example.
+    """
+    model = _averaged(protected, parameters.draws)
     protected.front_end.reseed(seed)
-    logits = model.predict(x).to(y.device)
-    correct = (logits.argmax(1) == y).nonzero().flatten()
+    logits = model.predict(x).to(x.device)
     goals = choose_goals(logits, y, parameters.goal, seed)
-    values = torch.full((3, len(x)), torch.nan)
-    with protected.surrogate(parameters.surrogate):
-        for rows in correct.split(BATCH):
-            found = search(model, x[rows], goals[rows], parameters)
-            reached = found.distances.isfinite()
-            confidence = model.predict(found.images).softmax(1).gather(1, goals[rows, None].cpu())[:, 0]
-            relative = found.distances / x[rows].flatten(1).norm(dim=1).clamp_min(1e-12)
-            nothing = torch.full_like(confidence, torch.nan)
-            values[0, rows.cpu()] = torch.where(reached, relative, torch.nan).cpu()
-            values[1, rows.cpu()] = reached.float().cpu()
-            values[2, rows.cpu()] = torch.where(reached.cpu(), confidence, nothing)
-    return dict(zip(("relative distance", "reached", "confidence"), values, strict=True))
+    correct = logits.argmax(1) == y
+    images, distances = x.clone(), torch.full((len(x),), torch.inf, device=x.device)
+    for rows in correct.nonzero().flatten().split(BATCH):
+        found = search(model, x[rows], goals[rows], parameters)
+        images[rows], distances[rows] = found.images, found.distances
+    return Examples(images, distances, goals), correct
+
+
+def _averaged(protected: Protected, draws: int) -> Protected:
+    return protected.eot(draws, average="probabilities") if protected.front_end.randomized else protected
+
+
+def _where(applies: Tensor, values: Tensor) -> Tensor:
+    return torch.where(applies, values, torch.nan).cpu()
 
 
 def choose_goals(logits: Tensor, y: Tensor, goal: str, seed: int) -> Tensor:

@@ -8,11 +8,11 @@ import pytest
 import torch
 from frontdef_latent import frontdef_classifiers, frontdef_defenses
 
-from frontdef import Protected, Stage
+from frontdef import Protected
 from frontdef.registry import get_dataset
 from frontdef.training import fit_classifier
 
-SHORT = {"latent-ae-projection": {"steps": 60}, "latent-vae-projection": {"steps": 60}}
+SHORT = {"latent-ae-projection": {"steps": 60, "lr": 0.3}, "latent-vae-projection": {"steps": 60, "lr": 0.3}}
 """Configuration of trained defenses: fewer steps, for the time."""
 
 
@@ -50,28 +50,20 @@ def images():
 
 @pytest.fixture(scope="session")
 def digits():
-    """400 training and 60 test digits, reduced to 7x7 by averaging: small enough for many trainings."""
-
-    def small(name, n):
-        split = get_dataset("digits").load(name).take(n, 0)
-        return type(split)(torch.nn.functional.avg_pool2d(split.images, 4), split.labels, split.ids)
-
-    return {"train": small("train", 400), "test": small("test", 60)}
+    """600 training and 60 test digits."""
+    return {name: get_dataset("digits").load(name).take(n, 0) for name, n in (("train", 600), ("test", 60))}
 
 
 @pytest.fixture(scope="session")
 def trained(defenses, classifiers, build, digits):
-    """trained(name): the defense with its classifier, by its recipe for digits at half the length."""
+    """trained(name): the defense with its classifier, by its recipe for digits in smaller batches."""
 
     @cache
     def train(name):
         defense, config = defenses[name], SHORT.get(name, {})
-        front_end = build(name, image_shape=(1, 7, 7), **config)
+        front_end = build(name, image_shape=(1, 28, 28), **config)
         classifier = classifiers[defense.classifier].build((32,), 10)
-        recipe = [
-            Stage.model_validate({**stage.model_dump(), "epochs": stage.epochs // 2, "batch_size": 32})
-            for stage in defense.recipe_for(config, "digits")
-        ]
+        recipe = [stage.model_copy(update={"batch_size": 32}) for stage in defense.recipe_for(config, "digits")]
         fit_classifier(front_end, classifier, digits["train"], recipe, seed=0)
         return Protected(front_end, classifier)
 
