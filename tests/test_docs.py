@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from frontdef.matrix.entries import parse_matrix
-from frontdef.matrix.results import CELL_COLUMNS
+from frontdef.matrix.results import CELL_COLUMNS, METRIC_COLUMNS
 from frontdef.matrix.verify import COLUMNS
+from frontdef.stage import Stage
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("plugins/*/README.md")])
@@ -19,7 +20,7 @@ PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("plug
 
 def test_every_column_is_documented():
     page = (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
-    for name, meaning in {**COLUMNS, **CELL_COLUMNS}.items():
+    for name, meaning in [*COLUMNS.items(), *CELL_COLUMNS.items(), *METRIC_COLUMNS.items()]:
         assert f"| `{name}` | {meaning} |" in page
 
 
@@ -51,3 +52,10 @@ def test_every_masking_check_is_in_the_docs_as_it_is_in_the_code():
     page = (ROOT / "docs" / "masking.md").read_text(encoding="utf-8")
     said = page.partition("| check |")[2].partition("\n\n")[0].splitlines()[2:]
     assert said == [f"| {one.name} | {one.meaning} | {one.strength} | {one.reference} |" for one in CHECKS]
+
+
+def test_every_field_of_a_stage_is_documented():
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    for name, field in Stage.model_fields.items():
+        assert f"| `{name}` |" in page, name
+        assert field.description in page, name

@@ -114,6 +114,7 @@ class TestReuse:
         defense = Defense("scale", Scale, ScaleConfig)
         entry = SimpleNamespace(name="scale", plugin=SimpleNamespace(pin="frontdef==0", distribution="frontdef"))
         monkeypatch.setattr(models, "get_defense", lambda _: defense)
+        monkeypatch.setattr(models.saved, "get_defense", lambda _: defense)
         monkeypatch.setattr(models, "defense_entries", lambda: [entry])
         request = dataclasses.replace(REQUEST, defense="scale", config={"power": 0.5})
         first, second = models_at.get_or_train(request), models_at.get_or_train(request)

@@ -1,0 +1,92 @@
+"""Trained defenses as files: written by `frontdef train`, read by `frontdef.load` and `frontdef.protect`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from art.estimators.classification import PyTorchClassifier
+from click.testing import CliRunner
+from torch import nn
+
+import frontdef
+from frontdef.cli import main
+from frontdef.errors import ConfigError, StoreError
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory, cache):
+    path = tmp_path_factory.mktemp("saved") / "wavelet.safetensors"
+    command = ["train", "wavelet", "keep=0.2", "--classifier", "fc2", "--train-samples", "100", "--out", str(path)]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 0, result.output
+    assert "epoch 1/" in result.output
+    assert str(path) in result.output
+    return path
+
+
+def test_the_file_gives_the_model_that_train_gives(file):
+    trained = frontdef.train("wavelet", classifier="fc2", train_samples=100, keep=0.2)
+    read = frontdef.protect(None, "wavelet", weights=file)
+    x = torch.rand(5, 1, 28, 28)
+    assert torch.equal(trained(x), read(x))
+    assert read.image_shape == (1, 28, 28)
+
+
+def test_in_an_art_pipeline(file):
+    network = frontdef.protect(None, "wavelet", weights=file).classifier
+    pipeline = PyTorchClassifier(
+        network,
+        nn.CrossEntropyLoss(),
+        (1, 28, 28),
+        10,
+        clip_values=(0, 1),
+        preprocessing_defences=[frontdef.load("wavelet", weights=file)],
+        device_type="cpu",
+    )
+    x = torch.rand(5, 1, 28, 28)
+    expected = frontdef.protect(None, "wavelet", weights=file)(x).numpy()
+    np.testing.assert_allclose(pipeline.predict(x.numpy()), expected, atol=1e-5)
+
+
+class TestWhatDoesNotFit:
+    @pytest.mark.parametrize(
+        ("name", "values", "message"),
+        [
+            ("none", {}, "holds the defense 'wavelet', not 'none'"),
+            ("wavelet", {"keep": 0.3}, "trained with keep = 0.2, keep = 0.3 is asked for: leave it out, or train anew"),
+            ("wavelet", {"image_shape": (3, 32, 32)}, r"trained on images \(1, 28, 28\)"),
+            ("wavelet", {"kep": 0.3}, "did you mean 'keep'"),
+        ],
+    )
+    def test_another_defense_configuration_or_image(self, file, name, values, message):
+        with pytest.raises(ConfigError, match=message):
+            frontdef.load(name, weights=file, **values)
+        with pytest.raises(ConfigError, match=message):
+            frontdef.protect(None, name, weights=file, **values)
+
+    def test_damage(self, file, tmp_path):
+        path = tmp_path / "copy.safetensors"
+        shutil.copy(file, path)
+        with pytest.raises(StoreError, match="sidecar"):
+            frontdef.load("wavelet", weights=path)
+        about = json.loads(file.with_suffix(".json").read_text())
+        path.with_suffix(".json").write_text(json.dumps({"sha256": about["sha256"]}))
+        with pytest.raises(StoreError, match=r"no trained defense: its sidecar lacks .*frontdef train"):
+            frontdef.load("wavelet", weights=path)
+        about["in_shape"] = [1, 14, 14]
+        path.with_suffix(".json").write_text(json.dumps(about))
+        with pytest.raises(StoreError, match="does not fit what is installed"):
+            frontdef.protect(None, "wavelet", weights=path)
+
+    def test_neither_classifier_nor_weights(self):
+        with pytest.raises(ConfigError, match="nothing to protect"):
+            frontdef.protect(None, "wavelet")
+
+    def test_a_file_of_another_kind(self, cache):
+        result = CliRunner().invoke(main, ["train", "none", "--out", "model.pt"])
+        assert result.exit_code == 2
+        assert "ends in .safetensors" in result.output

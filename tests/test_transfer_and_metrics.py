@@ -1,0 +1,195 @@
+"""What a matrix asks for beside attacks on the defense itself: attacks on another trained model, and metrics."""
+
+from __future__ import annotations
+
+import os
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+import frontdef
+from frontdef.attacks.native.pgd import pgd
+from frontdef.config import Config, field
+from frontdef.errors import ConfigError, UnknownNameError
+from frontdef.matrix import plan as planning
+from frontdef.matrix.attempt import load_splits
+from frontdef.matrix.entries import parse_matrix
+from frontdef.matrix.models import ModelCache
+from frontdef.matrix.plan import make_plan
+from frontdef.matrix.progress import PlainProgress
+from frontdef.matrix.run import Settings, run
+from frontdef.metrics import Metric
+from frontdef.protected import Protected
+from frontdef.threat import ThreatModel
+from frontdef.verdicts.bracket import brackets
+
+MATRIX = """
+name = "transfer"
+samples = 40
+classifiers = ["fc2"]
+libraries = ["native", "torchattacks"]
+recipe = [{ epochs = 4, lr = 0.01 }]
+[[defense]]
+name = "none"
+[[defense]]
+name = "none"
+classifier = "cnn4"
+label = "cnn"
+[[attack]]
+family = "pgd"
+eps = [0.2]
+parameters = { steps = 5, relative_step = 0.3 }
+[[attack]]
+family = "pgd"
+eps = [0.2]
+parameters = { steps = 5, relative_step = 0.3 }
+source = { name = "none", classifier = "fc2", label = "BB" }
+"""
+
+
+def go(out, text=MATRIX, **settings):
+    plan = make_plan(parse_matrix(text))
+    summary = run(plan, Settings(out=out, **settings), PlainProgress(Console(file=open(os.devnull, "w"))))  # noqa: SIM115
+    return plan, summary
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, cache):
+    os.environ["FRONTDEF_CACHE"] = str(cache)
+    out = tmp_path_factory.mktemp("run") / "transfer"
+    plan, summary = go(out)
+    assert not summary.failed
+    return out, plan
+
+
+def model(request) -> Protected:
+    found = ModelCache().get_or_train(request)
+    return Protected(found.front_end, found.classifier, image_shape=(1, 28, 28))
+
+
+class TestSource:
+    def test_the_examples_are_those_of_an_attack_on_the_source(self, finished):
+        out, plan = finished
+        (cell,) = [
+            cell for cell in plan.cells if cell.source and cell.entry.label == "cnn" and cell.library == "native"
+        ]
+        split = load_splits(plan, None, False)["digits"]
+        source = model(cell.source_request)
+        expected = pgd(source, split.images, split.labels, threat=ThreatModel("linf", 0.2), steps=5, step_size=0.06)
+        results = frontdef.load_results(out)
+        np.testing.assert_array_equal(results.examples(cell.key), expected.numpy())
+        judged = results.sql(f"select * from records where cell = '{cell.key}' order by sample_id")
+        victim = model(cell.request).predict(expected).argmax(1).numpy()[np.argsort(split.ids.numpy())]
+        np.testing.assert_array_equal(judged["adversarial_prediction"], victim)
+
+    def test_passes_are_those_of_the_source(self, finished):
+        cells = frontdef.load_results(finished[0]).cells()
+        counted = cells[cells["library"] == "native"].set_index(["defense", "family"])["backwards"]
+        assert (counted == 5).all()
+
+    def test_it_is_an_attack_of_its_own_in_tables_and_counts_in_the_worst_case(self, finished):
+        out, _ = finished
+        results = frontdef.load_results(out)
+        outcomes = results.outcomes()
+        assert set(outcomes["family"]) == {"pgd", "pgd from BB"}
+        assert set(results.cells()["source"]) == {"", "BB"}
+        broken = outcomes[(outcomes["defense"] == "cnn") & outcomes["success"] & outcomes["clean_correct"]]
+        (bracket,) = [one for one in brackets(outcomes, results.certified()) if one.defense == "cnn"]
+        assert bracket.worst_case == pytest.approx(bracket.clean - broken["sample_id"].nunique() / 40)
+
+    def test_the_key_names_the_source(self, finished):
+        by_source = {bool(cell.source): cell for cell in finished[1].cells if cell.entry.label == "cnn"}
+        assert "source" in by_source[True].describe()
+        assert by_source[True].key != by_source[False].key
+
+    def test_workers_transfer_too(self, finished, tmp_path):
+        out, plan = finished
+        _, summary = go(tmp_path / "again", jobs=1)
+        assert not summary.failed
+        one, other = frontdef.load_results(out), frontdef.load_results(tmp_path / "again")
+        (cell, *_) = [cell for cell in plan.cells if cell.source]
+        np.testing.assert_array_equal(one.examples(cell.key), other.examples(cell.key))
+
+    def test_a_source_that_cannot_be_trained_fails_its_own_cells_alone(self, tmp_path):
+        hot = 'classifier = "fc2", recipe = [{ epochs = 1, lr = 1e30 }]'
+        text = MATRIX.replace('classifier = "fc2", label = "BB"', hot)
+        plan, summary = go(tmp_path / "bad", text)
+        assert sorted(summary.failed) == sorted(cell.key for cell in plan.cells if cell.source)
+        assert any("diverged" in failure["error"] for failure in frontdef.load_results(tmp_path / "bad").failures())
+
+    def test_unknown_names(self):
+        with pytest.raises(UnknownNameError, match="Did you mean 'none'"):
+            make_plan(parse_matrix(MATRIX.replace('source = { name = "none"', 'source = { name = "nona"')))
+
+
+class TestClassifierOfARow:
+    def test_stands_in_the_table_of_the_matrix(self, finished):
+        cells = frontdef.load_results(finished[0]).cells()
+        assert set(cells["classifier"]) == {"fc2"}
+        assert dict(zip(cells["defense"], cells["network"], strict=True)) == {"none": "fc2", "cnn": "cnn4"}
+
+    def test_once_for_several_classifiers_of_the_matrix(self):
+        plan = make_plan(parse_matrix(MATRIX.replace('classifiers = ["fc2"]', 'classifiers = ["fc2", "resnet32"]')))
+        tables = [cell.table for cell in plan.cells if cell.entry.label == "cnn"]
+        assert set(tables) == {"fc2"}
+        assert {cell.table for cell in plan.cells if not cell.entry.label} == {"fc2", "resnet32"}
+
+
+class BrightParameters(Config):
+    above: float = field(0.5, description="threshold, in [0,1] pixel values")
+
+
+def bright(protected, x, y, parameters, seed):
+    """Share of pixels above a threshold; and noise, which must depend on the seed alone."""
+    return {"share": (x > parameters.above).float().flatten(1).mean(1), "noise": torch.rand(len(x))}
+
+
+def wrong_shape(protected, x, y, parameters, seed):
+    return {"all": x.mean()}
+
+
+class TestMetrics:
+    @pytest.fixture
+    def metrics(self, monkeypatch):
+        offered = {
+            "bright": Metric("bright", bright, BrightParameters, unit="share"),
+            "wrong": Metric("wrong", wrong_shape),
+        }
+        monkeypatch.setattr(planning, "get_metric", offered.__getitem__)
+
+    TEXT = MATRIX + '[[metric]]\nname = "bright"\nparameters = { above = 0.25 }\nsamples = 30\ndefenses = ["none"]\n'
+
+    def test_values_are_stored_a_sample_and_asked_with_sql(self, metrics, cache, tmp_path):
+        plan, summary = go(tmp_path / "run", self.TEXT)
+        assert not summary.failed
+        results = frontdef.load_results(tmp_path / "run")
+        found = results.sql("select * from metrics where quantity = 'share' and defense = 'cnn' order by sample_id")
+        split = load_splits(plan, None, False)["digits"].first(30)
+        expected = (split.images > 0.25).float().flatten(1).mean(1).numpy()[np.argsort(split.ids.numpy())]
+        np.testing.assert_allclose(found["value"], expected)
+        assert set(found["unit"]) == {"share"}
+        noise = (
+            results.metrics().query("quantity == 'noise'").pivot(index="sample_id", columns="defense", values="value")
+        )
+        assert (noise["none"] == noise["cnn"]).all()
+        before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run" / "metrics").iterdir()}
+        go(tmp_path / "run", self.TEXT)
+        assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "run" / "metrics").iterdir()}
+
+    def test_one_that_fails_is_a_result(self, metrics, cache, tmp_path):
+        _, summary = go(tmp_path / "run", MATRIX + '[[metric]]\nname = "wrong"\n')
+        assert len(summary.failed) == 2
+        errors = [failure["error"] for failure in frontdef.load_results(tmp_path / "run").failures()]
+        assert all("not one value a sample" in error for error in errors)
+
+    def test_parameters_are_checked(self, metrics):
+        with pytest.raises(ConfigError, match=r"metric 'bright'.*did you mean 'above'"):
+            make_plan(parse_matrix(self.TEXT.replace("above", "abov")))
+
+    def test_names_and_code(self):
+        with pytest.raises(ConfigError, match="lower case"):
+            Metric("Bright", bright)
+        assert Metric("a", bright).code() != Metric("a", SimpleNamespace.__init__).code()
