@@ -55,8 +55,8 @@ def motion(x: Tensor, level: tuple[int, float], draws: Generator, pixel: float) 
 def zoom(x: Tensor, end: float, draws: Generator, pixel: float) -> Tensor:
     """Mean of the image and of its magnifications by 1.00, 1.01, … up to an end.
 
-    Rounding decides whether the end is one of them, and how large an image becomes, so they are counted with the function
-    that the published data was made with.
+    Rounding decides whether the end is one of them, and how large an image becomes, so they are counted with the
+    function that the published data was made with.
     """
     factors = np.arange(1, end, 0.01).tolist()
     return (x + sum(filters.zoom(x, factor) for factor in factors)) / (len(factors) + 1)

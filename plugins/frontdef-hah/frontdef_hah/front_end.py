@@ -78,7 +78,8 @@ class HahFrontEnd(FrontEnd[HahConfig]):
             )
         if min(self.image_shape[1:]) < smallest:
             raise ConfigError(
-                f"hah pools to {smallest}x{smallest} pixels a value, images of {self.image_shape} are less"
+                f"the front end of this size pools {smallest}x{smallest} pixels into one value, images of shape "
+                f"{self.image_shape} are smaller"
             )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -57,11 +57,7 @@ def trained(make, digits):
             prepare(front_end, digits.images, seed=0)
             with torch.random.fork_rng():
                 torch.manual_seed(0)
-                classifier = (
-                    hah_tail((64, 6, 6), 10)
-                    if False
-                    else torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64 * 6 * 6, 10))
-                )
+                classifier = hah_tail((64, 6, 6), 10)
             fit_classifier(front_end, classifier, digits, recipe(front_end.config, "digits"), seed=0)
             models[key] = Protected(front_end, classifier, image_shape=(1, 12, 12))
         return models[key]
