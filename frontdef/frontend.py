@@ -189,7 +189,8 @@ class FrontEnd(nn.Module, Generic[ConfigT]):
             images: float32 ``(N,C,H,W)`` in [0,1].
 
         Returns:
-            Title → images ``(N,C,H,W)`` in [0,1], one a sample. By default the output, where it is an image.
+            Title → pictures ``(n,C,H,W)`` in [0,1]: one a sample, or any number of the front end itself. By default the
+            output, where it is an image.
         """
         with torch.no_grad():
             output = self(images)

@@ -196,6 +196,18 @@ def make_run(root: Path) -> Path:
         "figures", "rounding", {"after the front end": image(models["rounding levels=3"].front_end(x[:8]))}, {}
     )
     store.write_diagnosis("masked", DIAGNOSIS)
+    measurements = []
+    for number, (defense, model) in enumerate(models.items()):
+        gap = np.sort(model.logits(x), 1)
+        values = {"gap": gap[:, -1] - gap[:, -2], "right": (model.logits(x).argmax(1) == y).astype(float)}
+        columns_ = {
+            "sample_id": np.tile(1000 + np.arange(N), 2),
+            "quantity": np.repeat(list(values), N),
+            "value": np.concatenate(list(values.values())),
+        }
+        store.write_table(store.metric_path(f"metric{number}"), {"unit": "logits", "better": "higher"}, columns_)
+        where = {"dataset": "digits8", "classifier": "softmax", "defense": defense}
+        measurements.append({"key": f"metric{number}", **where, "metric": "gap", "parameters": '{"k": 2}'})
     store.write_about(
         {
             "frontdef": "0.1.0", "versions": {"python": "3", "numpy": np.__version__}, "device": "cpu",
@@ -203,6 +215,7 @@ def make_run(root: Path) -> Path:
             "matrix": {"name": "sample", "seed": 3}, "radii": RADII, "skipped": ["fgsm in l2: alpha does not offer it"],
             "figures": {"digits8|softmax|rounding levels=3": "rounding"}, "cells": cells,
             "certifications": certifications,
+            "measurements": measurements,
             "diagnoses": [{"key": "masked", "dataset": "digits8", "classifier": "softmax", "defense": HOSTILE}],
         }
     )  # fmt: skip

@@ -398,6 +398,23 @@ def test_belief_shows_every_check_with_its_threshold(data, page):
     assert 'diagnose = ["linf"]' in "".join(Reader(render(replace(data, maskings=()))).texts)
 
 
+def test_metrics_have_a_table_with_intervals(root, data, page):
+    values = load_results(root).sql("select value from metrics where quantity = 'gap' and defense = 'none'")["value"]
+    (row,) = [row for row in data.measures if row.defense == "none" and row.quantity == "gap"]
+    assert (row.n, row.unit) == (N, "logits")
+    assert row.mean == pytest.approx(values.mean())
+    assert row.low < row.mean < row.high
+    section = page.partition('<section id="measures">')[2].partition("</section>")[0]
+    assert section.count("<tr data-d=") == 3
+    assert "k=2" in section
+    assert f"{row.mean:.3g}" in section
+    assert HOSTILE not in section
+
+
+def test_a_run_without_metrics_has_no_such_section(data):
+    assert 'id="measures"' not in render(replace(data, measures=()))
+
+
 def test_a_run_without_a_finished_cell_says_what_to_run(tmp_path):
     store = Store(tmp_path / "run")
     cell = {

@@ -10,6 +10,8 @@ import pytest
 
 from frontdef.verdicts.agreement import agreement
 from frontdef.verdicts.bracket import brackets
+from frontdef.verdicts.measured import measured
+from frontdef.verdicts.statistics import wilson
 
 NO_CERTIFICATE = pd.DataFrame(columns=["dataset", "classifier", "defense", "norm", "eps", "sample_id", "certified"])
 
@@ -160,3 +162,25 @@ def test_an_attack_that_tampers_is_invalid():
         [1, 0] * 100, [1, 0] * 100, {"art": {"faults": ["returned another type: float16 instead of float32"]}}
     )
     assert harmless.verdict == "equivalent"
+
+
+class TestMeasured:
+    def frame(self, values, quantity="q"):
+        where = {"dataset": "d", "classifier": "c", "defense": "x", "metric": "m", "parameters": "{}", "unit": ""}
+        return pd.DataFrame({**where, "quantity": quantity, "sample_id": range(len(values)), "value": values})
+
+    def test_mean_with_students_interval(self):
+        """Of 1, 2, 3: mean 2, deviation 1, t(0.975, 2) = 4.302653: 2 ± 4.302653 / √3."""
+        (found,) = measured(self.frame([1.0, 2.0, 3.0]))
+        assert (found.n, found.mean, found.median) == (3, 2.0, 2.0)
+        assert (found.low, found.high) == pytest.approx((2 - 2.484138, 2 + 2.484138), abs=1e-6)
+
+    def test_shares_have_wilsons(self):
+        (found,) = measured(self.frame([1.0] * 8 + [0.0] * 2))
+        assert found.mean == pytest.approx(0.8)
+        assert (found.low, found.high) == pytest.approx(wilson(8, 10))
+
+    def test_what_does_not_apply_is_left_out(self):
+        found = measured(pd.concat([self.frame([1.5, np.nan, 2.5]), self.frame([np.nan], "nothing")]))
+        assert [(one.quantity, one.n) for one in found] == [("q", 2), ("nothing", 0)]
+        assert np.isnan(found[1].mean)

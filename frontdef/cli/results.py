@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from frontdef.cli.tables import print_agreement, print_failures, print_frame, print_results
+from frontdef.cli.tables import print_agreement, print_failures, print_frame, print_metrics, print_results
 from frontdef.matrix.results import load_results
 
 
@@ -16,8 +16,9 @@ from frontdef.matrix.results import load_results
 @click.option("--sql", help="Ask with SQL over the tables cells, records, outcomes, certified and metrics.")
 @click.option("--csv", is_flag=True, help="Print the answer to --sql as CSV.")
 @click.option("--agreement", is_flag=True, help="Where the libraries agree, family by family.")
+@click.option("--metrics", is_flag=True, help="What the metrics found: mean, 95 % interval, median.")
 @click.option("--failed", is_flag=True, help="Failed cells with their tracebacks.")
-def results(path: Path, sql: str | None, csv: bool, agreement: bool, failed: bool) -> None:
+def results(path: Path, sql: str | None, csv: bool, agreement: bool, metrics: bool, failed: bool) -> None:
     """Show what RUN found: brackets, and robust accuracy by defense and attack."""
     found, console = load_results(path), Console()
     if sql:
@@ -25,6 +26,8 @@ def results(path: Path, sql: str | None, csv: bool, agreement: bool, failed: boo
         click.echo(answer.to_csv(index=False), nl=False) if csv else print_frame(console, answer)
     elif failed:
         print_failures(console, found)
+    elif metrics:
+        print_metrics(console, found)
     elif agreement:
         print_agreement(console, found)
     else:

@@ -17,9 +17,11 @@ from frontdef.registry import get_family
 from frontdef.threat import NORM_LABELS, format_eps
 from frontdef.verdicts.agreement import Agreement, agreement
 from frontdef.verdicts.bracket import Bracket, brackets
+from frontdef.verdicts.measured import measured
 
 if TYPE_CHECKING:
     from frontdef.matrix.estimate import Estimate
+    from frontdef.matrix.jobs import Cell
     from frontdef.matrix.results import Results
     from frontdef.matrix.store import Store
 
@@ -169,6 +171,28 @@ def _worst(found: list[Agreement]) -> str:
     return f"{MARKS[worst]} {worst}{share}{told}"
 
 
+def print_metrics(console: Console, results: Results) -> None:
+    """Each metric as a table: a row a defense and quantity."""
+    found = measured(results.metrics())
+    if not found:
+        console.print("no metric was measured: `frontdef ls metrics` lists them, [[metric]] in a matrix asks for one")
+    several = len({(one.dataset, one.classifier) for one in found}) > 1
+    for metric, parameters in dict.fromkeys((one.metric, one.parameters) for one in found):
+        given = ", ".join(f"{name}={value}" for name, value in json.loads(parameters).items())
+        table = Table(title=f"{metric}  {given}".strip(), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+        for name in ("defense", *(("data", "classifier") if several else ()), "quantity", "unit"):
+            table.add_column(name)
+        for name in ("mean", "95 % interval", "median", "samples"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for one in found:
+            if (one.metric, one.parameters) == (metric, parameters):
+                where = (one.dataset, one.classifier) if several else ()
+                interval = f"{one.low:.3g} to {one.high:.3g}"
+                numbers = (f"{one.mean:.4g}", interval, f"{one.median:.4g}", str(one.n))
+                table.add_row(Text(one.defense), *where, one.quantity, one.unit, *numbers)
+        console.print(table)
+
+
 def print_plan(console: Console, plan: Plan, store: Store, estimated: Estimate) -> None:
     """Cells by defense and attack, what is stored, and the estimate."""
     table = Table(title=f"{len(plan.cells)} cells", title_justify="left", title_style="bold")
@@ -178,15 +202,19 @@ def print_plan(console: Console, plan: Plan, store: Store, estimated: Estimate) 
         state = "yes" if store.has(cell.key) else "failed" if store.failed(cell.key) else "no"
         seconds = estimated.cells.get(cell.key)
         table.add_row(
-            cell.key[:8], cell.request.dataset, cell.request.classifier, Text(cell.entry.title), Text(str(cell.spec)),
+            cell.key[:8], cell.request.dataset, cell.request.classifier, Text(cell.entry.title), Text(_asked(cell)),
             cell.library, state, "" if seconds is None else f"{seconds:.1f} s",
         )  # fmt: skip
     console.print(table)
     for line in plan.skipped:
         console.print(Text(f"no cell: {line}"))
     console.print(f"radii at which minimum-norm attacks are judged: {describe_radii(plan.radii)}")
-    console.print(f"{len(plan.certifications)} certificates")
+    console.print(f"{len(plan.certifications)} certificates, {len(plan.measurements)} metrics")
     console.print(Text(estimated.summary()))
+
+
+def _asked(cell: Cell) -> str:
+    return str(cell.spec) + (f" from {cell.source.title}" if cell.source else "")
 
 
 def print_failures(console: Console, results: Results) -> None:

@@ -24,6 +24,7 @@ from frontdef.report.data import (
     FamilyNote,
     Figure,
     MaskingRow,
+    MeasureRow,
     Picture,
     ReportData,
     Score,
@@ -33,13 +34,14 @@ from frontdef.report.gallery import choose
 from frontdef.threat import NORM_LABELS, TOLERANCE, format_eps
 from frontdef.verdicts.agreement import agreement
 from frontdef.verdicts.bracket import brackets
+from frontdef.verdicts.measured import measured
 
 if TYPE_CHECKING:
     from frontdef.matrix.results import Results
 
 MODEL = ["dataset", "classifier", "defense"]
 
-Row = TypeVar("Row", BracketRow, AgreementRow)
+Row = TypeVar("Row", BracketRow, AgreementRow, MeasureRow)
 
 
 def collect(results: Results) -> ReportData:
@@ -66,6 +68,7 @@ def collect(results: Results) -> ReportData:
             _rows(AgreementRow, agreement(outcomes, lru_cache(maxsize=16)(results.examples), results.cells()))
         ),
         maskings=tuple(_maskings(results)),
+        measures=tuple(_rows(MeasureRow, measured(results.metrics()))),
         families=bare.families,
         figures=tuple(_figures(results, cells)),
     )

@@ -226,6 +226,23 @@ class Picture:
     seen: np.ndarray | None = None
 
 
+@dataclass(frozen=True)
+class MeasureRow:
+    """A quantity that a metric measured of a defended model: mean and 95 % interval over ``n`` samples."""
+
+    dataset: str
+    classifier: str
+    defense: str
+    metric: str
+    parameters: str
+    quantity: str
+    unit: str
+    n: int
+    mean: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Figure:
     """A picture by which a front end shows what it does: ``(N,C,H,W)`` in [0,1], one a sample."""
@@ -263,6 +280,7 @@ class ReportData:
         brackets: One row a defense and setting; they decide which settings there are.
         agreements: One row a pair of libraries, attack and setting.
         maskings: One row a defense whose gradient was checked.
+        measures: One row a defended model and quantity of a metric.
         families: What is known of the families.
         pictures: Attacked samples.
         figures: What front ends show of themselves.
@@ -275,6 +293,7 @@ class ReportData:
     brackets: tuple[BracketRow, ...] = ()
     agreements: tuple[AgreementRow, ...] = ()
     maskings: tuple[MaskingRow, ...] = ()
+    measures: tuple[MeasureRow, ...] = ()
     families: tuple[FamilyNote, ...] = ()
     pictures: tuple[Picture, ...] = ()
     figures: tuple[Figure, ...] = ()

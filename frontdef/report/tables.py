@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from itertools import combinations
 
 import numpy as np
 
-from frontdef.report.data import AgreementRow, BracketRow, CellRow, ReportData, Score, Setting
+from frontdef.report.data import AgreementRow, BracketRow, CellRow, MeasureRow, ReportData, Score, Setting
 from frontdef.report.palette import STEPS
 
 VERDICTS: dict[str, tuple[str, str]] = {
@@ -217,3 +218,34 @@ def default_setting(data: ReportData) -> int:
     of_first = [group for group in groups(data) if data.settings[group[0]].model == data.settings[0].model]
     chosen = max(of_first, key=lambda group: norms[data.settings[group[0]].norm])
     return chosen[len(chosen) // 2]
+
+
+@dataclass(frozen=True)
+class MeasureTable:
+    """What one metric found: a column a quantity, a row a defense."""
+
+    metric: str
+    parameters: str
+    quantities: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[str, tuple[MeasureRow | None, ...]], ...]
+
+
+def measures(data: ReportData) -> list[tuple[tuple[str, str], list[MeasureTable]]]:
+    """Data set and classifier → a table a metric, in the order of the run."""
+    found: dict[tuple[str, str], dict[tuple[str, str], list[MeasureRow]]] = {}
+    for row in data.measures:
+        here = found.setdefault((row.dataset, row.classifier), {})
+        here.setdefault((row.metric, row.parameters), []).append(row)
+    return [
+        (model, [_measure_table(metric, parameters, rows) for (metric, parameters), rows in here.items()])
+        for model, here in found.items()
+    ]
+
+
+def _measure_table(metric: str, parameters: str, rows: Sequence[MeasureRow]) -> MeasureTable:
+    quantities = tuple(dict.fromkeys((row.quantity, row.unit) for row in rows))
+    at = {(row.defense, row.quantity): row for row in rows}
+    given = ", ".join(f"{name}={value}" for name, value in json.loads(parameters).items())
+    defenses = dict.fromkeys(row.defense for row in rows)
+    table = tuple((name, tuple(at.get((name, quantity)) for quantity, _ in quantities)) for name in defenses)
+    return MeasureTable(metric, given, quantities, table)
