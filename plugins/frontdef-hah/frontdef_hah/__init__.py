@@ -8,8 +8,8 @@ import frontdef
 from frontdef.classifiers import Classifier
 
 PAPER = (
-    "Metehan Cekic: Structural defenses for robust deep neural networks (dissertation, UC Santa Barbara, 2022), "
-    "chapter 5: Incorporating Neuro-inspired Bottom-up Principles for Robustness"
+    "Can Bakiskan: Structural Defense Techniques in Adversarial Machine Learning (dissertation, University of "
+    "California, Santa Barbara, 2022), chapter 5"
 )
 VGG = "Simonyan and Zisserman 2015, arXiv:1409.1556"
 
