@@ -189,6 +189,15 @@ class TestMetrics:
         with pytest.raises(ConfigError, match=r"metric 'bright'.*did you mean 'above'"):
             make_plan(parse_matrix(self.TEXT.replace("above", "abov")))
 
+    def test_an_optional_one_that_nobody_offers_is_left_out_with_a_note(self):
+        text = MATRIX + '[[metric]]\nname = "no-such"\noptional = true\n'
+        text = text.replace("[[attack]]", '[[defense]]\nname = "no-such"\noptional = true\n[[attack]]', 1)
+        plan = make_plan(parse_matrix(text))
+        assert {cell.entry.name for cell in plan.cells} == {"none"}
+        assert [line.partition(":")[0] for line in plan.skipped] == ["defense no-such", "metric no-such"]
+        with pytest.raises(UnknownNameError):
+            make_plan(parse_matrix(text.replace("optional = true", "optional = false")))
+
     def test_names_and_code(self):
         with pytest.raises(ConfigError, match="lower case"):
             Metric("Bright", bright)

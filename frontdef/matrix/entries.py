@@ -30,6 +30,7 @@ class DefenseEntry(Config):
         "", description="classifier behind it; the defense's own if absent, or else each of the matrix's"
     )
     recipe: tuple[Stage, ...] = field((), description="training stages; the matrix's or the defense's own if absent")
+    optional: bool = field(False, description="leave the row out, with a note, where no installed plugin offers it")
     label: str = field("", description="name in tables; made from name and configuration if absent")
 
     @property
@@ -90,6 +91,7 @@ class MetricEntry(Config):
         None, ge=1, description="test images, the first of the matrix's samples; all of these if absent"
     )
     defenses: tuple[str, ...] = field((), description="ids of the defenses that are measured; all if absent")
+    optional: bool = field(False, description="leave it out, with a note, where no installed plugin offers it")
 
 
 class Matrix(Config):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
 from frontdef.attacks.spec import AttackSpec, Family, make_spec
 from frontdef.bpda import select
 from frontdef.config import build
 from frontdef.defense import Defense
 from frontdef.errors import ConfigError, UnknownNameError
-from frontdef.matrix.entries import AttackEntry, DefenseEntry, Matrix, SourceEntry
+from frontdef.matrix.entries import AttackEntry, DefenseEntry, Matrix, MetricEntry, SourceEntry
 from frontdef.matrix.jobs import Cell, Certification, Diagnosing, Measuring, digest
 from frontdef.matrix.models import ModelRequest
 from frontdef.matrix.recipes import recipe_of
@@ -26,6 +26,8 @@ from frontdef.registry import (
     require_plugins,
 )
 from frontdef.threat import Norm, ThreatModel, check_norm, format_eps, parse_eps
+
+Entry = TypeVar("Entry", DefenseEntry, MetricEntry)
 
 UNBOUNDED: dict[str, float] = {"linf": 1.0, "l2": 1e6, "l1": 1e6, "l0": 1e6}
 """The radius that minimum-norm attacks are given: none of interest, so that their cells do not depend on ε."""
@@ -79,7 +81,9 @@ def make_plan(matrix: Matrix, *, device: str = "cpu") -> Plan:
     diagnoses: list[Diagnosing] = []
     measurements: list[Measuring] = []
     skipped: dict[str, None] = {}
-    for dataset, table, entry in product(matrix.datasets, matrix.classifiers, matrix.defense):
+    rows = tuple(_offered(matrix.defense, get_defense, "defense", skipped))
+    metrics = tuple(_offered(matrix.metric, get_metric, "metric", skipped))
+    for dataset, table, entry in product(matrix.datasets, matrix.classifiers, rows):
         defense = get_defense(entry.name)
         own = entry.classifier or defense.classifier
         if own and table != matrix.classifiers[0]:
@@ -115,7 +119,7 @@ def make_plan(matrix: Matrix, *, device: str = "cpu") -> Plan:
             for norm in matrix.diagnose
             if radii.get(norm)
         ]
-        measurements += _measurements(matrix, request, entry, table)
+        measurements += _measurements(matrix, metrics, request, entry, table)
         if defense.certified:
             certifications += [
                 Certification(request, entry, table, ThreatModel(check_norm(norm), eps), matrix.samples, matrix.seed)
@@ -133,8 +137,25 @@ def make_plan(matrix: Matrix, *, device: str = "cpu") -> Plan:
     )
 
 
-def _measurements(matrix: Matrix, request: ModelRequest, entry: DefenseEntry, table: str) -> Iterator[Measuring]:
-    for wanted in matrix.metric:
+def _offered(
+    entries: Iterable[Entry], find: Callable[[str], Any], kind: str, skipped: dict[str, None]
+) -> Iterator[Entry]:
+    """The entries that the installed plugins can serve; an optional one that they can't is noted and left out."""
+    for entry in entries:
+        try:
+            find(entry.name)
+        except UnknownNameError:
+            if not entry.optional:
+                raise
+            skipped[f"{kind} {entry.name}: no installed plugin offers it; `frontdef plugins` lists them"] = None
+        else:
+            yield entry
+
+
+def _measurements(
+    matrix: Matrix, metrics: Iterable[MetricEntry], request: ModelRequest, entry: DefenseEntry, table: str
+) -> Iterator[Measuring]:
+    for wanted in metrics:
         metric = get_metric(wanted.name)
         if wanted.defenses and entry.name not in wanted.defenses:
             continue
