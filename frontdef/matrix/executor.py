@@ -8,19 +8,28 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from frontdef.datasets import Split
 from frontdef.errors import StoreError
 from frontdef.matrix.attempt import Announce, Attempt, Sources, attempt
 from frontdef.matrix.jobs import Cell
-from frontdef.matrix.plan import Plan
 from frontdef.matrix.store import Store
 from frontdef.protected import Protected
+
+
+class Job(Protocol):
+    """What processes are given: a cell of a matrix, or any other work that is known by its key."""
+
+    @property
+    def key(self) -> str:
+        """Hash of all that decides the result."""
+
+
+JobT = TypeVar("JobT", bound=Job)
 
 
 class Executor(Protocol):
@@ -73,34 +82,14 @@ class Processes:
     """Cells side by side in processes of their own, each killed where a cell exceeds its time.
 
     Args:
-        plan: What is run; the processes make the same plan and are given keys.
-        out: The run folder, which they write.
-        device: ``cpu`` or ``cuda``.
-        data: Folder of the data sets.
-        cache: Folder of trained models.
+        head: What the processes are told, JSON values: ``bench`` names the class of `frontdef.matrix.worker.Bench` that
+            they make of it; after that they are given keys.
         jobs: How many processes.
         limit: Seconds a cell may take, once its model is loaded; None for no limit.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        *,
-        out: Path,
-        device: str,
-        data: Path | None,
-        cache: Path | None,
-        jobs: int,
-        limit: float | None,
-    ) -> None:
-        head = {
-            "matrix": plan.matrix.model_dump(mode="json"),
-            "out": str(out),
-            "device": device,
-            "data": None if data is None else str(data),
-            "cache": None if cache is None else str(cache),
-            "threads": max(1, (os.cpu_count() or 1) // jobs),
-        }
+    def __init__(self, head: Mapping[str, Any], *, jobs: int, limit: float | None) -> None:
+        head = {**head, "threads": max(1, (os.cpu_count() or 1) // jobs)}
         self.limit = limit
         self._pool = ThreadPoolExecutor(jobs)
         self._workers = [_Worker(head) for _ in range(jobs)]
@@ -109,14 +98,14 @@ class Processes:
             self._idle.put(worker)
 
     def run(
-        self, cells: Sequence[Cell], protected: Protected, split: Split, started: Announce
-    ) -> Iterator[tuple[Cell, Attempt]]:
+        self, cells: Sequence[JobT], protected: Protected, split: Split, started: Callable[[JobT], None]
+    ) -> Iterator[tuple[JobT, Attempt]]:
         """Run cells side by side, in the order in which they end."""
         asked = {self._pool.submit(self._ask, cell, started): cell for cell in cells}
         for future in as_completed(asked):
             yield asked[future], future.result()
 
-    def _ask(self, cell: Cell, started: Announce) -> Attempt:
+    def _ask(self, cell: JobT, started: Callable[[JobT], None]) -> Attempt:
         worker = self._idle.get()
         try:
             started(cell)
@@ -134,7 +123,7 @@ class Processes:
 class _Worker:
     """One process, started when it is first needed and again after it was killed."""
 
-    def __init__(self, head: dict[str, Any]) -> None:
+    def __init__(self, head: Mapping[str, Any]) -> None:
         self.head = head
         self.process: subprocess.Popen[bytes] | None = None
         self.unread = b""

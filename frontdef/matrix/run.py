@@ -21,6 +21,7 @@ from frontdef.datasets import Split
 from frontdef.errors import ConfigError, StoreError, UnknownNameError
 from frontdef.masking import diagnose
 from frontdef.matrix.attempt import Sources, load_model, load_splits
+from frontdef.matrix.bench import head_of
 from frontdef.matrix.executor import Executor, InProcess, Processes
 from frontdef.matrix.jobs import Cell, Certification, Diagnosing, Measuring
 from frontdef.matrix.models import ModelRequest
@@ -262,15 +263,8 @@ def _protect(
 def _executor(plan: Plan, settings: Settings, store: Store, sources: Sources) -> Executor:
     if settings.jobs is None and settings.time_limit is None:
         return InProcess(store, sources)
-    return Processes(
-        plan,
-        out=settings.out,
-        device=settings.device,
-        data=settings.data,
-        cache=settings.cache,
-        jobs=settings.jobs or 1,
-        limit=settings.time_limit,
-    )
+    head = head_of(plan, out=settings.out, device=settings.device, data=settings.data, cache=settings.cache)
+    return Processes(head, jobs=settings.jobs or 1, limit=settings.time_limit)
 
 
 def _record_failure(store: Store, cell: Cell, error: str, progress: Progress, summary: Summary) -> None:

@@ -11,71 +11,50 @@ import json
 import os
 import sys
 import threading
-from pathlib import Path
+from collections.abc import Mapping
 from queue import SimpleQueue
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 import torch
 
 from frontdef.errors import StoreError
-from frontdef.matrix.attempt import Sources, attempt, load_model, load_splits
-from frontdef.matrix.entries import Matrix
-from frontdef.matrix.jobs import Cell
-from frontdef.matrix.models import ModelRequest
-from frontdef.matrix.plan import make_plan
-from frontdef.matrix.store import Store
+from frontdef.lazy import resolve
+from frontdef.matrix.attempt import Attempt
 from frontdef.protected import Protected
 
 
-class Bench:
-    """The plan, the samples and the model at hand.
+class Bench(Protocol):
+    """What a process has at hand; made of the first line's object, in which ``bench`` names the class."""
 
-    Args:
-        head: What is run, as `executor.Processes` says it.
-    """
+    cells: Mapping[str, Any]
+    """Key → what is run."""
 
-    def __init__(self, head: dict[str, Any]) -> None:
-        self.device = torch.device(head["device"])
-        self.data, self.cache = (None if head[name] is None else Path(head[name]) for name in ("data", "cache"))
-        plan = make_plan(Matrix.model_validate(head["matrix"]), device=head["device"])
-        self.cells = {cell.key: cell for cell in plan.cells}
-        self.splits = load_splits(plan, self.data, download=False)
-        self.store = Store(Path(head["out"]))
-        self.model: tuple[str, Protected] | None = None
-        self.sources = Sources(self._load)
+    def load(self, cell: Any) -> Protected:
+        """The cell's model."""
 
-    def load(self, cell: Cell) -> Protected:
-        """The cell's model; the last one is kept."""
-        key = cell.request.key()
-        if self.model is None or self.model[0] != key:
-            self.model = (key, self._load(cell.request))
-        self.sources(cell)
-        return self.model[1]
-
-    def _load(self, request: ModelRequest) -> Protected:
-        split = self.splits[request.dataset]
-        return load_model(request, split, self.device, cache=self.cache, data=self.data)
-
-    def run(self, cell: Cell, protected: Protected) -> dict[str, Any]:
-        """Run a cell; what came of it as JSON values."""
-        try:
-            split = self.splits[cell.request.dataset]
-            found = attempt(cell, protected, split, self.store, self.sources(cell))
-        except StoreError as error:
-            return {"store": str(error)}
-        return {"about": found.about, "error": found.error}
+    def run(self, cell: Any, protected: Protected) -> Attempt:
+        """Run a cell and store it; raises `StoreError` where it can't be stored."""
 
 
 def serve(answers: TextIO, keys: SimpleQueue[str]) -> None:
     """Answer keys for ever."""
     head = json.loads(keys.get())
     torch.set_num_threads(head["threads"])
-    bench = Bench(head)
+    bench: Bench = resolve(head["bench"])(head)
     while True:
         cell = bench.cells[keys.get()]
         protected = bench.load(cell)
         print("{}", file=answers, flush=True)
-        print(json.dumps(bench.run(cell, protected)), file=answers, flush=True)
+        print(json.dumps(_answer(bench, cell, protected)), file=answers, flush=True)
+
+
+def _answer(bench: Bench, cell: Any, protected: Protected) -> dict[str, Any]:
+    """What came of a cell, as JSON values."""
+    try:
+        found = bench.run(cell, protected)
+    except StoreError as error:
+        return {"store": str(error)}
+    return {"about": found.about, "error": found.error}
 
 
 def _listen(keys: SimpleQueue[str]) -> None:
