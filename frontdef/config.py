@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -39,11 +39,26 @@ def build(cls: type[ConfigT], values: Mapping[str, Any], what: str) -> ConfigT:
         raise ConfigError(f"{what}: " + "; ".join(_explain(cls, problem) for problem in error.errors())) from None
 
 
+def _model_at(cls: type[BaseModel], place: Sequence[str | int]) -> type[BaseModel]:
+    """The model whose key a place names: that of a section or of a row, where the place leads into one."""
+    for part in place:
+        if part in cls.model_fields:
+            inner = _models(cls.model_fields[str(part)].annotation)
+            cls = inner[0] if inner else cls
+    return cls
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models(argument)]
+
+
 def _explain(cls: type[BaseModel], problem: Any) -> str:
     place = ".".join(str(part) for part in problem["loc"]) or "(whole)"
     if problem["type"] != "extra_forbidden":
         return f"{place} = {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
-    known = sorted(cls.model_fields)
+    known = sorted(_model_at(cls, problem["loc"][:-1]).model_fields)
     near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.5)
     hint = f", did you mean {near[0]!r}?" if near else ""
     return f"unknown key {place!r}{hint} Known keys: {', '.join(known) or 'none'}"
