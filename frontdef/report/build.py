@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from frontdef import weights
 from frontdef._version import __version__
-from frontdef.report import gallery, palette, svg, tables
+from frontdef.report import gallery, page, svg, tables
 from frontdef.report.collect import collect
 from frontdef.report.data import ReportData, variant
 from frontdef.report.payload import notes, payload
@@ -53,7 +48,7 @@ def render(data: ReportData) -> str:
     Args:
         data: What it shows. Whatever its names contain, they are shown as text.
     """
-    style, script = _style(), _script()
+    style, script = page.style(), page.script(f"scripts/{name}.js" for name in SCRIPTS)
     return (
         _environment()
         .get_template("template.html.j2")
@@ -66,25 +61,18 @@ def render(data: ReportData) -> str:
             variant=variant,
             many_models=len({setting.model for setting in data.settings}) > 1,
             chart=lambda group: _chart(data, group),
-            payload=_embedded(payload(data)),
+            payload=page.embedded(payload(data)),
             status=Counter(cell.status for cell in data.cells),
             style=Markup(style),
             script=Markup(script),
-            policy=_policy(style, script),
+            policy=page.policy(style, script),
             version=__version__,
         )
     )
 
 
-@lru_cache(maxsize=1)
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("frontdef.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page.environment()
     environment.filters.update(share=share, short=short, attack=attack, eps=format_eps, norm=NORM_LABELS.__getitem__)
     return environment
 
@@ -113,35 +101,3 @@ def attack(strongest: str) -> str:
     what, _, library = strongest.rpartition(" @ ")
     family, _, norm = what.rpartition(" ")
     return f"{family} {NORM_LABELS.get(norm, norm)} · {library}"
-
-
-def _style() -> str:
-    return palette.css() + _read("style.css")
-
-
-def _script() -> str:
-    lines = (line.strip() for name in SCRIPTS for line in _read(f"scripts/{name}.js").splitlines())
-    body = "\n".join(line for line in lines if line and not line.startswith("//"))
-    return f'(() => {{\n"use strict";\n{body}\n}})();'
-
-
-def _read(name: str) -> str:
-    return resources.files("frontdef.report").joinpath(name).read_text(encoding="utf-8")
-
-
-def _policy(style: str, script: str) -> str:
-    """Allow this style and this script and nothing else: no network, and nothing that a name might smuggle in."""
-    return (
-        f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def _digest(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
-
-
-def _embedded(value: Any) -> Markup:
-    """JSON that no HTML parser can leave, whatever its strings hold."""
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
