@@ -14,6 +14,7 @@ from frontdef._version import __version__
 
 if TYPE_CHECKING:
     from frontdef import bpda
+    from frontdef.analysis.results import load_analysis
     from frontdef.api import load, protect
     from frontdef.certificate import Certificate
     from frontdef.config import Config, field
@@ -44,6 +45,7 @@ _HOMES = {
     "get_datasets": "frontdef.registry",
     "get_defenses": "frontdef.registry",
     "load": "frontdef.api",
+    "load_analysis": "frontdef.analysis.results",
     "load_results": "frontdef.matrix.results",
     "protect": "frontdef.api",
     "train": "frontdef.matrix.train",
@@ -67,6 +69,7 @@ __all__ = [
     "get_defenses",
     "hookimpl",
     "load",
+    "load_analysis",
     "load_results",
     "protect",
     "train",

@@ -1,0 +1,42 @@
+"""What happens in the layers: perturbations on their way through a network, and what adversarial training changes.
+
+Chapter 3 of C. Bakiskan, *Adversarial Robustness via Structural Defenses*: the perturbation-to-signal ratio of each
+layer, partial adversarial training, statistics of the weights. Works on any classifier, defended or not.
+"""
+
+from __future__ import annotations
+
+from frontdef.analysis.filters import batch_norm_statistics, normalized_sparsity, sparsity
+from frontdef.analysis.layers import Layer, linear_list
+from frontdef.analysis.models import analyze
+from frontdef.analysis.partial import retrain
+from frontdef.analysis.perturb import AttackSettings, craft
+from frontdef.analysis.ratio import decibels, layer_ratios, perturbation_ratio
+from frontdef.analysis.results import Analysis, load_analysis
+from frontdef.analysis.run import RunSettings, run_study
+from frontdef.analysis.spectrum import Spectrum, singular_values
+from frontdef.analysis.study import Study, load_study, parse_study
+
+__all__ = [
+    "Analysis",
+    "AttackSettings",
+    "Layer",
+    "RunSettings",
+    "Spectrum",
+    "Study",
+    "analyze",
+    "batch_norm_statistics",
+    "craft",
+    "decibels",
+    "layer_ratios",
+    "linear_list",
+    "load_analysis",
+    "load_study",
+    "normalized_sparsity",
+    "parse_study",
+    "perturbation_ratio",
+    "retrain",
+    "run_study",
+    "singular_values",
+    "sparsity",
+]

@@ -1,0 +1,181 @@
+"""``frontdef analyze``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from frontdef.analysis.partial import CODES
+from frontdef.analysis.results import Analysis, load_analysis
+from frontdef.analysis.run import RunSettings, run_study
+from frontdef.analysis.study import Study, load_study
+from frontdef.analysis.units import Unit
+from frontdef.cli.layers import print_analysis
+from frontdef.cli.tables import print_frame
+from frontdef.config import build
+from frontdef.errors import ConfigError
+from frontdef.matrix.attempt import Attempt
+
+RUNS = Path("runs")
+
+
+@click.command()
+@click.argument("path", metavar="[STUDY]", required=False, type=click.Path(path_type=Path))
+@click.option("--what", help="psr, weights, partial: one or several, separated by commas; default: the study's.")
+@click.option("--defense", "-d", "defenses", help="Models of these defenses instead of the study's, default recipes.")
+@click.option("--dataset", help="This data set instead of the study's.")
+@click.option("--classifier", help="This classifier instead of the study's.")
+@click.option("--samples", type=int, help="Number of test images.")
+@click.option("--train-samples", type=int, help="Number of training images.")
+@click.option("--eps", help="Radius of the attack, in [0,1] pixel values or as 8/255.")
+@click.option("--steps", type=int, help="Steps of the attack.")
+@click.option("--p", help="Exponents of the ratio's norms, separated by commas; inf is one.")
+@click.option("--codes", help=f"Of partial training, separated by commas: {', '.join(CODES)}.")
+@click.option("--cuts", help="Of partial training, separated by commas: how many layers stand before it, or a layer.")
+@click.option("--single", is_flag=True, help="Partial training of one layer against all others instead.")
+@click.option("--seed", type=int, help="Seed of the study.")
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of the data sets; default: FRONTDEF_DATA.")
+@click.option("--cache", type=click.Path(path_type=Path), help="Folder of trained models; default: FRONTDEF_CACHE.")
+@click.option("--download", is_flag=True, help="Allow data sets to be downloaded.")
+@click.option("--jobs", "-j", type=click.IntRange(1), help="Run so many pieces of work side by side, in processes.")
+@click.option("--time-limit", type=click.FloatRange(0, min_open=True), help="Seconds a piece of work may take.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder; default: runs/NAME.")
+@click.option(
+    "--sql", help="Ask with SQL over the tables layers, ratios, psr, filters, batch_norm, … (docs/analysis.md)."
+)
+@click.option("--csv", is_flag=True, help="Print the answer to --sql as CSV.")
+@click.option("--figure", type=click.Path(path_type=Path), help="Write the ratios' curve as an SVG file of its own.")
+@click.option("--report", is_flag=True, help="Write the HTML report of a folder again; a study always writes it.")
+def analyze(path: Path | None, **options: Any) -> None:
+    """Look into the layers of trained classifiers: what happens to perturbations, and what training changed.
+
+    STUDY is a TOML file that names models; without one, a natural and an adversarial classifier of digits are looked
+    at. What is finished is kept: a study that was stopped goes on where it stopped. STUDY may also be the folder of one
+    that was stored: it is shown, and asked with --sql.
+    """
+    console = Console()
+    stored = path is not None and path.is_dir()
+    if stored:
+        _refuse(options)
+        found = load_analysis(path)  # type: ignore[arg-type]
+    else:
+        found, failed = _run(console, path, options)
+    if options["sql"]:
+        answer = found.sql(options["sql"])
+        click.echo(answer.to_csv(index=False), nl=False) if options["csv"] else print_frame(console, answer)
+        return
+    print_analysis(console, found)
+    if options["figure"]:
+        from frontdef.report.layers.standalone import save_figure
+
+        console.print(f"figure: {save_figure(found, options['figure']).resolve()}", soft_wrap=True)
+    if not stored or options["report"]:
+        from frontdef.report.layers.build import build_layers_report
+
+        console.print(f"report: {build_layers_report(found, found.path / 'report.html').resolve()}", soft_wrap=True)
+    if not stored and failed:
+        click.echo(f"{len(failed)} pieces of work failed; the same command tries them again", err=True)
+        sys.exit(1)
+
+
+def _run(console: Console, path: Path | None, options: dict[str, Any]) -> tuple[Analysis, list[str]]:
+    study = _read(path, options)
+    settings = RunSettings(
+        out=options["out"] or RUNS / study.name,
+        device=options["device"],
+        data=options["data"],
+        cache=options["cache"],
+        download=options["download"],
+        command=_command(path, options),
+        jobs=options["jobs"],
+        time_limit=options["time_limit"],
+    )
+
+    def tell(done: int, total: int, unit: Unit, attempt: Attempt) -> None:
+        text = f"FAILED: {attempt.error.strip().splitlines()[-1]}" if attempt.about is None else _told(attempt)
+        console.print(Text(f"[{done}/{total}] {unit}: {text}"), soft_wrap=True)
+
+    try:
+        summary = run_study(study, settings, tell)
+    except KeyboardInterrupt:
+        click.echo("\nstopped: what was finished is kept; the same command goes on from there", err=True)
+        sys.exit(130)
+    done = f"{len(summary.ran)} done, {len(summary.cached)} were stored already"
+    console.print(f"{done}: {settings.out}", soft_wrap=True)
+    return load_analysis(settings.out), summary.failed
+
+
+def _told(attempt: Attempt) -> str:
+    about = attempt.about or {}
+    attacked = about.get("adversarial_accuracy")
+    return f"{about['seconds']:.1f} s" + ("" if attacked is None else f", {attacked:.1%} right under attack")
+
+
+def _read(path: Path | None, options: dict[str, Any]) -> Study:
+    """The study with the command line's changes; validated again as a whole."""
+    study = load_study(path)
+    values = study.model_dump()
+    for name in ("dataset", "classifier", "samples", "train_samples", "seed"):
+        if options[name] is not None:
+            values[name] = options[name]
+    if options["what"]:
+        values["what"] = options["what"].split(",")
+    if options["defenses"]:
+        values["model"] = [{"name": name} for name in options["defenses"].split(",")]
+    attack = {name: options[name] for name in ("eps", "steps") if options[name] is not None}
+    values["attack"] = {**values["attack"], **attack}
+    if options["p"]:
+        values["ratio"] = {
+            **values["ratio"],
+            "p": [one if one == "inf" else _number(one) for one in _list(options["p"])],
+        }
+    partial = {name: _list(options[name]) for name in ("codes", "cuts") if options[name]}
+    if "cuts" in partial:
+        partial["cuts"] = [int(cut) if cut.isdigit() else cut for cut in partial["cuts"]]
+    values["partial"] = {**values["partial"], **partial, **({"modes": ["single"]} if options["single"] else {})}
+    return build(Study, values, "the command line")
+
+
+def _list(text: str) -> list[Any]:
+    return [part.strip() for part in text.split(",")]
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError(f"--p is one or several positive numbers or inf, got {text!r}") from None
+
+
+def _refuse(options: dict[str, Any]) -> None:
+    """A stored analysis is only read."""
+    read = {"sql", "csv", "report", "figure", "device", "data", "cache", "jobs", "time_limit"}
+    given = [name.replace("_", "-") for name, value in options.items() if name not in read and value]
+    if given:
+        raise ConfigError(
+            f"STUDY is the folder of a stored analysis, which --{given[0]} can't change: give the study's file, with "
+            "--out for the folder"
+        )
+
+
+def _command(path: Path | None, options: dict[str, Any]) -> str:
+    """The command line that gives this analysis again."""
+    words = ["frontdef", "analyze", *([str(path)] if path else [])]
+    names = {"defenses": "defense"}
+    kept = (
+        "what", "defenses", "dataset", "classifier", "samples", "train_samples", "eps", "steps", "p", "codes", "cuts",
+        "seed", "out",
+    )  # fmt: skip
+    for key in kept:
+        if options[key] is not None:
+            words += [f"--{names.get(key, key).replace('_', '-')}", str(options[key])]
+    words += ["--single"] if options["single"] else []
+    words += ["--device", options["device"]] if options["device"] != "cpu" else []
+    return shlex.join(words)

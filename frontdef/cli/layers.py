@@ -1,0 +1,55 @@
+"""The tables of an analysis in the terminal: the same figures as the report's."""
+
+from __future__ import annotations
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from frontdef.analysis.results import Analysis
+
+
+def print_analysis(console: Console, analysis: Analysis) -> None:
+    """Ratios in dB by layer and model, partial trainings by code and cut, medians of the weights' statistics."""
+    psr, partial, filters = (analysis.table(name) for name in ("psr", "partial", "filters"))
+    for p, here in psr.groupby("p"):
+        title = f"perturbation-to-signal ratio, dB (20·log10 of the mean over the images), p = {p:g}"
+        _print(console, title, _by_layer(here, "db", analysis.models), "{:.2f}")
+    for mode, here in partial.groupby("mode"):
+        where = "layers before the cut" if mode == "block" else "the layer"
+        for column, title, form in (
+            ("adversarial_loss", "loss under attack, nats", "{:.3f}"),
+            ("adversarial_accuracy", "accuracy under attack", "{:.1%}"),
+            ("clean_accuracy", "accuracy without attack", "{:.1%}"),
+        ):
+            table = pd.pivot_table(here, index=["cut", "label"], columns="code", values=column, sort=True)
+            _print(console, f"partial training, {title}; {where} down, codes across", table, form)
+    if len(filters):
+        medians = filters.groupby(["model", "layer", "label"])[["normalized"]].median().reset_index()
+        title = "sparsity of filters, median of ((‖w‖₁/‖w‖₂)² − 1)/(d − 1): 0 a single value, 1 all of one size"
+        _print(console, title, _by_layer(medians, "normalized", analysis.models), "{:.3f}")
+    largest = analysis.sql("select model, layer, label, value from singular_values where place = 1")
+    if len(largest):
+        title = "largest singular value of each convolution, as an operator on its whole input"
+        _print(console, title, _by_layer(largest, "value", analysis.models), "{:.3f}")
+    for failure in analysis.failures():
+        console.print(Text(f"FAILED {failure['unit']}: {failure['error'].strip().splitlines()[-1]}", style="red"))
+
+
+def _by_layer(found: pd.DataFrame, column: str, models: list[str]) -> pd.DataFrame:
+    table = pd.pivot_table(found, index=["layer", "label"], columns="model", values=column, sort=True)
+    return table[[model for model in models if model in table.columns]]
+
+
+def _print(console: Console, title: str, found: pd.DataFrame, form: str) -> None:
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table.add_column("")
+    table.add_column("layer")
+    for name in found.columns:
+        table.add_column(Text(str(name)), justify="right")
+    for (number, label), values in zip(found.index, found.to_numpy(), strict=True):
+        cells = (Text("–" if pd.isna(value) else form.format(value)) for value in values)
+        table.add_row(str(number), Text(str(label)), *cells)
+    console.print(table)

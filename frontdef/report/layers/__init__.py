@@ -1,0 +1,1 @@
+"""The report of an analysis: what happens in the layers, as one offline HTML file."""

@@ -1,0 +1,132 @@
+"""The page of an analysis: whole, offline, its figures those of the tables; names are text."""
+
+from __future__ import annotations
+
+import math
+import re
+from html import unescape
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from frontdef.analysis import analyze
+from frontdef.analysis.columns import TABLES, VIEWS
+from frontdef.report.layers import axes, charts
+from frontdef.report.layers.build import build_layers_report, layers_of, render
+from frontdef.report.layers.figures import partial_curves, ratio_curves, weight_panels
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+PAGE = Path(__file__).parent.parent / "docs" / "analysis.md"
+
+
+def classifier(seed):
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(32, 3))
+
+
+@pytest.fixture(scope="module")
+def analysis(tmp_path_factory):
+    models = {"natural": classifier(0), HOSTILE: classifier(1)}
+    x, y = torch.rand(8, 1, 4, 4, generator=torch.Generator().manual_seed(0)), torch.arange(8) % 3
+    out = tmp_path_factory.mktemp("analysis") / "found"
+    found = analyze(models, x, y, out=out, attack={"eps": 0.1, "steps": 2}, ratio={"p": [1, 2]})
+    rows = [(code, cut) for code in ("A1N2", "N1A2") for cut in (0, 1, 2, 3)]
+    found.store.write(
+        "partial", "sweep",
+        {"code": [code for code, _ in rows], "cut": [cut for _, cut in rows],
+         "label": [("input", "conv1", "bn1", "linear1")[cut] for _, cut in rows], "mode": "block", "seed": 0,
+         "adversarial_layers": 1, "adversarial_parameters": 9, "clean_loss": 0.1, "clean_accuracy": 0.9,
+         "adversarial_loss": [4.0, 2.0, 1.0, 0.5, 0.5, 0.6, math.nan, 2.3], "adversarial_accuracy": 0.25, "samples": 8},
+        {"seconds": 1.0},
+    )  # fmt: skip
+    unit = {"key": "sweep", "table": "partial", "what": "partial", "model": ""}
+    found.store.write_head({**found.about, "units": [*found.units, unit]})
+    return type(found)(out)
+
+
+@pytest.fixture(scope="module")
+def html(analysis):
+    return render(analysis)
+
+
+def test_the_page_is_whole_and_names_are_text(html, analysis, tmp_path):
+    assert HOSTILE not in html
+    assert "&lt;img src=x" in html
+    assert not re.findall(r"(?:src|href)=[\"'](?!#|data:)", html)
+    assert "http://" not in html.replace("http://www.w3.org", "")
+    assert "default-src 'none'" in unescape(html)
+    assert len(html) < 400_000
+    assert build_layers_report(analysis, tmp_path / "page.html").read_text(encoding="utf-8") == html
+
+
+def test_the_curves_are_those_of_the_tables(analysis):
+    first, second = ratio_curves(analysis, ["natural", HOSTILE])
+    assert [first.places, second.places] == [["input", "conv1", "linear1"]] * 2
+    for p, curve in ((1, first), (2, second)):
+        for line in curve.lines:
+            query = "select layer, ratio from ratios where model = ? and p = ?"
+            rows = analysis._database.execute(query, [line.name, p]).df()
+            expected = 20 * np.log10(rows.groupby("layer")["ratio"].mean())
+            np.testing.assert_allclose(line.values, expected)
+
+
+def test_partial_training_is_drawn_without_what_is_not_known(analysis):
+    ((title, _, found),) = partial_curves(analysis)
+    assert title == "Cut in two"
+    loss = found[0]
+    assert loss.places == ["input", "conv1", "bn1", "linear1"]
+    assert [line.values for line in loss.lines] == [[4, 2, 1, 0.5], [0.5, 0.6, None, 2.3]]
+    assert (loss.axis.low, loss.axis.high) == (0, 4)
+    drawn = str(charts.lines(loss.places, loss.lines, loss.axis, label="", unit="", across=""))
+    points = re.findall(r'points="([^"]*)"', drawn)
+    assert points == ["0,0 33.333,50 66.667,75 100,87.5", "0,87.5 33.333,85 100,42.5"]
+
+
+def test_panels_show_every_layer_and_its_medians(analysis):
+    panels = {panel.key: panel for panel in weight_panels(analysis, ["natural", HOSTILE])}
+    assert list(panels) == ["filters", "singular-values", "running_mean", "running_variance", "gamma", "beta"]
+    assert [row.label for row in panels["filters"].rows] == ["conv1", "linear1"]
+    assert panels["gamma"].rows[0].values == [1, 1]
+    (_, _, curve), _ = panels["singular-values"].rows[0].figure
+    assert curve[0] == (0, 1)
+    assert all(0 <= x <= 1 and 0 <= y <= 1 for x, y in curve)
+
+
+def test_layers_that_models_share_stand_once(analysis):
+    rows = layers_of(analysis)
+    assert [row["label"] for row in rows] == ["input", "conv1", "bn1", "linear1"]
+    assert {row["model"] for row in rows} == {f"natural, {HOSTILE}"}
+
+
+@pytest.mark.parametrize(
+    ("values", "ticks"),
+    [
+        ([-14.9, -1.5], (-15, -10, -5, 0)),
+        ([0.0, 1.0], (0, 0.2, 0.4, 0.6, 0.8, 1)),
+        ([2.0, 2.0], (1.4, 1.6, 1.8, 2, 2.2, 2.4, 2.6)),
+        ([math.nan, math.inf], (0, 0.2, 0.4, 0.6, 0.8, 1)),
+    ],
+)
+def test_ticks_are_round_and_enclose_the_values(values, ticks):
+    axis = axes.linear(values)
+    assert axis.ticks == pytest.approx(ticks)
+    assert axis.low <= min(values) or not math.isfinite(values[0])
+
+
+def test_a_scale_of_factors():
+    axis = axes.logarithmic([0.1, 10.0])
+    assert axis.ticks == pytest.approx([0.1, 0.2, 0.5, 1, 2, 5, 10])
+    assert axis.place(1.0) == pytest.approx(0.5)
+    assert axis.place(0.0) == 0
+    assert len(axis.edges(4)) == 5
+
+
+def test_every_column_is_documented():
+    page = PAGE.read_text(encoding="utf-8")
+    for name, columns in {**TABLES, **{view: columns for view, (columns, _) in VIEWS.items()}}.items():
+        section = page.partition(f"### `{name}`")[2].partition("###")[0]
+        for column, about in columns.items():
+            assert f"| `{column}` | {about.meaning} |" in section, f"{name}.{column}"
