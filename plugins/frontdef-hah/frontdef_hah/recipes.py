@@ -17,7 +17,7 @@ TRAINING: dict[str, dict[str, Any]] = {
     },
     "mnist": {"epochs": 4, "batch_size": 128, "final_lr": 1e-5},
     "fashion-mnist": {"epochs": 6, "batch_size": 128, "final_lr": 1e-5},
-    "digits": {"epochs": 6, "batch_size": 64, "lr": 2e-3, "final_lr": 2e-5},
+    "digits": {"epochs": 4, "batch_size": 64, "lr": 2e-3, "final_lr": 2e-5},
 }
 """Data set → one stage of Adam. CIFAR-10's is the paper's; the others are ours."""
 
