@@ -88,6 +88,8 @@ def frontdef_datasets() -> Iterable[Dataset]:
         "frontdef_sparsenet.datasets:load_digits_3_7",
         (1, 28, 28),
         2,
+        n_train=254,
+        n_test=108,
         summary="the digits 3 (class 0) and 7 (class 1) of scikit-learn's, in the split of 'digits'",
         license="CC-BY-4.0",
         citation="Alpaydin & Kaynak 1998, doi:10.24432/C50P49",

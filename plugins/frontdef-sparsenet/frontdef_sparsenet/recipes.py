@@ -8,8 +8,8 @@ from frontdef_sparsenet.config import SparseNetConfig
 EPOCHS: dict[str, tuple[int, int, int]] = {
     "digits": (20, 10, 32),
     "digits-3-7": (40, 20, 32),
-    "mnist-3-7": (20, 10, 64),
-    "fashion-mnist-tshirt-pullover": (20, 10, 64),
+    "mnist-3-7": (8, 4, 64),
+    "fashion-mnist-tshirt-pullover": (8, 4, 64),
 }
 """Data set → epochs of the regularized stage, epochs of the fine-tuning, batch size."""
 

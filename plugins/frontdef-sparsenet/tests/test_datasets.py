@@ -29,6 +29,7 @@ def test_two_classes_by_hand():
 def test_digits(split):
     whole, pair = (get_dataset(name).load(split) for name in ("digits", "digits-3-7"))
     assert len(pair) == int((whole.labels == 3).sum() + (whole.labels == 7).sum())
+    assert len(pair) == getattr(RECORDS["digits-3-7"], f"n_{split}")
     rows = [whole.ids.tolist().index(i) for i in pair.ids.tolist()]
     assert torch.equal(whole.images[rows], pair.images)
     assert torch.equal(whole.labels[rows], 3 + 4 * pair.labels)

@@ -32,6 +32,18 @@ def test_growth_by_hand():
     torch.testing.assert_close(network(x + e) - network(x), torch.tensor([[0.3]]))
 
 
+def test_rounding_by_hand():
+    """x ↦ 3·(2x + 1): with u the error of a sum of two terms, 3u after the first layer, whose output is 3 at most.
+
+    The second one multiplies that by 3 and adds u·3·3: 18u. Two terms cost four units of 2⁻²⁴, float64's included.
+    """
+    first, second = nn.Linear(1, 1), nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        for parameter, value in [(first.weight, 2.0), (first.bias, 1.0), (second.weight, 3.0)]:
+            parameter.fill_(value)
+    assert growth(nn.Sequential(first, nn.ReLU(), second)).rounding == pytest.approx(18 * 4 * 2**-24, rel=1e-5)
+
+
 def random_network(kind):
     torch.manual_seed(0)
     if kind == "dense":
