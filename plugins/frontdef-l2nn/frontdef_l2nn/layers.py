@@ -235,7 +235,7 @@ class Residual(nn.Module):
 
     def flow(self, flow: Flow, name: str, size: tuple[int, int]) -> tuple[Flow, tuple[int, int]]:
         """|t| times the branch's gain plus √(1-t²)."""
-        share, kept = (float(value) for value in self._shares())
+        share, kept = (float(value.detach()) for value in self._shares())
         branch, after = as_bounded(self.branch).flow(flow, f"{name}.branch", size)
         return flow.residual(branch, name, share, kept), after
 

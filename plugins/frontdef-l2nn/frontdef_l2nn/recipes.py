@@ -6,7 +6,7 @@ from frontdef import Stage
 from frontdef.config import Config
 from frontdef_l2nn.config import L2NNConfig
 
-EPOCHS = {"digits": 8}
+EPOCHS = {"digits": 6}
 """Epochs by data set; the authors take 99 on MNIST."""
 
 
@@ -28,7 +28,7 @@ def recipe(config: Config, dataset_id: str) -> tuple[Stage, ...]:
             epochs=EPOCHS.get(dataset_id, 10),
             lr=3e-3 if small else 1e-3,
             final_lr=1e-5,
-            batch_size=64 if small else 128,
+            batch_size=32 if small else 128,
             loss="l2nn",
             **held,
         ),

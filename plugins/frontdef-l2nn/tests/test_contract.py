@@ -8,20 +8,28 @@ import torch
 from frontdef.conformance import DefenseConformance
 
 
-class TestConvNet(DefenseConformance):
+class Trained(DefenseConformance):
+    """Trained at once: the properties that ask first do so where no gradient is recorded."""
+
     defense = "l2nn"
-    config = {"widths": (3, 6), "hidden": 24}  # noqa: RUF012
+
+    @classmethod
+    def setup_class(cls):
+        super().setup_class()
+        assert cls._subject.protected.front_end.trained
+
+
+class TestConvNet(Trained):
+    config = {"widths": (2, 4), "hidden": 16}  # noqa: RUF012
 
 
 @pytest.mark.slow
-class TestDivided(DefenseConformance):
-    defense = "l2nn"
+class TestDivided(Trained):
     config = {"widths": (3, 6), "hidden": 24, "constraint": "divide"}  # noqa: RUF012
 
 
 @pytest.mark.slow
-class TestResNet(DefenseConformance):
-    defense = "l2nn"
+class TestResNet(Trained):
     config = {"network": "resnet", "widths": (3, 6), "hidden": 24, "blocks": 1}  # noqa: RUF012
     image_shape = (3, 16, 16)
 
