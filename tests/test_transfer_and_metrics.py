@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +15,7 @@ from rich.console import Console
 import frontdef
 from frontdef.attacks.native.pgd import pgd
 from frontdef.config import Config, field
+from frontdef.datasets import parse
 from frontdef.errors import ConfigError, UnknownNameError
 from frontdef.matrix import plan as planning
 from frontdef.matrix.attempt import load_splits
@@ -23,7 +26,9 @@ from frontdef.matrix.progress import PlainProgress
 from frontdef.matrix.run import Settings, run
 from frontdef.metrics import Metric
 from frontdef.protected import Protected
+from frontdef.registry import get_classifier
 from frontdef.threat import ThreatModel
+from frontdef.training import fit_classifier
 from frontdef.verdicts.bracket import brackets
 
 MATRIX = """
@@ -202,3 +207,27 @@ class TestMetrics:
         with pytest.raises(ConfigError, match="lower case"):
             Metric("Bright", bright)
         assert Metric("a", bright).code() != Metric("a", SimpleNamespace.__init__).code()
+
+
+def test_the_metric_in_the_docs_runs(finished):
+    page = (Path(__file__).parent.parent / "docs" / "plugins.md").read_text(encoding="utf-8")
+    (code,) = [code for code in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL) if "frontdef_metrics" in code]
+    namespace: dict[str, object] = {}
+    exec(compile(code, "plugins.md", "exec"), namespace)
+    (metric,) = namespace["frontdef_metrics"]()
+    x, y = torch.rand(3, 1, 28, 28), torch.zeros(3, dtype=torch.long)
+    found = metric(model(finished[1].cells[0].request), x, y, Config(), 0)
+    assert found["of the prediction"].shape == (3,)
+
+
+def test_the_front_end_in_the_docs_trains():
+    page = (Path(__file__).parent.parent / "docs" / "training.md").read_text(encoding="utf-8")
+    (code,) = [code for code in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL) if "class Gain" in code]
+    namespace: dict[str, object] = {}
+    exec(compile(code, "training.md", "exec"), namespace)
+    front_end = namespace["Gain"](Config())
+    split = parse("digits").load("train").take(64)
+    classifier = get_classifier("fc2").build((1, 28, 28), 10)
+    fit_classifier(front_end, classifier, split, namespace["recipe"](Config(), "digits"), seed=0)
+    front_end.require_trained()
+    assert front_end.factor.item() != 1
