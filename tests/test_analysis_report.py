@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from frontdef.analysis import analyze
+from frontdef.analysis import analyze, load_study, parse_study
 from frontdef.analysis.columns import TABLES, VIEWS
 from frontdef.report.layers import axes, charts
 from frontdef.report.layers.build import build_layers_report, layers_of, render
@@ -122,6 +122,20 @@ def test_a_scale_of_factors():
     assert axis.place(1.0) == pytest.approx(0.5)
     assert axis.place(0.0) == 0
     assert len(axis.edges(4)) == 5
+
+
+def test_the_study_in_the_docs_and_the_published_one_are_valid():
+    (text,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert parse_study(text).samples == 500
+    assert load_study(PAGE.parent.parent / "benchmarks" / "papers" / "analysis.toml").name == "analysis"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_snippet_in_the_docs_runs(tmp_path, monkeypatch, capsys):
+    (snippet,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(snippet, "analysis.md", "exec"), {"__name__": "docs"})
+    assert "linear1" in capsys.readouterr().out
 
 
 def test_every_column_is_documented():
