@@ -10,7 +10,6 @@ from torch import Tensor
 
 import frontdef
 from frontdef import Stage
-from frontdef.matrix.models import ModelCache, ModelRequest
 from frontdef.protected import Protected
 from frontdef_latent.confident import ConfidentConfig, examples
 
@@ -49,9 +48,15 @@ def measure(protected: Protected, x: Tensor, y: Tensor, parameters: TransferConf
         ConfigError: The classifier reads no such images, or more training images than there are.
     """
     stages = (Stage(epochs=parameters.epochs, batch_size=parameters.batch_size),)
-    names = (parameters.dataset, parameters.classifier, "none")
-    trained = ModelCache().get_or_train(ModelRequest(*names, {}, stages, parameters.train_samples, seed))
-    attacked = Protected(trained.front_end, trained.classifier).to(protected.device)
+    attacked = frontdef.train(
+        "none",
+        dataset=parameters.dataset,
+        classifier=parameters.classifier,
+        recipe=stages,
+        train_samples=parameters.train_samples,
+        seed=seed,
+        device=protected.device,
+    )
     x, y = x.to(protected.device), y.to(protected.device)
     found, correct = examples(attacked, x, y, parameters, seed)
     made = (correct & found.distances.isfinite()).cpu()
