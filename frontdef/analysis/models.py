@@ -24,7 +24,7 @@ from frontdef.errors import ConfigError, UnknownNameError
 from frontdef.frontend import Identity
 from frontdef.images import as_images, as_labels
 from frontdef.matrix.jobs import digest
-from frontdef.matrix.run import versions
+from frontdef.matrix.describe import versions
 from frontdef.protected import Protected
 
 

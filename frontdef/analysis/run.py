@@ -18,7 +18,8 @@ from frontdef.datasets import Split
 from frontdef.errors import DataError, StoreError
 from frontdef.matrix.attempt import Attempt
 from frontdef.matrix.executor import Processes
-from frontdef.matrix.run import check_device, versions
+from frontdef.matrix.describe import versions
+from frontdef.matrix.run import check_device
 from frontdef.protected import Protected
 
 

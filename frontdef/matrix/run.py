@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import json
-import platform
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +18,7 @@ from frontdef.errors import ConfigError, StoreError, UnknownNameError
 from frontdef.masking import diagnose
 from frontdef.matrix.attempt import Sources, load_model, load_splits
 from frontdef.matrix.bench import head_of
+from frontdef.matrix.describe import describe_cell, describe_job, describe_measuring, versions
 from frontdef.matrix.executor import Executor, InProcess, Processes
 from frontdef.matrix.jobs import Cell, Certification, Diagnosing, Measuring
 from frontdef.matrix.models import ModelRequest
@@ -29,9 +26,7 @@ from frontdef.matrix.plan import Plan
 from frontdef.matrix.progress import Progress
 from frontdef.matrix.store import Store
 from frontdef.protected import Protected
-from frontdef.registry import get_attack_libraries, get_defense
-
-VERSIONS = ("torch", "numpy", "adversarial-robustness-toolbox", "torchattacks", "foolbox")
+from frontdef.registry import get_defense
 
 
 @dataclass(frozen=True)
@@ -342,64 +337,3 @@ def _write_head(store: Store, plan: Plan, settings: Settings, splits: Mapping[st
             "measurements": [describe_measuring(job) for job in plan.measurements],
         }
     )
-
-
-def versions() -> dict[str, str]:
-    """Versions that decide results: Python, torch, the attack libraries, and every plugin of frontdef."""
-    found = {"python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}"}
-    wanted = {*VERSIONS, *(library.distribution for library in get_attack_libraries().values())}
-    plugins = {entry.dist.name for entry in importlib.metadata.entry_points(group="frontdef") if entry.dist}
-    for name in sorted(wanted | plugins):
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def describe_cell(cell: Cell, command: str) -> dict[str, Any]:
-    """What ``run.json`` says of a cell, whether or not it has been run."""
-    about = cell.describe()
-    library = get_attack_libraries()[cell.library]
-    return {
-        "cell": cell.key,
-        "dataset": cell.request.dataset,
-        "classifier": cell.table,
-        "network": cell.request.classifier,
-        "defense": cell.entry.title,
-        "defense_id": cell.entry.name,
-        "surrogate": cell.surrogate or "",
-        "source": cell.source.title if cell.source else "",
-        "family": cell.family,
-        "norm": cell.spec.threat.norm,
-        "eps": cell.eps,
-        "parameters": json.dumps(about["parameters"], sort_keys=True),
-        "library": cell.library,
-        "library_version": library.version(),
-        "seed": cell.spec.seed,
-        "command": f"{command} --overwrite --cell {cell.key}",
-    }
-
-
-def describe_job(job: Certification | Diagnosing) -> dict[str, Any]:
-    """What ``run.json`` says of a certificate or a diagnosis."""
-    return {
-        "key": job.key,
-        "dataset": job.request.dataset,
-        "classifier": job.table,
-        "defense": job.entry.title,
-        "norm": job.threat.norm,
-        "eps": job.threat.eps,
-    }
-
-
-def describe_measuring(job: Measuring) -> dict[str, Any]:
-    """What ``run.json`` says of a metric."""
-    return {
-        "key": job.key,
-        "dataset": job.request.dataset,
-        "classifier": job.table,
-        "defense": job.entry.title,
-        "metric": job.metric.name,
-        "parameters": json.dumps(job.settings(), sort_keys=True),
-    }

@@ -9,16 +9,8 @@ a plain loop is to craft the examples; here that is the native PGD, the benchmar
 from __future__ import annotations
 
 from frontdef.training.checkpoint import Checkpoint
-from frontdef.training.loop import (
-    REVISION,
-    ProgressCallback,
-    TrainingLog,
-    fit_classifier,
-    moments,
-    outputs,
-    prepare,
-    seeded,
-)
+from frontdef.training.loop import REVISION, ProgressCallback, TrainingLog, fit_classifier
+from frontdef.training.outputs import moments, outputs, prepare, seeded
 
 __all__ = [
     "REVISION",
