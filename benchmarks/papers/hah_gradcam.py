@@ -2,8 +2,8 @@
 
 FRONTDEF_DATA=… python benchmarks/papers/hah_gradcam.py docs/defenses/hah-gradcam.png [--cache FOLDER]
 
-The models are those of benchmarks/papers/hah.toml, read from the cache where they were trained already. Top: the images;
-middle: the standard network; bottom: the one with HaH blocks. The predictions are printed.
+The models are those of benchmarks/papers/hah.toml, read from the cache where they were trained already. Top: the
+images; middle: the standard network; bottom: the one with HaH blocks. The predictions are printed.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from torch import Tensor
 
 def n_top(n_channels: int, share: float) -> int:
     """K of eq. 5.4: a share of the channels, rounded up, at least 1."""
-    # 0.1·70 is 7.000000000000001, and means 7.
+    # 0.07·100 is 7.000000000000001, and means 7.
     return max(1, math.ceil(share * n_channels - 1e-9))
 
 

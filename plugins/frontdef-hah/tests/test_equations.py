@@ -129,10 +129,12 @@ def test_equation_5_4s_gradient_raises_the_top_and_lowers_the_rest():
     torch.testing.assert_close(y.grad.flatten(), torch.tensor([0.5, -0.1, 0.5, -0.1, -0.1]))
 
 
-@pytest.mark.parametrize(("n", "k"), [(64, 7), (128, 13), (256, 26), (70, 7), (10, 1), (3, 1)])
-def test_k_is_a_tenth_rounded_up(n, k):
-    assert n_top(n, 0.1) == k
-    assert n_top(n, 0.1) == -(-n // 10)
+@pytest.mark.parametrize(
+    ("n", "share", "k"),
+    [(64, 0.1, 7), (128, 0.1, 13), (256, 0.1, 26), (10, 0.1, 1), (3, 0.1, 1), (100, 0.07, 7), (5, 1.0, 5)],
+)
+def test_k_is_a_share_rounded_up(n, share, k):
+    assert n_top(n, share) == k
 
 
 def test_equation_5_5_is_the_weighted_sum_over_the_blocks(make, images):
