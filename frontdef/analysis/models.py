@@ -23,8 +23,8 @@ from frontdef.datasets import Split
 from frontdef.errors import ConfigError, UnknownNameError
 from frontdef.frontend import Identity
 from frontdef.images import as_images, as_labels
-from frontdef.matrix.jobs import digest
 from frontdef.matrix.describe import versions
+from frontdef.matrix.jobs import digest
 from frontdef.protected import Protected
 
 

@@ -17,8 +17,8 @@ from frontdef.analysis.units import Unit
 from frontdef.datasets import Split
 from frontdef.errors import DataError, StoreError
 from frontdef.matrix.attempt import Attempt
-from frontdef.matrix.executor import Processes
 from frontdef.matrix.describe import versions
+from frontdef.matrix.executor import Processes
 from frontdef.matrix.run import check_device
 from frontdef.protected import Protected
 
