@@ -83,16 +83,24 @@ def excess(weight: Tensor) -> Tensor:
     """
     flat = weight.flatten(1)
     narrow, wide = (flat, flat.T) if flat.shape[0] <= flat.shape[1] else (flat.T, flat)
-    term = _row_excess(narrow)
-    if not bool(term > 0):
-        return term  # nothing is less than 0, and the other matrix is the larger one
+    term = _row_excess(narrow, narrow)
     with torch.no_grad():
-        less = bool(_row_excess(wide) < term)
-    return _row_excess(wide) if less else term
+        less = _falls_short(wide, narrow.shape[0], term)
+    return _row_excess(wide, wide) if less else term
 
 
-def _row_excess(matrix: Tensor) -> Tensor:
-    return ((matrix @ matrix.T).abs().sum(1) - 1).clamp_min(0).sum()
+def _row_excess(rows: Tensor, matrix: Tensor) -> Tensor:
+    return ((rows @ matrix.T).abs().sum(1) - 1).clamp_min(0).sum()
+
+
+def _falls_short(matrix: Tensor, step: int, term: Tensor) -> bool:
+    """Whether the excess of the larger Gram matrix is less than a term; most often a few of its rows refute it."""
+    total = torch.zeros_like(term)
+    for rows in matrix.split(step):
+        if bool(total >= term):
+            return False
+        total += _row_excess(rows, matrix)
+    return bool(total < term)
 
 
 def _hoelder(weight: Tensor, overlap: int) -> Tensor:
