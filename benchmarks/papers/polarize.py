@@ -91,9 +91,7 @@ def main() -> None:
         if front_end.filters is not None:
             weights = front_end.filters.abs().flatten(1)
             peak = weights.amax(1) / weights.sum(1)
-            print(
-                f"largest weight over the ℓ1 norm: median {peak.median():.2f}, from {peak.min():.2f} to {peak.max():.2f}"
-            )
+            print(f"largest weight over ‖w‖₁: median {peak.median():.2f}, {peak.min():.2f} to {peak.max():.2f}")
         print("    ε  in zone  unchanged  Proposition 1           reachable codes         attacked  fell")
         for eps in options.eps:
             threat = ThreatModel("linf", eps)
