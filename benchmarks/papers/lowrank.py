@@ -34,7 +34,7 @@ CONFIDENT = 0.95
 
 
 def targeted(
-    model: nn.Module, x: Tensor, goal: Tensor, weight: float = 0.1, lr: float = 0.1, steps: int = 500
+    model: nn.Module, x: Tensor, goal: Tensor, weight: float = 0.1, lr: float = 0.1, steps: int = 300
 ) -> Tensor:
     """Section 2.4: descend on CE(goal, C(x')) + λ‖x' − x‖₂ and clamp; stop once the goal has 95 %.
 

@@ -9,7 +9,7 @@ from frontdef_lowrank.config import LowRankConfig
 REPORT = Stage(name="natural", epochs=50, lr=1e-3, batch_size=1000)
 """Section 3.3: 50 epochs of Adam, batches of 1000. The learning rate is not given."""
 
-DIGITS = Stage(name="natural", epochs=20, lr=3e-3, final_lr=3e-5, batch_size=64)
+DIGITS = Stage(name="natural", epochs=12, lr=3e-3, final_lr=3e-5, batch_size=64)
 
 
 def recipe(config: LowRankConfig, dataset: str) -> tuple[Stage, ...]:

@@ -6,8 +6,8 @@ from frontdef import Stage
 from frontdef_sparsenet.config import SparseNetConfig
 
 EPOCHS: dict[str, tuple[int, int, int]] = {
-    "digits": (20, 10, 32),
-    "digits-3-7": (40, 20, 32),
+    "digits": (10, 5, 32),
+    "digits-3-7": (16, 8, 32),
     "mnist-3-7": (8, 4, 64),
     "fashion-mnist-tshirt-pullover": (8, 4, 64),
 }
