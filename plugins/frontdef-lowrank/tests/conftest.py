@@ -60,3 +60,15 @@ def reduced(original):
         return Protected(front_end, head, image_shape=SHAPE)
 
     return finish
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    """A cache of trained models for the whole session."""
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(cache, monkeypatch):
+    """No test reads or writes the user's cache."""
+    monkeypatch.setenv("FRONTDEF_CACHE", str(cache))
