@@ -74,3 +74,11 @@ def test_auto_takes_the_papers_network_from_32_on():
     assert len(layout_of("auto", (3, 32, 32)).front) == 8
     assert len(layout_of("auto", (1, 28, 28)).front) == 4
     assert layout_of("small", (3, 32, 32)) == layout_of("auto", (1, 28, 28))
+
+
+@pytest.mark.parametrize(
+    ("network", "image_shape", "between"), [(vgg16, (3, 32, 32), [2, 2, 3, 3, 3]), (vgg_small, (1, 28, 28), [2, 1, 1])]
+)
+def test_blocks_between_poolings(network, image_shape, between):
+    kinds = "".join({Block: "b", nn.MaxPool2d: "p"}.get(type(module), "") for module in network(image_shape, 10))
+    assert [len(run) for run in kinds.split("p")] == [*between, 0]
