@@ -29,36 +29,26 @@ class Backward:
     reach: int | None
 
 
-_ACTIVATIONS: dict[Literal["smooth", "identity"], str] = {
-    "smooth": "the derivative of a smooth activation",
-    "identity": "the activation straight through",
-}
-_REACHES: dict[str, tuple[int | None, str]] = {
-    "": (1, "through the T coefficients that were kept"),
-    "-top-2t": (2, "through the 2T largest coefficients"),
-    "-top-5t": (5, "through the 5T largest coefficients"),
-    "-top-10t": (10, "through the 10T largest coefficients"),
-    "-all": (None, "through all coefficients (the selection straight through)"),
+_SMOOTH = "the derivative of a smooth activation, "
+_CHOICES: dict[str, tuple[Backward, str]] = {
+    "smooth": (Backward("smooth", 1), f"{_SMOOTH}through the T coefficients that were kept"),
+    "smooth-top-2t": (Backward("smooth", 2), f"{_SMOOTH}through the 2T largest coefficients"),
+    "smooth-top-5t": (Backward("smooth", 5), f"{_SMOOTH}through the 5T largest coefficients"),
+    "smooth-top-10t": (Backward("smooth", 10), f"{_SMOOTH}through the 10T largest coefficients"),
+    "smooth-all": (Backward("smooth", None), f"{_SMOOTH}through all coefficients (the selection straight through)"),
+    "identity": (Backward("identity", 1), "the activation straight through, through the T coefficients that were kept"),
+    "identity-all": (Backward("identity", None), "activation and selection straight through"),
 }
 
-BACKWARD: dict[str, Backward] = {
-    activation + suffix: Backward(activation, reach)
-    for activation in _ACTIVATIONS
-    for suffix, (reach, _) in _REACHES.items()
-}
+BACKWARD: dict[str, Backward] = {name: backward for name, (backward, _) in _CHOICES.items()}
 """Name → what it means; `AUTOENCODER` is not among them."""
 
 AUTOENCODER = Surrogate("autoencoder", doc="encoder and decoder straight through, the default of the authors' code")
 
 SURROGATES: tuple[Surrogate, ...] = (
     *(
-        Surrogate(
-            activation + suffix,
-            doc=f"{phrase}, {where}",
-            steepness=STEEPNESS if activation == "smooth" else None,
-        )
-        for activation, phrase in _ACTIVATIONS.items()
-        for suffix, (_, where) in _REACHES.items()
+        Surrogate(name, doc=doc, steepness=STEEPNESS if backward.activation == "smooth" else None)
+        for name, (backward, doc) in _CHOICES.items()
     ),
     AUTOENCODER,
 )
