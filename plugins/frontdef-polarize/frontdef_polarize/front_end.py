@@ -65,7 +65,7 @@ class PolarizingFrontEnd(FrontEnd[PolarizeConfig]):
         super().__init__(config, image_shape=image_shape, surrogate=surrogate)
         assert self.image_shape is not None
         levels = torch.arange(len(config.thresholds) + 1) - len(config.thresholds) / 2
-        self.register_buffer("thresholds", torch.tensor(config.thresholds).double(), persistent=False)
+        self.register_buffer("thresholds", torch.tensor(config.thresholds, dtype=torch.float64), persistent=False)
         self.register_buffer("levels", levels.double(), persistent=False)
         self.filters: nn.Parameter | None = None
         if config.source == "pixels":
