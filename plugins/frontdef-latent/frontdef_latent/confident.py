@@ -89,9 +89,9 @@ def measure(protected: Protected, x: Tensor, y: Tensor, parameters: ConfidentCon
     probabilities = _averaged(protected, parameters.draws).predict(found.images).softmax(1).to(x.device)
     relative = found.distances / x.flatten(1).norm(dim=1).clamp_min(1e-12)
     return {
-        "relative distance": _where(correct & reached, relative),
+        "relative distance": _where(reached, relative),
         "reached": _where(correct, reached.float()),
-        "confidence": _where(correct & reached, probabilities.gather(1, found.goals[:, None])[:, 0]),
+        "confidence": _where(reached, probabilities.gather(1, found.goals[:, None])[:, 0]),
     }
 
 
