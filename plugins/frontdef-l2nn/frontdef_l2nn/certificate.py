@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,10 +16,12 @@ from frontdef.threat import TOLERANCE
 from frontdef_l2nn.bounds import SLACK, linear_norm
 from frontdef_l2nn.flow import Flow, LayerBound
 from frontdef_l2nn.front_end import L2NN
-from frontdef_l2nn.layers import Linear
+from frontdef_l2nn.layers import settle
 
-UNDERFLOW = 1e-12
-"""More than all that underflows in float32 can add up to."""
+TINY = 1e-9
+"""More than what underflows in float32, and what float64 rounds, can add up to."""
+
+BATCH = 256
 
 L2_RADII: dict[str, Callable[[float, int], float]] = {
     "l2": lambda eps, n: eps + TOLERANCE,
@@ -36,14 +39,16 @@ class Proof:
     Args:
         body: What is proved up to the last layer.
         head: ‖W‖ of the last layer, ℓ2.
-        pairs: ``(K,K)``, body's bound times ‖w_a - w_b‖: how fast the gap of two logits can change.
-        errors: ``(K,2)``, how far each computed logit may be from the exact one: slope over the image's norm, constant.
+        apart: ``(K,K)``, ‖w_a - w_b‖ of its rows.
+        rounding: ``(K,2)``, what float32 adds to each logit in the last layer: slope over the image's norm, constant.
+        exact: The whole network with the weights that are used, in float64 on the CPU.
     """
 
     body: Flow
     head: float
-    pairs: Tensor
-    errors: Tensor
+    apart: Tensor
+    rounding: Tensor
+    exact: nn.Module
 
     @property
     def bound(self) -> float:
@@ -55,33 +60,45 @@ class Proof:
         """All layers with their bounds, the last one included."""
         return (*self.body.layers, LayerBound("head", "linear", self.head))
 
-    def radii(self, images: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
-        """The ℓ2 radius in which an image keeps its label, by the bound of each pair of classes.
-
-        min over k ≠ y of ``(z_y - z_k - 2(e_y + e_k)) / (L·‖w_y - w_k‖)``, with e the rounding errors, once at the
-        image and once at the attacked one. ‖w_y - w_k‖ ≤ √2·‖W‖, so but for e this is at least the margin over
-        √2 times the bound.
+    def radii(self, images: Tensor, labels: Tensor) -> Tensor:
+        """The ℓ2 radius in which each image keeps its label.
 
         Args:
-            images: ``(N,C,H,W)``; their norms say how large rounding errors can be.
-            logits: Computed of them, ``(N,K)``.
+            images: ``(N,C,H,W)``.
             labels: int64 ``(N,)``.
 
         Returns:
             float64 ``(N,)``; 0 where nothing is proved, wrong predictions included.
         """
-        labels, logits = labels.cpu(), logits.double().cpu()
+        x = images.detach().double().cpu()
+        with torch.no_grad():
+            logits = torch.cat([self.exact(part) for part in x.split(BATCH)])
+        return self.radii_of(logits, labels.cpu(), x.flatten(1).norm(dim=1))
+
+    def radii_of(self, logits: Tensor, labels: Tensor, norms: Tensor) -> Tensor:
+        """The same from exact logits, by the bound of each pair of classes.
+
+        min over k ≠ y of ``(z_y - z_k - r) / (L·‖w_y - w_k‖)``, with z the exact logits and r all that float32 can take
+        from the gap at an attacked image: ``‖w_y - w_k‖·E + g_y + g_k``, of the body's error E and the last layer's g.
+        ‖w_y - w_k‖ ≤ √2·‖W‖, so but for r this is at least the margin over √2 times the bound.
+
+        Args:
+            logits: float64 ``(N,K)``.
+            labels: int64 ``(N,)``.
+            norms: float64 ``(N,)``, ℓ2, of the images.
+        """
         gaps = logits.gather(1, labels[:, None]) - logits
         # The radius without rounding is the larger one, so no attacked image in question has a larger norm than this.
-        norms = images.detach().double().cpu().flatten(1).norm(dim=1) + self._nearest(gaps, labels)
-        errors = norms[:, None] * self.errors[:, 0] + self.errors[:, 1]
-        certain = gaps - 2 * (errors.gather(1, labels[:, None]) + errors) - UNDERFLOW
+        norms = (norms + self._nearest(gaps, labels))[:, None]
+        body = self.apart[labels] * (norms * self.body.error[0] + self.body.error[1])
+        last = norms * self.rounding[:, 0] + self.rounding[:, 1]
+        certain = gaps - SLACK * (body + last.gather(1, labels[:, None]) + last) - TINY
         finite = logits.isfinite().all(1) & certain.isfinite().all(1)
         return torch.where(finite, self._nearest(certain, labels), 0.0)
 
     def _nearest(self, gaps: Tensor, labels: Tensor) -> Tensor:
         """Least distance at which one of the gaps can close, 0 where one is closed; ``(N,)``."""
-        distances = gaps / self.pairs[labels].clamp_min(UNDERFLOW)
+        distances = gaps / (self.body.lipschitz * self.apart[labels]).clamp_min(TINY)
         return distances.scatter(1, labels[:, None], math.inf).amin(1).clamp_min(0)
 
 
@@ -99,15 +116,18 @@ def prove(protected: nn.Module) -> Proof | None:
     last = _last_layer(protected.classifier)
     if last is None:
         return None
+    last = copy.deepcopy(last)
+    network = nn.Sequential(copy.deepcopy(protected.front_end.body), last).eval()
+    settle(network)  # on the device, whose quotients are the ones that are used
+    network = network.cpu()
     body = protected.front_end.flow(_unit(protected.device))
-    weight = last.used_weight() if isinstance(last, Linear) else last.weight
-    exact = weight.detach().double().cpu()
-    bias = torch.zeros(len(exact)) if last.bias is None else last.bias.detach().cpu()
-    rows = exact.norm(dim=1, keepdim=True) * SLACK
+    weight, bias = last.weight.detach().double(), last.bias
+    rows = weight.norm(dim=1, keepdim=True) * SLACK
     magnitudes = rows * (body.reach + body.error)
-    magnitudes[:, 1] += bias.double().abs()
-    pairs = (exact[:, None] - exact[None]).norm(dim=2) * SLACK * body.lipschitz
-    return Proof(body, linear_norm(weight), pairs, rows * body.error + body.gamma(exact.shape[1] + 3) * magnitudes)
+    magnitudes[:, 1] += 0 if bias is None else bias.detach().double().abs()
+    rounding = body.gamma(weight.shape[1] + 3) * magnitudes
+    apart = (weight[:, None] - weight[None]).norm(dim=2) * SLACK
+    return Proof(body, linear_norm(weight), apart, rounding, network.double())
 
 
 class GapCertificate(Certificate):
@@ -126,7 +146,7 @@ class GapCertificate(Certificate):
             return torch.zeros(len(x), dtype=torch.bool)
         assert isinstance(protected, Protected)
         radius = L2_RADII[threat.norm](threat.eps, x[0].numel())
-        return proof.radii(x, protected.predict(x), y) > radius
+        return proof.radii(x, y) > radius
 
 
 def _last_layer(classifier: nn.Module) -> nn.Linear | None:

@@ -11,6 +11,9 @@ from torch import Tensor
 UNIT = 2.0**-24
 """Unit roundoff of float32."""
 
+SHARES = 12
+"""Roundings of a residual sum: a product, the sum, and two factors by sine, cosine and division, 2 units each."""
+
 LARGEST = 1e12
 """Outputs beyond it are not followed any further: float32 must be far from overflow, squares included."""
 
@@ -110,7 +113,7 @@ class Flow:
         whole = LayerBound(name, "residual block", gain * (1 + 1e-12))
         inner = tuple(replace(part, inside=True) for part in parts)
         return replace(self, layers=(*self.layers, *inner))._after(
-            whole, reach=reach, error=error + self.gamma(4) * (reach + error)
+            whole, reach=reach, error=error + self.gamma(SHARES) * (reach + error)
         )
 
     def _after(self, layer: LayerBound, *, reach: Tensor, error: Tensor) -> Flow:

@@ -13,7 +13,7 @@ from frontdef import FrontEnd
 from frontdef.bpda import Surrogate
 from frontdef_l2nn.config import L2NNConfig
 from frontdef_l2nn.flow import UNIT, Flow
-from frontdef_l2nn.layers import TwoSidedReLU, Weighted
+from frontdef_l2nn.layers import TwoSidedReLU, Weighted, settle
 from frontdef_l2nn.losses import three_terms
 from frontdef_l2nn.networks import NETWORKS
 
@@ -86,9 +86,8 @@ class L2NN(FrontEnd[L2NNConfig]):
 
     def finish(self, classifier: nn.Module) -> None:
         """Carry the divisions out, in body and head."""
-        for part in (self, classifier):
-            for layer in _weighted(part):
-                layer.settle()
+        settle(self)
+        settle(classifier)
 
     def figures(self, images: Tensor) -> Mapping[str, Tensor]:
         """Where the energy is after the first layers: the norm over channels, each image scaled to its largest.

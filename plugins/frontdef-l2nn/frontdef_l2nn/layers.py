@@ -66,6 +66,13 @@ class Weighted(nn.Module):
         return bounds.excess(self.used_weight())
 
 
+def settle(module: nn.Module) -> None:
+    """Carry out the divisions of all layers of a module."""
+    for layer in module.modules():
+        if isinstance(layer, Weighted):
+            layer.settle()
+
+
 class Linear(Weighted, nn.Linear):
     """A fully connected layer that is kept nonexpansive.
 
@@ -229,18 +236,18 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N,C,H,W)``, as the input."""
-        share, kept = self._shares()
+        share, kept = self._shares(self.angle)
         result: Tensor = share * self.branch(x) + kept * x
         return result
 
     def flow(self, flow: Flow, name: str, size: tuple[int, int]) -> tuple[Flow, tuple[int, int]]:
         """|t| times the branch's gain plus √(1-t²)."""
-        share, kept = (float(value.detach()) for value in self._shares())
+        share, kept = (float(value) for value in self._shares(self.angle.detach().double()))
         branch, after = as_bounded(self.branch).flow(flow, f"{name}.branch", size)
         return flow.residual(branch, name, share, kept), after
 
-    def _shares(self) -> tuple[Tensor, Tensor]:
-        share, kept = self.angle.sin(), self.angle.cos()
+    def _shares(self, angle: Tensor) -> tuple[Tensor, Tensor]:
+        share, kept = angle.sin(), angle.cos()
         if self.constraint == "divide":
             total = share.abs() + kept.abs()
             share, kept = share / total, kept / total

@@ -36,5 +36,5 @@ def confidence_gap(protected: Protected, x: Tensor, y: Tensor, parameters: Confi
     return {
         "logit gap": gaps,
         "confidence gap": absent if proof is None else gaps / proof.bound,
-        "certified radius": absent if proof is None else proof.radii(x, logits, y),
+        "certified radius": absent if proof is None else proof.radii(x, y),
     }

@@ -9,6 +9,7 @@ import pytest
 import torch
 from frontdef_l2nn.certificate import L2_RADII, GapCertificate, Proof, prove
 from frontdef_l2nn.flow import Flow
+from frontdef_l2nn.head import divided_head
 from torch import nn
 
 from frontdef import Protected, ThreatModel, registry
@@ -17,55 +18,77 @@ from frontdef.attacks.spec import make_spec
 from frontdef.classifiers.network import Network
 
 
-def proof_by_hand(errors=0.0):
+def proof_by_hand(*, error=(0.0, 0.0), rounding=(0.0, 0.0)):
     """Body bound 2; w = (1 0), (0 1), (1 1): the pairs are √2, 1 and 1 apart."""
-    pairs = 2 * torch.tensor([[0, math.sqrt(2), 1], [math.sqrt(2), 0, 1], [1, 1, 0]], dtype=torch.float64)
-    body = replace(Flow.of_images(), lipschitz=2.0)
-    return Proof(body, math.sqrt(3), pairs, torch.tensor([[0.0, errors]] * 3, dtype=torch.float64))
+    apart = torch.tensor([[0, math.sqrt(2), 1], [math.sqrt(2), 0, 1], [1, 1, 0]], dtype=torch.float64)
+    body = replace(Flow.of_images(), lipschitz=2.0, error=torch.tensor(error, dtype=torch.float64))
+    return Proof(body, math.sqrt(3), apart, torch.tensor([rounding] * 3, dtype=torch.float64), nn.Identity())
+
+
+def radii_by_hand(proof, logits, labels, norm=0.0):
+    norms = torch.full((len(labels),), norm, dtype=torch.float64)
+    return proof.radii_of(torch.tensor(logits, dtype=torch.float64), torch.tensor(labels), norms).tolist()
 
 
 def test_radii_by_hand():
     """Logits (5, 1, 3): gaps 4 and 2, over 2√2 and 2: the nearer is 1, of the second class. A wrong label: 0."""
-    images, logits = torch.zeros(3, 1, 2, 2), torch.tensor([[5.0, 1, 3], [5.0, 1, 3], [5.0, 4.9, -9]])
-    radii = proof_by_hand().radii(images, logits, torch.tensor([0, 2, 0]))
-    torch.testing.assert_close(radii, torch.tensor([1.0, 0.0, 0.1 / (2 * math.sqrt(2))], dtype=torch.float64))
+    logits = [[5.0, 1, 3], [5.0, 1, 3], [5.0, 4.9, -9]]
+    radii = radii_by_hand(proof_by_hand(), logits, [0, 2, 0])
+    assert radii == pytest.approx([1.0, 0.0, 0.1 / (2 * math.sqrt(2))], abs=1e-8)
 
 
-def test_rounding_is_subtracted_four_times():
-    """Two logits, each at the image and at the attacked one: (2 - 4·0.1)/2 = 0.8."""
-    radii = proof_by_hand(0.1).radii(torch.zeros(1, 1, 2, 2), torch.tensor([[5.0, 1, 3]]), torch.tensor([0]))
-    assert radii.item() == pytest.approx(0.8)
+def test_rounding_is_subtracted_at_the_attacked_image():
+    """The body's error 0.1 times ‖w₁ - w₃‖ = 1, the last layer's 0.2 in both logits: (2 - 0.1 - 0.4)/2 = 0.75."""
+    proof = proof_by_hand(error=(0.0, 0.1), rounding=(0.0, 0.2))
+    assert radii_by_hand(proof, [[5.0, 1, 3]], [0]) == pytest.approx([0.75], abs=1e-6)
 
 
 def test_rounding_grows_with_the_norm_of_the_farthest_image():
-    """Slope 0.01, ‖x‖ = 2, the radius without rounding 1: errors 0.03, so (2 - 4·0.03)/2 = 0.94."""
-    proof = replace(proof_by_hand(), errors=torch.tensor([[0.01, 0.0]] * 3, dtype=torch.float64))
-    radii = proof.radii(torch.ones(1, 1, 2, 2), torch.tensor([[5.0, 1, 3]]), torch.tensor([0]))
-    assert radii.item() == pytest.approx(0.94)
+    """‖x‖ = 2 and the radius without rounding 1: errors of 0.02·3 and 0.01·3, so (2 - 0.06 - 2·0.03)/2 = 0.94."""
+    proof = proof_by_hand(error=(0.02, 0.0), rounding=(0.01, 0.0))
+    assert radii_by_hand(proof, [[5.0, 1, 3]], [0], norm=2.0) == pytest.approx([0.94], abs=1e-6)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_nothing_is_proved_of_logits_that_are_not_finite(value):
-    logits = torch.tensor([[value, 1, 3], [5, value, 3]])
-    radii = proof_by_hand().radii(torch.zeros(2, 1, 2, 2), logits, torch.tensor([1, 1]))
-    assert (radii == 0).all()
+    assert radii_by_hand(proof_by_hand(), [[value, 1, 3], [5, value, 3]], [1, 1]) == [0, 0]
+
+
+def test_the_exact_network_has_the_weights_that_are_used(make, images):
+    """Not yet settled, the divided weights are the quotients that float32 gives."""
+    front_end = make(constraint="divide", network="resnet", blocks=1)
+    front_end.mark_trained()
+    last = divided_head((48,), 10)
+    protected = Protected(front_end, last, image_shape=(1, 28, 28))
+    proof = prove(protected)
+    assert not front_end.body[0].settled
+    x = images(3, 1, 28, 28)
+    torch.testing.assert_close(proof.exact(x.double()).float(), protected(x), rtol=1e-5, atol=1e-6)
+    front_end.finish(last)
+    again = prove(protected)
+    assert again.bound == pytest.approx(proof.bound, rel=1e-6)
+    torch.testing.assert_close(again.exact(x.double()), proof.exact(x.double()), rtol=1e-6, atol=1e-8)
+
+
+def without_rounding(proof):
+    body = replace(proof.body, error=torch.zeros(2, dtype=torch.float64))
+    return replace(proof, body=body, rounding=torch.zeros(10, 2, dtype=torch.float64))
 
 
 def test_pairs_prove_more_than_the_product(trained):
     """By pairs, without rounding: at least the margin over √2 times the bound, by Cauchy-Schwarz."""
-    exact = replace(trained.proof, errors=torch.zeros(10, 2, dtype=torch.float64))
     first, second = trained.logits.double().topk(2, dim=1).values.unbind(1)
     right = trained.logits.argmax(1) == trained.y
     by_product = torch.where(right, (first - second) / (math.sqrt(2) * trained.proof.bound), 0.0)
-    radii = exact.radii(trained.x, trained.logits, trained.y)
-    assert (radii >= by_product * (1 - 1e-9)).all()
+    radii = without_rounding(trained.proof).radii(trained.x, trained.y)
+    assert (radii >= by_product - 1e-5).all()
     assert radii.mean() > by_product.mean()
 
 
 def test_rounding_costs_little(trained):
-    exact = replace(trained.proof, errors=torch.zeros(10, 2, dtype=torch.float64))
-    lost = exact.radii(trained.x, trained.logits, trained.y) - trained.proof.radii(trained.x, trained.logits, trained.y)
-    assert 0 < lost.max() < 0.05
+    radii = trained.proof.radii(trained.x, trained.y)
+    lost = without_rounding(trained.proof).radii(trained.x, trained.y) - radii
+    assert 0 < lost.max() < 0.01
 
 
 @pytest.mark.parametrize(
@@ -82,7 +105,7 @@ def test_the_ball_of_another_norm_lies_in_an_l2_ball(norm, eps, n, radius):
 
 
 def test_certified_and_not_is_the_radius(trained):
-    radii = trained.proof.radii(trained.x, trained.logits, trained.y)
+    radii = trained.proof.radii(trained.x, trained.y)
     for norm, eps in [("l2", 0.2), ("l2", 0.8), ("linf", 0.01), ("l1", 0.5), ("l0", 1)]:
         certified = GapCertificate().certify(trained.protected, trained.x, trained.y, ThreatModel(norm, eps))
         assert torch.equal(certified, radii > L2_RADII[norm](eps, 784))
@@ -139,7 +162,7 @@ def attacks():
 def test_no_certified_sample_falls(trained, name, family, norm, given):
     """At radii where about half of the samples are certified; those are verified to be inside the ball."""
     library = registry.get_attack_libraries()[name]
-    radii = trained.proof.radii(trained.x, trained.logits, trained.y)
+    radii = trained.proof.radii(trained.x, trained.y)
     eps = float(radii.median()) / (28 if norm == "linf" else 1)
     threat = ThreatModel(norm, eps)
     certified = GapCertificate().certify(trained.protected, trained.x, trained.y, threat)
@@ -155,9 +178,9 @@ def test_no_certified_sample_falls(trained, name, family, norm, given):
 
 def test_no_certified_sample_falls_to_a_long_attack_just_inside_its_own_radius(trained):
     """Each sample attacked at 0.999 of its radius, by 20 steps towards each of the two next classes."""
-    rows = (trained.proof.radii(trained.x, trained.logits, trained.y) > 0.05).nonzero().flatten()[:40]
+    rows = (trained.proof.radii(trained.x, trained.y) > 0.05).nonzero().flatten()[:40]
     x, y = trained.x[rows], trained.y[rows]
-    radii = 0.999 * trained.proof.radii(x, trained.logits[rows], y).float()[:, None, None, None]
+    radii = 0.999 * trained.proof.radii(x, y).float()[:, None, None, None]
     for rank in (1, 2):
         target = trained.logits[rows].argsort(1, descending=True)[:, rank]
         delta = torch.zeros_like(x).requires_grad_()

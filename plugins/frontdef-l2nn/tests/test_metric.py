@@ -32,7 +32,7 @@ def test_gaps_of_the_trained_network(trained):
     right = trained.logits.argmax(1) == trained.y
     torch.testing.assert_close(found["logit gap"], (top[:, 0] - top[:, 1]) * right)
     torch.testing.assert_close(found["confidence gap"] * trained.proof.bound, found["logit gap"])
-    assert torch.equal(found["certified radius"], trained.proof.radii(trained.x, trained.logits, trained.y))
+    assert torch.equal(found["certified radius"], trained.proof.radii(trained.x, trained.y))
     assert ((found["certified radius"] > 0) <= right).all()
 
 

@@ -100,15 +100,16 @@ def test_float32_stays_within_its_errors(make, images, config):
     front_end.mark_trained()
     proof = prove(protected)
     x = torch.cat([images(32, 2, 12, 12), torch.ones(1, 2, 12, 12), torch.zeros(1, 2, 12, 12)])
-    exact = copy.deepcopy(torch.nn.Sequential(front_end.body, protected.classifier)).double()(x.double())
+    exact = proof.exact(x.double())
     off = (protected(x).double() - exact).abs()
     norms = x.double().flatten(1).norm(dim=1, keepdim=True)
-    allowed = norms * proof.errors[:, 0] + proof.errors[:, 1]
-    assert (off <= allowed).all()
+    rows = protected.classifier.weight.double().norm(dim=1)
+    body, reach = (norms * line[0] + line[1] for line in (proof.body.error, proof.body.reach))
+    assert (off <= rows * body + norms * proof.rounding[:, 0] + proof.rounding[:, 1]).all()
     assert off.max() > 0
-    assert (exact.norm(dim=1, keepdim=True) > 0).all()
-    body = copy.deepcopy(front_end.body).double()(x.double()).norm(dim=1)
-    assert (body <= norms[:, 0] * proof.body.reach[0] + proof.body.reach[1]).all()
+    vectors = proof.exact[0](x.double())
+    assert (vectors.norm(dim=1, keepdim=True) <= reach).all()
+    assert ((front_end(x).double() - vectors).norm(dim=1, keepdim=True) <= body).all()
 
 
 def test_errors_by_hand():
@@ -132,8 +133,8 @@ def test_a_residual_flow_by_hand():
     flow = before.residual(branch, "a", -0.5, 0.8)
     assert flow.lipschitz == pytest.approx(2.3)
     torch.testing.assert_close(flow.reach.tolist(), [2.3, 1.0])
-    g4 = 0.04 / 0.96
-    assert flow.error[0].item() == pytest.approx(0.5 * 3 * g4 + g4 * (2.3 + 1.5 * g4))
+    g4, g12 = 0.04 / 0.96, 0.12 / 0.88
+    assert flow.error[0].item() == pytest.approx(0.5 * 3 * g4 + g12 * (2.3 + 1.5 * g4))
     assert [(layer.name, layer.inside) for layer in flow.layers] == [("a.branch", True), ("a", False)]
     nested = before.residual(flow, "b", 1.0, 1.0)
     assert nested.lipschitz == pytest.approx(3.3)
