@@ -99,7 +99,7 @@ def test_proposition_one_by_hand(make):
 
 
 def test_the_separation_of_centers_is_not_enough(make):
-    """The proposition as worded: clusters at 0.45 and 0.95, 0.5 apart, c between them. 0.06 flips the first one."""
+    """The proposition as worded: centers at 0 and 1, c = 0.5 between them. Yet a point at 0.45 flips with 0.06."""
     front_end = make(source="pixels", thresholds=(0.5,), image_shape=(1, 1, 2))
     protected = Protected(front_end, classifier([[-1.0, 1.0], [1.0, -1.0]]))
     x, y = torch.tensor([[[[0.45, 0.95]]]]), torch.tensor([0])
