@@ -185,3 +185,15 @@ def test_the_seed_decides_the_weights(stage, samples):
 
     assert torch.equal(weights(1), weights(1))
     assert not torch.equal(weights(1), weights(2))
+
+
+def test_training_where_gradients_are_switched_off(samples):
+    def weights():
+        classifier = network()
+        fit_classifier(Identity(Config()), classifier, Split(*samples, torch.arange(24)), (TRADES,), seed=0)
+        return classifier[1].weight.detach()
+
+    with torch.no_grad():
+        found = weights()
+        assert not torch.is_grad_enabled()
+    assert torch.equal(found, weights())

@@ -94,7 +94,8 @@ def fit_classifier(
     started = time.perf_counter()
     job = Job(front_end, classifier, split, torch.device(device))
     total = sum(stage.epochs for stage in stages)
-    with seeded(seed, front_end), job.modes(thaw):
+    # A caller may have switched gradients off, for a look at what comes out.
+    with torch.enable_grad(), seeded(seed, front_end), job.modes(thaw):
         order = torch.Generator().manual_seed(seed)
         course = Course(job, tuple(stages), order, checkpoint)
         for epoch, (loss, accuracy) in course.run():
