@@ -16,7 +16,7 @@ from frontdef.registry import get_dataset
 from frontdef.training import fit_classifier, prepare
 
 SHAPE = (1, 28, 28)
-SMALL = {"atoms": 64, "top": 8, "iterations": 60, "widths": (12, 8)}
+SMALL = {"atoms": 48, "top": 8, "iterations": 40, "widths": (10, 6)}
 """Trains in seconds."""
 
 
@@ -75,7 +75,7 @@ def linear():
 def digits():
     """Training and test samples."""
     data = get_dataset("digits")
-    return SimpleNamespace(train=data.load("train").take(600, 0), test=data.load("test").take(200, 0))
+    return SimpleNamespace(train=data.load("train").take(400, 0), test=data.load("test").take(150, 0))
 
 
 @pytest.fixture(scope="session")

@@ -100,8 +100,8 @@ def test_no_search_leaves_the_bounds(make, images, shape, config):
     for eps in (0.002, 0.02, 0.1):
         x = images(6, *shape)
         reach = reachable(front_end, x, eps)
-        signs = torch.randint(0, 2, (150, *x.shape), generator=generator) * 2.0 - 1
-        scale = torch.rand(150, 1, 1, 1, 1, generator=generator).round(decimals=0).clamp_min(0.3)
+        signs = torch.randint(0, 2, (100, *x.shape), generator=generator) * 2.0 - 1
+        scale = torch.rand(100, 1, 1, 1, 1, generator=generator).round(decimals=0).clamp_min(0.3)
         directions = torch.cat([signs * scale, worst_directions(front_end, shape)[:, None].expand(-1, *x.shape)])
         for direction in directions:
             attacked = (x + eps * direction).clamp(0, 1)
@@ -150,19 +150,19 @@ def test_the_decoders_bounds_hold():
 def test_certified_samples_stand_and_others_fall(trained, digits):
     """PGD with two surrogates and random corners break nothing that is certified, and break something that is not."""
     protected = trained()
-    x, y = digits.test.images[:60], digits.test.labels[:60]
+    x, y = digits.test.images[:30], digits.test.labels[:30]
     certified_once = 0
-    for eps in (0.0005, 0.003):
+    for eps in (2e-4, 0.003):
         certified = CERTIFICATE.certify(protected, x, y, ThreatModel("linf", eps))
         certified_once += int(certified.sum())
         assert (protected.predict(x).argmax(1) == y)[certified].all()
         for surrogate in ("smooth-top-2t", "autoencoder"):
             with protected.surrogate(surrogate):
                 attacked = pgd(
-                    protected, x, y, threat=ThreatModel("linf", eps), steps=10, step_size=eps / 4, random_start=True
+                    protected, x, y, threat=ThreatModel("linf", eps), steps=5, step_size=eps / 2, random_start=True
                 )
             assert (protected.predict(attacked).argmax(1) == y)[certified].all()
-        for seed in range(5):
+        for seed in range(3):
             signs = torch.randint(0, 2, x.shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
             assert (protected.predict((x + eps * signs).clamp(0, 1)).argmax(1) == y)[certified].all()
     assert certified_once > 0
@@ -170,7 +170,7 @@ def test_certified_samples_stand_and_others_fall(trained, digits):
 
 def test_bounds_prove_more_than_constant_codes(trained, digits):
     protected = trained()
-    x, y = digits.test.images[:40], digits.test.labels[:40]
+    x, y = digits.test.images[:20], digits.test.labels[:20]
     constant = reachable(protected.front_end, x, 2e-4).constant.all(1)
     assert CERTIFICATE.certify(protected, x, y, ThreatModel("linf", 2e-4)).sum() > constant.sum()
 

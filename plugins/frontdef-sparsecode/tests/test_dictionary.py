@@ -9,7 +9,7 @@ from frontdef_sparsecode.dictionary import draw_patches, learn_dictionary
 
 from frontdef.errors import ConfigError
 
-QUICK = FixedSparseCodeConfig(atoms=40, iterations=60, top=8).settings((1, 28, 28))
+QUICK = FixedSparseCodeConfig(atoms=40, iterations=40, top=8).settings((1, 28, 28))
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +43,13 @@ def test_it_explains_patches_better_than_random_atoms(learned, digits):
 
 
 def test_both_decoders_and_both_encoders_share_it(make, digits):
-    variants = [make(False, decoder="supervised"), make(False, decoder="unsupervised"), make(True, widths=(9, 9))]
+    quick = {"atoms": 40, "iterations": 10, "top": 8}
+    variants = [
+        make(False, **quick),
+        make(False, decoder="unsupervised", **quick),
+        make(True, widths=(9, 9), beta=1.5, **quick),
+    ]
     for front_end in variants:
-        front_end.settings = QUICK
-        front_end.register_buffer("atoms", torch.zeros(40, 1, 4, 4))
         front_end.reseed(4)
         front_end.generator(torch.device("cpu"))
         front_end.fit(digits.train.images)

@@ -11,6 +11,9 @@ from frontdef.errors import ImageError, NotTrainedError
 from frontdef.registry import get_classifier
 from frontdef.training import fit_classifier, prepare
 
+SMALL = {"atoms": 48, "top": 8, "iterations": 40, "widths": (10, 6)}
+"""As in conftest: one dictionary for all."""
+
 
 @pytest.mark.parametrize("randomized", [False, True])
 def test_it_learns(trained, digits, randomized):
@@ -38,7 +41,7 @@ def test_an_ensemble_is_better_than_a_draw(trained, digits):
 
 def test_an_unsupervised_decoder_reconstructs_and_has_the_same_dictionary(make, trained, digits):
     """The source model of PW-T: first the decoder on images alone, then the classifier, the same encoder."""
-    front_end = make(True, atoms=64, top=8, iterations=60, widths=(12, 8), dropout=0.5, decoder="unsupervised")
+    front_end = make(True, **SMALL, dropout=0.5, decoder="unsupervised")
     prepare(front_end, digits.train.images, seed=0)
     assert torch.equal(front_end.atoms, trained(True).front_end.atoms)
     stages = [
@@ -72,7 +75,7 @@ def test_the_recipes_of_the_dissertation(make):
 
 
 def test_an_untrained_one_is_refused(make, images):
-    front_end = make(atoms=16, top=2)
+    front_end = make(atoms=16, top=2, iterations=3)
     protected = Protected(front_end, get_classifier("fc2").build((1, 28, 28), 10), image_shape=(1, 28, 28))
     with pytest.raises(NotTrainedError, match=r"frontdef\.train"):
         protected(images(1, 1, 28, 28))
@@ -89,7 +92,7 @@ def test_other_images_are_refused(make, images, shape):
 
 def test_weights_carry_the_dictionary(make, trained, images):
     first = trained().front_end
-    second = make(atoms=64, top=8, widths=(12, 8))
+    second = make(**SMALL)
     second.load_state_dict(first.state_dict())
     x = images(2, 1, 28, 28)
     assert torch.equal(second(x), first(x))
