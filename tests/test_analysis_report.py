@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
 from html import unescape
 from pathlib import Path
 
@@ -144,3 +145,37 @@ def test_every_column_is_documented():
         section = page.partition(f"### `{name}`")[2].partition("###")[0]
         for column, about in columns.items():
             assert f"| `{column}` | {about.meaning} |" in section, f"{name}.{column}"
+
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not (CHROMIUM and shutil.which("chromedriver")), reason="needs chromium and chromedriver")
+def test_in_a_browser_the_page_fits_sorts_and_says_nothing(html, tmp_path):
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+    try:
+        page = tmp_path / "page.html"
+        page.write_text(html, encoding="utf-8")
+        for width in (390, 1280):
+            metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+            driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+            driver.get(page.as_uri())
+            assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+        driver.find_element("css selector", "#theme").click()
+        assert driver.execute_script("return document.documentElement.dataset.theme") in {"light", "dark"}
+        header = driver.find_element("css selector", "#psr .curves th:nth-child(2) button")
+        header.click()
+        column = driver.find_elements("css selector", "#psr .curves:first-of-type td:nth-child(2)")
+        values = [float(cell.get_attribute("data-v")) for cell in column[:3]]
+        assert values == sorted(values, reverse=True)
+        assert [entry["message"] for entry in driver.get_log("browser")] == []
+    finally:
+        driver.quit()

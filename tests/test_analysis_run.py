@@ -103,6 +103,10 @@ def test_what_sql_says_is_what_the_functions_say(finished, cache):
     means = load_analysis(out).sql("select db from psr where model = 'natural' and p = 2 order by layer")["db"]
     per_layer = found.groupby("layer")["ratio"].mean()
     np.testing.assert_allclose(means, 20 * np.log10(per_layer), rtol=1e-12)
+    ends = load_analysis(out).sql("select db_low, db_high from psr where model = 'natural' and p = 2 order by layer")
+    half = 1.959964 * found.groupby("layer")["ratio"].std() / np.sqrt(20)
+    np.testing.assert_allclose(ends["db_low"], 20 * np.log10(per_layer - half), rtol=1e-9)
+    np.testing.assert_allclose(ends["db_high"], 20 * np.log10(per_layer + half), rtol=1e-9)
     assert set(found["layer"]) == {0, 1, 2}
     assert found["sample_id"].nunique() == 20
 

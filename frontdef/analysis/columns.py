@@ -83,14 +83,20 @@ VIEWS: dict[str, tuple[dict[str, Column], str]] = {
             "p": Column("double", "of the norm"),
             "mean": Column("double", "mean perturbation-to-signal ratio over the samples where it is finite"),
             "db": Column("double", "the same in dB: 20·log10 of the mean"),
+            "db_low": Column("double", "lower end of the mean's 95 % interval (normal, over the samples), dB"),
+            "db_high": Column("double", "upper end, dB"),
             "median": Column("double", "median ratio"),
             "samples": Column("bigint", "samples where it is finite"),
             "undefined": Column("bigint", "samples where the layer's signal is zero"),
         },
-        "select model, layer, label, p, avg(ratio) filter (isfinite(ratio)) as mean, "
-        "20 * log10(avg(ratio) filter (isfinite(ratio))) as db, median(ratio) filter (isfinite(ratio)) as median, "
-        "count(*) filter (isfinite(ratio)) as samples, count(*) filter (not isfinite(ratio)) as undefined "
-        "from ratios group by all order by model, p, layer",
+        "with found as (select model, layer, label, p, avg(ratio) filter (isfinite(ratio)) as mean, "
+        "1.959964 * stddev_samp(ratio) filter (isfinite(ratio)) / sqrt(count(*) filter (isfinite(ratio))) as half, "
+        "median(ratio) filter (isfinite(ratio)) as median, count(*) filter (isfinite(ratio)) as samples, "
+        "count(*) filter (not isfinite(ratio)) as undefined from ratios group by all) "
+        "select model, layer, label, p, mean, 20 * log10(nullif(mean, 0)) as db, "
+        "20 * log10(case when mean > half then mean - half end) as db_low, "
+        "20 * log10(nullif(mean + half, 0)) as db_high, "
+        "median, samples, undefined from found order by model, p, layer",
     ),
 }
 """View → its columns and its query."""
