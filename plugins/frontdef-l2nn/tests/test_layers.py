@@ -97,6 +97,20 @@ def test_a_layers_gain_is_that_of_its_matrix(layer, shape, reference):
     assert true <= bound <= 1.2 * true
 
 
+def test_a_bias_moves_every_place_it_is_added_to():
+    """b = (3 4): 5 for a vector, 5·√(6·6) = 30 for two channels of 6x6."""
+    for layer, size, offset in [
+        (Linear(4, 2), (1, 1), 5),
+        (Conv2d(1, 2, 3), (6, 6), 30),
+        (Conv2d(1, 2, 3), (2, 8), 20),
+    ]:
+        layer.bias.data = torch.tensor([3.0, 4.0])
+        flow, _ = layer.flow(Flow.of_images(), "", size)
+        assert flow.reach[1].item() == pytest.approx(offset, rel=1e-5)
+        assert flow.reach[0].item() == flow.lipschitz
+        assert flow.error[1].item() > 0
+
+
 @pytest.mark.parametrize(
     "layer", [lambda: Linear(12, 7, "divide"), lambda: Conv2d(2, 3, 3, constraint="divide")], ids=["linear", "conv"]
 )
