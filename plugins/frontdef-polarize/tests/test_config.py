@@ -65,5 +65,7 @@ def test_the_classifier_of_the_authors_code():
     classifier = get_classifier("polarize-cnn").build((25, 28, 28), 10, seed=0)
     assert sum(parameter.numel() for parameter in classifier.parameters()) + 625 == 175_431
     assert classifier(torch.zeros(2, 25, 28, 28)).shape == (2, 10)
+    oblong = get_classifier("polarize-cnn").build((3, 20, 28), 4, seed=0)
+    assert oblong(torch.zeros(1, 3, 20, 28)).shape == (1, 4)
     with pytest.raises(ConfigError, match="16x16"):
         get_classifier("polarize-cnn").build((25, 15, 28), 10, seed=0)
