@@ -9,6 +9,7 @@ from html import unescape
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -17,7 +18,7 @@ from frontdef.analysis import analyze, load_study, parse_study
 from frontdef.analysis.columns import TABLES, VIEWS
 from frontdef.report.layers import axes, charts
 from frontdef.report.layers.build import build_layers_report, layers_of, render
-from frontdef.report.layers.figures import partial_curves, ratio_curves, weight_panels
+from frontdef.report.layers.figures import _histograms, partial_curves, ratio_curves, weight_panels
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 PAGE = Path(__file__).parent.parent / "docs" / "analysis.md"
@@ -115,6 +116,14 @@ def test_ticks_are_round_and_enclose_the_values(values, ticks):
     axis = axes.linear(values)
     assert axis.ticks == pytest.approx(ticks)
     assert axis.low <= min(values) or not math.isfinite(values[0])
+
+
+def test_ratios_of_zero_stand_at_the_left_end_and_do_not_stretch_the_axis():
+    found = pd.DataFrame({"layer": 1, "label": "conv1", "model": "m", "ratio": [0.0, 0.1, 0.2, 0.4, math.inf]})
+    panel = _histograms(found, ["m"], "ratio", "k", "t", "x", unit="u", head="h", logarithmic=True)
+    assert 0.09 < panel.axis.low < 0.1
+    assert panel.rows[0].figure[0][2][1][1] > 0  # the first bin holds the 0
+    assert panel.rows[0].values == [pytest.approx(0.15)]
 
 
 def test_a_scale_of_factors():

@@ -82,7 +82,7 @@ VIEWS: dict[str, tuple[dict[str, Column], str]] = {
             **_LAYER,
             "p": Column("double", "of the norm"),
             "mean": Column("double", "mean perturbation-to-signal ratio over the samples where it is finite"),
-            "db": Column("double", "the same in dB: 20·log10 of the mean"),
+            "db": Column("double", "the same in dB: 20·log10 of the mean; empty where that is 0"),
             "db_low": Column("double", "lower end of the mean's 95 % interval (normal, over the samples), dB"),
             "db_high": Column("double", "upper end, dB"),
             "median": Column("double", "median ratio"),

@@ -135,10 +135,10 @@ def weight_panels(analysis: Analysis, models: Sequence[str]) -> list[Panel]:
 
 
 PARTIAL = {
-    "adversarial_loss": ("Loss under attack", "nats", "Mean cross-entropy on attacked images; higher is worse."),
+    "adversarial_loss": ("Loss under attack", "nats", "Higher is worse."),
     "adversarial_accuracy": ("Accuracy under attack", "%", "It may stand still where the loss still moves."),
     "clean_accuracy": ("Accuracy without attack", "%", "What the exchange costs on clean images."),
-    "clean_loss": ("Loss without attack", "nats", "Mean cross-entropy on clean images."),
+    "clean_loss": ("Loss without attack", "nats", "Higher is worse."),
 }
 MODES = {
     "block": ("Cut in two", "a code's first half is about all layers up to the one named, its second about the rest"),
@@ -200,7 +200,8 @@ def _histograms(
     logarithmic: bool = False,
 ) -> Panel:
     finite = found[np.isfinite(found[column])]
-    ends = finite[column].quantile([OUTLIERS, 1 - OUTLIERS]).tolist() if len(finite) else []
+    placed = finite.loc[finite[column] > 0, column] if logarithmic else finite[column]  # 0 falls into the first bin
+    ends = placed.quantile([OUTLIERS, 1 - OUTLIERS]).tolist() if len(placed) else []
     axis = axes.logarithmic(ends) if logarithmic else axes.linear(ends, ticks=6)
     rows = _rows(finite, models, column, lambda values: _histogram(values, axis))
     return Panel(key, title, text, axis, unit, head, rows)
