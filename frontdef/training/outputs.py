@@ -45,7 +45,7 @@ def prepare(front_end: FrontEnd[Any], images: Tensor, *, seed: int, device: torc
         device: Where to fit; front end and images are brought there.
     """
     front_end.to(device).eval()
-    with seeded(seed, front_end):
+    with torch.enable_grad(), seeded(seed, front_end):
         front_end.fit(images.to(device))
     front_end.eval()
 
