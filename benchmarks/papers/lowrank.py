@@ -8,7 +8,7 @@ images for which that fails, and the mean ‖x_adv − x‖₂/‖x‖₂ of tho
 
     FRONTDEF_DATA=<folder> python benchmarks/papers/lowrank.py [--dataset mnist] [--network 2l] [--how scale]
                                                                [--factor 0.1] [--no-last-layer] [--eps 0.05]
-                                                               [--confidence 0.95] [--width 100] [--samples 500]
+                                                               [--confidence 0.95] [--rate 0.01] [--width 100]
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def targeted(
     x: Tensor,
     goal: Tensor,
     confidence: float,
+    lr: float,
     weight: float = 0.1,
-    lr: float = 0.01,
     steps: int = 300,
 ) -> Tensor:
     """Section 2.4: descend on CE(goal, C(x')) + λ‖x' − x‖₂ and clamp, until the goal is predicted and sure enough.
@@ -52,8 +52,8 @@ def targeted(
         x: Images ``(N,C,H,W)``.
         goal: The wrong class of each ``(N,)``.
         confidence: Probability that it must have.
-        weight: λ.
         lr: Step length.
+        weight: λ.
         steps: At most.
 
     Returns:
@@ -99,6 +99,7 @@ def main() -> None:
     parser.add_argument("--factor", type=float, default=0.1)
     parser.add_argument("--last-layer", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--confidence", type=float, default=0.95, help="that examples must reach; 0: any, if predicted")
+    parser.add_argument("--rate", type=float, default=0.01, help="step length of these examples")
     parser.add_argument("--width", type=int, default=100)
     parser.add_argument("--samples", type=int, default=500)
     parser.add_argument("--eps", type=float, default=0.05)
@@ -121,7 +122,7 @@ def main() -> None:
     right = original.predict(test.images).argmax(1) == test.labels
     x, y = test.images[right], test.labels[right]
     goal = (y + 1) % 10
-    made = targeted(original, x, goal, arguments.confidence)
+    made = targeted(original, x, goal, arguments.confidence, arguments.rate)
     usable = ~made.flatten(1).isnan().any(1)
     print(
         f"{arguments.dataset}, {arguments.network}, {arguments.how} {arguments.factor:g}; {len(test)} test images, "
@@ -139,7 +140,7 @@ def main() -> None:
             last_layer=arguments.last_layer,
         )
         model = reduced(original, config)
-        own = targeted(model, x, goal, arguments.confidence)
+        own = targeted(model, x, goal, arguments.confidence, arguments.rate)
         fooled = ~own.flatten(1).isnan().any(1)
         needed = ((own - x).flatten(1).norm(dim=1) / x.flatten(1).norm(dim=1))[fooled].mean().item()
         examples = pgd(
