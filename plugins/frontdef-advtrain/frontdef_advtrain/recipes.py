@@ -37,8 +37,8 @@ def _cosine(lr: float, batch_size: int) -> dict[str, Any]:
 
 
 SETTINGS: Mapping[str, Setting] = {
-    "mnist": Setting(0.3, 40, 1 / 30, 10, _cosine(1e-3, 64)),
-    "fashion-mnist": Setting(0.1, 20, 1 / 10, 10, _cosine(1e-3, 64)),
+    "mnist": Setting(0.3, 40, 1 / 30, 10, _cosine(1e-3, 50)),
+    "fashion-mnist": Setting(0.1, 20, 1 / 10, 10, _cosine(1e-3, 50)),
     "digits": Setting(0.1, 3, 1 / 2, 6, _cosine(2e-3, 32)),
     "cifar10": Setting(
         8 / 255,

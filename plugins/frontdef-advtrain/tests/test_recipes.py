@@ -36,7 +36,7 @@ def test_the_dissertation_on_cifar():
 
 
 def test_the_polarizing_paper_on_fashion():
-    """Section IV: ε = 0.1, "10 restarts and 20 steps in each restart"."""
+    """Section 4.1: ε = 0.1, "10 restarts and 20 steps in each restart"."""
     stage = stage_of("fashion-mnist", restarts=10)
     assert (stage.eps, stage.attack_steps, stage.attack_restarts) == (0.1, 20, 10)
 
