@@ -125,10 +125,10 @@ def test_randomized_front_ends_are_averaged(trained, digits):
 
 
 def test_goals_by_hand():
-    logits = torch.tensor([[3.0, 1.0, 2.0], [0.0, 5.0, -1.0], [1.0, 4.0, 2.0]])
-    y = torch.tensor([0, 1, 2])
-    assert choose_goals(logits, y, "next", 0).tolist() == [1, 2, 0]
-    assert choose_goals(logits, y, "runner-up", 0).tolist() == [2, 0, 1]
+    logits = torch.tensor([[3.0, 1.0, 2.0], [0.0, 5.0, -1.0], [1.0, 4.0, 2.0], [-2.0, 1.0, -1.0]])
+    y = torch.tensor([0, 1, 2, 1])
+    assert choose_goals(logits, y, "next", 0).tolist() == [1, 2, 0, 2]
+    assert choose_goals(logits, y, "runner-up", 0).tolist() == [2, 0, 1, 2]
 
 
 def test_random_goals_are_wrong_classes_equally_often():
