@@ -20,7 +20,8 @@ class Trained(DefenseConformance):
 
 
 class TestConvNet(Trained):
-    config = {"widths": (2, 4), "hidden": 16}  # noqa: RUF012
+    config = {"widths": (3, 6), "hidden": 16}  # noqa: RUF012
+    image_shape = (1, 16, 16)
 
 
 @pytest.mark.slow
