@@ -211,6 +211,16 @@ def test_models_at_hand_are_analyzed_and_given_back_as_they_were(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in stored} == stored
 
 
+def test_what_has_no_singular_values_is_said(tmp_path):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
+    found = analyze(
+        {"mine": model}, torch.rand(2, 1, 4, 4), torch.tensor([0, 1]), out=tmp_path / "a", what=("weights",)
+    )
+    (note,) = found.notes()
+    assert "singular values mine: not of any layer, there is no convolution; [weights] linear = true" in note
+    assert note in invoke(tmp_path / "a").output.replace("\n", " ")
+
+
 def test_mistakes_with_models_at_hand_are_explained(tmp_path):
     x, y = torch.rand(2, 1, 4, 4), torch.tensor([0, 1])
     with pytest.raises(ConfigError, match="no model is given"):

@@ -109,6 +109,8 @@ def spectra(protected: Protected, split: Split, settings: Settings, _seed: int) 
     reads = input_shapes(protected, tuple(chosen), split.images[:1].to(protected.device))
     rows: list[dict[str, Any]] = []
     skipped: dict[str, str] = {}
+    if not chosen:
+        skipped["any layer"] = "there is no convolution; [weights] linear = true measures linear layers"
     for layer in chosen:
         if layer.number not in reads:
             skipped[layer.name] = "the forward pass never calls it"

@@ -49,6 +49,11 @@ class Analysis:
         done = (unit for unit in self.units if self.store.has(unit["table"], unit["key"]))
         return {unit["key"]: self.store.about(unit["table"], unit["key"]) for unit in done}
 
+    def notes(self) -> list[str]:
+        """What was left out in finished units, and why, one line each."""
+        found = ((unit["what"], self.footers.get(unit["key"], {}).get("skipped", {})) for unit in self.units)
+        return [f"{what}: not of {layer}, {why}" for what, skipped in found for layer, why in skipped.items()]
+
     def failures(self) -> list[dict[str, str]]:
         """What failed: what it is, and its traceback."""
         found = (self.store.failure(unit["key"]) for unit in self.units if unit["key"] not in self.footers)

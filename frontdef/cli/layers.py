@@ -34,6 +34,8 @@ def print_analysis(console: Console, analysis: Analysis) -> None:
     if len(largest):
         title = "largest singular value of each convolution, as an operator on its whole input"
         _print(console, title, _by_layer(largest, "value", analysis.models), "{:.3f}")
+    for note in analysis.notes():
+        console.print(Text(note), soft_wrap=True)
     for failure in analysis.failures():
         console.print(Text(f"FAILED {failure['unit']}: {failure['error'].strip().splitlines()[-1]}", style="red"))
 
@@ -44,7 +46,8 @@ def _by_layer(found: pd.DataFrame, column: str, models: list[str]) -> pd.DataFra
 
 
 def _print(console: Console, title: str, found: pd.DataFrame, form: str) -> None:
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    console.print(Text(title, style="bold"), soft_wrap=True)
+    table = Table(box=box.SIMPLE_HEAD)
     table.add_column("")
     table.add_column("layer")
     for name in found.columns:

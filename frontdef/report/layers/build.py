@@ -50,6 +50,7 @@ def render(analysis: Analysis) -> str:
             accuracies=accuracies(analysis),
             done=len(analysis.footers),
             failures=analysis.failures(),
+            notes=analysis.notes(),
             layers=layers_of(analysis),
             curves=figures.ratio_curves(analysis, models),
             ratio_panels=figures.ratio_panels(analysis, models),
