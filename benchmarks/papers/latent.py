@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     results = load_results(parser.parse_args().run)
     versions = results.about.get("versions", {})
-    print(", ".join(f"{name} {version}" for name, version in versions.items()))
+    print(", ".join(f"{name} {versions[name]}" for name in ("frontdef", "torch", "python") if name in versions))
     print("\n### The report's measures\n")
     print(_measures(results))
     print("\n### Accuracy under attack, the strongest surrogate for each sample\n")
@@ -50,15 +50,15 @@ def _rows(results: Results) -> list[str]:
 
 def _measures(results: Results) -> str:
     metrics = results.metrics()
-    clean = results.sql("select distinct defense, sample_id, clean_correct from outcomes")
     lines = ["| defense | clean | relative distance | reached | accuracy on confident examples |", "| --- " * 5 + "|"]
     for defense in _rows(results):
-        mine = metrics[metrics["defense"] == defense].dropna(subset="value")
-        by_quantity = {name: rows["value"] for name, rows in mine.groupby("quantity")}
+        mine = metrics[metrics["defense"] == defense]
+        values = {str(name): rows["value"].dropna() for name, rows in mine.groupby("quantity")}
+        # Only images that are classified correctly are moved towards a goal: the others have no value.
+        right = mine[mine["quantity"] == "reached"]["value"].notna()
         lines.append(
-            f"| `{defense}` | {_share(clean[clean['defense'] == defense]['clean_correct'])} "
-            f"| {_mean(by_quantity.get('relative distance'))} | {_share(by_quantity.get('reached'))} "
-            f"| {_share(by_quantity.get('adversarial accuracy'))} |"
+            f"| `{defense}` | {_share(right)} | {_mean(values.get('relative distance'))} "
+            f"| {_share(values.get('reached'))} | {_share(values.get('adversarial accuracy'))} |"
         )
     return "\n".join(lines)
 
