@@ -22,7 +22,7 @@ from frontdef.analysis.filters import filters_first
 from frontdef.analysis.layers import filtered
 from frontdef.config import Config
 from frontdef.errors import ConfigError, ImageError
-from frontdef.frontend import FrontEnd
+from frontdef.frontend import FrontEnd, Identity
 from frontdef.protected import Protected
 
 
@@ -163,6 +163,31 @@ def test_the_list_follows_named_modules_with_shortcuts_after_their_branch():
         (6, "1", "linear1", "linear"),
     ]
     assert [layer.number for layer in filtered(model)] == [1, 3, 6]
+
+
+class Keep(FrontEnd[Config]):
+    """Keeps the first of two values, through a linear layer of its own."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.inner = linear([[1.0, 0.0], [0.0, 0.0]])
+
+    def forward(self, x):
+        return self.inner(x.flatten(1)).view_as(x)
+
+
+def test_a_front_end_has_a_place_after_what_is_inside_it():
+    model = Protected(Keep(Config()), nn.Sequential(nn.Flatten(), linear([[1.0, 1.0]])))
+    found = [(layer.name, layer.label) for layer in linear_list(model)]
+    expected = [("front_end.inner", "front-linear1"), ("front_end", "front-end1"), ("classifier.1", "linear1")]
+    assert found == expected
+    x = torch.tensor([0.3, 0.4]).view(1, 1, 1, 2)
+    ratios = layer_ratios(model, x, x + 0.1)[2.0]
+    # (.3, .4) moves by (.1, .1); behind the front end .3 moves by .1.
+    expected = {0: math.sqrt(0.02) / 0.5, 1: 1 / 3, 2: 1 / 3, 3: 1 / 3}
+    assert {number: float(value) for number, value in ratios.items()} == pytest.approx(expected)
+    assert [layer.label for layer in filtered(model)] == ["front-linear1", "linear1"]
+    assert [layer.label for layer in linear_list(Protected(Identity(Config()), model.classifier))] == ["linear1"]
 
 
 def test_a_parametrized_layer_is_one_layer_with_all_its_weights():

@@ -23,7 +23,7 @@ TABLES: dict[str, dict[str, Column]] = {
     "layers": {
         **_LAYER,
         "name": Column("varchar", "path of the module in the model"),
-        "kind": Column("varchar", "convolution, linear, batch norm, other, or input"),
+        "kind": Column("varchar", "convolution, linear, batch norm, front end, other, or input"),
         "shape": Column("varchar", "shape of its weights"),
         "parameters": Column("bigint", "how many weights and biases it has"),
         "reads": Column("varchar", "shape of what it reads, without the batch"),

@@ -13,10 +13,12 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils.parametrize import is_parametrized
 
 from frontdef.errors import ConfigError
+from frontdef.frontend import FrontEnd, Identity
 
-CONVOLUTION, LINEAR, BATCH_NORM, OTHER = "convolution", "linear", "batch norm", "other"
+CONVOLUTION, LINEAR, BATCH_NORM, FRONT_END, OTHER = "convolution", "linear", "batch norm", "front end", "other"
 
 KINDS: tuple[tuple[str, type[nn.Module], str], ...] = (
+    (FRONT_END, FrontEnd, "front-end"),
     (CONVOLUTION, _ConvNd, "conv"),
     (BATCH_NORM, _BatchNorm, "bn"),
     (LINEAR, nn.Linear, "linear"),
@@ -25,7 +27,10 @@ KINDS: tuple[tuple[str, type[nn.Module], str], ...] = (
 """Kind, the class by which it is known, and how its layers are called; the first that fits."""
 
 FILTERED = (CONVOLUTION, LINEAR)
-"""Kinds that apply filters: those whose outputs and weights are looked at."""
+"""Kinds that apply filters: those whose weights are looked at."""
+
+SEEN = (*FILTERED, FRONT_END)
+"""Kinds whose outputs are looked at."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +40,9 @@ class Layer:
     Args:
         number: The place, from 1; 0 is the model's input.
         name: Path of the module in the model, as in ``named_modules()``.
-        label: What figures call it: its kind and the how-manieth of its kind it is, ``conv1``.
-        kind: ``convolution``, ``linear``, ``batch norm`` or ``other``.
+        label: What figures call it: its kind and the how-manieth of its kind it is, ``conv1``; inside a front end
+            ``front-conv1``, so that the classifiers behind different front ends compare.
+        kind: ``convolution``, ``linear``, ``batch norm``, ``front end`` or ``other``.
         module: The module.
     """
 
@@ -52,10 +58,11 @@ class Layer:
 
 
 def linear_list(model: nn.Module) -> tuple[Layer, ...]:
-    """Every module that holds weights of its own, and every batch norm, in the order of ``named_modules()``.
+    """Every module that holds weights of its own, every batch norm and front end, in the order of ``named_modules()``.
 
     A residual network is no line; in this order a shortcut's layers follow those of its main branch (Bakiskan,
-    *Adversarial Robustness via Structural Defenses*, chapter 3.1.2.1). A module that is used twice stands once.
+    *Adversarial Robustness via Structural Defenses*, chapter 3.1.2.1). A front end follows what is inside it, and the
+    identity is none. A module that is used twice stands once.
 
     Args:
         model: Any classifier.
@@ -65,10 +72,11 @@ def linear_list(model: nn.Module) -> tuple[Layer, ...]:
     """
     found: list[Layer] = []
     counts: Counter[str] = Counter()
-    for name, module in model.named_modules():
+    for name, module, inside in _ordered(model):
         if ".parametrizations." in f".{name}." or not _is_layer(module):
             continue
         kind, short = next((kind, short) for kind, of, short in KINDS if isinstance(module, of))
+        short = f"front-{short}" if inside else short
         counts[short] += 1
         found.append(Layer(len(found) + 1, name or "(model)", f"{short}{counts[short]}", kind, module))
     if not found:
@@ -79,9 +87,33 @@ def linear_list(model: nn.Module) -> tuple[Layer, ...]:
     return tuple(found)
 
 
+def _ordered(model: nn.Module) -> Iterator[tuple[str, nn.Module, bool]]:
+    """Named modules, a front end after what is inside it (its output comes last), and whether they are inside one."""
+    waiting: list[tuple[str, nn.Module]] = []
+    for name, module in model.named_modules():
+        while waiting and not name.startswith(f"{waiting[-1][0]}."):
+            yield *waiting.pop(), bool(waiting)
+        if isinstance(module, FrontEnd):
+            waiting.append((name, module))
+        else:
+            yield name, module, bool(waiting)
+    while waiting:
+        yield *waiting.pop(), bool(waiting)
+
+
 def _is_layer(module: nn.Module) -> bool:
     own = next(module.parameters(recurse=is_parametrized(module)), None) is not None
-    return own or isinstance(module, _BatchNorm)
+    return own or isinstance(module, _BatchNorm) or (isinstance(module, FrontEnd) and not isinstance(module, Identity))
+
+
+def seen(model: nn.Module) -> tuple[Layer, ...]:
+    """The layers of the list whose outputs are looked at: convolutions, linear layers and front ends.
+
+    Raises:
+        ConfigError: There is neither a convolution nor a linear layer.
+    """
+    filtered(model)
+    return tuple(layer for layer in linear_list(model) if layer.kind in SEEN)
 
 
 def filtered(model: nn.Module) -> tuple[Layer, ...]:

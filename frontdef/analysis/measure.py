@@ -12,7 +12,7 @@ from torch import Tensor
 
 from frontdef.analysis.columns import TABLES
 from frontdef.analysis.filters import batch_norm_statistics, filters_first, normalized_sparsity, sparsity
-from frontdef.analysis.layers import BATCH_NORM, CONVOLUTION, Layer, filtered, input_shapes, linear_list
+from frontdef.analysis.layers import BATCH_NORM, CONVOLUTION, Layer, filtered, input_shapes, linear_list, seen
 from frontdef.analysis.perturb import as_bytes, craft, judge
 from frontdef.analysis.ratio import layer_ratios
 from frontdef.analysis.settings import Settings
@@ -52,7 +52,7 @@ def ratios(protected: Protected, split: Split, settings: Settings, seed: int) ->
     device = protected.device
     norms = settings.ratio.norms
     found = layer_ratios(protected, split.images.to(device), attacked.to(device), p=norms, seed=seed)
-    labels = {0: INPUT[0], **{layer.number: layer.label for layer in filtered(protected)}}
+    labels = {0: INPUT[0], **{layer.number: layer.label for layer in seen(protected)}}
     (clean_loss, clean), (attacked_loss, fell) = (judge(protected, x, split.labels) for x in (split.images, attacked))
     parts = [
         {

@@ -130,14 +130,16 @@ def start_over(kept: Sequence[Layer], retrained: Sequence[Layer], *, seed: int) 
         ConfigError: A layer that can't be initialized.
     """
     for layer in retrained:
-        if not hasattr(layer.module, "reset_parameters") or is_parametrized(layer.module):
+        drawn = hasattr(layer.module, "reset_parameters") and not is_parametrized(layer.module)
+        if layer.parameters() and not drawn:
             raise ConfigError(
                 f"layer {layer.name!r} ({type(layer.module).__name__}) has weights and no way to draw them anew: "
                 "partial training needs modules with reset_parameters(), and without parametrizations"
             )
     with seeded(seed):
         for layer in retrained:
-            layer.module.reset_parameters()  # type: ignore[operator]
+            if hasattr(layer.module, "reset_parameters"):
+                layer.module.reset_parameters()  # type: ignore[operator]
     for layers, flag in ((kept, False), (retrained, True)):
         for layer in layers:
             for parameter in layer.parameters():

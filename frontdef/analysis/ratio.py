@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from frontdef.analysis.layers import Layer, filtered, outputs_recorded
+from frontdef.analysis.layers import Layer, outputs_recorded, seen
 from frontdef.errors import ConfigError, ImageError
 from frontdef.frontend import FrontEnd
 
@@ -62,7 +62,7 @@ def layer_ratios(
     batch_size: int = 256,
     seed: int = 0,
 ) -> Mapping[float, Mapping[int, Tensor]]:
-    """Ratios at the input (layer 0) and at the outputs of every convolution and linear layer.
+    """Ratios at the input (layer 0) and at the outputs of a front end, and of every convolution and linear layer.
 
     The outputs are those of the layer itself, before batch norm and activation. Where a layer is called several times
     in one pass, all it puts out counts as one signal. A randomized front end makes the same draws in both passes.
@@ -84,7 +84,7 @@ def layer_ratios(
     """
     if images.shape != perturbed.shape:
         raise ImageError(f"images {tuple(images.shape)} and attacked images {tuple(perturbed.shape)} do not pair")
-    layers = filtered(model)
+    layers = seen(model)
     found: dict[float, dict[int, list[Tensor]]] = {one: {} for one in p}
     for clean, moved in zip(images.split(batch_size), perturbed.split(batch_size), strict=True):
         signals, others = (_signals(model, layers, batch, seed) for batch in (clean, moved))

@@ -94,6 +94,11 @@ class Analysis:
         return self.sql(f'select * from "{name}"')
 
 
+def labels_of(found: pd.DataFrame) -> list[str]:
+    """Labels of the layers in a table, in the order of the longest of the models' lists."""
+    return [str(label) for label in found.groupby("label", sort=False)["layer"].max().sort_values(kind="stable").index]
+
+
 def load_analysis(path: str | Path) -> Analysis:
     """Open the folder of an analysis.
 

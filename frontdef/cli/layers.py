@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from frontdef.analysis.results import Analysis
+from frontdef.analysis.results import Analysis, labels_of
 
 
 def print_analysis(console: Console, analysis: Analysis) -> None:
@@ -25,6 +25,7 @@ def print_analysis(console: Console, analysis: Analysis) -> None:
             ("clean_accuracy", "accuracy without attack", "{:.1%}"),
         ):
             table = pd.pivot_table(here, index=["cut", "label"], columns="code", values=column, sort=True)
+            table.index = [f"{cut} {label}" for cut, label in table.index]
             _print(console, f"partial training, {title}; {where} down, codes across", table, form)
     if len(filters):
         medians = filters.groupby(["model", "layer", "label"])[["normalized"]].median().reset_index()
@@ -41,18 +42,17 @@ def print_analysis(console: Console, analysis: Analysis) -> None:
 
 
 def _by_layer(found: pd.DataFrame, column: str, models: list[str]) -> pd.DataFrame:
-    table = pd.pivot_table(found, index=["layer", "label"], columns="model", values=column, sort=True)
-    return table[[model for model in models if model in table.columns]]
+    table = pd.pivot_table(found, index="label", columns="model", values=column)
+    return table.loc[labels_of(found), [model for model in models if model in table.columns]]
 
 
 def _print(console: Console, title: str, found: pd.DataFrame, form: str) -> None:
     console.print(Text(title, style="bold"), soft_wrap=True)
     table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("")
     table.add_column("layer")
     for name in found.columns:
         table.add_column(Text(str(name)), justify="right")
-    for (number, label), values in zip(found.index, found.to_numpy(), strict=True):
+    for label, values in zip(found.index, found.to_numpy(), strict=True):
         cells = (Text("–" if pd.isna(value) else form.format(value)) for value in values)
-        table.add_row(str(number), Text(str(label)), *cells)
+        table.add_row(Text(str(label)), *cells)
     console.print(table)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from frontdef.analysis.results import Analysis
+from frontdef.analysis.results import Analysis, labels_of
 from frontdef.report.layers import axes
 from frontdef.report.layers.axes import Axis
 from frontdef.report.layers.charts import Line
@@ -74,7 +74,7 @@ def ratio_curves(analysis: Analysis, models: Sequence[str]) -> list[Curves]:
     found = analysis.table("psr")
     charts = []
     for p, here in found.groupby("p"):
-        labels = list(dict.fromkeys(here.sort_values("layer")["label"]))
+        labels = labels_of(here)
         lines = [
             Line(i, model, _aligned(here[here["model"] == model].set_index("label")["db"], labels))
             for i, model in enumerate(models)
@@ -214,13 +214,14 @@ def _rows(
     draw: Callable[[np.ndarray], list[tuple[float, float]]],
 ) -> list[Row]:
     rows = []
-    for (_, label), here in found.groupby(["layer", "label"]):
+    for label in labels_of(found):
+        here = found[found["label"] == label]
         values = {model: here.loc[here["model"] == model, column].to_numpy() for model in models}
         drawn = [(i, model, draw(values[model])) for i, model in enumerate(models) if len(values[model])]
         tallest = max((y for _, _, points in drawn for _, y in points), default=1.0) or 1.0
         scaled = [(i, model, [(x, y / tallest) for x, y in points]) for i, model, points in drawn]
         medians = [float(np.median(values[model])) if len(values[model]) else None for model in models]
-        rows.append(Row(str(label), "", scaled, medians))
+        rows.append(Row(label, "", scaled, medians))
     return rows
 
 
@@ -238,7 +239,8 @@ def _histogram(values: np.ndarray, axis: Axis) -> list[tuple[float, float]]:
 def _spectra(found: pd.DataFrame, models: Sequence[str]) -> Panel:
     """Singular values over the largest, in descending order."""
     rows = []
-    for (_, label), here in found.groupby(["layer", "label"]):
+    for label in labels_of(found):
+        here = found[found["label"] == label]
         drawn: list[tuple[int, str, list[tuple[float, float]]]] = []
         largest: list[float | None] = []
         for i, model in enumerate(models):
@@ -253,7 +255,7 @@ def _spectra(found: pd.DataFrame, models: Sequence[str]) -> Panel:
         method = str(here["method"].iloc[0])
         note = f"{'the largest ' if method == 'lanczos' else 'all '}{here['place'].max():,}"
         note += f" of {here['count'].max():,}" if method == "lanczos" else ""
-        rows.append(Row(str(label), note, drawn, largest))
+        rows.append(Row(label, note, drawn, largest))
     return Panel(
         "singular-values",
         "Singular values of the convolutions",
