@@ -7,6 +7,7 @@ import re
 import shutil
 from html import unescape
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -16,9 +17,11 @@ from torch import nn
 
 from frontdef.analysis import analyze, load_study, parse_study
 from frontdef.analysis.columns import TABLES, VIEWS
+from frontdef.errors import StoreError
 from frontdef.report.layers import axes, charts
 from frontdef.report.layers.build import build_layers_report, layers_of, render
 from frontdef.report.layers.figures import _histograms, partial_curves, ratio_curves, weight_panels
+from frontdef.report.layers.standalone import save_figure
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 PAGE = Path(__file__).parent.parent / "docs" / "analysis.md"
@@ -73,6 +76,17 @@ def test_the_curves_are_those_of_the_tables(analysis):
             rows = analysis._database.execute(query, [line.name, p]).df()
             expected = 20 * np.log10(rows.groupby("layer")["ratio"].mean())
             np.testing.assert_allclose(line.values, expected)
+
+
+def test_the_curve_alone_is_one_picture(analysis, tmp_path):
+    picture = ElementTree.parse(save_figure(analysis, tmp_path / "psr.svg")).getroot()
+    assert picture.tag == "{http://www.w3.org/2000/svg}svg"
+    texts = [element.text for element in picture.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"natural", HOSTILE, "conv1", "linear1", "dB"} <= set(texts)
+    assert len(list(picture.iter("{http://www.w3.org/2000/svg}polyline"))) == 2
+    bare = analyze({"m": classifier(0)}, torch.rand(1, 1, 4, 4), [0], out=tmp_path / "w", what=("weights",))
+    with pytest.raises(StoreError, match="holds no perturbation-to-signal ratios"):
+        save_figure(bare, tmp_path / "none.svg")
 
 
 def test_partial_training_is_drawn_without_what_is_not_known(analysis):
