@@ -11,6 +11,7 @@ from frontdef_sparsecode.stability import Reach, reachable
 
 from frontdef import ThreatModel
 from frontdef.attacks.native.pgd import pgd
+from frontdef.registry import get_dataset
 
 CERTIFICATE = SparseCodeCertificate()
 
@@ -179,3 +180,19 @@ def test_nothing_for_other_norms_or_behind_dropout(trained, digits):
     x, y = digits.test.images[:4], digits.test.labels[:4]
     assert not CERTIFICATE.certify(trained(), x, y, ThreatModel("l2", 1e-6)).any()
     assert not CERTIFICATE.certify(trained(True), x, y, ThreatModel("linf", 1e-6)).any()
+
+
+@pytest.mark.slow
+def test_two_thousand_certified_samples_stand(trained):
+    protected, data = trained(), get_dataset("digits").load("test")
+    x, y = data.images, data.labels
+    certified_in_all = 0
+    for eps in (1e-5, 3e-5, 1e-4, 1.5e-4, 2e-4, 3e-4, 4e-4):
+        threat = ThreatModel("linf", eps)
+        certified = CERTIFICATE.certify(protected, x, y, threat)
+        certified_in_all += int(certified.sum())
+        for surrogate in ("smooth", "smooth-all", "autoencoder"):
+            with protected.surrogate(surrogate):
+                attacked = pgd(protected, x, y, threat=threat, steps=5, step_size=eps / 2, random_start=True)
+            assert (protected.predict(attacked).argmax(1) == y)[certified].all()
+    assert certified_in_all >= 2000
