@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import frontdef
 from frontdef.classifiers import Classifier
 
-PAPER = "Jorio Cocola, Varun Sundar Rabindranath: Making Neural Nets Robust Again (2018)"
+PAPER = "Jorio Cocola, Varun Sundar Rabindranath: Making Neural Nets Robust Again (report)"
 
 
 DEFENSES: tuple[tuple[str, str, str, str], ...] = (
