@@ -23,7 +23,7 @@ from frontdef.registry import get_attack_libraries, get_family
 from frontdef.threat import Norm, ThreatModel
 
 EXACT = 1e-6
-"""Largest difference between two computations of the same values in float32."""
+"""Largest difference between two computations of the same values in float32, relative where values exceed 1."""
 
 RADII: dict[Norm, tuple[float, ...]] = {
     "linf": (0.05, 0.1, 0.2, 0.3),
@@ -108,7 +108,8 @@ def batch_invariance(subject: Subject) -> str:
         alone = torch.cat([subject.front_end(subject.few[i : i + 1]) for i in range(len(subject.few))])
         backwards = subject.front_end(subject.few.flip(0)).flip(0)
     apart = max((together - alone).abs().max().item(), (together - backwards).abs().max().item())
-    assert apart <= EXACT, f"outputs differ by {apart:.2g} between batches"
+    scale = max(1.0, together.abs().max().item())
+    assert apart <= EXACT * scale, f"outputs differ by {apart:.2g} between batches"
     return f"largest difference {apart:.2g}"
 
 
