@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -53,12 +51,6 @@ class Metric:
     def parameters_class(self) -> type[Config]:
         """The class of its parameters, imported if it was a reference."""
         return cast("type[Config]", resolve(self.parameters))
-
-    def code(self) -> str:
-        """Hash of the module that measures, so that an edited metric is measured again."""
-        module = inspect.getmodule(resolve(self.measure))
-        source = inspect.getsource(module) if module else ""
-        return hashlib.sha256(source.encode()).hexdigest()[:16]
 
     def __call__(self, protected: Protected, x: Tensor, y: Tensor, parameters: Any, seed: int) -> dict[str, Tensor]:
         """Measure.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from frontdef.attacks.native.pgd import pgd
 from frontdef.config import Config, field
 from frontdef.datasets import parse
 from frontdef.errors import ConfigError, UnknownNameError
+from frontdef.matrix import jobs
 from frontdef.matrix import plan as planning
 from frontdef.matrix.attempt import load_splits
 from frontdef.matrix.entries import parse_matrix
@@ -203,10 +203,16 @@ class TestMetrics:
         with pytest.raises(UnknownNameError):
             make_plan(parse_matrix(text.replace("optional = true", "optional = false")))
 
-    def test_names_and_code(self):
+    def test_the_code_of_the_metric_counts(self, metrics, monkeypatch):
+        keys = set()
+        for code in ("old", "new"):
+            monkeypatch.setattr(jobs, "code_of", lambda reference, code=code: code)
+            keys |= {job.key for job in make_plan(parse_matrix(self.TEXT)).measurements}
+        assert len(keys) == 4
+
+    def test_names(self):
         with pytest.raises(ConfigError, match="lower case"):
             Metric("Bright", bright)
-        assert Metric("a", bright).code() != Metric("a", SimpleNamespace.__init__).code()
 
 
 def test_the_metric_in_the_docs_runs(finished):

@@ -12,6 +12,7 @@ from typing import Any
 from frontdef._version import __version__
 from frontdef.attacks.spec import AttackSpec
 from frontdef.matrix.entries import DefenseEntry, SourceEntry
+from frontdef.matrix.fingerprint import code_of
 from frontdef.matrix.models import ModelRequest
 from frontdef.metrics import Metric
 from frontdef.registry import get_attack_libraries, get_defense
@@ -157,7 +158,7 @@ class Measuring:
     @cached_property
     def key(self) -> str:
         """Hash of all that decides the result."""
-        what = ["metric", self.request.key(), self.metric.name, self.metric.code(), self.settings()]
+        what = ["metric", self.request.key(), self.metric.name, code_of(self.metric.measure), self.settings()]
         return digest([*what, self.entry.surrogate, self.samples, self.sample_seed, __version__])
 
     def settings(self) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def grad_cam(protected: Protected, x: Tensor, layer: str = "", y: Tensor | None 
         FrontdefError: captum is not installed.
     """
     try:
-        from captum.attr import LayerGradCam  # type: ignore[import-untyped,import-not-found,unused-ignore]
+        from captum.attr import LayerGradCam
     except ImportError:
         raise FrontdefError(
             'grad_cam needs captum, which is not installed. Mend: pip install "frontdef-hah[gradcam]"'
