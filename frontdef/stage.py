@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import model_validator
+from pydantic import BeforeValidator, model_validator
 
 from frontdef import config as configs
-from frontdef.threat import Norm
+from frontdef.threat import Norm, parse_eps
+
+
+def _radius(value: Any) -> Any:
+    return parse_eps(value) if isinstance(value, str) else value
 
 
 class Stage(configs.Config):
@@ -58,7 +62,9 @@ class Stage(configs.Config):
     adversarial: Norm | None = configs.field(
         None, description="train on PGD examples of this norm (Madry et al. 2018); None trains on clean images"
     )
-    eps: float = configs.field(0.0, ge=0, description="radius of these examples, in [0,1] pixel values")
+    eps: Annotated[float, BeforeValidator(_radius)] = configs.field(
+        0.0, ge=0, description="radius of these examples, in [0,1] pixel values, or as '8/255'"
+    )
     attack_steps: int = configs.field(10, ge=1, description="PGD steps an example")
     attack_step: float | None = configs.field(
         None, gt=0, description="step size over eps; None: 2.5 over the number of steps, enough to cross the ball"

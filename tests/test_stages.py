@@ -188,6 +188,12 @@ class TestModesLossesPenalties:
             Stage(**{"epochs": 1, **values})
 
 
+def test_a_radius_may_be_a_fraction():
+    assert Stage(epochs=1, eps="8/255").eps == 8 / 255
+    with pytest.raises(ValueError, match="ε is a number or a fraction"):
+        Stage(epochs=1, eps="eight")
+
+
 class TestHooks:
     def test_after_each_stage_and_once_at_the_end(self, train):
         front_end = Gain(Config())

@@ -20,6 +20,7 @@ from frontdef.matrix.results import Results
 from frontdef.matrix.store import Store
 from frontdef.protected import Protected
 from frontdef.registry import get_classifier, get_dataset, get_defense
+from frontdef.stage import Stage
 
 PROBE_BATCH = 32
 PROBE_REPEATS = 3
@@ -131,9 +132,15 @@ def _seconds_a_sample(request: ModelRequest, device: torch.device) -> float:
 
 def _training_passes(request: ModelRequest, data: Path | None) -> int:
     samples = request.train_samples or len(get_dataset(request.dataset).load("train", root=data).labels)
-    return sum(
-        stage.epochs * samples * (1 + (stage.attack_steps if stage.adversarial else 0)) for stage in request.recipe
-    )
+    return sum(samples * _passes_a_sample(request, stage) for stage in request.recipe)
+
+
+def _passes_a_sample(request: ModelRequest, stage: Stage) -> int:
+    """Passes through front end and classifier in a stage; the outputs of one that stays as it is are computed once."""
+    if stage.adversarial:
+        return stage.epochs * (1 + stage.attack_steps * stage.attack_restarts)
+    once = stage.trains == "classifier" and stage.augment == "none" and not get_defense(request.defense).randomized
+    return 1 if once else stage.epochs
 
 
 def _duration(seconds: float) -> str:
