@@ -29,7 +29,9 @@ class DefenseEntry(Config):
     classifier: str = field(
         "", description="classifier behind it; the defense's own if absent, or else each of the matrix's"
     )
-    recipe: tuple[Stage, ...] = field((), description="training stages; the matrix's or the defense's own if absent")
+    recipe: tuple[Stage, ...] = field(
+        (), description="training stages; the defense's own if absent, or else the matrix's"
+    )
     optional: bool = field(False, description="leave the row out, with a note, where no installed plugin offers it")
     label: str = field("", description="name in tables; made from name and configuration if absent")
 
@@ -49,7 +51,9 @@ class SourceEntry(Config):
     classifier: str = field(
         "", description="classifier behind it; its own if absent, or else the one that the attacked row has"
     )
-    recipe: tuple[Stage, ...] = field((), description="training stages; the matrix's or the defense's own if absent")
+    recipe: tuple[Stage, ...] = field(
+        (), description="training stages; the defense's own if absent, or else the matrix's"
+    )
     label: str = field("", description="name in tables; made from name and configuration if absent")
 
     @property
@@ -117,7 +121,8 @@ class Matrix(Config):
         (), description="distributions that must be installed, as 'frontdef-wavelet>=0.1'"
     )
     recipe: tuple[Stage, ...] = field(
-        (), description="training stages for every model; each defense's or classifier's own if absent"
+        (),
+        description="training stages for every defense that has none of its own; the classifier's if absent",
     )
     defense: tuple[DefenseEntry, ...] = field((DefenseEntry(name="none"),), min_length=1, description="rows")
     attack: tuple[AttackEntry, ...] = field((), description="columns")

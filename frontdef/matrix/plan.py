@@ -227,7 +227,7 @@ def _request(matrix: Matrix, dataset: str, classifier: str, entry: DefenseEntry 
     get_classifier(classifier)
     defense = get_defense(entry.name)
     config = defense.configure(entry.config).model_dump(mode="json")
-    recipe = entry.recipe or matrix.recipe or recipe_of(defense, config, dataset, classifier)
+    recipe = entry.recipe or recipe_of(defense, config, dataset, classifier, matrix.recipe)
     return ModelRequest(dataset, classifier, entry.name, config, recipe, matrix.train_samples, matrix.seed)
 
 

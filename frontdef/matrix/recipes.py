@@ -41,13 +41,16 @@ def default_recipe(dataset: str, classifier: str = "small-cnn") -> tuple[Stage, 
     return RECIPES.get((dataset, classifier), FALLBACK)
 
 
-def recipe_of(defense: Defense, config: Mapping[str, Any], dataset: str, classifier: str) -> tuple[Stage, ...]:
-    """Stages that train a defense and the classifier behind it: its own, or else the classifier's.
+def recipe_of(
+    defense: Defense, config: Mapping[str, Any], dataset: str, classifier: str, common: tuple[Stage, ...] = ()
+) -> tuple[Stage, ...]:
+    """Stages that train a defense and the classifier behind it: its own, or else common ones, or the classifier's.
 
     Args:
         defense: The defense.
         config: Its configuration values.
         dataset: Id of the data set.
         classifier: Id of the classifier.
+        common: Stages for every defense that has none of its own.
     """
-    return defense.recipe_for(config, dataset) or default_recipe(dataset, classifier)
+    return defense.recipe_for(config, dataset) or common or default_recipe(dataset, classifier)

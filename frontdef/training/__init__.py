@@ -3,7 +3,8 @@
 ART has trainers of its own (`art.defences.trainer`), and they are not used here. They take an ART classifier with one
 fixed optimizer, so they know neither stages nor a front end that is trained along; they draw batches and examples from
 numpy's global generator, carry every batch through numpy, report no progress, and can't be resumed. What they do beyond
-a plain loop is to craft the examples; here that is the native PGD, the benchmark's own reference.
+a plain loop is to craft the examples; here that is the native PGD, the benchmark's own reference. What each
+of them does beside the papers is in docs/defenses/advtrain.md.
 """
 
 from __future__ import annotations
