@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from frontdef.analysis.results import load_analysis
     from frontdef.api import load, protect
     from frontdef.certificate import Certificate
+    from frontdef.classifiers import Classifier
     from frontdef.config import Config, field
     from frontdef.defense import Defense
     from frontdef.frontend import FrontEnd
@@ -32,6 +33,7 @@ hookimpl = pluggy.HookimplMarker("frontdef")
 
 _HOMES = {
     "Certificate": "frontdef.certificate",
+    "Classifier": "frontdef.classifiers",
     "Config": "frontdef.config",
     "Defense": "frontdef.defense",
     "FrontEnd": "frontdef.frontend",
@@ -53,6 +55,7 @@ _HOMES = {
 
 __all__ = [
     "Certificate",
+    "Classifier",
     "Config",
     "Defense",
     "FrontEnd",
