@@ -130,6 +130,12 @@ class TestSource:
             make_plan(parse_matrix(MATRIX.replace('source = { name = "none"', 'source = { name = "nona"')))
 
 
+def test_a_row_may_go_without_a_diagnosis():
+    text = MATRIX.replace('samples = 40', 'samples = 40\ndiagnose = ["linf"]')
+    text = text.replace('label = "cnn"', 'label = "cnn"\ndiagnose = false')
+    assert [job.entry.title for job in make_plan(parse_matrix(text)).diagnoses] == ["none"]
+
+
 class TestClassifierOfARow:
     def test_stands_in_the_table_of_the_matrix(self, finished):
         cells = frontdef.load_results(finished[0]).cells()

@@ -33,6 +33,7 @@ class DefenseEntry(Config):
         (), description="training stages; the defense's own if absent, or else the matrix's"
     )
     optional: bool = field(False, description="leave the row out, with a note, where no installed plugin offers it")
+    diagnose: bool = field(True, description="whether its gradient is diagnosed, in the norms that the matrix names")
     label: str = field("", description="name in tables; made from name and configuration if absent")
 
     @property

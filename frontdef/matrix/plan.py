@@ -117,7 +117,7 @@ def make_plan(matrix: Matrix, *, device: str = "cpu") -> Plan:
                 matrix.seed,
             )
             for norm in matrix.diagnose
-            if radii.get(norm)
+            if radii.get(norm) and entry.diagnose
         ]
         measurements += _measurements(matrix, metrics, request, entry, table)
         if defense.certified:
