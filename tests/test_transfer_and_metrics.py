@@ -131,7 +131,7 @@ class TestSource:
 
 
 def test_a_row_may_go_without_a_diagnosis():
-    text = MATRIX.replace('samples = 40', 'samples = 40\ndiagnose = ["linf"]')
+    text = MATRIX.replace("samples = 40", 'samples = 40\ndiagnose = ["linf"]')
     text = text.replace('label = "cnn"', 'label = "cnn"\ndiagnose = false')
     assert [job.entry.title for job in make_plan(parse_matrix(text)).diagnoses] == ["none"]
 
