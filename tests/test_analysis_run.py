@@ -173,7 +173,7 @@ def test_a_unit_that_fails_is_recorded_and_tried_again(tmp_path, cache, monkeypa
         ({"name": "other"}, set()),
         ({"train_samples": 61}, set(TABLES)),
     ],
-    ids=str,
+    ids=lambda value: str(sorted(value)) if isinstance(value, set) else str(value),
 )
 def test_keys_follow_what_decides_the_result(change, changes):
     study = parse_study(STUDY)
