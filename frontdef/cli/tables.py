@@ -59,13 +59,17 @@ def _norm_table(found: list[Bracket], outcomes: pd.DataFrame) -> Table:
     several = here[["dataset", "classifier"]].drop_duplicates().shape[0] > 1
     proved = any(not pd.isna(bracket.certified) for bracket in found)
     table = Table(
-        title=f"{NORM_LABELS[norm]}: robust accuracy in %, per sample the worst over libraries", box=box.SIMPLE_HEAD
+        title=f"{NORM_LABELS[norm]}: robust accuracy in %, per sample the worst over libraries",
+        box=box.SIMPLE_HEAD,
+        collapse_padding=True,
     )
     table.title_justify, table.title_style = "left", "bold"
     for name in ("defense", *(("data", "classifier") if several else ())):
-        table.add_column(name)
-    for name in ("ε", "clean", *(("certified",) if proved else ()), "worst (95 %)", *families):
+        table.add_column(name, min_width=12)
+    for name in ("ε", "clean", *(("proved",) if proved else ()), "worst (95 %)"):
         table.add_column(name, justify="right", no_wrap=True)
+    for name in families:
+        table.add_column(name, justify="right", min_width=max(5, *map(len, name.split())))
     for bracket in _sorted(found):
         mine = here[
             (here["defense"] == bracket.defense)

@@ -49,9 +49,7 @@ class SourceEntry(Config):
     name: str = field(description="id of its defense; 'none' for an undefended classifier")
     config: dict[str, Any] = field(default_factory=dict, description="its configuration")
     surrogate: str | None = field(None, description="surrogate gradient; the defense's default if absent")
-    classifier: str = field(
-        "", description="classifier behind it; its own if absent, or else the one that the attacked row has"
-    )
+    classifier: str = field("", description="classifier behind it; the defense's own if absent, or else the matrix's")
     recipe: tuple[Stage, ...] = field(
         (), description="training stages; the defense's own if absent, or else the matrix's"
     )

@@ -103,7 +103,7 @@ def make_plan(matrix: Matrix, *, device: str = "cpu") -> Plan:
                     Cell(
                         request, entry, table, surrogate, spec, library, samples, matrix.seed, matrix.batch_size,
                         matrix.eot_draws, matrix.verify_draws, device, source,
-                        None if source is None else _source(matrix, dataset, request.classifier, source),
+                        None if source is None else _source(matrix, dataset, table, source),
                     )
                     for surrogate in _surrogates(entry, defense, attack, spec)
                 ]  # fmt: skip
@@ -216,10 +216,10 @@ def _surrogates(entry: DefenseEntry, defense: Defense, attack: AttackEntry, spec
     return entry.surrogates
 
 
-def _source(matrix: Matrix, dataset: str, classifier: str, source: SourceEntry) -> ModelRequest:
-    """The model of a source: its own classifier, or else the one that the attacked row has, where it reads images."""
+def _source(matrix: Matrix, dataset: str, table: str, source: SourceEntry) -> ModelRequest:
+    """The model of a source, with a classifier of its own or else the matrix's."""
     own = source.classifier or get_defense(source.name).classifier
-    return _request(matrix, dataset, own or classifier, source)
+    return _request(matrix, dataset, own or table, source)
 
 
 def _request(matrix: Matrix, dataset: str, classifier: str, entry: DefenseEntry | SourceEntry) -> ModelRequest:
