@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import difflib
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 
 import click
 
 from frontdef import registry
-from frontdef.cli.text import plural, print_json, print_table
+from frontdef.cli.text import plural, print_json, print_table, width
 from frontdef.registry import PluginStatus
 from frontdef.registry.kinds import KINDS
 
@@ -49,8 +50,14 @@ def _print_rows(rows: Sequence[PluginStatus]) -> None:
     states = ", ".join(f"{number} {status}" for status, number in count.items())
     click.echo(f"\n{plural(len(rows), 'plugin', 'plugins')}: {states}")
     if set(count) - {"ok", "disabled"}:
-        working = ",".join(row.name for row in rows[1:] if row.status == "ok")
-        click.echo(f"to go on with those that are ok: FRONTDEF_PLUGINS={working or repr('')}")
+        click.echo("to go on with those that are ok:")
+        click.echo(_allowing([row.name for row in rows[1:] if row.status == "ok"]))
+
+
+def _allowing(names: Sequence[str]) -> str:
+    """The variable that allows only these plugins, to be pasted: the shell joins lines that end in a backslash."""
+    lines = textwrap.wrap(" ".join(names), width() - len("FRONTDEF_PLUGINS=,\\"), break_on_hyphens=False)
+    return "FRONTDEF_PLUGINS=" + (",\\\n".join(line.replace(" ", ",") for line in lines) or "''")
 
 
 def _about(row: PluginStatus) -> str:

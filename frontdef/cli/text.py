@@ -51,7 +51,7 @@ class Table:
     def row(self, cells: Sequence[str], color: str | None = None) -> None:
         """Print a row; line breaks in its last cell are kept."""
         indent = sum(self._widths) + len(GAP) * len(self._widths)
-        first, *rest = _wrap(cells[-1], max(24, width() - indent)) or [""]
+        first, *rest = _wrap(cells[-1], max(20, width() - indent)) or [""]
         click.echo(self._line([printable(cell) for cell in cells[:-1]], first, color))
         for line in rest:
             click.echo(" " * indent + line)

@@ -57,8 +57,14 @@ class Subject:
 
     @cached_property
     def front_end(self) -> FrontEnd[Any]:
-        """The front end, prepared and trained on the training images."""
-        return self.protected.front_end
+        """The front end, prepared, and where it learns trained, on the training images."""
+        return self.protected.front_end if type(self._prepared).learns else self._prepared
+
+    @cached_property
+    def _prepared(self) -> FrontEnd[Any]:
+        front_end = self.build()
+        prepare(front_end, self.train.images, seed=0, device=self.device)
+        return front_end if type(front_end).learns else front_end.requires_grad_(False)
 
     @cached_property
     def train(self) -> Split:
@@ -83,8 +89,7 @@ class Subject:
     @cached_property
     def protected(self) -> Protected:
         """The front end with a classifier trained behind it, by the defense's own recipe for digits if it has one."""
-        front_end = self.build()
-        prepare(front_end, self.train.images, seed=0, device=self.device)
+        front_end = self._prepared
         with torch.no_grad():
             shape = tuple(front_end(self.few).shape[1:])
         name = self.defense.classifier or ("cnn4" if len(shape) == 3 and min(shape[1:]) >= 16 else "fc2")
