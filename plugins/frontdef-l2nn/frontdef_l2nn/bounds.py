@@ -50,7 +50,7 @@ def conv_norm(weight: Tensor, image_size: tuple[int, int], stride: int, padding:
 def divisor(weight: Tensor, overlap: int = 1) -> Tensor:
     """A differentiable upper bound of the operator norm, cheap enough for every training step.
 
-    For a matrix, √‖G‖∞ of its smaller Gram matrix: the bound of Qian & Wegman 2019, section 2.1, without the larger of
+    For a matrix, √‖G‖∞ of its smaller Gram matrix: the bound of Qian & Wegman 2019, without the larger of
     the two matrices. For a convolution the same of the flattened kernel times the root of `windows`, or Hölder's bound,
     whichever is less.
 

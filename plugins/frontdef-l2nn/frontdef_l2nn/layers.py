@@ -151,7 +151,7 @@ class Conv2d(Weighted, nn.Conv2d):
 class TwoSidedReLU(nn.Module):
     """``x ↦ (ReLU(x), ReLU(-x))``, concatenated along dimension 1; twice the channels, no distance grows.
 
-    Unlike ReLU it loses no norm: one of the two is zero and the other |x| (Qian & Wegman 2019, section 2.3; Shang et
+    Unlike ReLU it loses no norm: one of the two is zero and the other |x| (Qian & Wegman 2019; Shang et
     al. 2016, arXiv:1603.05201).
     """
 
@@ -168,7 +168,7 @@ class NormPool2d(nn.Module):
     """The ℓ2 norm of each window: ``w·√avgpool(x²)``.
 
     Where windows overlap, the input is divided by √K, K the largest number of windows in which an entry appears (Qian &
-    Wegman 2019, section 2.3). At a window of zeros the gradient is 0, one of the subgradients, instead of NaN.
+    Wegman 2019). At a window of zeros the gradient is 0, one of the subgradients, instead of NaN.
 
     Args:
         window: Side of a window.

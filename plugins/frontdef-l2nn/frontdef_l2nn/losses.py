@@ -14,7 +14,7 @@ TINY = 1e-10
 def three_terms(
     logits: Tensor, labels: Tensor, u: Tensor, v: Tensor, *, gamma: float, omega: float, z: float
 ) -> Tensor:
-    """``L_a + γ·L_b + ω·L_c``, averaged over the batch (Qian & Wegman 2019, section 2.2; the poster's "Loss function").
+    """``L_a + γ·L_b + ω·L_c``, averaged over the batch (Qian & Wegman 2019; the poster's "Loss function").
 
     L_a is the cross-entropy of ``u_k·y_k``, L_b that of ``v·y_k``, and L_c the average of ``log(1 - p)/z`` with p the
     label's softmax of ``z·y_k``: unlike a cross-entropy, it goes on rewarding a gap that is wide already.
