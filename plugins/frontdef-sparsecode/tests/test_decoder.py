@@ -49,6 +49,17 @@ def test_the_crop_is_the_middle_and_the_clamp_follows():
     assert torch.equal(decoder.finish(wide), wide[:, :, 2:30, 2:30].clamp(0, 1))
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the kernels of a CPU")
+def test_a_lone_image_and_any_memory_layout_are_decoded_alike():
+    """Bit for bit: a code of one image, of several, and one whose channels lie last."""
+    decoder = Decoder(GREY, (1, 28, 28)).eval()
+    code = torch.randn(8, 160, 13, 13, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        together = decoder(code)
+        assert torch.equal(torch.cat([decoder(one) for one in code.split(1)]), together)
+        assert torch.equal(decoder(code.to(memory_format=torch.channels_last)), together)
+
+
 @pytest.mark.parametrize("shape", [(1, 29, 31), (3, 28, 33), (3, 64, 65), (1, 100, 64)])
 def test_any_size_comes_back(make, images, shape):
     front_end = make(shape=shape, atoms=20, top=4, widths=(4, 3))
