@@ -86,6 +86,11 @@ CLASSIFIERS: tuple[Classifier, ...] = (
         paper=SPARSIFICATION,
     ),
     Classifier(
+        "linear",
+        "frontdef.classifiers.dense:linear",
+        summary="one linear layer; what stands behind a front end that is all of a network but its last layer",
+    ),
+    Classifier(
         "resnet32",
         "frontdef.classifiers.resnet:resnet32",
         summary="15 pre-activation residual units (16, 32, 64 channels)",

@@ -23,6 +23,24 @@ def fc2(in_shape: tuple[int, ...], n_classes: int) -> nn.Module:
     Raises:
         ConfigError: An empty shape.
     """
-    if not in_shape or min(in_shape) < 1:
-        raise ConfigError(f"classifier 'fc2' reads inputs of at least one value, got the shape {in_shape}")
+    _check("fc2", in_shape)
     return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(in_shape), HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, n_classes))
+
+
+def linear(in_shape: tuple[int, ...], n_classes: int) -> nn.Module:
+    """One linear layer.
+
+    Args:
+        in_shape: Any shape without a zero, such as ``(C,H,W)`` or ``(D,)``.
+        n_classes: Number of logits.
+
+    Raises:
+        ConfigError: An empty shape.
+    """
+    _check("linear", in_shape)
+    return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(in_shape), n_classes))
+
+
+def _check(name: str, in_shape: tuple[int, ...]) -> None:
+    if not in_shape or min(in_shape) < 1:
+        raise ConfigError(f"classifier {name!r} reads inputs of at least one value, got the shape {in_shape}")

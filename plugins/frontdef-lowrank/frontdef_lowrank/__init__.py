@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import frontdef
-from frontdef.classifiers import Classifier
 
 if TYPE_CHECKING:
     from frontdef_lowrank.reduction import reduce, reduce_in_place
@@ -37,18 +36,7 @@ def frontdef_defenses() -> Iterable[frontdef.Defense]:
         paper=PAPER,
         summary="a trained network whose bottom singular values, of every weight matrix, are zeroed or scaled down",
         recipe="frontdef_lowrank.recipes:recipe",
-        classifier="linear-head",
+        classifier="linear",
         norms=("linf", "l2"),
         datasets=("mnist", "fashion-mnist", "digits"),
-    )
-
-
-@frontdef.hookimpl
-def frontdef_classifiers() -> Iterable[Classifier]:
-    """Offer the last layer as a classifier of its own."""
-    yield Classifier(
-        "linear-head",
-        "frontdef_lowrank.networks:linear_head",
-        summary="one linear layer; behind a front end that is the rest of a network",
-        paper=PAPER,
     )

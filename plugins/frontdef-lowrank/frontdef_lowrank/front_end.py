@@ -17,7 +17,7 @@ from frontdef_lowrank.reduction import reduce_in_place
 
 
 class LowRankFrontEnd(FrontEnd[LowRankConfig]):
-    """All layers of a network but the last; behind it stands that one, the classifier ``linear-head``.
+    """All layers of a network but the last; behind it stands that one, the classifier ``linear``.
 
     Both are trained together as any network is. Then `finish` multiplies the bottom singular values of every weight
     matrix by the configured factor, or zeroes them: the method of Cocola and Rabindranath, "Making Neural Nets Robust

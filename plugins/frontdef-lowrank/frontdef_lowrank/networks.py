@@ -14,21 +14,6 @@ from frontdef.registry import get_classifier, get_classifiers
 ImageShape = tuple[int, ...]
 
 
-def linear_head(in_shape: tuple[int, ...], n_classes: int) -> nn.Module:
-    """One linear layer.
-
-    Args:
-        in_shape: Any shape without a zero.
-        n_classes: Number of logits.
-
-    Raises:
-        ConfigError: An empty shape.
-    """
-    if not in_shape or min(in_shape) < 1:
-        raise ConfigError(f"classifier 'linear-head' reads inputs of at least one value, got the shape {in_shape}")
-    return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(in_shape), n_classes))
-
-
 def _one_linear(image_shape: ImageShape, width: int) -> nn.Sequential:
     return nn.Sequential(nn.Flatten())
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from frontdef_lowrank.config import LowRankConfig
 from frontdef_lowrank.front_end import LowRankFrontEnd
-from frontdef_lowrank.networks import linear_head
 
 from frontdef import Stage
+from frontdef.classifiers.dense import linear
 from frontdef.protected import Protected
 from frontdef.registry import get_dataset
 from frontdef.training import fit_classifier
@@ -43,7 +43,7 @@ def original(digits):
     """2L with 30 hidden units and a share of 0: trained, and reduced by nothing."""
     front_end = make(width=30, share=0)
     torch.manual_seed(1)
-    head = linear_head((30,), 10)
+    head = linear((30,), 10)
     fit_classifier(front_end, head, digits.train, STAGES, seed=0)
     return Protected(front_end, head, image_shape=SHAPE)
 

@@ -8,12 +8,13 @@ import pytest
 import torch
 from frontdef_lowrank import frontdef_defenses
 from frontdef_lowrank.config import LowRankConfig
-from frontdef_lowrank.networks import body, linear_head
+from frontdef_lowrank.networks import body
 from frontdef_lowrank.recipes import recipe
 from frontdef_lowrank.reduction import reduce
 from frontdef_lowrank.svd import attenuate
 from torch import nn
 
+from frontdef.classifiers.dense import linear
 from frontdef.errors import ConfigError, ImageError, UnknownNameError
 from frontdef.lazy import resolve
 from frontdef.protected import Protected
@@ -89,7 +90,7 @@ def test_a_share_of_nothing_is_the_original(original, reduced, digits):
 
 def test_one_layer_has_it_all_in_its_last_one(build):
     front_end = build(network="1l", share=0.5)
-    head = linear_head((1 * 28 * 28,), 10)
+    head = linear((1 * 28 * 28,), 10)
     before = copy.deepcopy(head)
     front_end.finish(head)
     assert list(front_end.parameters()) == []
@@ -108,7 +109,7 @@ def test_convolutions_only_where_they_are_asked_for(build):
 
 def test_an_untrained_one_is_no_defense(build):
     with pytest.raises(ConfigError, match=r"LowRankFrontEnd has not been trained.*frontdef train"):
-        Protected(build(), linear_head((100,), 10))(torch.rand(1, 1, 28, 28))
+        Protected(build(), linear((100,), 10))(torch.rand(1, 1, 28, 28))
 
 
 def test_images_of_another_size(original):
@@ -142,8 +143,8 @@ def test_unknown_network_and_missing_shape(defense):
         defense.build({"network": "cnn5"}, image_shape=(1, 28, 28))
     with pytest.raises(ConfigError, match="give image_shape"):
         defense.build({})
-    with pytest.raises(ConfigError, match="'linear-head' reads inputs of at least one value"):
-        linear_head((0,), 10)
+    with pytest.raises(ConfigError, match="'linear' reads inputs of at least one value"):
+        linear((0,), 10)
 
 
 def test_the_defaults_are_the_reports():

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import frontdef
-from frontdef.classifiers import Classifier
 from frontdef.datasets import Dataset
 from frontdef.metrics import Metric
 
@@ -25,21 +24,10 @@ def frontdef_defenses() -> Iterable[frontdef.Defense]:
         paper=PAPER,
         summary="a network with ℓ1-regularized, pruned weights: the growth of a perturbation is bounded layer by layer",
         recipe="frontdef_sparsenet.recipes:recipe",
-        classifier="sparse-head",
+        classifier="linear",
         certificate="frontdef_sparsenet.certificate:SparseNetCertificate",
         norms=("linf",),
         datasets=("mnist-3-7", "fashion-mnist-tshirt-pullover", "digits-3-7", "mnist", "fashion-mnist", "digits"),
-    )
-
-
-@frontdef.hookimpl
-def frontdef_classifiers() -> Iterable[Classifier]:
-    """Offer the last layer as a classifier of its own."""
-    yield Classifier(
-        "sparse-head",
-        "frontdef_sparsenet.networks:sparse_head",
-        summary="one linear layer; behind a front end that is the rest of a network",
-        paper=PAPER,
     )
 
 

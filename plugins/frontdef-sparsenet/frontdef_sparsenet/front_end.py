@@ -20,7 +20,7 @@ from frontdef_sparsenet.weights import into_ball, largest
 
 
 class SparseNetFrontEnd(FrontEnd[SparseNetConfig]):
-    """All layers of a network but the last; behind it stands that one, the classifier ``sparse-head``.
+    """All layers of a network but the last; behind it stands that one, the classifier ``linear``.
 
     "Network sparsity" of Gopalakrishnan et al., "Toward Robust Neural Networks via Sparsification", section 4. While it
     is trained, every pass uses the weights as they will be: pruned to the share ρ (not in the mode ``dense``), their

@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 from torch import nn
 
 from frontdef.errors import ConfigError
 from frontdef.lazy import resolve
 from frontdef.registry import get_classifier
 from frontdef_sparsenet.growth import check_bounded
-
-
-def sparse_head(in_shape: tuple[int, ...], n_classes: int) -> nn.Module:
-    """One linear layer.
-
-    Args:
-        in_shape: Any shape without a zero.
-        n_classes: Number of logits.
-
-    Raises:
-        ConfigError: An empty shape.
-    """
-    if not in_shape or min(in_shape) < 1:
-        raise ConfigError(f"classifier 'sparse-head' reads inputs of at least one value, got the shape {in_shape}")
-    return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(in_shape), n_classes))
 
 
 def body(network: str, image_shape: tuple[int, ...]) -> nn.Sequential:

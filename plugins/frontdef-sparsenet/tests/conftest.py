@@ -9,10 +9,10 @@ import torch
 from frontdef_sparsenet.config import SparseNetConfig
 from frontdef_sparsenet.datasets import load_digits_3_7
 from frontdef_sparsenet.front_end import SparseNetFrontEnd
-from frontdef_sparsenet.networks import sparse_head
 from frontdef_sparsenet.recipes import recipe
 from torch import nn
 
+from frontdef.classifiers.dense import linear
 from frontdef.protected import Protected
 from frontdef.training import fit_classifier
 
@@ -38,7 +38,7 @@ def trained(digits):
     """The paper's network on the digits 3 and 7, a shorter training than the recipe's."""
     front_end = make(strength=0.03)
     torch.manual_seed(1)
-    head = sparse_head((10,), 2)
+    head = linear((10,), 2)
     stages = [stage.model_copy(update={"epochs": 12}) for stage in recipe(front_end.config, "digits-3-7")]
     fit_classifier(front_end, head, digits.train, stages, seed=0)
     return Protected(front_end, head, image_shape=(1, 28, 28))

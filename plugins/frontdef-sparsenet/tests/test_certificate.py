@@ -6,10 +6,10 @@ import pytest
 import torch
 from frontdef_sparsenet.certificate import BOUNDS, SparseNetCertificate
 from frontdef_sparsenet.metrics import certified_radius
-from frontdef_sparsenet.networks import sparse_head
 from torch import nn
 
 from frontdef import Config
+from frontdef.classifiers.dense import linear
 from frontdef.errors import ConfigError, NotTrainedError
 from frontdef.frontend import Identity
 from frontdef.protected import Protected
@@ -73,11 +73,11 @@ def test_other_norms_are_not_certified(trained, digits, norm):
 def test_other_models_are_refused(trained, build, digits):
     threat, certificate = ThreatModel("linf", 0.1), SparseNetCertificate()
     x, y = digits.test.images[:2], digits.test.labels[:2]
-    for other in (nn.Sequential(), Protected(Identity(Config()), sparse_head((1, 28, 28), 2))):
+    for other in (nn.Sequential(), Protected(Identity(Config()), linear((1, 28, 28), 2))):
         with pytest.raises(ConfigError, match="behind 'sparsenet'"):
             certificate.certify(other, x, y, threat)
     with pytest.raises(NotTrainedError):
-        certificate.certify(Protected(build(), sparse_head((10,), 2)), x, y, threat)
+        certificate.certify(Protected(build(), linear((10,), 2)), x, y, threat)
     odd = Protected(trained.front_end, nn.Sequential(nn.Linear(10, 2), nn.Tanh()))
     with pytest.raises(ConfigError, match="Tanh"):
         certificate.certify(odd, x, y, threat)
@@ -108,7 +108,7 @@ def test_radii_and_certificates_agree(trained, digits):
 
 
 def test_other_defenses_have_no_radius(digits):
-    model = Protected(Identity(Config()), sparse_head((1, 28, 28), 2), image_shape=(1, 28, 28))
+    model = Protected(Identity(Config()), linear((1, 28, 28), 2), image_shape=(1, 28, 28))
     found = certified_radius(model, digits.test.images[:3], digits.test.labels[:3], Config(), 0)
     assert set(found) == {"product", "intervals"}
     assert all(values.isnan().all() for values in found.values())

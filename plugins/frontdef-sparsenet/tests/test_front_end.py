@@ -6,11 +6,12 @@ import pytest
 import torch
 from frontdef_sparsenet import frontdef_defenses
 from frontdef_sparsenet.config import SparseNetConfig
-from frontdef_sparsenet.networks import body, sparse_head
+from frontdef_sparsenet.networks import body
 from frontdef_sparsenet.recipes import recipe
 from torch import nn
 
 from frontdef import Stage
+from frontdef.classifiers.dense import linear
 from frontdef.errors import ConfigError, ImageError, NotTrainedError, UnknownNameError
 from frontdef.lazy import resolve
 from frontdef.protected import Protected
@@ -77,7 +78,7 @@ def test_gammas_layer_by_layer(build):
 
 def test_the_penalty_is_the_sum_of_magnitudes(build):
     front_end = build()
-    head = sparse_head((10,), 2)
+    head = linear((10,), 2)
     with torch.no_grad():
         first_weight(front_end).fill_(-0.5)
         head[1].weight.fill_(0.25)
@@ -94,7 +95,7 @@ def test_training_reduces_gamma(build, digits):
         front_end = build(**config)
         torch.manual_seed(1)
         stages = [stage.model_copy(update={"epochs": 4}) for stage in recipe(front_end.config, "digits-3-7")]
-        fit_classifier(front_end, sparse_head((10,), 2), digits.train, stages, seed=0)
+        fit_classifier(front_end, linear((10,), 2), digits.train, stages, seed=0)
         found[key] = front_end.growth().gammas[0]
     assert found["strong"] < found["weak"] / 2
     assert found["ball"] <= 1.5 * (1 + 1e-6)
@@ -111,7 +112,7 @@ def test_a_trained_one_is_loaded(build, trained, digits):
 
 def test_an_untrained_one_is_no_defense(build):
     with pytest.raises(NotTrainedError, match="SparseNetFrontEnd has not been trained"):
-        Protected(build(), sparse_head((10,), 2))(torch.rand(1, 1, 28, 28))
+        Protected(build(), linear((10,), 2))(torch.rand(1, 1, 28, 28))
 
 
 def test_images_of_another_size(trained):
@@ -123,7 +124,7 @@ def test_images_of_another_size(trained):
 def test_diverging_training_names_its_stage(build, digits):
     stages = (Stage(name="regularized", mode="dense", epochs=2, lr=1e30, penalty="l1", penalty_weight=1e30),)
     with pytest.raises(ConfigError, match=r"training diverged.*stage 1 'regularized'"):
-        fit_classifier(build(), sparse_head((10,), 2), digits.train, stages, seed=0)
+        fit_classifier(build(), linear((10,), 2), digits.train, stages, seed=0)
 
 
 @pytest.mark.parametrize(
@@ -150,8 +151,8 @@ def test_unknown_network_and_missing_shape(defense):
         defense.build({"network": "fc3"}, image_shape=(1, 28, 28))
     with pytest.raises(ConfigError, match="give image_shape"):
         defense.build({})
-    with pytest.raises(ConfigError, match="'sparse-head' reads inputs of at least one value"):
-        sparse_head((0,), 2)
+    with pytest.raises(ConfigError, match="'linear' reads inputs of at least one value"):
+        linear((0,), 2)
 
 
 def test_the_recipe_prunes_only_where_something_is_pruned():
