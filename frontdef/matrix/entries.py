@@ -13,53 +13,37 @@ from frontdef.stage import Stage
 from frontdef.threat import Norm
 
 
-class DefenseEntry(Config):
-    """A row of the matrix: a defense with its configuration."""
+class ModelEntry(Config):
+    """A trained model: a defense with its configuration, and what stands behind it."""
 
-    name: str = field(description="id of the defense")
+    name: str = field(description="id of the defense; 'none' for an undefended classifier")
     config: dict[str, Any] = field(default_factory=dict, description="its configuration")
     surrogate: str | None = field(
         None, description="surrogate gradient that the attacks use; the defense's default if absent"
     )
+    classifier: str = field("", description="classifier behind it; the defense's own if absent, or else the matrix's")
+    recipe: tuple[Stage, ...] = field(
+        (), description="training stages; the defense's own if absent, or else the matrix's"
+    )
+    label: str = field("", description="name in tables; made from name, classifier and configuration if absent")
+
+    @property
+    def title(self) -> str:
+        """The name in tables."""
+        values = {"classifier": self.classifier} if self.classifier else {}
+        return self.label or " ".join([self.name, *(f"{key}={value}" for key, value in (values | self.config).items())])
+
+
+class DefenseEntry(ModelEntry):
+    """A row of the matrix."""
+
     surrogates: tuple[str, ...] = field(
         (),
         description="surrogate gradients that every gradient attack is run with, each a cell of its own, the strongest "
         "counts per sample; ['all'] for all that the front end offers",
     )
-    classifier: str = field(
-        "", description="classifier behind it; the defense's own if absent, or else each of the matrix's"
-    )
-    recipe: tuple[Stage, ...] = field(
-        (), description="training stages; the defense's own if absent, or else the matrix's"
-    )
     optional: bool = field(False, description="leave the row out, with a note, where no installed plugin offers it")
     diagnose: bool = field(True, description="whether its gradient is diagnosed, in the norms that the matrix names")
-    label: str = field("", description="name in tables; made from name and configuration if absent")
-
-    @property
-    def title(self) -> str:
-        """The name in tables."""
-        values = [*([f"classifier={self.classifier}"] if self.classifier else []), *_pairs(self.config)]
-        return self.label or " ".join([self.name, *values])
-
-
-class SourceEntry(Config):
-    """Another trained model, on which an attack is run whose examples are then judged on the defenses: a transfer."""
-
-    name: str = field(description="id of its defense; 'none' for an undefended classifier")
-    config: dict[str, Any] = field(default_factory=dict, description="its configuration")
-    surrogate: str | None = field(None, description="surrogate gradient; the defense's default if absent")
-    classifier: str = field("", description="classifier behind it; the defense's own if absent, or else the matrix's")
-    recipe: tuple[Stage, ...] = field(
-        (), description="training stages; the defense's own if absent, or else the matrix's"
-    )
-    label: str = field("", description="name in tables; made from name and configuration if absent")
-
-    @property
-    def title(self) -> str:
-        """The name in tables."""
-        values = [*([self.classifier] if self.classifier else []), *_pairs(self.config)]
-        return self.label or " ".join([self.name, *values])
 
 
 class AttackEntry(Config):
@@ -80,7 +64,7 @@ class AttackEntry(Config):
         None, ge=1, description="test images, the first of the matrix's samples; all of these if absent"
     )
     libraries: tuple[str, ...] = field((), description="libraries that run it; all that offer it if absent")
-    source: SourceEntry | None = field(
+    source: ModelEntry | None = field(
         None, description="another trained model that is attacked instead; its examples are judged on the defenses"
     )
 
@@ -126,10 +110,6 @@ class Matrix(Config):
     defense: tuple[DefenseEntry, ...] = field((DefenseEntry(name="none"),), min_length=1, description="rows")
     attack: tuple[AttackEntry, ...] = field((), description="columns")
     metric: tuple[MetricEntry, ...] = field((), description="measurements beside the attacks")
-
-
-def _pairs(config: dict[str, Any]) -> list[str]:
-    return [f"{key}={value}" for key, value in config.items()]
 
 
 def packaged(name: str = "digits") -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from frontdef._version import __version__
 from frontdef.attacks.spec import AttackSpec
-from frontdef.matrix.entries import DefenseEntry, SourceEntry
+from frontdef.matrix.entries import DefenseEntry, ModelEntry
 from frontdef.matrix.fingerprint import code_of
 from frontdef.matrix.models import ModelRequest
 from frontdef.metrics import Metric
@@ -58,7 +58,7 @@ class Cell:
     eot_draws: int
     verify_draws: int
     device: str
-    source: SourceEntry | None = None
+    source: ModelEntry | None = None
     source_request: ModelRequest | None = None
 
     @cached_property

@@ -12,7 +12,7 @@ from frontdef.bpda import select
 from frontdef.config import build
 from frontdef.defense import Defense
 from frontdef.errors import ConfigError, UnknownNameError
-from frontdef.matrix.entries import AttackEntry, DefenseEntry, Matrix, MetricEntry, SourceEntry
+from frontdef.matrix.entries import AttackEntry, DefenseEntry, Matrix, MetricEntry, ModelEntry
 from frontdef.matrix.jobs import Cell, Certification, Diagnosing, Measuring, digest
 from frontdef.matrix.models import ModelRequest
 from frontdef.matrix.recipes import recipe_of
@@ -85,10 +85,9 @@ def make_plan(matrix: Matrix, *, device: str = "cpu") -> Plan:
     metrics = tuple(_offered(matrix.metric, get_metric, "metric", skipped))
     for dataset, table, entry in product(matrix.datasets, matrix.classifiers, rows):
         defense = get_defense(entry.name)
-        own = entry.classifier or defense.classifier
-        if own and table != matrix.classifiers[0]:
+        if _own_classifier(entry) and table != matrix.classifiers[0]:
             continue
-        request = _request(matrix, dataset, own or table, entry)
+        request = _request(matrix, dataset, table, entry)
         for attack, spec in specs:
             source = attack.source
             for library in tuple(_known_library(name, libraries) for name in attack.libraries) or chosen:
@@ -103,7 +102,7 @@ def make_plan(matrix: Matrix, *, device: str = "cpu") -> Plan:
                     Cell(
                         request, entry, table, surrogate, spec, library, samples, matrix.seed, matrix.batch_size,
                         matrix.eot_draws, matrix.verify_draws, device, source,
-                        None if source is None else _source(matrix, dataset, table, source),
+                        None if source is None else _request(matrix, dataset, table, source),
                     )
                     for surrogate in _surrogates(entry, defense, attack, spec)
                 ]  # fmt: skip
@@ -216,16 +215,15 @@ def _surrogates(entry: DefenseEntry, defense: Defense, attack: AttackEntry, spec
     return entry.surrogates
 
 
-def _source(matrix: Matrix, dataset: str, table: str, source: SourceEntry) -> ModelRequest:
-    """The model of a source, with a classifier of its own or else the matrix's."""
-    own = source.classifier or get_defense(source.name).classifier
-    return _request(matrix, dataset, own or table, source)
+def _own_classifier(entry: ModelEntry) -> str:
+    """The classifier that a row or its defense names; empty where the matrix's stand behind it."""
+    return entry.classifier or get_defense(entry.name).classifier
 
 
-def _request(matrix: Matrix, dataset: str, classifier: str, entry: DefenseEntry | SourceEntry) -> ModelRequest:
+def _request(matrix: Matrix, dataset: str, table: str, entry: ModelEntry) -> ModelRequest:
+    defense, classifier = get_defense(entry.name), _own_classifier(entry) or table
     get_dataset(dataset)
     get_classifier(classifier)
-    defense = get_defense(entry.name)
     config = defense.configure(entry.config).model_dump(mode="json")
     recipe = entry.recipe or recipe_of(defense, config, dataset, classifier, matrix.recipe)
     return ModelRequest(dataset, classifier, entry.name, config, recipe, matrix.train_samples, matrix.seed)
