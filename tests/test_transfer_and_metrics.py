@@ -27,6 +27,7 @@ from frontdef.matrix.run import Settings, run
 from frontdef.metrics import Metric
 from frontdef.protected import Protected
 from frontdef.registry import get_classifier
+from frontdef.report.collect import collect
 from frontdef.threat import ThreatModel
 from frontdef.training import fit_classifier
 from frontdef.verdicts.bracket import brackets
@@ -104,6 +105,10 @@ class TestSource:
         broken = outcomes[(outcomes["defense"] == "cnn") & outcomes["success"] & outcomes["clean_correct"]]
         (bracket,) = [one for one in brackets(outcomes, results.certified()) if one.defense == "cnn"]
         assert bracket.worst_case == pytest.approx(bracket.clean - broken["sample_id"].nunique() / 40)
+
+    def test_the_report_knows_its_family(self, finished):
+        notes = {note.name: note for note in collect(frontdef.load_results(finished[0])).families}
+        assert notes["pgd from BB"].title == notes["pgd"].title
 
     def test_the_key_names_the_source(self, finished):
         by_source = {bool(cell.source): cell for cell in finished[1].cells if cell.entry.label == "cnn"}

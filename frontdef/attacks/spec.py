@@ -95,6 +95,24 @@ class AttackSpec:
         return float(self.parameters.relative_step * self.threat.eps)
 
 
+FROM = " from "
+
+
+def shown(family: str, source: str) -> str:
+    """An attack as tables show it: its family, and the model that it was run on where that is another one.
+
+    Args:
+        family: Id of the family.
+        source: Title of that model; empty where the defense itself was attacked.
+    """
+    return f"{family}{FROM}{source}" if source else family
+
+
+def family_of(attack: str) -> str:
+    """Id of the family of an attack as `shown`."""
+    return attack.partition(FROM)[0]
+
+
 def make_spec(
     family: Family,
     norm: str,

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from frontdef.attacks.spec import family_of, shown
 from frontdef.matrix.plan import Plan, describe_radii
 from frontdef.registry import get_family
 from frontdef.threat import NORM_LABELS, format_eps
@@ -157,7 +158,7 @@ def _spent(one: Agreement) -> str:
 def _attack(one: Agreement) -> str:
     if one.mode == "defaults":
         return f"{one.family} {NORM_LABELS[one.norm]}"
-    defaults = get_family(one.family.partition(" from ")[0]).parameters().model_dump(mode="json")
+    defaults = get_family(family_of(one.family)).parameters().model_dump(mode="json")
     given = {name: value for name, value in json.loads(one.parameters).items() if value != defaults.get(name)}
     return " ".join([one.family, NORM_LABELS[one.norm], *(f"{name}={value}" for name, value in given.items())])
 
@@ -218,7 +219,7 @@ def print_plan(console: Console, plan: Plan, store: Store, estimated: Estimate) 
 
 
 def _asked(cell: Cell) -> str:
-    return str(cell.spec) + (f" from {cell.source.title}" if cell.source else "")
+    return shown(str(cell.spec), cell.source.title if cell.source else "")
 
 
 def print_failures(console: Console, results: Results) -> None:

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from frontdef._version import __version__
-from frontdef.attacks.spec import AttackSpec
+from frontdef.attacks.spec import AttackSpec, shown
 from frontdef.matrix.entries import DefenseEntry, ModelEntry
 from frontdef.matrix.fingerprint import code_of
 from frontdef.matrix.models import ModelRequest
@@ -97,13 +97,13 @@ class Cell:
     @property
     def family(self) -> str:
         """The attack in tables: its family, and the model that it was run on where that is another."""
-        return self.spec.family.name if self.source is None else f"{self.spec.family.name} from {self.source.title}"
+        return shown(self.spec.family.name, self.source.title if self.source else "")
 
     def __str__(self) -> str:
         through = f" through {self.surrogate}" if self.surrogate else ""
-        source = f" from {self.source.title}" if self.source else ""
+        attack = shown(str(self.spec), self.source.title if self.source else "")
         model = f"{self.request.dataset} {self.request.classifier} {self.entry.title}"
-        return f"{model}{through} · {self.spec}{source} · {self.library}"
+        return f"{model}{through} · {attack} · {self.library}"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import pandas as pd
 
+from frontdef.attacks.spec import family_of
 from frontdef.errors import UnknownNameError
 from frontdef.registry import get_family
 from frontdef.report.data import (
@@ -121,7 +122,7 @@ def _check(measurement: Mapping[str, Any]) -> CheckRow:
 def _families(cells: Iterable[CellRow]) -> Iterator[FamilyNote]:
     for name in dict.fromkeys(cell.family for cell in cells):
         try:
-            family = get_family(name)
+            family = get_family(family_of(name))
         except UnknownNameError:  # a run may be read where the plugin that brought the family is not installed
             continue
         yield FamilyNote(name, family.title, family.agreement)

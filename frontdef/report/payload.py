@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from frontdef.attacks.spec import family_of
 from frontdef.invariants.known import violated
 from frontdef.report import tables
 from frontdef.report.data import AgreementRow, CellRow, ReportData, Setting, variant
@@ -93,7 +94,7 @@ def notes(cell: CellRow) -> str:
         "": cell.call,
         "not exact": cell.difference,
         "caveat": cell.caveat,
-        "breaks invariants": ", ".join(violated(cell.library, cell.family, cell.norm)),
+        "breaks invariants": ", ".join(violated(cell.library, family_of(cell.family), cell.norm)),
         "fault": "; ".join(cell.faults),
     }
     return " · ".join(f"{what}: {text}" if what else text for what, text in said.items() if text)
