@@ -15,7 +15,7 @@ import torch
 from frontdef import training
 from frontdef.config import Config
 from frontdef.frontend import Identity
-from frontdef.matrix.recipes import default_recipe
+from frontdef.models.recipes import default_recipe
 from frontdef.registry import get_classifier, get_classifiers, get_dataset
 
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from frontdef.defense import Defense
     from frontdef.frontend import FrontEnd
     from frontdef.matrix.results import load_results
-    from frontdef.matrix.train import train
     from frontdef.metrics import Metric
+    from frontdef.models.train import train
     from frontdef.protected import Protected
     from frontdef.registry import get_attacks, get_classifiers, get_datasets, get_defenses
     from frontdef.stage import Stage
@@ -50,7 +50,7 @@ _HOMES = {
     "load_analysis": "frontdef.analysis.results",
     "load_results": "frontdef.matrix.results",
     "protect": "frontdef.api",
-    "train": "frontdef.matrix.train",
+    "train": "frontdef.models.train",
 }
 
 __all__ = [

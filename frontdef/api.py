@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import nn
 
-from frontdef import saved
 from frontdef.art import FrontEndPreprocessor
 from frontdef.errors import ConfigError
+from frontdef.models import saved
 from frontdef.protected import Protected
 from frontdef.registry import get_defense
 

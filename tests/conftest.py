@@ -18,7 +18,9 @@ def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("models")
 
 
-@pytest.fixture(autouse=True)
-def own_cache(cache, monkeypatch):
-    """No test reads or writes the user's cache."""
-    monkeypatch.setenv("FRONTDEF_CACHE", str(cache))
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(cache):
+    """No test, and no fixture of a module, reads or writes the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FRONTDEF_CACHE", str(cache))
+        yield

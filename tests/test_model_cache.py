@@ -23,8 +23,9 @@ from frontdef.config import Config, field
 from frontdef.defense import Defense
 from frontdef.errors import ConfigError, StoreError
 from frontdef.frontend import FrontEnd
-from frontdef.matrix import fingerprint, models
-from frontdef.matrix.models import ModelCache, ModelRequest
+from frontdef.models import cache, fingerprint, request
+from frontdef.models.cache import ModelCache
+from frontdef.models.request import ModelRequest
 from frontdef.stage import Stage
 
 REQUEST = ModelRequest("digits", "fc2", "none", {}, (Stage(epochs=2, lr=1e-2),), 150, 0)
@@ -113,11 +114,11 @@ class TestReuse:
 
         defense = Defense("scale", Scale, ScaleConfig)
         entry = SimpleNamespace(name="scale", plugin=SimpleNamespace(pin="frontdef==0", distribution="frontdef"))
-        monkeypatch.setattr(models, "get_defense", lambda _: defense)
-        monkeypatch.setattr(models.saved, "get_defense", lambda _: defense)
-        monkeypatch.setattr(models, "defense_entries", lambda: [entry])
-        request = dataclasses.replace(REQUEST, defense="scale", config={"power": 0.5})
-        first, second = models_at.get_or_train(request), models_at.get_or_train(request)
+        for module in (cache, cache.saved, request):
+            monkeypatch.setattr(module, "get_defense", lambda _: defense)
+        monkeypatch.setattr(request, "defense_entries", lambda: [entry])
+        wanted = dataclasses.replace(REQUEST, defense="scale", config={"power": 0.5})
+        first, second = models_at.get_or_train(wanted), models_at.get_or_train(wanted)
         assert 0.1 < float(first.front_end.scale) < 0.9
         assert torch.equal(first.front_end.scale, second.front_end.scale)
         assert float(first.classifier.mean) == pytest.approx(float(first.front_end.scale) ** 3, rel=1e-4)
@@ -151,16 +152,17 @@ class TestKey:
             patch.setattr(training, "REVISION", training.REVISION + 1)
             keys.add(fresh())
         with monkeypatch.context() as patch:
-            patch.setattr(models.importlib.metadata, "version", lambda name: "0.0")
+            patch.setattr(request.importlib.metadata, "version", lambda name: "0.0")
             keys.add(fresh())
         with monkeypatch.context() as patch:
-            patch.setattr(models, "code_of", lambda reference: "edited")
+            patch.setattr(request, "code_of", lambda reference: "edited")
             keys.add(fresh())
         assert len(keys) == 4
 
     def test_is_the_same_in_every_process(self):
         code = (
-            "from frontdef.matrix.models import ModelRequest, Stage\n"
+            "from frontdef.models.request import ModelRequest\n"
+            "from frontdef.stage import Stage\n"
             "print(ModelRequest('digits', 'fc2', 'none', {}, (Stage(epochs=2, lr=1e-2),), 150, 0).key())"
         )
         environment = {**os.environ, "PYTHONHASHSEED": "123"}

@@ -18,7 +18,8 @@ from frontdef.config import Config
 from frontdef.datasets import Split, parse
 from frontdef.errors import ConfigError, StoreError
 from frontdef.frontend import FrontEnd
-from frontdef.matrix.models import ModelCache, ModelRequest
+from frontdef.models.cache import ModelCache
+from frontdef.models.request import ModelRequest
 from frontdef.stage import Stage
 from frontdef.training import Checkpoint
 
@@ -121,7 +122,9 @@ REQUEST = ModelRequest("digits", "fc2", "none", {}, (Stage(epochs=400, lr=1e-2),
 CHILD = """
 import sys
 from pathlib import Path
-from frontdef.matrix.models import ModelCache, ModelRequest, Stage
+from frontdef.models.cache import ModelCache
+from frontdef.models.request import ModelRequest
+from frontdef.stage import Stage
 request = ModelRequest("digits", "fc2", "none", {}, (Stage(epochs=400, lr=1e-2),), 150, 0)
 ModelCache(Path(sys.argv[1]), checkpoint_every=0).get_or_train(request)
 """

@@ -17,7 +17,7 @@ from frontdef.config import Config
 from frontdef.datasets import Split, parse
 from frontdef.errors import ConfigError
 from frontdef.frontend import FrontEnd, Identity
-from frontdef.matrix.recipes import RECIPES, default_recipe
+from frontdef.models.recipes import RECIPES, default_recipe
 from frontdef.stage import Stage
 from frontdef.threat import ThreatModel
 

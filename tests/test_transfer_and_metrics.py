@@ -20,11 +20,11 @@ from frontdef.matrix import jobs
 from frontdef.matrix import plan as planning
 from frontdef.matrix.attempt import load_splits
 from frontdef.matrix.entries import parse_matrix
-from frontdef.matrix.models import ModelCache
 from frontdef.matrix.plan import make_plan
 from frontdef.matrix.progress import PlainProgress
 from frontdef.matrix.run import Settings, run
 from frontdef.metrics import Metric
+from frontdef.models.cache import ModelCache
 from frontdef.protected import Protected
 from frontdef.registry import get_classifier
 from frontdef.report.collect import collect

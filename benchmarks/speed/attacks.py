@@ -35,8 +35,9 @@ from torch import Tensor
 from frontdef.attacks.native import fast
 from frontdef.attacks.native.pgd import pgd
 from frontdef.datasets import Split
-from frontdef.matrix.models import ModelCache, ModelRequest
-from frontdef.matrix.recipes import default_recipe
+from frontdef.models.cache import ModelCache
+from frontdef.models.recipes import default_recipe
+from frontdef.models.request import ModelRequest
 from frontdef.protected import Protected
 from frontdef.registry import get_dataset, get_defense
 from frontdef.stage import Stage

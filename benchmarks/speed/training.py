@@ -17,7 +17,7 @@ import torch
 
 from frontdef import training
 from frontdef.datasets import Split
-from frontdef.matrix.recipes import default_recipe
+from frontdef.models.recipes import default_recipe
 from frontdef.registry import get_classifier, get_dataset, get_defense
 
 DEFENSES = "none,wavelet,art-feature-squeezing,art-jpeg,art-spatial-smoothing,art-thermometer"

@@ -16,8 +16,8 @@ from frontdef.classifiers import Classifier
 from frontdef.errors import ConfigError
 from frontdef.matrix.entries import DefenseEntry
 from frontdef.matrix.jobs import digest
-from frontdef.matrix.models import ModelRequest
-from frontdef.matrix.recipes import recipe_of
+from frontdef.models.recipes import recipe_of
+from frontdef.models.request import ModelRequest
 from frontdef.registry import get_classifier, get_dataset, get_defense
 from frontdef.stage import Stage
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from frontdef import saved
 from frontdef.cli.arguments import parse_config
+from frontdef.models import saved
 
 
 @click.command()
@@ -42,7 +42,7 @@ def train(
     """
     from frontdef.errors import ConfigError
     from frontdef.matrix.run import check_device
-    from frontdef.matrix.train import make_request, trained
+    from frontdef.models.train import make_request, trained
 
     check_device(device)
     path = out or Path(f"{name}-{dataset}.safetensors".replace("/", "-").replace(":", "-"))

@@ -14,9 +14,10 @@ import torch
 from frontdef.datasets import Split
 from frontdef.matrix.cell import CellResult, run_cell
 from frontdef.matrix.jobs import Cell
-from frontdef.matrix.models import ModelCache, ModelRequest
 from frontdef.matrix.plan import Plan
 from frontdef.matrix.store import Store
+from frontdef.models.cache import ModelCache
+from frontdef.models.request import ModelRequest
 from frontdef.protected import Protected
 from frontdef.registry import get_dataset
 

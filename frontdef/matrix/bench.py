@@ -10,9 +10,9 @@ import torch
 from frontdef.matrix.attempt import Attempt, Sources, attempt, load_model, load_splits
 from frontdef.matrix.entries import Matrix
 from frontdef.matrix.jobs import Cell
-from frontdef.matrix.models import ModelRequest
 from frontdef.matrix.plan import Plan, make_plan
 from frontdef.matrix.store import Store
+from frontdef.models.request import ModelRequest
 from frontdef.protected import Protected
 
 

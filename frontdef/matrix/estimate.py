@@ -14,10 +14,11 @@ import torch
 from torch.nn import functional as F
 
 from frontdef.matrix.jobs import Cell
-from frontdef.matrix.models import ModelCache, ModelRequest
 from frontdef.matrix.plan import Plan
 from frontdef.matrix.results import Results
 from frontdef.matrix.store import Store
+from frontdef.models.cache import ModelCache
+from frontdef.models.request import ModelRequest
 from frontdef.protected import Protected
 from frontdef.registry import get_classifier, get_dataset, get_defense
 from frontdef.stage import Stage

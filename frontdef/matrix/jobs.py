@@ -12,9 +12,9 @@ from typing import Any
 from frontdef._version import __version__
 from frontdef.attacks.spec import AttackSpec, shown
 from frontdef.matrix.entries import DefenseEntry, ModelEntry
-from frontdef.matrix.fingerprint import code_of
-from frontdef.matrix.models import ModelRequest
 from frontdef.metrics import Metric
+from frontdef.models.fingerprint import code_of
+from frontdef.models.request import ModelRequest
 from frontdef.registry import get_attack_libraries, get_defense
 from frontdef.threat import ThreatModel
 

@@ -14,8 +14,8 @@ from frontdef.defense import Defense
 from frontdef.errors import ConfigError, UnknownNameError
 from frontdef.matrix.entries import AttackEntry, DefenseEntry, Matrix, MetricEntry, ModelEntry
 from frontdef.matrix.jobs import Cell, Certification, Diagnosing, Measuring, digest
-from frontdef.matrix.models import ModelRequest
-from frontdef.matrix.recipes import recipe_of
+from frontdef.models.recipes import recipe_of
+from frontdef.models.request import ModelRequest
 from frontdef.registry import (
     get_attack_libraries,
     get_classifier,

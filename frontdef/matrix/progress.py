@@ -13,8 +13,8 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from frontdef.matrix.jobs import Cell
-    from frontdef.matrix.models import ModelRequest
     from frontdef.matrix.plan import Plan
+    from frontdef.models.request import ModelRequest
 
 
 class Progress(Protocol):

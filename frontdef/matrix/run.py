@@ -21,10 +21,10 @@ from frontdef.matrix.bench import head_of
 from frontdef.matrix.describe import describe_cell, describe_job, describe_measuring, versions
 from frontdef.matrix.executor import Executor, InProcess, Processes
 from frontdef.matrix.jobs import Cell, Certification, Diagnosing, Measuring
-from frontdef.matrix.models import ModelRequest
 from frontdef.matrix.plan import Plan
 from frontdef.matrix.progress import Progress
 from frontdef.matrix.store import Store
+from frontdef.models.request import ModelRequest
 from frontdef.protected import Protected
 from frontdef.registry import get_defense
 

@@ -8,7 +8,7 @@ import pytest
 
 from frontdef.cli import doctor
 from frontdef.cli.probe import probe
-from frontdef.matrix.models import ModelCache
+from frontdef.models.cache import ModelCache
 from frontdef.registry import PluginStatus
 
 HOOK = "import frontdef\n@frontdef.hookimpl\ndef frontdef_defenses():\n    yield "

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from frontdef import saved
+from frontdef.models import saved
 
 README = Path(__file__).parents[1] / "README.md"
 

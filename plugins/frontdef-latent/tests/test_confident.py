@@ -162,7 +162,7 @@ def transfer(monkeypatch, tmp_path):
 
 def test_the_attacked_classifier_itself_is_always_fooled(transfer):
     """And one that sees the negative of an image, trained on none of them, is not judged by the same weights."""
-    from frontdef.matrix.models import ModelCache
+    from frontdef.models.cache import ModelCache
     from frontdef.registry import get_dataset
 
     split = get_dataset("digits").load("test").take(40, 0)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from frontdef import saved
+from frontdef.models import saved
 
 README = Path(__file__).parents[1] / "README.md"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from frontdef import Stage
-from frontdef.matrix.recipes import default_recipe
+from frontdef.models.recipes import default_recipe
 from frontdef_lowrank.config import LowRankConfig
 
 REPORT = Stage(name="natural", epochs=50, lr=1e-3, batch_size=1000)

@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 
-from frontdef.matrix.models import ModelCache, ModelRequest, TrainedModel
-from frontdef.matrix.recipes import recipe_of
+from frontdef.models.cache import ModelCache, TrainedModel
+from frontdef.models.recipes import recipe_of
+from frontdef.models.request import ModelRequest
 from frontdef.protected import Protected
 from frontdef.registry import get_dataset, get_defense
 from frontdef.stage import Stage

@@ -1,0 +1,67 @@
+"""Which model is asked for: all that decides its weights, and the key that it is kept under."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from frontdef import training
+from frontdef.models.fingerprint import code_of, requirements_of
+from frontdef.registry import defense_entries, get_classifier, get_dataset, get_defense
+from frontdef.stage import Stage
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """All that decides a model's weights. The surrogate gradient of an attack is no part of it.
+
+    Args:
+        dataset: Id of the data set.
+        classifier: Id of the classifier.
+        defense: Id of the defense.
+        config: Its full configuration, JSON values.
+        recipe: Training stages.
+        train_samples: Number of training images; None takes all.
+        seed: Decides the samples, the initial weights and the training.
+    """
+
+    dataset: str
+    classifier: str
+    defense: str
+    config: Mapping[str, Any]
+    recipe: tuple[Stage, ...]
+    train_samples: int | None
+    seed: int
+
+    def describe(self) -> dict[str, Any]:
+        """All that decides the weights, with the code involved, as JSON values.
+
+        The device is left out: a model trained on one device serves all, so that their results compare.
+        """
+        defense = get_defense(self.defense)
+        plugin = next(entry.plugin for entry in defense_entries() if entry.name == self.defense)
+        return {
+            "dataset": get_dataset(self.dataset).describe(),
+            "classifier": [self.classifier, code_of(get_classifier(self.classifier).builder)],
+            "defense": [self.defense, dict(self.config)],
+            "plugin": [plugin.pin, code_of(defense.front_end), requirements_of(plugin.distribution)],
+            "recipe": [stage.model_dump(mode="json") for stage in self.recipe],
+            "train_samples": self.train_samples,
+            "seed": self.seed,
+            "training": training.REVISION,
+            "torch": importlib.metadata.version("torch"),
+        }
+
+    @cached_property
+    def _key(self) -> str:
+        text = json.dumps(self.describe(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+    def key(self) -> str:
+        """Hash of `describe`, taken once."""
+        return self._key
