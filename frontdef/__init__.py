@@ -14,18 +14,17 @@ from frontdef._version import __version__
 
 if TYPE_CHECKING:
     from frontdef import bpda
-    from frontdef.analysis.results import load_analysis
     from frontdef.api import load, protect
     from frontdef.certificate import Certificate
     from frontdef.classifiers import Classifier
     from frontdef.config import Config, field
     from frontdef.defense import Defense
     from frontdef.frontend import FrontEnd
-    from frontdef.matrix.results import load_results
     from frontdef.metrics import Metric
     from frontdef.models.train import train
     from frontdef.protected import Protected
     from frontdef.registry import get_attacks, get_classifiers, get_datasets, get_defenses
+    from frontdef.runs.results import load_results
     from frontdef.stage import Stage
     from frontdef.threat import ThreatModel
 
@@ -47,8 +46,7 @@ _HOMES = {
     "get_datasets": "frontdef.registry",
     "get_defenses": "frontdef.registry",
     "load": "frontdef.api",
-    "load_analysis": "frontdef.analysis.results",
-    "load_results": "frontdef.matrix.results",
+    "load_results": "frontdef.runs.results",
     "protect": "frontdef.api",
     "train": "frontdef.models.train",
 }
@@ -72,7 +70,6 @@ __all__ = [
     "get_defenses",
     "hookimpl",
     "load",
-    "load_analysis",
     "load_results",
     "protect",
     "train",

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from frontdef.attacks.spec import family_of, shown
-from frontdef.matrix.plan import Plan, describe_radii
+from frontdef.attacks.spec import family_of
+from frontdef.matrix.plan import describe_radii
 from frontdef.registry import get_family
 from frontdef.threat import NORM_LABELS, format_eps
 from frontdef.verdicts.agreement import Agreement, agreement
@@ -21,10 +21,10 @@ from frontdef.verdicts.bracket import Bracket, brackets
 from frontdef.verdicts.measured import measured
 
 if TYPE_CHECKING:
-    from frontdef.matrix.estimate import Estimate
-    from frontdef.matrix.jobs import Cell
-    from frontdef.matrix.results import Results
-    from frontdef.matrix.store import Store
+    from frontdef.runs.estimate import Estimate
+    from frontdef.runs.plan import Plan
+    from frontdef.runs.results import Results
+    from frontdef.runs.store import Store
 
 MARKS = {"identical": "=", "equivalent": "≈", "different": "≠", "inconclusive": "?", "invalid": "!"}
 """One mark a verdict, for the agreement grid."""
@@ -199,27 +199,21 @@ def print_metrics(console: Console, results: Results) -> None:
 
 
 def print_plan(console: Console, plan: Plan, store: Store, estimated: Estimate) -> None:
-    """Cells by defense and attack, what is stored, and the estimate."""
-    table = Table(title=f"{len(plan.cells)} cells", title_justify="left", title_style="bold")
-    for name in ("key", "data", "classifier", "defense", "attack", "library", "stored", "estimate"):
+    """Jobs, what is stored of them, and the estimate."""
+    table = Table(title=f"{len(plan.jobs)} jobs", title_justify="left", title_style="bold")
+    for name in ("key", "table", "job", "stored", "estimate"):
         table.add_column(name, justify="right" if name == "estimate" else "left", no_wrap=name == "key")
-    for cell in plan.cells:
-        state = "yes" if store.has(cell.key) else "failed" if store.failed(cell.key) else "no"
-        seconds = estimated.cells.get(cell.key)
-        table.add_row(
-            cell.key[:8], cell.request.dataset, cell.request.classifier, Text(cell.entry.title), Text(_asked(cell)),
-            cell.library, state, "" if seconds is None else f"{seconds:.1f} s",
-        )  # fmt: skip
+    for job in plan.jobs:
+        state = "yes" if store.has(job.table.name, job.key) else "failed" if store.failed(job.key) else "no"
+        seconds = estimated.jobs.get(job.key, 0.0)
+        told = "unknown" if seconds is None else f"{seconds:.1f} s"
+        table.add_row(job.key[:8], job.table.name, Text(str(job)), state, told if job.key in estimated.jobs else "")
     console.print(table)
     for line in plan.skipped:
-        console.print(Text(f"no cell: {line}"))
-    console.print(f"radii at which minimum-norm attacks are judged: {describe_radii(plan.radii)}")
-    console.print(f"{len(plan.certifications)} certificates, {len(plan.measurements)} metrics")
+        console.print(Text(f"no job: {line}"))
+    if plan.radii:
+        console.print(f"radii at which minimum-norm attacks are judged: {describe_radii(plan.radii)}")
     console.print(Text(estimated.summary()))
-
-
-def _asked(cell: Cell) -> str:
-    return shown(str(cell.spec), cell.source.title if cell.source else "")
 
 
 def print_failures(console: Console, results: Results) -> None:

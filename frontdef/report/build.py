@@ -19,7 +19,7 @@ from frontdef.report.payload import notes, payload
 from frontdef.threat import NORM_LABELS, format_eps
 
 if TYPE_CHECKING:
-    from frontdef.matrix.results import Results
+    from frontdef.runs.results import Results
 
 SCRIPTS = ("core", "worst", "filters", "update", "sort", "drawer", "start")
 """Parts of the page's script, in the order in which they are put together."""

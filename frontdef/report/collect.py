@@ -38,7 +38,7 @@ from frontdef.verdicts.bracket import brackets
 from frontdef.verdicts.measured import measured
 
 if TYPE_CHECKING:
-    from frontdef.matrix.results import Results
+    from frontdef.runs.results import Results
 
 MODEL = ["dataset", "classifier", "defense"]
 
@@ -79,17 +79,17 @@ def collect(results: Results) -> ReportData:
 
 
 def _about(results: Results) -> About:
-    about = results.about
-    matrix = about.get("matrix", {})
+    head = results.head
+    matrix = head.document
     return About(
         name=str(matrix.get("name", results.path.name)),
         matrix=json.dumps(matrix, indent=2, ensure_ascii=False),
-        command=str(about.get("command", "frontdef run")),
-        device=str(about.get("device", "")),
+        command=head.command,
+        device=head.device,
         seed=int(matrix.get("seed", 0)),
-        started=str(about.get("started", "")),
-        versions={"frontdef": str(about.get("frontdef", "")), **about.get("versions", {})},
-        skipped=tuple(about.get("skipped", ())),
+        started=head.started,
+        versions={"frontdef": head.frontdef, **head.versions},
+        skipped=head.skipped,
     )
 
 
@@ -103,7 +103,7 @@ def _maskings(results: Results) -> Iterator[MaskingRow]:
             classifier=found["classifier"],
             where=f"{NORM_LABELS[found['norm']]} ε = {format_eps(found['eps'])}",
             note=_note(found),
-            checks=tuple(_check(measurement) for measurement in found["measurements"]),
+            checks=tuple(_check(measurement) for measurement in found["checks"]),
         )
 
 
@@ -116,7 +116,7 @@ def _note(found: Mapping[str, Any]) -> str:
 
 def _check(measurement: Mapping[str, Any]) -> CheckRow:
     shared = {f.name: measurement[f.name] for f in fields(CheckRow) if f.name in measurement}
-    return CheckRow(**shared, forwards=measurement["cost"]["forward"], backwards=measurement["cost"]["backward"])
+    return CheckRow(**shared)
 
 
 def _families(cells: Iterable[CellRow]) -> Iterator[FamilyNote]:
@@ -208,7 +208,7 @@ def _pictures(
     ids: Mapping[tuple[str, str, str], np.ndarray],
 ) -> Iterator[Picture]:
     images = {name: results.clean(name) for name in {setting.dataset for setting in data.settings}}
-    read = lru_cache(maxsize=16)(lambda key: results.store.read_tensors("examples", key))
+    read = lru_cache(maxsize=16)(lambda key: results.tensors("records", key))
     for choice in choose(data, max(batch[0].size for batch in images.values())):
         # Scores are in the order of sample ids, examples in that of the records.
         cell, tensors = data.cell_by_key[choice.cell], read(choice.cell)

@@ -1,16 +1,8 @@
-"""The tables of an analysis: every column with its type and meaning, in one place."""
+"""What a study stores: every column with its type, its meaning and its unit, in one place."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-
-class Column(NamedTuple):
-    """A column: its type in DuckDB, and what it means, with its unit."""
-
-    type: str
-    meaning: str
-
+from frontdef.runs.table import Column, Table, View
 
 _MODEL = {"model": Column("varchar", "label of the model")}
 _LAYER = {
@@ -19,7 +11,7 @@ _LAYER = {
     "label": Column("varchar", "what figures call the layer: conv1, bn1, linear1"),
 }
 
-TABLES: dict[str, dict[str, Column]] = {
+_COLUMNS: dict[str, dict[str, Column]] = {
     "layers": {
         **_LAYER,
         "name": Column("varchar", "path of the module in the model"),
@@ -74,10 +66,17 @@ TABLES: dict[str, dict[str, Column]] = {
         "samples": Column("integer", "test images"),
     },
 }
-"""Table → its columns. Each unit of work writes rows of one table."""
+_JOINED = {"partial": ("code", "mode", "cut", "seed")}
+"""Table → the columns that its jobs' descriptions hold; of all others the model."""
 
-VIEWS: dict[str, tuple[dict[str, Column], str]] = {
-    "psr": (
+TABLES: dict[str, Table] = {
+    name: Table(name, columns, _JOINED.get(name, ("model",))) for name, columns in _COLUMNS.items()
+}
+"""Name → table. Each job writes rows of one."""
+
+VIEWS = (
+    View(
+        "psr",
         {
             **_LAYER,
             "p": Column("double", "of the norm"),
@@ -98,5 +97,5 @@ VIEWS: dict[str, tuple[dict[str, Column], str]] = {
         "20 * log10(nullif(mean + half, 0)) as db_high, "
         "median, samples, undefined from found order by model, p, layer",
     ),
-}
-"""View → its columns and its query."""
+)
+"""What the results of a study are asked for beside its tables."""
