@@ -35,7 +35,7 @@ DIAGNOSIS = {
          "reference": "there", "cost": {"forward": 0.0, "backward": 0.0}},
     ],
 }  # fmt: skip
-"""As `frontdef.masking.record.Diagnosis.to_dict` gives it, of which the report reads this much."""
+"""As `frontdef.checks.masking.record.Diagnosis.to_dict` gives it, of which the report reads this much."""
 
 FRONT_ENDS = {
     "none": lambda x: x,

@@ -13,9 +13,9 @@ import torch
 
 from frontdef._version import __version__
 from frontdef.attacks.guard import isolated
+from frontdef.checks.masking import diagnose
 from frontdef.datasets import Split
 from frontdef.errors import ConfigError, StoreError, UnknownNameError
-from frontdef.masking import diagnose
 from frontdef.matrix.attempt import Sources, load_model, load_splits
 from frontdef.matrix.bench import head_of
 from frontdef.matrix.describe import describe_cell, describe_job, describe_measuring, versions
