@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
-
 from frontdef.matrix.store import Store
+from sklearn.datasets import load_digits
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 RADII = {"linf": [0.05, 0.1, 0.2], "l2": [0.3, 0.6]}
@@ -35,7 +34,7 @@ DIAGNOSIS = {
          "reference": "there", "cost": {"forward": 0.0, "backward": 0.0}},
     ],
 }  # fmt: skip
-"""As `frontdef.masking.record.Diagnosis.to_dict` gives it, of which the report reads this much."""
+"""As `frontdef.checks.masking.record.Diagnosis.to_dict` gives it, of which the report reads this much."""
 
 FRONT_ENDS = {
     "none": lambda x: x,

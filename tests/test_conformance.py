@@ -11,7 +11,7 @@ import torch
 
 import frontdef
 from frontdef import bpda
-from frontdef.conformance import PROPERTIES, DefenseConformance, Subject, check
+from frontdef.checks.conformance import PROPERTIES, DefenseConformance, Subject, check
 
 
 class Honest(frontdef.FrontEnd):

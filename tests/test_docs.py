@@ -8,9 +8,9 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+from frontdef.matrix.results import CELL_COLUMNS, METRIC_COLUMNS
 
 from frontdef.matrix.entries import parse_matrix
-from frontdef.matrix.results import CELL_COLUMNS, METRIC_COLUMNS
 from frontdef.matrix.verify import COLUMNS
 from frontdef.stage import Stage
 
@@ -47,8 +47,8 @@ def test_every_dependency_has_its_reason():
 
 
 def test_every_masking_check_is_in_the_docs_as_it_is_in_the_code():
-    import frontdef.masking  # noqa: F401  it fills the table
-    from frontdef.masking.registry import CHECKS
+    import frontdef.checks.masking  # noqa: F401  it fills the table
+    from frontdef.checks.masking.registry import CHECKS
 
     page = (ROOT / "docs" / "masking.md").read_text(encoding="utf-8")
     said = page.partition("| check |")[2].partition("\n\n")[0].splitlines()[2:]

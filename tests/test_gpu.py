@@ -7,8 +7,8 @@ import torch
 
 from frontdef.attacks.guard import isolated
 from frontdef.attacks.spec import make_spec
-from frontdef.conformance import Subject
-from frontdef.conformance.parity import parity
+from frontdef.checks.conformance import Subject
+from frontdef.checks.conformance.parity import parity
 from frontdef.registry import get_attack_libraries, get_defenses, get_family
 
 pytestmark = [

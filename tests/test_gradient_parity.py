@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import frontdef
-from frontdef.conformance.parity import FORWARD_TOLERANCE, GRADIENT_TOLERANCE, parity
+from frontdef.checks.conformance.parity import FORWARD_TOLERANCE, GRADIENT_TOLERANCE, parity
 from frontdef.datasets import Split
 from frontdef.protected import Protected
 from frontdef.registry import get_dataset, get_defense, get_defenses

@@ -13,19 +13,19 @@ from click.testing import CliRunner
 from torch import nn
 
 from frontdef import bpda
+from frontdef.checks.conformance import subject
+from frontdef.checks.masking import CHECKS, Budget, Cost, Measurement, diagnose, verdict
+from frontdef.checks.masking.checks.binarization import planted, separate
+from frontdef.checks.masking.checks.indicators import still_moving
+from frontdef.checks.masking.evidence import Evidence
+from frontdef.checks.masking.models import Recorder, usable
+from frontdef.checks.masking.search import random_search
+from frontdef.checks.masking.statistics import LEVEL, exceeds, wins
 from frontdef.cli import main
 from frontdef.config import Config
-from frontdef.conformance import subject
 from frontdef.defense import Defense
 from frontdef.errors import ConfigError, ImageError
 from frontdef.frontend import FrontEnd, Identity
-from frontdef.masking import CHECKS, Budget, Cost, Measurement, diagnose, verdict
-from frontdef.masking.checks.binarization import planted, separate
-from frontdef.masking.checks.indicators import still_moving
-from frontdef.masking.evidence import Evidence
-from frontdef.masking.models import Recorder, usable
-from frontdef.masking.search import random_search
-from frontdef.masking.statistics import LEVEL, exceeds, wins
 from frontdef.protected import Protected
 from frontdef.threat import ThreatModel, distance
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from frontdef.masking import Budget, diagnose
+from frontdef.checks.masking import Budget, diagnose
 from tests.zoo import ZOO
 from tests.zoo.lab import THREAT, Lab
 

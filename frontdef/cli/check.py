@@ -6,9 +6,9 @@ import sys
 
 import click
 
+from frontdef.checks.conformance import Subject
+from frontdef.checks.conformance import check as check_subject
 from frontdef.cli.arguments import parse_config, parse_shape
-from frontdef.conformance import Subject
-from frontdef.conformance import check as check_subject
 
 
 @click.command()

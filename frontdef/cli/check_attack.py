@@ -23,10 +23,10 @@ def check_attack(
 
     A violation is a finding about that library, not an error of yours.
     """
+    from frontdef.checks.invariants import examine, reason, rows
+    from frontdef.checks.invariants.budget import EXPENSIVE
+    from frontdef.checks.invariants.markdown import to_grid, to_markdown
     from frontdef.cli.text import print_json
-    from frontdef.invariants import examine, reason, rows
-    from frontdef.invariants.budget import EXPENSIVE
-    from frontdef.invariants.markdown import to_grid, to_markdown
     from frontdef.registry import get_attack_libraries, get_families
     from frontdef.threat import check_norm
 

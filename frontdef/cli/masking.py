@@ -6,10 +6,10 @@ import sys
 
 import click
 
+from frontdef.checks.conformance import Subject
+from frontdef.checks.masking import diagnose as diagnose_model
+from frontdef.checks.masking import to_markdown
 from frontdef.cli.arguments import parse_config, parse_shape
-from frontdef.conformance import Subject
-from frontdef.masking import diagnose as diagnose_model
-from frontdef.masking import to_markdown
 from frontdef.threat import Norm, ThreatModel, parse_eps
 
 RADII: dict[Norm, str] = {"linf": "0.15", "l2": "1.5", "l1": "15"}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from frontdef._version import __version__
-from frontdef.masking import diagnose
+from frontdef.checks.masking import diagnose
 from frontdef.matrix.certify import certificate_code, prove
 from frontdef.matrix.row import Row
 from frontdef.matrix.tables import DIAGNOSES
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from frontdef.runs.bench import Bench
 
 
-CODE = ("frontdef.masking:", "frontdef.matrix.diagnose:")
+CODE = ("frontdef.checks.masking:", "frontdef.matrix.diagnose:")
 """What computes every diagnosis, beside the certificate."""
 
 
@@ -58,7 +58,7 @@ class Diagnose(Job):
             "eps": self.threat.eps,
             "code": [
                 certificate_code(self.row.entry.name),
-                *map(code_of, ("frontdef.masking:", "frontdef.matrix.diagnose:")),
+                *map(code_of, CODE),
             ],
             "samples": self.samples,
             "sample_seed": self.sample_seed,

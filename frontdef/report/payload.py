@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from frontdef.attacks.spec import family_of
-from frontdef.invariants.known import violated
+from frontdef.checks.invariants.known import violated
 from frontdef.report import tables
 from frontdef.report.data import AgreementRow, CellRow, ReportData, Setting, variant
 from frontdef.report.palette import STEPS

@@ -9,9 +9,9 @@ from torch.nn import functional as F
 
 from frontdef.attacks.families import FAMILIES
 from frontdef.attacks.library import AttackLibrary, Realisation
-from frontdef.invariants import CHECKS, examine
-from frontdef.invariants.models import disc, linear, trained
-from frontdef.invariants.trial import Trial
+from frontdef.checks.invariants import CHECKS, examine
+from frontdef.checks.invariants.models import disc, linear, trained
+from frontdef.checks.invariants.trial import Trial
 from frontdef.threat import distance
 
 PGD = next(family for family in FAMILIES if family.name == "pgd")

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from frontdef.checks.invariants import CHECKS, KNOWN, UNEXAMINED, examine, rows
+from frontdef.checks.invariants.budget import EXPENSIVE, PARAMETERS
+from frontdef.checks.invariants.markdown import to_grid, to_markdown
 from frontdef.cli import main
-from frontdef.invariants import CHECKS, KNOWN, UNEXAMINED, examine, rows
-from frontdef.invariants.budget import EXPENSIVE, PARAMETERS
-from frontdef.invariants.markdown import to_grid, to_markdown
 from frontdef.registry import get_attack_libraries, get_families
 from frontdef.threat import NORM_LABELS
 
@@ -99,7 +99,7 @@ def test_the_command():
 
 
 def test_strict_objects_to_new_violations(monkeypatch):
-    monkeypatch.setattr("frontdef.invariants.known.KNOWN", {})
+    monkeypatch.setattr("frontdef.checks.invariants.known.KNOWN", {})
     assert invoke("foolbox:fgsm", "--norm", "l1", "--strict").exit_code == 1
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 import torch
 
 from frontdef._version import __version__
-from frontdef.masking import diagnose
+from frontdef.checks.masking import diagnose
 
 from . import ZOO, Member
 from .lab import SAMPLES, THREAT, Lab

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from frontdef.conformance import DefenseConformance
+from frontdef.checks.conformance import DefenseConformance
 
 
 class TestAdvTrain(DefenseConformance):

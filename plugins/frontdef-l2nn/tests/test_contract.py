@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from frontdef.conformance import DefenseConformance
+from frontdef.checks.conformance import DefenseConformance
 
 
 class Trained(DefenseConformance):

@@ -62,7 +62,7 @@ def test_naming_what_it_offers_imports_no_ml_library():
     ],
 )
 def test_every_promise_is_kept(name, config):
-    from frontdef.conformance import Subject, check
+    from frontdef.checks.conformance import Subject, check
 
     verdict = check(Subject(name, config))
     assert verdict.passed, verdict.to_markdown()

@@ -6,7 +6,7 @@ import pytest
 import torch
 from frontdef_polarize.front_end import PolarizingFrontEnd
 
-from frontdef.conformance import PROPERTIES, Subject
+from frontdef.checks.conformance import PROPERTIES, Subject
 
 
 @pytest.mark.slow

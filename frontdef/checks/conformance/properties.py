@@ -1,0 +1,294 @@
+"""The properties: each measures one promise and raises AssertionError where it is broken."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from frontdef import weights
+from frontdef.art import FrontEndPreprocessor
+from frontdef.attacks.guard import isolated
+from frontdef.attacks.spec import make_spec
+from frontdef.checks.conformance.parity import FORWARD_TOLERANCE, GRADIENT_TOLERANCE, parity
+from frontdef.checks.conformance.subject import Subject
+from frontdef.registry import get_attack_libraries, get_family
+from frontdef.threat import Norm, ThreatModel
+
+EXACT = 1e-6
+"""Largest difference between two computations of the same values in float32, relative where values exceed 1."""
+
+RADII: dict[Norm, tuple[float, ...]] = {
+    "linf": (0.05, 0.1, 0.2, 0.3),
+    "l2": (0.5, 1.0, 2.0, 4.0),
+    "l1": (5, 10, 20, 40),
+}
+"""Radii at which the gradient must prove useful, in [0,1] pixel values."""
+
+SIGNIFICANT = 0.05
+"""Level of the one-sided sign test that PGD breaks more samples than noise."""
+
+
+@dataclass(frozen=True)
+class Property:
+    """One promise.
+
+    Args:
+        name: Its name.
+        promise: What is promised, in one sentence.
+        check: Measures it; returns the figure in words, raises AssertionError where the promise is broken.
+    """
+
+    name: str
+    promise: str
+    check: Callable[[Subject], str]
+
+
+PROPERTIES: list[Property] = []
+
+
+def _property(check: Callable[[Subject], str]) -> Callable[[Subject], str]:
+    PROPERTIES.append(Property(check.__name__.replace("_", " "), check.__doc__ or "", check))
+    return check
+
+
+@_property
+def metadata(subject: Subject) -> str:
+    """The record names its paper, a summary, and describes every configuration value."""
+    defense = subject.defense
+    missing = [name for name in ("summary", "paper") if not getattr(defense, name) and defense.name != "none"]
+    fields = defense.config_class().model_fields
+    missing += [f"description of {name}" for name, field in fields.items() if not field.description]
+    assert not missing, f"missing: {', '.join(missing)}"
+    declared = defense.front_end_class().randomized
+    assert defense.randomized == declared, f"Defense.randomized is {defense.randomized}, the front end's is {declared}"
+    return f"{len(fields)} configuration values, all described"
+
+
+@_property
+def shapes(subject: Subject) -> str:
+    """The output has one row a sample, the same shape for every batch size, float32, on the input's device."""
+    with torch.no_grad():
+        outputs = [subject.front_end(subject.few[:n]) for n in (1, 3, 8)]
+    for n, output in zip((1, 3, 8), outputs, strict=True):
+        assert len(output) == n, f"{n} images give {len(output)} rows"
+        assert output.shape[1:] == outputs[0].shape[1:], "the shape depends on the batch size"
+        assert output.dtype == torch.float32, f"dtype {output.dtype}"
+        assert output.device.type == subject.device.type, f"input on {subject.device}, output on {output.device}"
+    return f"{tuple(subject.image_shape)} → {tuple(outputs[0].shape[1:])}"
+
+
+@_property
+def range_kept(subject: Subject) -> str:
+    """The output is finite, and in [0,1] where the front end says that it keeps the range."""
+    corners = torch.cat([subject.few, torch.zeros_like(subject.few[:1]), torch.ones_like(subject.few[:1])])
+    with torch.no_grad():
+        output = subject.front_end(corners)
+    assert output.isfinite().all(), "NaN or infinite values"
+    low, high = output.min().item(), output.max().item()
+    if subject.front_end.keeps_range:
+        assert -EXACT <= low <= high <= 1 + EXACT, f"values in [{low:.4g}, {high:.4g}]; declare keeps_range = False"
+    return f"[{low:.4g}, {high:.4g}]"
+
+
+@_property
+def batch_invariance(subject: Subject) -> str:
+    """A sample's output does not depend on its batch: f(x)[i] = f(x[i:i+1])."""
+    if subject.front_end.randomized:
+        return "randomized: does not apply"
+    with torch.no_grad():
+        together = subject.front_end(subject.few)
+        alone = torch.cat([subject.front_end(subject.few[i : i + 1]) for i in range(len(subject.few))])
+        backwards = subject.front_end(subject.few.flip(0)).flip(0)
+    apart = max((together - alone).abs().max().item(), (together - backwards).abs().max().item())
+    scale = max(1.0, together.abs().max().item())
+    assert apart <= EXACT * scale, f"outputs differ by {apart:.2g} between batches"
+    return f"largest difference {apart:.2g}"
+
+
+@_property
+def purity(subject: Subject) -> str:
+    """Neither the images nor the front end's state are changed by a forward and a backward pass."""
+    before, state = subject.few.clone(), {k: v.clone() for k, v in subject.front_end.state_dict().items()}
+    x = subject.few.clone().requires_grad_()
+    subject.front_end(x).sum().backward()
+    assert torch.equal(x.detach(), before), "the images were changed"
+    changed = [name for name, value in subject.front_end.state_dict().items() if not torch.equal(value, state[name])]
+    assert not changed, f"state changed: {', '.join(changed)}"
+    return f"{len(state)} tensors of state"
+
+
+@_property
+def determinism(subject: Subject) -> str:
+    """The same seed gives the same output; without one, only a front end declared as randomized varies."""
+    front_end = subject.front_end
+    with torch.no_grad():
+        front_end.reseed(1)
+        first, second = front_end(subject.few), front_end(subject.few)
+        front_end.reseed(1)
+        again = front_end(subject.few)
+    assert torch.equal(first, again), "reseed(1) twice gives two outputs"
+    if front_end.randomized:
+        assert not torch.equal(first, second), "declared as randomized, but two calls agree"
+        return "randomized, reproducible by seed"
+    assert torch.equal(first, second), "two calls differ; declare randomized = True and draw from self.generator"
+    return "deterministic"
+
+
+@_property
+def global_randomness(subject: Subject) -> str:
+    """The global random states of Python, numpy and torch are left alone."""
+    states = (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state())  # type: ignore[index]
+    subject.front_end(subject.few.clone().requires_grad_()).sum().backward()
+    after = (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state())  # type: ignore[index]
+    drifted = [
+        name for name, one, two in zip(("random", "numpy", "torch"), states[:2], after[:2], strict=False) if one != two
+    ]
+    if not torch.equal(states[2], after[2]):
+        drifted.append("torch")
+    assert not drifted, f"drawn from the global generator of {', '.join(drifted)}; use self.generator(x.device)"
+    return "untouched"
+
+
+@_property
+def gradients(subject: Subject) -> str:
+    """Every surrogate gives a finite gradient, and a non-zero one where it is declared informative."""
+    found = []
+    for surrogate in subject.front_end.surrogates:
+        gradient = _gradient(subject, surrogate.name)
+        assert gradient.isfinite().all(), f"surrogate {surrogate.name!r}: NaN or infinite gradient"
+        share = (gradient.flatten(1) != 0).any(1).double().mean().item()
+        if surrogate.informative:
+            assert share == 1, f"surrogate {surrogate.name!r}: the gradient is zero on {1 - share:.0%} of the images"
+        found.append(f"{surrogate.name} {(gradient != 0).double().mean().item():.0%}")
+    return "non-zero values: " + ", ".join(found)
+
+
+def _gradient(subject: Subject, surrogate: str) -> Tensor:
+    with subject.protected.surrogate(surrogate):
+        x = subject.few.clone().requires_grad_()
+        loss = F.cross_entropy(subject.protected(x), subject.few_labels)
+        return torch.autograd.grad(loss, x)[0]
+
+
+@_property
+def gradient_parity(subject: Subject) -> str:
+    """ART, foolbox and autograd see the same outputs (1e-6) and the same gradients (1e-5 relative)."""
+    found = parity(subject.protected, subject.few, subject.few_labels)
+    for name, apart in found.forward.items():
+        assert apart <= FORWARD_TOLERANCE, f"{name}: outputs differ by {apart:.2g}"
+    for name, apart in found.gradient.items():
+        assert apart <= GRADIENT_TOLERANCE, f"{name}: gradients differ by {apart:.2g} relative"
+    return f"forward {max(found.forward.values()):.1g}, gradient {max(found.gradient.values()):.1g} relative"
+
+
+@_property
+def estimate_gradient(subject: Subject) -> str:
+    """ART's estimate_gradient pulls loss and class gradients back, whatever the output's shape."""
+    preprocessor = FrontEndPreprocessor(subject.front_end)
+    x = subject.few.cpu().numpy()
+    subject.front_end.reseed(0)
+    with torch.no_grad():
+        output = subject.front_end(subject.few)
+    upstream = torch.randn(3, *output.shape, generator=torch.Generator().manual_seed(0)).numpy()
+    pulled = []
+    for one in upstream:
+        subject.front_end.reseed(0)
+        pulled.append(preprocessor.estimate_gradient(x, one))
+    subject.front_end.reseed(0)
+    together = preprocessor.estimate_gradient(x, upstream.swapaxes(0, 1).copy())
+    assert pulled[0].shape == x.shape, f"a loss gradient comes back as {pulled[0].shape}"
+    apart = np.abs(together - np.stack(pulled, 1)).max() / max(np.abs(together).max(), 1e-12)
+    assert apart <= GRADIENT_TOLERANCE, f"class and loss gradients differ by {apart:.2g} relative"
+    return f"{tuple(output.shape[1:])} → {x.shape[1:]}"
+
+
+@_property
+def save_and_load(subject: Subject) -> str:
+    """Saved to safetensors and loaded into a fresh front end, it computes the same."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "front_end.safetensors"
+        weights.save(subject.front_end.state_dict(), path, {"defense": subject.defense.name})
+        fresh = subject.build()
+        fresh.load_state_dict(weights.load(path)[0])
+    subject.front_end.reseed(0)
+    fresh.reseed(0)
+    with torch.no_grad():
+        assert torch.equal(fresh(subject.few), subject.front_end(subject.few)), (
+            "the loaded front end computes otherwise"
+        )
+    return f"{sum(value.numel() for value in fresh.state_dict().values())} values"
+
+
+@_property
+def gradient_useful(subject: Subject) -> str:
+    """PGD through the gradient breaks more samples than noise of the same size, or a certificate says why not."""
+    norm: Norm = next((norm for norm in subject.defense.norms if norm in RADII), "linf")
+    tried = []
+    for eps in RADII[norm]:
+        noise = _broken(subject, "noise", "linf" if norm == "l1" else norm, eps, None)
+        broken = noise.clone()
+        for surrogate in subject.front_end.surrogates:
+            found = _broken(subject, "pgd", norm, eps, surrogate.name)
+            broken |= found
+            tried.append(
+                f"ε={eps}: PGD by {surrogate.name} {found.double().mean().item():.0%}, noise "
+                f"{noise.double().mean().item():.0%} broken"
+            )
+            if _sign_test(int((found & ~noise).sum()), int((noise & ~found).sum())) < SIGNIFICANT:
+                return tried[-1]
+        proved = _certified(subject, ThreatModel(norm, eps))
+        if proved is not None and bool((proved | broken).all()):
+            return f"ε={eps}: certified"
+    raise AssertionError(f"PGD never beats noise ({'; '.join(tried)}): the gradient does not reach the attacker")
+
+
+@_property
+def certificate(subject: Subject) -> str:
+    """No sample that the certificate proves is broken by an attack."""
+    if not subject.defense.certified:
+        return "none declared"
+    proved_any = 0
+    for norm in subject.defense.norms:
+        for eps in RADII.get(norm, ())[:2]:
+            proved = _certified(subject, ThreatModel(norm, eps))
+            assert proved is not None
+            broken = _broken(subject, "pgd", norm, eps, None)
+            fallen = (proved & broken).nonzero().flatten().tolist()
+            assert not fallen, f"{norm} ε={eps}: certified samples {fallen[:5]} are broken by PGD"
+            proved_any += int(proved.sum())
+    return f"{proved_any} certified samples attacked, none fell"
+
+
+def _certified(subject: Subject, threat: ThreatModel) -> Tensor | None:
+    found = subject.defense.load_certificate()
+    if found is None:
+        return None
+    x, y = subject.test.images.to(subject.device), subject.test.labels.to(subject.device)
+    return found.certify(subject.protected, x, y, threat).cpu()
+
+
+def _broken(subject: Subject, family: str, norm: Norm, eps: float, surrogate: str | None) -> Tensor:
+    """Which test images an attack of the native library breaks; bool ``(N,)``, originally wrong ones included."""
+    protected = subject.protected
+    x, y = subject.test.images.to(subject.device), subject.test.labels.to(subject.device)
+    parameters = {"steps": 20, "relative_step": 0.1, "random_start": True} if family == "pgd" else {}
+    spec = make_spec(get_family(family), norm, eps, parameters)
+    target = protected.eot(10) if protected.front_end.randomized else protected
+    with protected.surrogate(surrogate), isolated(protected, 0):
+        x_adv = get_attack_libraries()["native"].run(spec, target, x, y)
+        protected.front_end.reseed(1)
+        return (target.predict(x_adv.clamp(0, 1)).argmax(1) != y.cpu()).cpu()
+
+
+def _sign_test(wins: int, losses: int) -> float:
+    from scipy.stats import binomtest
+
+    return float(binomtest(wins, wins + losses, alternative="greater").pvalue) if wins + losses else 1.0

@@ -1,0 +1,32 @@
+"""Models that give an attack nothing to hold on to."""
+
+from __future__ import annotations
+
+import torch
+
+from frontdef.checks.invariants.models import Affine, Constant, Model
+from frontdef.checks.invariants.record import Finding
+from frontdef.checks.invariants.registry import at_most, check
+from frontdef.checks.invariants.trial import Trial, changed
+
+
+def _bad(trial: Trial, model: Model, labels: torch.Tensor) -> Finding:
+    found = trial.run(model, trial.task.x, labels).examples
+    outside = int((~trial.spec().threat.contains(trial.task.x, found)).sum())
+    nan = int((~found.isfinite().flatten(1).all(1)).sum())
+    return at_most(outside, 0, f"{nan} of {len(found)} not finite, {outside - nan} outside the threat model")
+
+
+@check("constant model", reference="arXiv:1902.06705, 5.4: an attack must be able to fail")
+def constant(trial: Trial) -> Finding:
+    """On a model that always says the same it fails: no error, nothing that is not finite or leaves its bounds."""
+    targeted = trial.targeted
+    labels = torch.full_like(trial.task.y, 1 if targeted else 0)
+    return _bad(trial, changed(trial.task.model, Constant()), labels)
+
+
+@check("zero gradient", reference="arXiv:1802.00420: shattered gradients are met, and must not become NaN")
+def zero_gradient(trial: Trial) -> Finding:
+    """On a model whose gradient is zero it fails: no error, nothing that is not finite or leaves its bounds."""
+    flat = Affine(trial.task.model.observed.net, detached=True)
+    return _bad(trial, changed(trial.task.model, flat), trial.labels)

@@ -1,0 +1,78 @@
+"""The same classifier written differently must fall for the same images."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from frontdef.checks.invariants.budget import ALONE
+from frontdef.checks.invariants.models import CLASSES, Affine
+from frontdef.checks.invariants.record import Finding
+from frontdef.checks.invariants.registry import at_most, check, not_applicable
+from frontdef.checks.invariants.trial import Trial, changed
+
+SAME = 1
+"""Samples whose outcome rounding may change."""
+
+SCALED = 4
+"""Samples whose outcome a factor may change: it shifts the weights with which a loss mixes the wrong classes."""
+
+
+def equal(trial: Trial, *outcomes: Tensor, slack: int = SAME) -> Finding:
+    """Every outcome is that of the first run."""
+    if not bool(torch.stack([trial.fell, *outcomes]).any()):
+        return not_applicable("nothing falls")
+    differ = max(int((one != trial.fell).sum()) for one in outcomes)
+    counts = ", ".join(str(int(one.sum())) for one in outcomes)
+    return at_most(differ, slack, f"{differ} outcomes change: {int(trial.fell.sum())} fell, now {counts}")
+
+
+def rewritten(trial: Trial, **change: object) -> Tensor:
+    """Outcome on the trained model with its logits or units changed."""
+    net = Affine(trial.task.model.observed.net, **change)  # type: ignore[arg-type]
+    return trial.outcome(changed(trial.task.model, net), order=change.get("order"))  # type: ignore[arg-type]
+
+
+@check("logit shift", reference="softmax and argmax do not depend on a common summand")
+def shift(trial: Trial) -> Finding:
+    """The same images fall when 100 is added to, or taken from, every logit."""
+    return equal(trial, rewritten(trial, shift=100.0), rewritten(trial, shift=-100.0))
+
+
+@check("logit scale", reference="arXiv:1608.04644, 3: a temperature is no defense; argmax does not depend on a factor")
+def scale(trial: Trial) -> Finding:
+    """No fewer images fall when every logit is multiplied by 10."""
+    if not bool(trial.fell.any()):
+        return not_applicable("nothing falls")
+    now = rewritten(trial, scale=10.0)
+    lost = int((trial.fell & ~now).sum())
+    return at_most(lost, SCALED, f"{lost} of {int(trial.fell.sum())} no longer fall, {int(now.sum())} fall now")
+
+
+@check("class order", reference="classes have no order")
+def classes(trial: Trial) -> Finding:
+    """The same images fall when the classes are numbered backwards."""
+    return equal(trial, rewritten(trial, order=torch.arange(CLASSES - 1, -1, -1)))
+
+
+@check("sample order", reference="samples are attacked each by itself")
+def samples(trial: Trial) -> Finding:
+    """The same images fall when the batch is turned around, up to what another seed changes."""
+    task, labels = trial.task, trial.labels
+    found = trial.run(task.model, task.x.flip(0), labels.flip(0)).examples.flip(0)
+    return equal(trial, trial.successes(task, found, labels), slack=SAME + 2 * trial.chance)
+
+
+@check("batch size", reference="samples are attacked each by itself")
+def batch(trial: Trial) -> Finding:
+    """The same images fall when each is a batch of its own, up to what another seed changes."""
+    now = torch.tensor([one.success for one in trial.alone])
+    differ = int((now != trial.fell[:ALONE]).sum())
+    counts = f"{int(trial.fell[:ALONE].sum())} fell together, {int(now.sum())} alone"
+    return at_most(differ, SAME + 2 * trial.chance, f"{differ} of {ALONE} outcomes change: {counts}")
+
+
+@check("input units", reference="grey levels are a unit")
+def units(trial: Trial) -> Finding:
+    """The same images fall when the model reads grey levels from 0 to 255 behind a rescaling layer."""
+    return equal(trial, rewritten(trial, unit=255.0))

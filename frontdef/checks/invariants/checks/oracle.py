@@ -1,0 +1,63 @@
+"""Models whose closest examples are known exactly."""
+
+from __future__ import annotations
+
+import torch
+
+from frontdef.checks.invariants.budget import NEAR, UNBOUND_BY_DISTANCE
+from frontdef.checks.invariants.models import Task, disc, linear
+from frontdef.checks.invariants.record import Finding
+from frontdef.checks.invariants.registry import at_most, check, not_applicable
+from frontdef.checks.invariants.trial import Trial
+from frontdef.threat import distance
+
+CLOSE = 0.1
+"""Relative excess over the exact distance that a minimum-norm attack may have, in the median over its images."""
+
+ROOM = 1.1
+"""Radius over the largest exact distance at which a bounded attack breaks all images."""
+
+LEFT = 1
+"""Images that it may miss there."""
+
+
+def _judge(trial: Trial, task: Task) -> Finding:
+    if trial.family.name in UNBOUND_BY_DISTANCE or trial.norm not in task.distance:
+        return not_applicable("no known distance binds it")
+    labels = torch.ones_like(task.y) if trial.targeted else task.y
+    return (_minimum if trial.family.minimum_norm else _bounded)(trial, task, labels)
+
+
+def _minimum(trial: Trial, task: Task, labels: torch.Tensor) -> Finding:
+    found = trial.run(task.model, task.x, labels).examples
+    exact, near = task.distance[trial.norm], NEAR.get(trial.family.name, CLOSE)
+    far = distance(task.x, found, trial.norm)
+    fooled = task.model.predict(found.nan_to_num().clamp(0, 1)).argmax(1) != task.y
+    if not bool(fooled.any()):
+        return Finding("violated", "no example is misclassified", 1.0, near)
+    excess = torch.where(fooled, far / exact - 1, torch.inf).median().item()
+    below = int((fooled & (far < exact * (1 - 1e-3) - 1e-6)).sum())
+    if below:
+        return Finding("violated", f"{below} examples are closer than any can be", float(below), 0)
+    measured = f"median {1 + excess:.3f} of the exact distance, {int(fooled.sum())} of {len(far)} misclassified"
+    return at_most(excess, near, measured)
+
+
+def _bounded(trial: Trial, task: Task, labels: torch.Tensor) -> Finding:
+    eps = float(task.distance[trial.norm].max()) * ROOM
+    found = trial.run(task.model, task.x, labels, eps=eps).examples
+    broken = int(trial.successes(task, found, labels, eps).sum())
+    left = len(task.x) - broken
+    return at_most(left, LEFT, f"{left} of {len(task.x)} left at {eps:.3f}, where all can be broken")
+
+
+@check("linear oracle", reference="the distance to a hyperplane is the margin over the dual norm of its normal")
+def hyperplane(trial: Trial) -> Finding:
+    """On a linear model it breaks what can be broken, as near as the exact distance."""
+    return _judge(trial, linear())
+
+
+@check("disc oracle", reference="the distance to a circle is known in every norm")
+def circle(trial: Trial) -> Finding:
+    """In a plane with a disc it breaks what can be broken, as near as the exact distance."""
+    return _judge(trial, disc())

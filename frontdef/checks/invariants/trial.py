@@ -1,0 +1,181 @@
+"""One row of a library's table under test: its runs, each made once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from frontdef.attacks.goal import goal
+from frontdef.attacks.guard import attacked, isolated
+from frontdef.attacks.library import AttackLibrary
+from frontdef.attacks.spec import AttackSpec, Family, make_spec
+from frontdef.checks.invariants.budget import ALONE, EFFORT, EPS, PARAMETERS, SAMPLES, UNBOUNDED
+from frontdef.checks.invariants.models import Model, Task, trained
+from frontdef.threat import Norm, ThreatModel
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of one attack.
+
+    Args:
+        examples: What the library returned.
+        faults: What it changed and should not have.
+        charged: Forward passes that frontdef counted.
+        observed: Rows that the classifier read.
+    """
+
+    examples: Tensor
+    faults: tuple[str, ...]
+    charged: int
+    observed: int
+
+
+@dataclass(frozen=True)
+class Alone:
+    """An image that was attacked by itself.
+
+    Args:
+        success: Whether its example counts.
+        seen: Whether any query inside the ball counted.
+    """
+
+    success: bool
+    seen: bool
+
+
+class Trial:
+    """A row under test.
+
+    Args:
+        library: The library.
+        family: The family.
+        norm: The norm.
+    """
+
+    def __init__(self, library: AttackLibrary, family: Family, norm: Norm) -> None:
+        self.library, self.family, self.norm = library, family, norm
+        self.eps = EPS[norm]
+        self.task = trained(SAMPLES)
+        offered = library.offers(family.name, norm)
+        refused = (offered and offered.unsupported) or {}
+        wanted = PARAMETERS.get(family.name, {})
+        self.parameters = {name: refused.get(name, value) for name, value in wanted.items()}
+
+    @property
+    def effort(self) -> str | None:
+        """The parameter of which more must not help the defender."""
+        return next((name for name in EFFORT if name in self.family.parameters.model_fields), None)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the attack is given a radius."""
+        return not self.family.minimum_norm and self.norm != "spatial"
+
+    @property
+    def targeted(self) -> bool:
+        """Whether one class counts."""
+        return self.spec().targeted
+
+    def spec(self, eps: float | None = None, seed: int = 0, **parameters: Any) -> AttackSpec:
+        """The attack; a minimum-norm one is not bounded, whatever the radius."""
+        radius = UNBOUNDED[self.norm] if self.family.minimum_norm else (eps or self.eps)
+        return make_spec(self.family, self.norm, radius, {**self.parameters, **parameters}, seed)
+
+    def goal(self, task: Task) -> Tensor:
+        """The labels that the library is given."""
+        return goal(self.spec(), task.model, task.x, task.y)
+
+    def run(
+        self,
+        model: Model,
+        x: Tensor,
+        labels: Tensor,
+        *,
+        eps: float | None = None,
+        seed: int = 0,
+        **parameters: Any,
+    ) -> Run:
+        """Attack."""
+        spec = self.spec(eps, seed, **parameters)
+        charged, observed = model.passes.forward, model.observed.rows
+        with isolated(model, seed) as conduct:
+            examples = attacked(self.library, spec, model, x, labels, conduct)
+        faults = tuple(conduct.faults)
+        return Run(examples, faults, model.passes.forward - charged, model.observed.rows - observed)
+
+    def fooled(self, predicted: Tensor, y: Tensor, labels: Tensor) -> Tensor:
+        """Which predictions count: wrong ones, or for a targeted attack those that it was asked for; bool ``(N,)``."""
+        return predicted == labels if self.targeted else predicted != y
+
+    def successes(self, task: Task, examples: Tensor, labels: Tensor, eps: float | None = None) -> Tensor:
+        """Which examples count: misclassified, or as the target says, inside the ball and the box; bool ``(N,)``."""
+        predicted = task.model.predict(examples.nan_to_num().clamp(0, 1)).argmax(1)
+        fooled = self.fooled(predicted, task.y, labels)
+        return fooled & ThreatModel(self.norm, eps or self.eps).contains(task.x, examples)
+
+    def outcome(self, model: Model, *, order: Tensor | None = None, **given: Any) -> Tensor:
+        """Which samples of the trained task fall under the same attack on an equal model.
+
+        Args:
+            model: Equal to the trained one up to the order of its classes.
+            order: ``order[k]`` is the class of the trained model that is this one's class k.
+            given: What `run` takes.
+        """
+        labels, y = self.labels, self.task.y
+        if order is not None:
+            position = order.argsort()
+            labels, y = position[labels], position[y]
+        found = self.run(model, self.task.x, labels, **given)
+        return self.successes(Task(model, self.task.x, y, {}), found.examples, labels)
+
+    @cached_property
+    def labels(self) -> Tensor:
+        """What the library is given on the trained task."""
+        return self.goal(self.task)
+
+    @cached_property
+    def first(self) -> Run:
+        """The attack on the trained model."""
+        return self.run(self.task.model, self.task.x, self.labels)
+
+    @cached_property
+    def fell(self) -> Tensor:
+        """Which samples fell."""
+        return self.successes(self.task, self.first.examples, self.labels)
+
+    @cached_property
+    def chance(self) -> int:
+        """Samples whose outcome another seed changes: the most of three, at least one; none where nothing is drawn."""
+        if self.family.deterministic:
+            return 0
+        others = (self.run(self.task.model, self.task.x, self.labels, seed=seed).examples for seed in (1, 2, 3))
+        changes = [int((self.successes(self.task, other, self.labels) != self.fell).sum()) for other in others]
+        return max(1, *changes)
+
+    @cached_property
+    def alone(self) -> tuple[Alone, ...]:
+        """The first images, attacked one by one under observation."""
+        return tuple(self._alone(number) for number in range(ALONE))
+
+    def _alone(self, number: int) -> Alone:
+        here = slice(number, number + 1)
+        one = Task(self.task.model, self.task.x[here], self.task.y[here], {})
+        labels = self.labels[here]
+        with one.model.recording() as queries:
+            found = self.run(one.model, one.x, labels).examples
+        inside = ThreatModel(self.norm, self.eps).contains
+        seen = any(
+            bool((self.fooled(predicted, one.y, labels) & inside(one.x.expand_as(asked), asked)).any())
+            for asked, predicted in queries
+        )
+        return Alone(bool(self.successes(one, found, labels).any()), seen)
+
+
+def changed(model: Model, wrapper: torch.nn.Module) -> Model:
+    """A model like another one, on its device."""
+    return Model(wrapper).to(model.device)

@@ -1,0 +1,14 @@
+"""The checks, one small function each, in the order in which they are reported."""
+
+from frontdef.checks.masking.checks import (  # noqa: I001  the order of the report
+    validity,
+    gradients,
+    rivals,
+    distortion,
+    effort,
+    indicators,
+    binarization,
+    autoattack,
+)
+
+__all__ = ["autoattack", "binarization", "distortion", "effort", "gradients", "indicators", "rivals", "validity"]

@@ -1,0 +1,138 @@
+"""Diagnose: run the checks, and say what they amount to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import frontdef.checks.masking.checks  # noqa: F401  fills the table of checks
+from frontdef._version import __version__
+from frontdef.attacks.native.geometry import PROJECTIONS
+from frontdef.checks.masking.budget import Budget
+from frontdef.checks.masking.evidence import Evidence
+from frontdef.checks.masking.record import Cost, Diagnosis, Measurement, Strength, Verdict
+from frontdef.checks.masking.registry import CHECKS
+from frontdef.errors import ConfigError
+from frontdef.images import as_images, as_labels
+from frontdef.protected import Protected
+from frontdef.threat import NORM_LABELS, ThreatModel
+
+FEWEST = 10
+"""Samples without which no test reaches its level: eight of eight is the first result that does."""
+
+RULE: Mapping[Strength, Verdict] = {"invalid": "invalid", "proof": "masked", "hint": "suspicious"}
+"""The verdict is that of the strongest alarm; without any it is ``trusted``. Hints do not add up to a proof."""
+
+
+def verdict(measurements: Sequence[Measurement]) -> Verdict:
+    """What the measurements amount to, by `RULE`."""
+    raised = {measurement.strength for measurement in measurements if measurement.alarm}
+    return next((RULE[strength] for strength in RULE if strength in raised), "trusted")
+
+
+def diagnose(
+    protected: Protected,
+    x: Any,
+    y: Any,
+    threat: ThreatModel,
+    *,
+    seed: int = 0,
+    certified: Tensor | None = None,
+    budget: Budget | None = None,
+) -> Diagnosis:
+    """Is the gradient of a defended model lying?
+
+    The attack under suspicion is PGD on the cross-entropy from the image, by expectation over transformation where the
+    front end is randomized: what every library runs. It climbs the strongest of the gradients that the front end
+    offers, because an attacker chooses; that the selected one is weaker is a check of its own. Samples whose robustness
+    is proved are left out: nothing can beat an attack on them, and no gradient leads anywhere.
+
+    Args:
+        protected: The defended model, on its device.
+        x: Images ``(N,C,H,W)`` in [0,1].
+        y: Labels ``(N,)``.
+        threat: ``linf``, ``l2`` or ``l1``, and the radius.
+        seed: Of every draw; the global generators are left alone.
+        certified: Which samples are proved robust, bool ``(N,)``.
+        budget: What the attacks may spend; None takes the defaults.
+
+    Returns:
+        The verdict with its reasons and all that was measured. ``invalid``: the model is no function of a sample, so no
+        attack on it means anything, and none is run. ``masked``: there are adversarial examples that the gradient
+        attack misses, or it has no gradient. ``suspicious``: a hint of either, or too few samples. ``trusted``: no
+        objection.
+
+    Raises:
+        ImageError: Images or labels that break the contract.
+        ConfigError: Another norm, or ``certified`` of another length.
+    """
+    if threat.norm not in PROJECTIONS:
+        raise ConfigError(f"masking is diagnosed in {', '.join(PROJECTIONS)}, not in {NORM_LABELS[threat.norm]}")
+    images = as_images(x, protected.image_shape).to(protected.device)
+    proved = (
+        torch.zeros(len(images), dtype=torch.bool) if certified is None else torch.as_tensor(certified).bool().cpu()
+    )
+    if proved.shape != (len(images),):
+        raise ConfigError(f"certified has one value an image, {len(images)}, got the shape {tuple(proved.shape)}")
+    started = time.perf_counter()
+    n_classes = protected.predict(images[:1]).shape[1]
+    labels = as_labels(y, len(images), n_classes).to(protected.device)
+    whole = Evidence(protected, images, labels, threat, budget or Budget(), seed)
+
+    found = [check(whole) for check in CHECKS if check.strength == "invalid"]
+    open_ = torch.zeros_like(proved)
+    n_correct, part = 0, None
+    if verdict(found) != "invalid":
+        correct = (whole.clean.argmax(dim=1) == labels).cpu()
+        n_correct, open_ = int(correct.sum()), correct & ~proved
+        if int(open_.sum()) >= FEWEST:
+            part = whole.restrict(open_.to(protected.device))
+            with protected.surrogate(part.strongest):
+                found += [check(part) for check in CHECKS if check.strength != "invalid"]
+    judged, reasons = _conclude(found, n_correct, int(open_.sum()), part)
+    return Diagnosis(
+        verdict=judged,
+        reasons=reasons,
+        measurements=tuple(found),
+        norm=threat.norm,
+        eps=threat.eps,
+        n=len(images),
+        n_correct=n_correct,
+        n_certified=int(proved.sum()),
+        n_attacked=int(open_.sum()),
+        n_survived=None if part is None else int(part.survivors.sum()),
+        surrogate=whole.selected if part is None else part.strongest,
+        seed=seed,
+        budget=whole.budget.model_dump(),
+        cost=_total(whole, part),
+        seconds=time.perf_counter() - started,
+        versions={"frontdef": __version__, "torch": torch.__version__},
+    )
+
+
+def _conclude(
+    found: Sequence[Measurement], n_correct: int, n_open: int, part: Evidence | None
+) -> tuple[Verdict, tuple[str, ...]]:
+    judged = verdict(found)
+    order = list(RULE)
+    alarms = sorted((one for one in found if one.alarm), key=lambda one: order.index(one.strength))
+    if alarms:
+        return judged, tuple(map(str, alarms))
+    if part is not None:
+        said = f"{len(found)} checks on {n_open} samples raised no objection"
+        if not bool(part.survivors.any()):
+            said += "; the white-box attack breaks them all, so nothing is claimed that could be false"
+        return judged, (said,)
+    if n_correct and not n_open:
+        return "trusted", (f"a certificate proves all {n_correct} correctly classified samples: no gradient is needed",)
+    return "suspicious", (f"too few samples to tell: {n_open} correct and not certified, at least {FEWEST} are needed",)
+
+
+def _total(whole: Evidence, part: Evidence | None) -> Cost:
+    rest = Cost() if part is None else part.total
+    scale = 0.0 if part is None else len(part.x) / len(whole.x)
+    return whole.total + Cost(rest.forward * scale, rest.backward * scale)

@@ -1,0 +1,68 @@
+"""A diagnosis as Markdown, to read in a terminal or to paste into a review."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from frontdef.checks.masking.record import Diagnosis, Measurement, Verdict
+from frontdef.threat import NORM_LABELS, format_eps
+
+SAID: dict[Verdict, str] = {
+    "trusted": "nothing suggests that the gradient lies",
+    "suspicious": "look closer before you believe the robust accuracy",
+    "masked": "the gradient lies: its robust accuracy is not to be believed",
+    "invalid": "the model is no function of a sample: no attack on it means anything",
+}
+
+
+def to_markdown(title: str, diagnosis: Diagnosis) -> str:
+    """Verdict, reasons, and one row a check.
+
+    Args:
+        title: The command or the model.
+        diagnosis: What was found.
+    """
+    versions = ", ".join(f"{name} {version}" for name, version in diagnosis.versions.items())
+    lines = [
+        f"## {title}",
+        "",
+        f"**{diagnosis.verdict}**: {SAID[diagnosis.verdict]}",
+        "",
+        *(f"- {reason}" for reason in diagnosis.reasons),
+        "",
+        f"{NORM_LABELS[diagnosis.norm]} ε = {format_eps(diagnosis.eps)}; {_samples(diagnosis)}; "
+        f"{diagnosis.cost.forward:.0f} forward and {diagnosis.cost.backward:.0f} backward passes a sample, "
+        f"{diagnosis.seconds:.0f} s; seed {diagnosis.seed}; {versions}",
+        "",
+        "| check | alarm | measured | threshold | forward + backward |",
+        "| --- | --- | --- | --- | --- |",
+        *(_row(measurement) for measurement in diagnosis.measurements),
+    ]
+    return "\n".join(lines)
+
+
+def _samples(diagnosis: Diagnosis) -> str:
+    return ", ".join(_counts(diagnosis))
+
+
+def _counts(diagnosis: Diagnosis) -> Iterator[str]:
+    yield f"{diagnosis.n} samples"
+    if diagnosis.verdict == "invalid":
+        return
+    yield f"{diagnosis.n_correct} classified correctly"
+    if diagnosis.n_certified:
+        yield f"{diagnosis.n_certified} certified"
+    if diagnosis.n_survived is not None:
+        yield f"{diagnosis.n_survived} of {diagnosis.n_attacked} survive PGD through {diagnosis.surrogate!r}"
+
+
+def _row(measurement: Measurement) -> str:
+    threshold = "" if measurement.threshold is None else f"{measurement.threshold:.3g}"
+    cells = (
+        measurement.name,
+        measurement.strength if measurement.alarm else "–",
+        measurement.measured.replace("|", "\\|"),
+        threshold,
+        f"{measurement.cost.forward:.0f} + {measurement.cost.backward:.0f}",
+    )
+    return f"| {' | '.join(cells)} |"

@@ -1,3 +1,0 @@
-"""The checks, imported in the order in which they are reported."""
-
-from frontdef.invariants.checks import conduct, strength, equals, degenerate, oracle  # noqa: F401, I001
