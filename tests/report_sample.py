@@ -24,7 +24,9 @@ TRACEBACK = (
 )
 
 DIAGNOSIS = {
-    "verdict": "masked", "norm": "linf", "eps": 0.1, "n_attacked": 55, "n_survived": 7, "surrogate": "identity",
+    "verdict": "masked", "norm": "linf", "eps": 0.1, "n": 60, "n_correct": 55, "n_certified": 0, "n_attacked": 55,
+    "n_survived": 7, "surrogate": "identity", "seed": 0, "budget": {"steps": 40}, "seconds": 2.0,
+    "cost": {"forward": 150.0, "backward": 60.0}, "versions": {"frontdef": "0.1.0"},
     "reasons": ["noise beats PGD by 3 % (threshold 0)"],
     "measurements": [
         {"name": "random noise", "alarm": True, "strength": "hint", "figure": 0.031, "threshold": 0.0,
@@ -35,7 +37,7 @@ DIAGNOSIS = {
          "reference": "there", "cost": {"forward": 0.0, "backward": 0.0}},
     ],
 }  # fmt: skip
-"""As `frontdef.masking.record.Diagnosis.to_dict` gives it, of which the report reads this much."""
+"""As `frontdef.masking.record.Diagnosis.to_dict` gives it."""
 
 FRONT_ENDS = {
     "none": lambda x: x,
@@ -122,6 +124,7 @@ def columns(model, x, adv, y, norm, eps):
         "label": y,
         "clean_prediction": clean.argmax(1),
         "clean_correct": clean.argmax(1) == y,
+        "target": np.full(len(x), -1),
         "adversarial_prediction": seen.argmax(1),
         "linf": np.abs(delta).max(1),
         "l2": np.linalg.norm(delta, axis=1),

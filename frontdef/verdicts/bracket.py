@@ -8,7 +8,8 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
-from frontdef.threat import MEASURED, NORMS, TOLERANCE, Norm, check_norm
+from frontdef.threat import NORMS, Norm, check_norm
+from frontdef.verdicts.broken import broken
 from frontdef.verdicts.statistics import wilson
 
 GROUP = ["dataset", "classifier", "defense"]
@@ -76,13 +77,10 @@ def _by_norm(threat: tuple[Norm, float]) -> tuple[int, float]:
 
 
 def _bracket(where: dict[str, str], group: pd.DataFrame, certified: pd.DataFrame, norm: str, eps: float) -> Bracket:
-    misclassified = group["adversarial_prediction"] != group["label"]
-    near = group[norm] <= eps + TOLERANCE if norm in MEASURED else group["norm"] == norm
-    fits = group["in_box"] & group["finite"] & near
-    broken = group[misclassified & fits & group["clean_correct"]]
+    fell = group[broken(group, norm, eps)]
     correct = group.groupby("sample_id")["clean_correct"].first()
-    robust = correct & ~correct.index.isin(broken["sample_id"])
-    strongest = broken.groupby(["family", "norm", "library"])["sample_id"].nunique()
+    robust = correct & ~correct.index.isin(fell["sample_id"])
+    strongest = fell.groupby(["family", "norm", "library"])["sample_id"].nunique()
     proved = _proved(where, certified, norm, eps)
     low, high = wilson(int(robust.sum()), len(robust))
     return Bracket(
@@ -96,7 +94,7 @@ def _bracket(where: dict[str, str], group: pd.DataFrame, certified: pd.DataFrame
         low=low,
         high=high,
         strongest=_strongest(strongest),
-        violations=() if proved is None else tuple(int(i) for i in np.intersect1d(proved, broken["sample_id"])),
+        violations=() if proved is None else tuple(int(i) for i in np.intersect1d(proved, fell["sample_id"])),
     )
 
 
