@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from frontdef.classifiers import Classifier
     from frontdef.config import Config, field
     from frontdef.defense import Defense
+    from frontdef.errors import ModelError
     from frontdef.frontend import FrontEnd
     from frontdef.matrix.results import load_results
     from frontdef.metrics import Metric
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from frontdef.registry import get_attacks, get_classifiers, get_datasets, get_defenses
     from frontdef.stage import Stage
     from frontdef.threat import ThreatModel
+    from frontdef.zoo import Normalization, Preprocessing, Zoo, ZooModel, ZooRequest
 
 hookimpl = pluggy.HookimplMarker("frontdef")
 
@@ -38,9 +40,15 @@ _HOMES = {
     "Defense": "frontdef.defense",
     "FrontEnd": "frontdef.frontend",
     "Metric": "frontdef.metrics",
+    "ModelError": "frontdef.errors",
+    "Normalization": "frontdef.zoo",
+    "Preprocessing": "frontdef.zoo",
     "Protected": "frontdef.protected",
     "Stage": "frontdef.stage",
     "ThreatModel": "frontdef.threat",
+    "Zoo": "frontdef.zoo",
+    "ZooModel": "frontdef.zoo",
+    "ZooRequest": "frontdef.zoo",
     "field": "frontdef.config",
     "get_attacks": "frontdef.registry",
     "get_classifiers": "frontdef.registry",
@@ -60,9 +68,15 @@ __all__ = [
     "Defense",
     "FrontEnd",
     "Metric",
+    "ModelError",
+    "Normalization",
+    "Preprocessing",
     "Protected",
     "Stage",
     "ThreatModel",
+    "Zoo",
+    "ZooModel",
+    "ZooRequest",
     "__version__",
     "bpda",
     "field",
