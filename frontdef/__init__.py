@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from frontdef.classifiers import Classifier
     from frontdef.config import Config, field
     from frontdef.defense import Defense
+    from frontdef.errors import ModelError
     from frontdef.frontend import FrontEnd
     from frontdef.metrics import Metric
     from frontdef.models.train import train
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from frontdef.runs.results import load_results
     from frontdef.stage import Stage
     from frontdef.threat import ThreatModel
+    from frontdef.zoo import Normalization, Preprocessing, Zoo, ZooModel, ZooRequest
 
 hookimpl = pluggy.HookimplMarker("frontdef")
 
@@ -37,9 +39,15 @@ _HOMES = {
     "Defense": "frontdef.defense",
     "FrontEnd": "frontdef.frontend",
     "Metric": "frontdef.metrics",
+    "ModelError": "frontdef.errors",
+    "Normalization": "frontdef.zoo",
+    "Preprocessing": "frontdef.zoo",
     "Protected": "frontdef.protected",
     "Stage": "frontdef.stage",
     "ThreatModel": "frontdef.threat",
+    "Zoo": "frontdef.zoo",
+    "ZooModel": "frontdef.zoo",
+    "ZooRequest": "frontdef.zoo",
     "field": "frontdef.config",
     "get_attacks": "frontdef.registry",
     "get_classifiers": "frontdef.registry",
@@ -58,9 +66,15 @@ __all__ = [
     "Defense",
     "FrontEnd",
     "Metric",
+    "ModelError",
+    "Normalization",
+    "Preprocessing",
     "Protected",
     "Stage",
     "ThreatModel",
+    "Zoo",
+    "ZooModel",
+    "ZooRequest",
     "__version__",
     "bpda",
     "field",
