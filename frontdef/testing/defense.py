@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
-from frontdef.conformance import DefenseConformance as _DefenseConformance
-from frontdef.conformance import Subject
+from frontdef.checks.conformance import DefenseConformance as _DefenseConformance
+from frontdef.checks.conformance import Subject
 from frontdef.datasets import Split
 from frontdef.stage import Stage
 
