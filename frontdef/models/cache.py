@@ -116,7 +116,7 @@ class ModelCache:
     def _read(self, request: ModelRequest) -> TrainedModel:
         path = self.path(request)
         found = saved.read(path)
-        if found.about.get("key") != request.key():
+        if (found.about.get("key"), found.about.get("request")) != (request.key(), request.describe()):
             raise StoreError(
                 f"{path} holds another model than {request.defense!r} with {request.classifier!r} as it is asked for "
                 f"(its configuration or hash differs). Delete it and {path.with_suffix('.json').name}, and it is "

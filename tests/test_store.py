@@ -1,0 +1,227 @@
+"""What a run folder is believed to say: nothing that was changed, moved, or is another job's, whatever it is called."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from frontdef import weights
+from frontdef.datasets import Split
+from frontdef.errors import ConfigError, StoreError
+from frontdef.matrix.entries import parse_matrix
+from frontdef.matrix.plan import make_plan
+from frontdef.matrix.tables import CERTIFIED, RECORDS
+from frontdef.models.cache import ModelCache
+from frontdef.models.request import ModelRequest
+from frontdef.runs.head import Head, dump, parse
+from frontdef.runs.plan import Samples
+from frontdef.runs.results import load_results
+from frontdef.runs.store import UNSIGNED, Store, decode, encode
+from frontdef.runs.table import Rows
+from frontdef.stage import Stage
+from frontdef.verdicts.bracket import brackets
+from tests.run_writer import RunWriter
+
+N = 12
+MODEL = {"dataset": "d", "classifier": "c", "defense": "none"}
+
+
+def certified(proved=True):
+    return Rows({"sample_id": np.arange(N), "certified": np.full(N, proved)}, {"statement": "a proof"})
+
+
+def cell(key, *, prediction=1):
+    """A cell whose every image is right and whose every example is of class ``prediction``; the label is 0."""
+    about = {
+        **MODEL, "cell": key, "network": "c", "defense_id": "none", "surrogate": "", "source": "", "family": "pgd",
+        "norm": "linf", "eps": 0.1, "judged_eps": 0.1, "parameters": "{}", "library": "native", "library_version": "1",
+        "seed": 0,
+    }  # fmt: skip
+    columns = {
+        "sample_id": np.arange(N), "clean_correct": np.ones(N, bool), "target": -1, "in_box": np.ones(N, bool),
+        "finite": np.ones(N, bool), "adversarial_prediction": prediction, "linf": 0.05,
+    }  # fmt: skip
+    return about, Rows(columns, {}, {"x_adv": torch.zeros(N, 1, 2, 2)})
+
+
+def make_run(root, **predictions):
+    writer = RunWriter(root)
+    for key, prediction in predictions.items():
+        about, rows = cell(key, prediction=prediction)
+        writer.add(RECORDS, key, about, rows)
+    writer.clean("d", {"images": torch.zeros(N, 1, 2, 2)})
+    writer.finish(radii={"linf": [0.1]}, samples={"d": "d"})
+    return root
+
+
+def worst_case(root):
+    results = load_results(root)
+    (bracket,) = brackets(results.outcomes(), results.certified())
+    return bracket.worst_case
+
+
+class TestFiles:
+    def test_what_is_written_is_read(self):
+        rows, about = decode(encode(CERTIFIED, "k", certified()), "certified", "k")
+        assert rows.to_pydict() == {"sample_id": list(range(N)), "certified": [True] * N}
+        assert about == {"statement": "a proof"}
+        assert len(UNSIGNED) == 64
+
+    def test_every_changed_byte_is_noticed(self):
+        data = encode(CERTIFIED, "k", certified())
+        rng = np.random.default_rng(0)
+        for place in range(len(data)):
+            changed = bytearray(data)
+            changed[place] ^= 1 << int(rng.integers(8))
+            with pytest.raises(Exception):  # noqa: B017, PT011  (whatever pyarrow makes of it: the store names the file)
+                decode(bytes(changed), "certified", "k")
+
+    def test_a_damaged_file_is_named_with_the_mend(self, tmp_path):
+        root = make_run(tmp_path / "run", k=1)
+        path = root / "records" / "k.parquet"
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 4
+        path.write_bytes(bytes(data))
+        with pytest.raises(StoreError, match=r"k\.parquet is damaged .*delete it, and it is made again"):
+            load_results(root).cells()
+
+    def test_another_jobs_file_is_not_believed(self, tmp_path):
+        root = make_run(tmp_path / "run", one=1, two=0)
+        shutil.copy(root / "records" / "two.parquet", root / "records" / "one.parquet")
+        with pytest.raises(StoreError, match=r"one\.parquet is damaged .*it holds records two"):
+            load_results(root).outcomes()
+
+    def test_another_jobs_examples_are_not_believed(self, tmp_path):
+        root = make_run(tmp_path / "run", one=1, two=0)
+        shutil.copy(root / "records" / "two.safetensors", root / "records" / "one.safetensors")
+        with pytest.raises(StoreError, match="belongs to another job"):
+            load_results(root).examples("one")
+
+    @pytest.mark.parametrize(
+        ("columns", "says"),
+        [
+            ({"sample_id": [1]}, "has the columns"),
+            ({"sample_id": [1], "certified": [True], "more": [1]}, "has the columns"),
+            ({"sample_id": ["one"], "certified": [True]}, "do not fit"),
+            ({"sample_id": [1, 2], "certified": [True]}, "do not fit"),
+        ],
+    )
+    def test_rows_that_do_not_fit_are_refused(self, columns, says):
+        with pytest.raises(ValueError, match=says):
+            encode(CERTIFIED, "k", Rows(columns))
+
+
+class TestHead:
+    HEAD = Head(name="a", radii={"linf": (0.1,)}, document={"name": "a", "seed": 3})
+
+    def test_what_is_written_is_read(self):
+        assert parse(dump(self.HEAD), "run.json") == self.HEAD
+
+    def test_every_changed_bit_is_noticed(self):
+        data = dump(self.HEAD)
+        for place in range(len(data)):
+            changed = bytearray(data)
+            changed[place] ^= 1 << (place % 7)
+            try:
+                read = parse(bytes(changed), "run.json")
+            except StoreError:
+                continue
+            assert read == self.HEAD, "white space alone may differ"
+
+    def test_a_path_is_no_key(self):
+        values = json.loads(dump(self.HEAD))
+        values["jobs"] = [{"key": "../../secret", "table": "records", "what": "", "model": "", "about": {}}]
+        with pytest.raises(StoreError, match=r"damaged|changed"):
+            parse(json.dumps(values).encode(), "run.json")
+
+
+@pytest.mark.parametrize("name", ["l2=1/run", "a?", "a*", "[ab]", "eps=0.3", "ρ ε"])
+def test_the_name_of_the_folder_changes_nothing(tmp_path, name):
+    plain = make_run(tmp_path / "neighbor", one=1, two=0)
+    for neighbor in ("ab", "a1", "b"):
+        make_run(tmp_path / neighbor, one=0, two=0)
+    shutil.copytree(plain, tmp_path / name)
+    assert worst_case(plain) == worst_case(tmp_path / name) == 0
+    pd.testing.assert_frame_equal(
+        load_results(plain).sql("select * exclude (command) from cells"),
+        load_results(tmp_path / name).sql("select * exclude (command) from cells"),
+    )
+
+
+def test_data_sets_whose_names_resemble_keep_their_own_images(tmp_path):
+    from PIL import Image
+
+    for place, (name, level) in enumerate((("a/b", 10), ("a_b", 200))):
+        for split in ("train", "test"):
+            folder = tmp_path / name / split / "class"
+            folder.mkdir(parents=True)
+            Image.fromarray(np.full((8, 8), level, np.uint8)).save(folder / f"{place}.png")
+    keys = {Samples(f"imagefolder:{tmp_path / name}", None, 0).key for name in ("a/b", "a_b")}
+    assert len(keys) == 2
+
+
+def test_rows_of_one_title_are_refused():
+    text = 'libraries = ["native"]\n[[defense]]\nname = "none"\n[[defense]]\nname = "none"\n{}'
+    adversarial = 'recipe = [{ epochs = 1, adversarial = "linf", eps = 0.1 }]'
+    with pytest.raises(ConfigError, match=r"2 rows of the matrix have the title 'none'.*label ="):
+        make_plan(parse_matrix(text.format(adversarial)))
+    assert make_plan(parse_matrix(text.format(adversarial + '\nlabel = "AT"'))).of("figures")
+
+
+class TestModels:
+    @pytest.fixture
+    def request_(self):
+        from frontdef.registry import get_defense
+
+        config = get_defense("wavelet").configure({"keep": 0.1}).model_dump(mode="json")
+        return ModelRequest("digits", "fc2", "wavelet", config, (Stage(epochs=1, lr=1e-2),), 50, 0)
+
+    def test_an_edited_sidecar_is_not_believed(self, tmp_path, request_):
+        models = ModelCache(tmp_path)
+        models.get_or_train(request_)
+        sidecar = models.path(request_).with_suffix(".json")
+        about = json.loads(sidecar.read_text())
+        about["request"]["defense"][1]["keep"] = 0.3
+        sidecar.write_text(json.dumps(about))
+        with pytest.raises(StoreError, match="delete both"):
+            models.get_or_train(request_)
+
+    def test_a_sidecar_that_describes_another_model_is_not_believed(self, tmp_path, request_):
+        models = ModelCache(tmp_path)
+        models.get_or_train(request_)
+        path = models.path(request_)
+        tensors, about = weights.load(path)
+        about["request"]["defense"][1]["keep"] = 0.3
+        weights.save(tensors, path, {name: value for name, value in about.items() if name != "sha256"})
+        with pytest.raises(StoreError, match="holds another model"):
+            models.get_or_train(request_)
+
+    def test_all_that_a_checkpoint_says_is_hashed(self, tmp_path):
+        path = tmp_path / "c.safetensors"
+        weights.save_single({"w": torch.arange(6.0)}, path, {"step_count": 7})
+        data = path.read_bytes()
+        for old, new in ((b'step_count\\": 7', b'step_count\\": 8'), (b"[6]", b"[3]"), (b"F32", b"I32")):
+            assert data.count(old) == 1, old
+            path.write_bytes(data.replace(old, new))
+            with pytest.raises(StoreError):
+                weights.load_single(path)
+
+
+def test_samples_that_are_at_hand_are_known_by_their_content():
+    from frontdef.runs.plan import Held
+
+    split = Split(torch.zeros(2, 1, 2, 2), torch.zeros(2, dtype=torch.long), torch.arange(2))
+    other = Split(torch.full((2, 1, 2, 2), 1e-7), split.labels, split.ids)
+    assert Held(split).key == Held(Split(split.images.clone(), split.labels, split.ids)).key != Held(other).key
+
+
+def test_a_folder_that_was_begun_and_not_finished_can_be_gone_on_with(tmp_path):
+    store = Store(tmp_path / "run")
+    store.write_head(Head(name="begun"))
+    assert Store(tmp_path / "run").require_head().name == "begun"
+    assert load_results(tmp_path / "run").failures() == []
