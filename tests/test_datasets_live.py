@@ -348,20 +348,8 @@ class TestDigest:
 
 
 def test_no_foreign_error_from_any_pair_of_wrong_things():
-    things = [
-        None,
-        3,
-        "x",
-        [],
-        [[]],
-        [None],
-        {},
-        object(),
-        np.zeros(3),
-        np.zeros((2, 2), object),
-        torch.zeros(0),
-        Path("x"),
-    ]
+    nothing, arrays = [None, [], [[]], [None], {}], [np.zeros(3), np.zeros((2, 2), object), torch.zeros(0)]
+    things = [*nothing, *arrays, 3, "x", object(), Path("x")]
     for x in things:
         for y in [*things, [0, 1, 2]]:
             with pytest.raises(FrontdefError):

@@ -38,7 +38,7 @@ def describe(name: str) -> Dataset:
     written, _, function = name.rpartition(":")
     path = expand(written, "FILE.py:FUNCTION", "file")
     code = digest_of(path, name)
-    splits, n_classes = _read(path, function, code)
+    splits, n_classes = _read(path.resolve(), function, code)
     test = splits["test"]
     shapes = {tuple(split.images.shape[1:]) for split in splits.values()}
     if len(shapes) > 1:
@@ -71,7 +71,7 @@ def load(
     return splits[split]
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def _read(path: Path, function: str, code: str) -> tuple[dict[SplitName, Split], int]:
     name = f"{path}:{function}"
     call = _function(path, function, code)
@@ -110,7 +110,7 @@ def _function(path: Path, function: str, code: str) -> Callable[..., Any]:
     module = ModuleType(f"frontdef_data_{code[:16]}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # dataclasses and pickling look their module up
-    with _importing_from(path.resolve().parent):
+    with _importing_from(path.parent):
         _guarded(lambda: exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__), path, str(path))
     found = getattr(module, function, None)
     if not callable(found):
@@ -141,7 +141,7 @@ def _takes_split(call: Callable[..., Any], name: str) -> bool:
 
 
 def _call(call: Callable[..., Any], arguments: Mapping[str, Any], path: Path, name: str) -> Any:
-    with seeded(0), _importing_from(path.resolve().parent):
+    with seeded(0), _importing_from(path.parent):
         return _guarded(lambda: call(**arguments), path, name)
 
 
