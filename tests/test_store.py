@@ -157,10 +157,11 @@ def test_data_sets_whose_names_resemble_keep_their_own_images(tmp_path):
     from PIL import Image
 
     for place, (name, level) in enumerate((("a/b", 10), ("a_b", 200))):
-        for split in ("train", "test"):
-            folder = tmp_path / name / split / "class"
+        for label in ("dark", "bright"):
+            folder = tmp_path / name / label
             folder.mkdir(parents=True)
-            Image.fromarray(np.full((8, 8), level, np.uint8)).save(folder / f"{place}.png")
+            for copy in range(2):
+                Image.fromarray(np.full((8, 8), level + copy, np.uint8)).save(folder / f"{place}{copy}.png")
     keys = {Samples(f"imagefolder:{tmp_path / name}", None, 0).key for name in ("a/b", "a_b")}
     assert len(keys) == 2
 

@@ -14,6 +14,7 @@ import click
 from frontdef import registry
 from frontdef.cli.group import SuggestingGroup
 from frontdef.cli.text import print_json, print_note, print_table
+from frontdef.datasets import FORMS
 from frontdef.registry import Attack, Entry
 from frontdef.threat import NORM_LABELS
 
@@ -99,7 +100,7 @@ def datasets(as_json: bool) -> None:
         ],
     )
     click.echo()
-    print_note("A folder with one folder of images for each class is named by its path: imagefolder:PATH")
+    print_table(("NAMED BY PLACE", "WHAT IS READ"), [(form.usage, form.summary) for form in FORMS])
 
 
 @ls.command()

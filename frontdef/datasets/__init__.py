@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
+from frontdef.datasets.forms import FORMS, Form, form_of
 from frontdef.datasets.record import SPLITS, Dataset, Loader, Split, SplitName
 from frontdef.errors import UnknownNameError
 from frontdef.lazy import resolve
 
-__all__ = ["DATASETS", "FAMILIES", "SPLITS", "Dataset", "Loader", "Split", "SplitName", "parse"]
+if TYPE_CHECKING:
+    from frontdef.datasets.live import as_split
+
+__all__ = [
+    "DATASETS",
+    "FORMS",
+    "SPLITS",
+    "Dataset",
+    "Form",
+    "Loader",
+    "Split",
+    "SplitName",
+    "as_split",
+    "form_of",
+    "parse",
+]
 
 DATASETS: tuple[Dataset, ...] = (
     Dataset(
@@ -73,23 +89,27 @@ DATASETS: tuple[Dataset, ...] = (
     ),
 )
 
-FAMILIES: dict[str, str] = {"imagefolder": "frontdef.datasets.folder:describe"}
-"""Prefix of a name → what makes a `Dataset` of the rest, as in ``imagefolder:PATH``."""
-
 
 def parse(name: str) -> Dataset:
     """Return one of `DATASETS`, or what a name with a prefix describes, such as ``imagefolder:PATH``.
 
     Raises:
         UnknownNameError: Neither; the nearest name is given.
-        DataError: The folder is not there, or holds no images.
+        ConfigError: Options that the form does not have, or that are outside their range.
+        DataError: The folder or file is not there, or holds no images.
     """
-    prefix, separator, rest = name.partition(":")
-    if separator and prefix in FAMILIES:
-        return cast(Dataset, resolve(FAMILIES[prefix])(rest))
+    form = form_of(name)
+    if form is not None:
+        return cast(Dataset, resolve(form.describe)(name.partition(":")[2] if form.prefix else name))
     for dataset in DATASETS:
         if dataset.name == name:
             return dataset
-    raise UnknownNameError(
-        "data set", name, [*(dataset.name for dataset in DATASETS), *(f"{key}:PATH" for key in FAMILIES)]
-    )
+    raise UnknownNameError("data set", name, [*(dataset.name for dataset in DATASETS), *(form.usage for form in FORMS)])
+
+
+def __getattr__(name: str) -> Any:
+    if name == "as_split":
+        from frontdef.datasets.live import as_split
+
+        return as_split
+    raise AttributeError(f"module 'frontdef.datasets' has no attribute {name!r}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from functools import lru_cache
 from pathlib import Path
 
 from frontdef.errors import DataError
@@ -64,3 +65,51 @@ def check(data: bytes, sha256: str, path: Path, mend: str) -> None:
         raise DataError(
             f"{path} ({len(data):,} bytes) is damaged or another file: its sha256 is {found}, expected {sha256}. {mend}"
         )
+
+
+def expand(path: str, form: str, what: str) -> Path:
+    """Return the path that a user wrote.
+
+    Args:
+        path: Relative to the current folder, or from a home folder (``~``, ``~somebody``).
+        form: The kind of data set, for messages.
+        what: What the path leads to ("folder", "file"), for messages.
+
+    Raises:
+        DataError: An empty path, a home folder that there isn't, or characters that no path has.
+    """
+    if not path:
+        raise DataError(f"{form} needs the {what}: {form}:PATH")
+    if "\0" in path:
+        raise DataError(f"{form}: {path!r} is no path")
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        user = Path(path).parts[0]
+        raise DataError(f"{form}: there is no home folder {user} for {path}; write the whole path") from None
+
+
+def digest_of(path: Path, form: str) -> str:
+    """Hash of a file's content; taken again where its size or time has changed.
+
+    Args:
+        path: The file.
+        form: The kind of data set, for messages.
+
+    Raises:
+        DataError: It is not there, or can't be read.
+    """
+    try:
+        about = path.stat()
+        if path.is_dir():
+            raise DataError(f"{form}: {path} is a folder, a file is needed")
+        return _digest(path, about.st_size, about.st_mtime_ns)
+    except OSError as error:
+        where = "" if path.is_absolute() else f"; a relative path starts at {Path.cwd()}"
+        raise DataError(f"{form}: cannot read {path}: {error.strerror}{where}") from None
+
+
+@lru_cache(maxsize=4096)
+def _digest(path: Path, size: int, time: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from frontdef.config import build
+from frontdef.datasets.decode import decode, size_of
+from frontdef.datasets.files import digest_of, expand
+from frontdef.datasets.forms import split_options
+from frontdef.datasets.memory import check_memory
+from frontdef.datasets.preparation import Preparation
 from frontdef.datasets.record import SPLITS, Dataset, Split, SplitName
-from frontdef.errors import DataError, MissingExtraError
-
-if TYPE_CHECKING:
-    import numpy as np
+from frontdef.errors import DataError
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-CHANNELS: dict[str, int] = {"L": 1, "RGB": 3}
-"""Pillow's mode → channels; any other mode would have to be converted, which changes or loses something."""
-
 TEST_EVERY = 5
 """Without train/ and test/, each class's first of every five images, in the order of names, is a test image."""
 
@@ -41,29 +41,35 @@ def describe(path: str) -> Dataset:
 
     Args:
         path: ``PATH/CLASS/IMAGE``, or ``PATH/train/CLASS/IMAGE`` and ``PATH/test/CLASS/IMAGE``; relative to the current
-            folder.
+            folder. Fields of `Preparation` may follow, as in ``PATH@resize=256,crop=224``.
 
     Raises:
+        ConfigError: Options that there are not, or outside their range.
         DataError: No such folder, fewer than two classes, or a first image that is neither grey nor RGB.
         MissingExtraError: Pillow is not installed.
     """
-    if not path:
-        raise DataError("imagefolder needs the folder: imagefolder:PATH")
-    folder = Path(path).expanduser()
-    listing = list_folder(folder)
-    files = listing.all()
-    stamp = tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
-    first = _decode(files[0])
+    place, options = split_options(path, "imagefolder")
+    preparation = build(Preparation, options, f"imagefolder:{path}")
+    folder = expand(place, "imagefolder", "folder")
+    try:
+        listing = list_folder(folder)
+        files = listing.all()
+        stamp = tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+    except OSError as error:
+        raise DataError(f"imagefolder: cannot read {error.filename}: {error.strerror}") from None
+    first = decode(files[0], preparation)
     channels = 1 if first.ndim == 2 else 3
     return Dataset(
         f"imagefolder:{path}",
-        partial(load, folder),
+        partial(load, folder, preparation),
         (channels, first.shape[0], first.shape[1]),
         len(listing.classes),
         n_train=len(listing.files["train"]),
         n_test=len(listing.files["test"]),
         summary=f"{len(files)} images in {folder}",
         revision=f"sha256 {_content_hash(folder, stamp)}",
+        classes=listing.classes,
+        reads_rows=True,
     )
 
 
@@ -114,66 +120,51 @@ def _divide(by_class: dict[str, list[Path]]) -> dict[SplitName, dict[str, list[P
     }
 
 
-def load(folder: Path, split: SplitName, *, root: Path | None = None, download: bool = False) -> Split:
-    """Load the images of a folder; all must have one size and one number of channels.
+def load(
+    folder: Path,
+    preparation: Preparation,
+    split: SplitName,
+    *,
+    root: Path | None = None,
+    download: bool = False,
+    rows: Sequence[int] | None = None,
+) -> Split:
+    """Load the images of a folder; all must end in one size and one number of channels.
 
     Args:
         folder: The folder.
+        preparation: How they are brought to it.
         split: ``train`` or ``test``.
         root: Not used: the path is part of the name.
         download: Not used.
+        rows: Positions in the split of those that are read; None reads all.
 
     Raises:
-        DataError: Images that can't be decoded, or that differ in size or channels.
+        DataError: Images that can't be decoded, that differ in size or channels, or that don't fit into memory.
     """
     import numpy as np
     import torch
 
     listing = list_folder(folder)
     ids = {path: i for i, path in enumerate(listing.all())}
+    files = listing.files[split] if rows is None else [listing.files[split][row] for row in rows]
     first_path = listing.all()[0]
-    first = _decode(first_path)
-    pixels = []
-    for path, _ in listing.files[split]:
-        pixels.append(_decode(path))
-        if pixels[-1].shape != first.shape:
+    first = decode(first_path, preparation)
+    check_memory(len(files), first.shape, f"imagefolder:{folder}")
+    pixels = np.empty((len(files), *first.shape), np.uint8)
+    for place, (path, _) in enumerate(files):
+        image = decode(path, preparation)
+        if image.shape != first.shape:
             raise DataError(
-                f"all images must have one size and one mode: {first_path} has {_size(first)}, {path} has "
-                f"{_size(pixels[-1])}. Resize or convert them first: interpolation is a choice that should be yours"
+                f"all images must have one size and one mode: {first_path} has {size_of(first)}, {path} has "
+                f"{size_of(image)}. Resize or convert them first: interpolation is a choice that should be yours, here "
+                "(imagefolder:PATH@resize=256,crop=224) or before"
             )
-    stacked = torch.from_numpy(np.stack(pixels)).float() / 255
+        pixels[place] = image
+    stacked = torch.from_numpy(pixels).float() / 255
     images = stacked.unsqueeze(1) if first.ndim == 2 else stacked.permute(0, 3, 1, 2)
-    labels = torch.tensor([label for _, label in listing.files[split]])
-    return Split(images, labels, torch.tensor([ids[path] for path, _ in listing.files[split]]))
-
-
-def _size(pixels: np.ndarray) -> str:
-    return f"{pixels.shape[1]}x{pixels.shape[0]} {'grey' if pixels.ndim == 2 else 'RGB'}"
-
-
-def _decode(path: Path) -> np.ndarray:
-    import numpy as np
-
-    image = _open(path)
-    if image.mode not in CHANNELS:
-        raise DataError(
-            f"{path} has Pillow's mode {image.mode!r}; 8-bit grey ('L') or 'RGB' is needed: convert it first"
-        )
-    try:
-        return np.asarray(image)
-    except (OSError, SyntaxError) as error:
-        raise DataError(f"{path} cannot be decoded: {error}. Replace it or remove it") from None
-
-
-def _open(path: Path) -> Any:
-    try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError:
-        raise MissingExtraError("reading image files", "pillow") from None
-    try:
-        return Image.open(path)
-    except (OSError, UnidentifiedImageError) as error:
-        raise DataError(f"{path} cannot be decoded: {error}. Replace it or remove it") from None
+    labels = torch.tensor([label for _, label in files])
+    return Split(images, labels, torch.tensor([ids[path] for path, _ in files]))
 
 
 @lru_cache(maxsize=8)
@@ -183,5 +174,5 @@ def _content_hash(folder: Path, stamp: tuple[tuple[str, int, int], ...]) -> str:
     for name, _, _ in stamp:
         path = Path(name)
         digest.update(f"{path.relative_to(folder).as_posix()}\0".encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+        digest.update(bytes.fromhex(digest_of(path, "imagefolder")))
     return digest.hexdigest()[:16]

@@ -8,8 +8,7 @@ from typing import cast
 from frontdef.attacks.library import AttackLibrary, Realisation
 from frontdef.attacks.spec import Family
 from frontdef.classifiers import Classifier
-from frontdef.datasets import FAMILIES as DATASET_PREFIXES
-from frontdef.datasets import Dataset, parse
+from frontdef.datasets import Dataset, form_of, parse
 from frontdef.defense import Defense
 from frontdef.errors import UnknownNameError
 from frontdef.metrics import Metric
@@ -130,21 +129,21 @@ def get_attacks(*, norm: str | None = None, library: str | None = None) -> list[
 
 
 def get_dataset(name: str) -> Dataset:
-    """The data set of an id, or of a name with a prefix such as ``imagefolder:PATH``.
+    """The data set of an id, or of a name that describes one, such as ``imagefolder:PATH`` (`frontdef.datasets.FORMS`).
 
     Raises:
-        UnknownNameError: There is none; the nearest id is given.
+        UnknownNameError: There is none; the nearest id or prefix is given.
         PluginError: Two plugins claim it.
-        DataError: The folder of an ``imagefolder:PATH`` is not there, or holds no images.
+        ConfigError: Options that the form does not have, or that are outside their range.
+        DataError: What the name leads to is not there, or holds no images.
     """
-    prefix, separator, _ = name.partition(":")
-    if separator and prefix in DATASET_PREFIXES:
+    if name not in catalog().entries(kinds.DATASETS) and form_of(name) is not None:
         return parse(name)
     return cast(Dataset, catalog().find(kinds.DATASETS, name))
 
 
 def get_datasets() -> list[Dataset]:
-    """Every data set that has an id; image folders are named by their path instead."""
+    """Every data set that has an id; `frontdef.datasets.FORMS` says how those are named that have none."""
     return [entry.record for entry in catalog().entries(kinds.DATASETS).values()]
 
 
