@@ -26,7 +26,7 @@ TRACEBACK = (
 DIAGNOSIS = {
     "verdict": "masked", "norm": "linf", "eps": 0.1, "n_attacked": 55, "n_survived": 7, "surrogate": "identity",
     "reasons": ["noise beats PGD by 3 % (threshold 0)"],
-    "measurements": [
+    "findings": [
         {"name": "random noise", "alarm": True, "strength": "hint", "figure": 0.031, "threshold": 0.0,
          "meaning": "noise breaks more", "measured": "noise breaks 34%, PGD 31%",
          "reference": "Athalye et al. 2018", "cost": {"forward": 100.0, "backward": 40.0}},

@@ -12,7 +12,6 @@ import pytest
 from frontdef.matrix.entries import parse_matrix
 from frontdef.matrix.results import CELL_COLUMNS, METRIC_COLUMNS
 from frontdef.matrix.verify import COLUMNS
-from frontdef.stage import Stage
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("plugins/*/README.md")])
@@ -44,19 +43,3 @@ def test_every_dependency_has_its_reason():
     names = {re.match(r"[A-Za-z0-9-]+", requirement)[0] for requirement in named} - {"frontdef"}
     missing = [name for name in names if name not in page]
     assert not missing, f"docs/dependencies.md does not say why: {missing}"
-
-
-def test_every_masking_check_is_in_the_docs_as_it_is_in_the_code():
-    import frontdef.checks.masking  # noqa: F401  it fills the table
-    from frontdef.checks.masking.registry import CHECKS
-
-    page = (ROOT / "docs" / "masking.md").read_text(encoding="utf-8")
-    said = page.partition("| check |")[2].partition("\n\n")[0].splitlines()[2:]
-    assert said == [f"| {one.name} | {one.meaning} | {one.strength} | {one.reference} |" for one in CHECKS]
-
-
-def test_every_field_of_a_stage_is_documented():
-    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
-    for name, field in Stage.model_fields.items():
-        assert f"| `{name}` |" in page, name
-        assert field.description in page, name

@@ -103,7 +103,7 @@ def _maskings(results: Results) -> Iterator[MaskingRow]:
             classifier=found["classifier"],
             where=f"{NORM_LABELS[found['norm']]} ε = {format_eps(found['eps'])}",
             note=_note(found),
-            checks=tuple(_check(measurement) for measurement in found["measurements"]),
+            checks=tuple(_check(finding) for finding in found["findings"]),
         )
 
 
@@ -114,9 +114,9 @@ def _note(found: Mapping[str, Any]) -> str:
     return f"{found['n_attacked']} samples attacked{through}, {found['n_survived']} not broken."
 
 
-def _check(measurement: Mapping[str, Any]) -> CheckRow:
-    shared = {f.name: measurement[f.name] for f in fields(CheckRow) if f.name in measurement}
-    return CheckRow(**shared, forwards=measurement["cost"]["forward"], backwards=measurement["cost"]["backward"])
+def _check(finding: Mapping[str, Any]) -> CheckRow:
+    shared = {f.name: finding[f.name] for f in fields(CheckRow) if f.name in finding}
+    return CheckRow(**shared, forwards=finding["cost"]["forward"], backwards=finding["cost"]["backward"])
 
 
 def _families(cells: Iterable[CellRow]) -> Iterator[FamilyNote]:
