@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from frontdef.matrix.results import Results, load_results
+from frontdef.runs.results import Results, load_results
 from frontdef.threat import NORM_LABELS, format_eps
 from frontdef.verdicts.agreement import Agreement, agreement
 
@@ -37,10 +37,10 @@ def main() -> None:
 
 
 def _head(results: Results) -> str:
-    versions, cells = results.about["versions"], results.cells()
+    versions, cells = results.head.versions, results.cells()
     named = ("adversarial-robustness-toolbox", "torchattacks", "foolbox", "adv-lib", "torch", "numpy")
     told = ", ".join(f"{name} {versions[name]}" for name in named if name in versions)
-    matrix = results.about["matrix"]
+    matrix = results.head.document
     clean = results.sql(
         "select dataset, defense, avg(clean_correct::int) as clean from outcomes where family = 'fgsm' "
         "group by all order by all"
@@ -49,7 +49,7 @@ def _head(results: Results) -> str:
     return (
         f"{len(cells)} cells, {cells['seconds'].sum() / 3600:.1f} h of attacks; {matrix['samples']} samples, seed "
         f"{matrix['seed']}, {matrix['train_samples']} training images; {told}, Python {versions['python']}, "
-        f"{results.about['device']}.\nClean accuracy: {accuracies}."
+        f"{results.head.device}.\nClean accuracy: {accuracies}."
     )
 
 

@@ -11,7 +11,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from frontdef.matrix.results import load_results
+from frontdef.runs.results import load_results
 from frontdef.threat import NORM_LABELS, format_eps
 from frontdef.verdicts.bracket import brackets
 

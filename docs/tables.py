@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from frontdef import hookspecs, registry
 from frontdef.attacks.library import AttackLibrary, Realisation
 from frontdef.checks import invariants, kit, masking
+from frontdef.matrix import tables as matrix
 from frontdef.stage import Stage
 from frontdef.threat import NORM_LABELS
 
@@ -92,6 +93,12 @@ def stage_fields() -> str:
         ("field", "default", "meaning"),
         ((f"`{name}`", _default(field), field.description or "") for name, field in Stage.model_fields.items()),
     )
+
+
+def columns(name: str) -> str:
+    """The columns of a table that a matrix stores, or of ``cells``, which is computed from them."""
+    stored = {table.name: table.columns for table in matrix.TABLES} | {"cells": matrix.CELLS}
+    return _table(("column", "meaning"), ((f"`{title}`", column.meaning) for title, column in stored[name].items()))
 
 
 def invariant_checks() -> str:

@@ -14,20 +14,21 @@ from frontdef._version import __version__
 
 if TYPE_CHECKING:
     from frontdef import bpda
-    from frontdef.analysis.results import load_analysis
     from frontdef.api import load, protect
     from frontdef.certificate import Certificate
     from frontdef.classifiers import Classifier
     from frontdef.config import Config, field
     from frontdef.defense import Defense
+    from frontdef.errors import ModelError
     from frontdef.frontend import FrontEnd
-    from frontdef.matrix.results import load_results
     from frontdef.metrics import Metric
     from frontdef.models.train import train
     from frontdef.protected import Protected
     from frontdef.registry import get_attacks, get_classifiers, get_datasets, get_defenses
+    from frontdef.runs.results import load_results
     from frontdef.stage import Stage
     from frontdef.threat import ThreatModel
+    from frontdef.zoo import Normalization, Preprocessing, Zoo, ZooModel, ZooRequest
 
 hookimpl = pluggy.HookimplMarker("frontdef")
 
@@ -38,17 +39,22 @@ _HOMES = {
     "Defense": "frontdef.defense",
     "FrontEnd": "frontdef.frontend",
     "Metric": "frontdef.metrics",
+    "ModelError": "frontdef.errors",
+    "Normalization": "frontdef.zoo",
+    "Preprocessing": "frontdef.zoo",
     "Protected": "frontdef.protected",
     "Stage": "frontdef.stage",
     "ThreatModel": "frontdef.threat",
+    "Zoo": "frontdef.zoo",
+    "ZooModel": "frontdef.zoo",
+    "ZooRequest": "frontdef.zoo",
     "field": "frontdef.config",
     "get_attacks": "frontdef.registry",
     "get_classifiers": "frontdef.registry",
     "get_datasets": "frontdef.registry",
     "get_defenses": "frontdef.registry",
     "load": "frontdef.api",
-    "load_analysis": "frontdef.analysis.results",
-    "load_results": "frontdef.matrix.results",
+    "load_results": "frontdef.runs.results",
     "protect": "frontdef.api",
     "train": "frontdef.models.train",
 }
@@ -60,9 +66,15 @@ __all__ = [
     "Defense",
     "FrontEnd",
     "Metric",
+    "ModelError",
+    "Normalization",
+    "Preprocessing",
     "Protected",
     "Stage",
     "ThreatModel",
+    "Zoo",
+    "ZooModel",
+    "ZooRequest",
     "__version__",
     "bpda",
     "field",
@@ -72,7 +84,6 @@ __all__ = [
     "get_defenses",
     "hookimpl",
     "load",
-    "load_analysis",
     "load_results",
     "protect",
     "train",

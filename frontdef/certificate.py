@@ -2,36 +2,119 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, ClassVar
 
-from frontdef.threat import ThreatModel
+import torch
+
+from frontdef.errors import ConfigError
+from frontdef.threat import Norm, ThreatModel
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from frontdef.protected import Protected
 
-class Certificate(ABC):
+    Proof = Callable[[Tensor, Tensor], Tensor]
+
+LEAD = 1e-4
+"""By how much, relative to 1 + the largest logit, the label must lead: more than float32's rounding can take away."""
+
+
+class Certificate:
     """A proof, per sample, that no perturbation of a threat model changes the prediction.
 
     It must be sound: a certified sample that an attack breaks is an error of the certificate or of that library,
-    and frontdef reports it as one.
+    and frontdef reports it as one. A subclass writes `proof`; `certify` does what all of them need.
     """
 
-    #: The theorem: where it is stated and what it assumes, in one or two sentences.
     statement: str = ""
+    """The theorem: where it is stated and what it assumes, in one or two sentences."""
 
-    @abstractmethod
+    norms: ClassVar[tuple[Norm, ...]] = ()
+    """The norms that the theory covers; nothing is proved in another one."""
+
+    batch_size: ClassVar[int] = 100
+    """Images that are proved at once."""
+
+    def proof(self, protected: Protected, threat: ThreatModel) -> Proof | None:
+        """What is to be proved of each image: the only thing that a subclass writes.
+
+        It is asked once for a model and a threat model, so what depends on the weights alone is computed once. The
+        model is in eval mode and no gradient is recorded.
+
+        Args:
+            protected: The defended classifier.
+            threat: In one of `norms`.
+
+        Returns:
+            ``f(images (N,C,H,W), labels (N,)) -> bool (N,)``, on the model's device: True where every perturbation in
+            the threat model, with frontdef's tolerance (`frontdef.threat.TOLERANCE`), leaves the label the largest
+            logit as float32 computes it. A proof that knows nothing of rounding, such as one that no input of the
+            classifier changes, asks `leads` as well. None for a model that the theory does not cover.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no proof(protected, threat)")
+
     def certify(self, protected: nn.Module, x: Tensor, y: Tensor, threat: ThreatModel) -> Tensor:
         """Prove what can be proved.
 
         Args:
-            protected: The defended classifier: a `Protected`, images in, logits out.
-            x: Images, float32 ``(N,C,H,W)`` in [0,1].
+            protected: The defended classifier: a `Protected`, images in, logits out; its mode is as before afterwards.
+            x: Images, float32 ``(N,C,H,W)`` in [0,1], on any device.
             y: Labels, int64 ``(N,)``.
             threat: The norm and the radius.
 
         Returns:
-            bool ``(N,)``: True where the prediction is ``y`` for every perturbation in the threat model. All False
-            for a norm that the theory does not cover.
+            bool ``(N,)``, on the device of ``x``: True where the prediction is ``y`` for every perturbation in the
+            threat model. All False for a norm that the theory does not cover.
+
+        Raises:
+            ConfigError: A proof of another shape or type than one bool a sample.
         """
+        proved = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+        if threat.norm not in self.norms:
+            return proved
+        with torch.no_grad(), _evaluating(protected):
+            model: Protected = protected  # type: ignore[assignment]  # what proof() is written for
+            prove = self.proof(model, threat)
+            if prove is None:
+                return proved
+            for rows in torch.arange(len(x), device=x.device).split(self.batch_size):
+                images, labels = x[rows].to(model.device), y[rows].to(model.device)
+                found = prove(images, labels)
+                if found.shape != labels.shape or found.dtype != torch.bool:
+                    raise ConfigError(
+                        f"{type(self).__name__} proves {len(labels)} images with a tensor of {found.dtype} "
+                        f"{tuple(found.shape)}: it takes one bool a sample, ({len(labels)},)"
+                    )
+                right = model.predict(images).argmax(1) == labels.cpu()
+                proved[rows] = (found.cpu() & right).to(x.device)
+        return proved
+
+
+def leads(logits: Tensor, labels: Tensor) -> Tensor:
+    """Whether the label's logit is the largest by more than rounding can take away (`LEAD`), bool ``(N,)``.
+
+    Equal inputs are classified equally, but in another batch with another rounding: a prediction that hangs on it is
+    none to certify.
+
+    Args:
+        logits: ``(N,K)``.
+        labels: int64 ``(N,)``.
+    """
+    own = logits.gather(1, labels[:, None]).squeeze(1)
+    rival = logits.scatter(1, labels[:, None], -torch.inf).amax(1)
+    return own - rival > LEAD * (1 + logits.abs().amax(1))
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """A model in eval mode, each of its modules as before afterwards."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True

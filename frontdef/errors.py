@@ -58,6 +58,10 @@ class DataError(FrontdefError):
     """A data set that is missing, truncated or unreadable."""
 
 
+class ModelError(FrontdefError):
+    """A model that can't be built, loaded or believed."""
+
+
 class StoreError(FrontdefError):
     """A run folder or cache that can't be read or written."""
 

@@ -49,6 +49,13 @@ class FrontEnd(nn.Module, Generic[ConfigT]):
     learns: ClassVar[bool] = False
     """Whether it has weights that must be trained or fitted before it defends anything."""
 
+    pairs_lone_images: ClassVar[bool] = False
+    """Whether an image that comes alone is passed twice, for front ends that must not round it otherwise.
+
+    oneDNN takes another kernel for a single image than for several, and its rounding can tip a threshold: a whole
+    activation. With this the output of a lone image is, bit for bit, the one that it has in a batch.
+    """
+
     modes: ClassVar[tuple[str, ...]] = ()
     """Variants of `forward` that training stages may select, in `mode`; ``""`` is the one that is attacked."""
 
@@ -79,8 +86,9 @@ class FrontEnd(nn.Module, Generic[ConfigT]):
     def __call__(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """Check the shape and type of ``x`` (`ImageError`), then run `forward`."""
         check_tensor(x, self.image_shape)
-        result: Tensor = super().__call__(x, *args, **kwargs)
-        return result
+        lone = self.pairs_lone_images and len(x) == 1
+        result: Tensor = super().__call__(x.expand(2, -1, -1, -1) if lone else x, *args, **kwargs)
+        return result[:1] if lone else result
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform images.

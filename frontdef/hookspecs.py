@@ -1,8 +1,10 @@
-"""What a plugin may offer: six hooks. Each returns an iterable of records; a plugin implements those it needs.
+"""What a plugin may offer: seven hooks. Each returns an iterable of records; a plugin implements those it needs.
 
 A plugin is a module that an entry point of the group ``frontdef`` names, with functions marked ``@frontdef.hookimpl``.
 Its distribution requires ``frontdef>=0.1,<0.2``: the cap is the contract, read before anything is imported.
 """
+
+# mypy: disable-error-code="empty-body"
 
 from __future__ import annotations
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from frontdef.datasets import Dataset
     from frontdef.defense import Defense
     from frontdef.metrics import Metric
+    from frontdef.zoo import Zoo
 
 hookspec = pluggy.HookspecMarker("frontdef")
 
@@ -25,34 +28,33 @@ hookspec = pluggy.HookspecMarker("frontdef")
 @hookspec
 def frontdef_defenses() -> Iterable[Defense]:
     """Defenses: front ends with their configuration, recipe and certificate."""
-    raise NotImplementedError
 
 
 @hookspec
 def frontdef_attacks() -> Iterable[AttackLibrary | str]:
     """Libraries of attacks: objects, or references ``"package.module:attribute"``."""
-    raise NotImplementedError
 
 
 @hookspec
 def frontdef_families() -> Iterable[Family]:
     """Attack families beyond those of `frontdef.attacks.families`."""
-    raise NotImplementedError
 
 
 @hookspec
 def frontdef_datasets() -> Iterable[Dataset]:
     """Data sets."""
-    raise NotImplementedError
 
 
 @hookspec
 def frontdef_classifiers() -> Iterable[Classifier]:
     """Classifiers that stand behind a front end."""
-    raise NotImplementedError
 
 
 @hookspec
 def frontdef_metrics() -> Iterable[Metric]:
     """What is measured of a model beside its accuracy under attack."""
-    raise NotImplementedError
+
+
+@hookspec
+def frontdef_models() -> Iterable[Zoo]:
+    """Zoos: trained models by name, to be defended and attacked."""

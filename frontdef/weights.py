@@ -33,7 +33,7 @@ def save(tensors: Mapping[str, Tensor], path: Path, about: Mapping[str, Any]) ->
     except ImportError:
         raise MissingExtraError("storing weights", "safetensors") from None
     data = serialize({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
-    sidecar = {"sha256": hashlib.sha256(data).hexdigest(), **about}
+    sidecar = {"sha256": _checksum(data, about), **about}
     write_whole(path, data)
     write_whole(path.with_suffix(".json"), json.dumps(sidecar, indent=1, sort_keys=True).encode())
 
@@ -54,13 +54,26 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise StoreError(f"cannot read the weights {path} with their sidecar: {error}") from None
-    if hashlib.sha256(data).hexdigest() != about.get("sha256"):
-        raise StoreError(f"{path} is not what its sidecar describes (sha256 differs): delete both and train again")
+    if not isinstance(about, dict) or _checksum(data, about) != about.get("sha256"):
+        raise StoreError(
+            f"{path} and its sidecar were not written together, or one was changed (sha256 differs): delete both, and "
+            "train again"
+        )
     return deserialize(data), about
 
 
+def _checksum(data: bytes, about: Mapping[str, Any]) -> str:
+    """Hash of the tensors' file and of everything that its sidecar says."""
+    return hashlib.sha256(data + _canonical(about)).hexdigest()
+
+
+def _canonical(about: Mapping[str, Any]) -> bytes:
+    rest = {key: value for key, value in about.items() if key != "sha256"}
+    return json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()
+
+
 def save_single(tensors: Mapping[str, Tensor], path: Path, about: Mapping[str, Any]) -> None:
-    """Write tensors and their description to one file, for what is overwritten while it may be needed.
+    """Write tensors and their description to one file.
 
     A process that is killed between the two files of `save` leaves a pair that does not match; here there is one.
 
@@ -73,7 +86,7 @@ def save_single(tensors: Mapping[str, Tensor], path: Path, about: Mapping[str, A
     except ImportError:
         raise MissingExtraError("storing weights", "safetensors") from None
     stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    header = {"about": json.dumps({"sha256": _digest(stored), **about}, sort_keys=True)}
+    header = {"about": json.dumps({"sha256": _digest(stored, about), **about}, sort_keys=True)}
     write_whole(path, serialize(stored, metadata=header))
 
 
@@ -93,16 +106,18 @@ def load_single(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             about = json.loads(file.metadata()["about"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise StoreError(f"cannot read {path}: {error}. Delete it, and the training starts anew") from None
-    if _digest(tensors) != about.pop("sha256", None):
-        raise StoreError(f"{path} was changed (sha256 differs): delete it, and the training starts anew")
+        raise StoreError(f"cannot read {path}: {error}. Delete it, and it is made anew") from None
+    if _digest(tensors, about) != about.pop("sha256", None):
+        raise StoreError(f"{path} was changed (sha256 differs): delete it, and it is made anew")
     return tensors, about
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
+def _digest(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
+    """Hash of names, types, shapes and values, and of everything that is said of them."""
+    digest = hashlib.sha256(_canonical(about))
     for name in sorted(tensors):
-        digest.update(name.encode() + b"\0" + tensors[name].numpy().tobytes())
+        tensor = tensors[name]
+        digest.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode() + tensor.numpy().tobytes())
     return digest.hexdigest()
 
 

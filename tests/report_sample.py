@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits
 
-from frontdef.matrix.store import Store
+from frontdef.matrix.tables import CERTIFIED, DIAGNOSES, FIGURES, METRICS, RECORDS
+from frontdef.runs.table import Rows
+from tests.run_writer import RunWriter
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 RADII = {"linf": [0.05, 0.1, 0.2], "l2": [0.3, 0.6]}
@@ -24,18 +26,20 @@ TRACEBACK = (
 )
 
 DIAGNOSIS = {
-    "verdict": "masked", "norm": "linf", "eps": 0.1, "n_attacked": 55, "n_survived": 7, "surrogate": "identity",
+    "verdict": "masked", "norm": "linf", "eps": 0.1, "n": 60, "n_correct": 55, "n_certified": 0, "n_attacked": 55,
+    "n_survived": 7, "surrogate": "identity", "seed": 0, "budget": {"steps": 40}, "seconds": 2.0,
+    "cost": {"forward": 150.0, "backward": 60.0}, "versions": {"frontdef": "0.1.0"},
     "reasons": ["noise beats PGD by 3 % (threshold 0)"],
     "findings": [
-        {"name": "random noise", "alarm": True, "strength": "hint", "figure": 0.031, "threshold": 0.0,
+        {"name": "random noise", "status": "alarm", "alarm": True, "detail": "", "strength": "hint", "figure": 0.031, "threshold": 0.0,
          "meaning": "noise breaks more", "measured": "noise breaks 34%, PGD 31%",
          "reference": "Athalye et al. 2018", "cost": {"forward": 100.0, "backward": 40.0}},
-        {"name": "transfer", "alarm": False, "strength": "proof", "figure": None, "threshold": None,
+        {"name": "transfer", "status": "not applicable", "alarm": False, "detail": "", "strength": "proof", "figure": None, "threshold": None,
          "meaning": "transfer breaks more", "measured": "no front end to leave out",
          "reference": "there", "cost": {"forward": 0.0, "backward": 0.0}},
     ],
 }  # fmt: skip
-"""As `frontdef.checks.masking.record.Diagnosis.to_dict` gives it, of which the report reads this much."""
+"""As `frontdef.checks.masking.record.Diagnosis.to_dict` gives it."""
 
 FRONT_ENDS = {
     "none": lambda x: x,
@@ -122,6 +126,7 @@ def columns(model, x, adv, y, norm, eps):
         "label": y,
         "clean_prediction": clean.argmax(1),
         "clean_correct": clean.argmax(1) == y,
+        "target": np.full(len(x), -1),
         "adversarial_prediction": seen.argmax(1),
         "linf": np.abs(delta).max(1),
         "l2": np.linalg.norm(delta, axis=1),
@@ -139,26 +144,28 @@ def columns(model, x, adv, y, norm, eps):
 def make_run(root: Path) -> Path:
     """Write the run: all cells but one that failed and one that was not run; certificates of the linear model."""
     (x_train, y_train), (x, y) = data()
-    store, cells, certifications = Store(root), [], []
+    writer, number = RunWriter(root), 0
     models = {name: Model(name, x_train, y_train) for name in FRONT_ENDS}
     image = lambda flat: torch.tensor(np.asarray(flat), dtype=torch.float32).reshape(-1, 1, 8, 8)  # noqa: E731
     for defense, model in models.items():
         for family, norm, attack in ATTACKS:
             for eps in [None] if family == "deepfool" else RADII[norm]:
                 for library in LIBRARIES:
-                    key = f"{len(cells):024d}"
+                    key = f"{number:024d}"
                     cell = {
-                        "cell": key, "dataset": "digits8", "classifier": "softmax", "defense": defense,
-                        "defense_id": defense, "surrogate": "", "family": family, "norm": norm, "eps": eps,
+                        "cell": key, "dataset": "digits8", "classifier": "softmax", "network": "softmax",
+                        "defense": defense, "defense_id": defense, "surrogate": "", "source": "", "family": family,
+                        "norm": norm, "eps": eps, "judged_eps": eps or RADII[norm][-1],
                         "parameters": json.dumps({"steps": 5} if family == "bim" else {}), "library": library,
-                        "library_version": "1.0", "seed": len(cells), "command": f"frontdef run --cell {key}",
+                        "library_version": "1.0", "seed": number,
                     }  # fmt: skip
-                    cells.append(cell)
+                    number += 1
                     what = (defense, family, eps, library)
                     if what == ("rounding levels=3", "bim", 0.2, "beta"):
-                        store.write_failure(key, {"error": TRACEBACK, "cell": key})
+                        writer.add(RECORDS, key, cell, failure=TRACEBACK)
                         continue
                     if what == ("none", "noise", 0.05, "beta"):
+                        writer.add(RECORDS, key, cell)
                         continue
                     adv = attack(model, x, y, eps, np.random.default_rng(7))
                     if library == "gamma":
@@ -170,34 +177,24 @@ def make_run(root: Path) -> Path:
                     adv = adv.astype(np.float32).astype(float)
                     about = {"forwards": 6.0, "backwards": 5.0, "seconds": 0.01, "call": f"{library}.{family}",
                              "difference": "half the step" if library == "gamma" else ""}  # fmt: skip
-                    store.write_cell(
-                        key,
-                        about,
-                        {"cell": np.array([key] * N), **columns(model, x, adv, y, norm, eps)},
-                        {"x_adv": image(adv), "seen": image(model.front_end(np.clip(adv, 0, 1)))},
-                    )
+                    examples = {"x_adv": image(adv), "seen": image(model.front_end(np.clip(adv, 0, 1)))}
+                    writer.add(RECORDS, key, cell, Rows(columns(model, x, adv, y, norm, eps), about, examples))
+    where = {"dataset": "digits8", "classifier": "softmax"}
     for norm, radii in RADII.items():
         for eps in radii:
-            job = {
-                "key": f"{norm}{eps}",
-                "dataset": "digits8",
-                "classifier": "softmax",
-                "defense": "none",
-                "norm": norm,
-                "eps": eps,
-            }
-            certifications.append(job)
             proved = certify(models["none"], x, y, norm, eps)
-            store.write_table(
-                store.certificate_path(job["key"]), {}, {"sample_id": 1000 + np.arange(N), "certified": proved}
-            )
-    store.write_tensors("clean", "digits8", {"images": image(x), "labels": torch.tensor(y)}, {"dataset": "digits8"})
-    store.write_tensors(
-        "figures", "rounding", {"after the front end": image(models["rounding levels=3"].front_end(x[:8]))}, {}
-    )
-    store.write_diagnosis("masked", DIAGNOSIS)
-    measurements = []
-    for number, (defense, model) in enumerate(models.items()):
+            about = {**where, "defense": "none", "norm": norm, "eps": eps}
+            writer.add(CERTIFIED, f"{norm}{eps}", about, Rows({"sample_id": 1000 + np.arange(N), "certified": proved}))
+    pictures = {"after the front end": image(models["rounding levels=3"].front_end(x[:8]))}
+    rows = Rows({"title": list(pictures), "pictures": [8]}, tensors=pictures)
+    writer.add(FIGURES, "rounding", {**where, "defense": "rounding levels=3"}, rows)
+    checks = DIAGNOSIS["findings"]
+    told = {name: value for name, value in DIAGNOSIS.items() if name != "findings"}
+    columns_ = {name: [check[name] for check in checks] for name in checks[0] if name in DIAGNOSES.stored}
+    columns_ |= {f"{way}s": [check["cost"][way] for check in checks] for way in ("forward", "backward")}
+    about = {**where, "defense": HOSTILE, "norm": DIAGNOSIS["norm"], "eps": DIAGNOSIS["eps"]}
+    writer.add(DIAGNOSES, "masked", about, Rows(columns_, told))
+    for place, (defense, model) in enumerate(models.items()):
         gap = np.sort(model.logits(x), 1)
         values = {"gap": gap[:, -1] - gap[:, -2], "right": (model.logits(x).argmax(1) == y).astype(float)}
         columns_ = {
@@ -205,18 +202,13 @@ def make_run(root: Path) -> Path:
             "quantity": np.repeat(list(values), N),
             "value": np.concatenate(list(values.values())),
         }
-        store.write_table(store.metric_path(f"metric{number}"), {"unit": "logits", "better": "higher"}, columns_)
-        where = {"dataset": "digits8", "classifier": "softmax", "defense": defense}
-        measurements.append({"key": f"metric{number}", **where, "metric": "gap", "parameters": '{"k": 2}'})
-    store.write_about(
-        {
-            "frontdef": "0.1.0", "versions": {"python": "3", "numpy": np.__version__}, "device": "cpu",
-            "started": "2025-01-01T10:00:00+00:00", "command": "frontdef run sample.toml",
-            "matrix": {"name": "sample", "seed": 3}, "radii": RADII, "skipped": ["fgsm in l2: alpha does not offer it"],
-            "figures": {"digits8|softmax|rounding levels=3": "rounding"}, "cells": cells,
-            "certifications": certifications,
-            "measurements": measurements,
-            "diagnoses": [{"key": "masked", "dataset": "digits8", "classifier": "softmax", "defense": HOSTILE}],
-        }
+        about = {**where, "defense": defense, "metric": "gap", "parameters": '{"k": 2}', "unit": "logits"}
+        writer.add(METRICS, f"metric{place}", about, Rows(columns_, {"better": "higher"}))
+    writer.clean("digits8", {"images": image(x), "labels": torch.tensor(y)})
+    writer.finish(
+        frontdef="0.1.0", versions={"python": "3", "numpy": np.__version__}, device="cpu",
+        started="2025-01-01T10:00:00+00:00", command="frontdef run sample.toml", name="sample",
+        document={"name": "sample", "seed": 3}, radii=RADII, skipped=("fgsm in l2: alpha does not offer it",),
+        samples={"digits8": "digits8"},
     )  # fmt: skip
     return root

@@ -19,10 +19,10 @@ from frontdef.errors import ConfigError, FrontdefError, UnknownNameError
 from frontdef.frontend import FrontEnd
 from frontdef.matrix.entries import Matrix, parse_matrix
 from frontdef.matrix.plan import make_plan
-from frontdef.matrix.progress import PlainProgress
-from frontdef.matrix.run import Settings, run
 from frontdef.matrix.verify import score
 from frontdef.protected import Protected
+from frontdef.runs.progress import PlainProgress
+from frontdef.runs.run import Settings, run
 from frontdef.verdicts.bracket import brackets
 
 MATRIX = """

@@ -16,12 +16,14 @@ import torch
 from torch import nn
 
 from frontdef.analysis import analyze, load_study, parse_study
-from frontdef.analysis.columns import TABLES, VIEWS
+from frontdef.analysis.tables import TABLES, VIEWS
 from frontdef.errors import StoreError
 from frontdef.report.layers import axes, charts
 from frontdef.report.layers.build import build_layers_report, layers_of, render
 from frontdef.report.layers.figures import _histograms, partial_curves, ratio_curves, weight_panels
 from frontdef.report.layers.standalone import save_figure
+from frontdef.runs.table import Rows
+from tests.run_writer import RunWriter
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 PAGE = Path(__file__).parent.parent / "docs" / "analysis.md"
@@ -39,16 +41,18 @@ def analysis(tmp_path_factory):
     out = tmp_path_factory.mktemp("analysis") / "found"
     found = analyze(models, x, y, out=out, attack={"eps": 0.1, "steps": 2}, ratio={"p": [1, 2]})
     rows = [(code, cut) for code in ("A1N2", "N1A2") for cut in (0, 1, 2, 3)]
-    found.store.write(
-        "partial", "sweep",
-        {"code": [code for code, _ in rows], "cut": [cut for _, cut in rows],
-         "label": [("input", "conv1", "bn1", "linear1")[cut] for _, cut in rows], "mode": "block", "seed": 0,
-         "adversarial_layers": 1, "adversarial_parameters": 9, "clean_loss": 0.1, "clean_accuracy": 0.9,
-         "adversarial_loss": [4.0, 2.0, 1.0, 0.5, 0.5, 0.6, math.nan, 2.3], "adversarial_accuracy": 0.25, "samples": 8},
-        {"seconds": 1.0},
-    )  # fmt: skip
-    unit = {"key": "sweep", "table": "partial", "what": "partial", "model": ""}
-    found.store.write_head({**found.about, "units": [*found.units, unit]})
+    losses = (4.0, 2.0, 1.0, 0.5, 0.5, 0.6, math.nan, 2.3)
+    writer = RunWriter(out)
+    writer.entries += found.head.jobs
+    for (code, cut), loss in zip(rows, losses, strict=True):
+        columns = {
+            "label": ("input", "conv1", "bn1", "linear1")[cut], "adversarial_layers": 1, "adversarial_parameters": 9,
+            "clean_loss": 0.1, "clean_accuracy": 0.9, "adversarial_loss": loss, "adversarial_accuracy": 0.25,
+            "samples": 8,
+        }  # fmt: skip
+        where = {"code": code, "cut": cut, "mode": "block", "seed": 0}
+        writer.add(TABLES["partial"], f"{code}{cut}", where, Rows(columns))
+    writer.finish(**{name: value for name, value in found.head if name not in {"jobs", "format"}})
     return type(found)(out)
 
 
@@ -164,7 +168,7 @@ def test_the_snippet_in_the_docs_runs(tmp_path, monkeypatch, capsys):
 
 def test_every_column_is_documented():
     page = PAGE.read_text(encoding="utf-8")
-    for name, columns in {**TABLES, **{view: columns for view, (columns, _) in VIEWS.items()}}.items():
+    for name, columns in {table.name: table.columns for table in (*TABLES.values(), *VIEWS)}.items():
         section = page.partition(f"### `{name}`")[2].partition("###")[0]
         for column, about in columns.items():
             assert f"| `{column}` | {about.meaning} |" in section, f"{name}.{column}"

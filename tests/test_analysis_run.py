@@ -13,17 +13,21 @@ import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
+from rich.console import Console
 from torch import nn
 
-from frontdef.analysis import RunSettings, analyze, layer_ratios, load_analysis, parse_study, run_study
-from frontdef.analysis.columns import TABLES, VIEWS
+from frontdef import load_results
+from frontdef.analysis import analyze, layer_ratios, make_plan, parse_study
 from frontdef.analysis.perturb import AttackSettings, as_bytes, craft
-from frontdef.analysis.units import make_units
+from frontdef.analysis.tables import TABLES, VIEWS
 from frontdef.cli import main
 from frontdef.config import Config
 from frontdef.errors import ConfigError, StoreError, UnknownNameError
 from frontdef.frontend import Identity
 from frontdef.protected import Protected
+from frontdef.runs.progress import PlainProgress
+from frontdef.runs.run import Settings, run
+from frontdef.runs.store import Store
 
 STUDY = """
 name = "tiny"
@@ -54,21 +58,26 @@ name = "none"
 label = "adversarial"
 recipe = [{ epochs = 3, lr = 5e-3, batch_size = 20, adversarial = "linf", eps = 0.1, attack_steps = 1 }]
 """
+COLUMNS = {table.name: table.columns for table in (*TABLES.values(), *VIEWS)}
 CUTS = 4 * 3  # codes × cuts of two layers
 MODELS = 2 * 5  # models × tables
+
+
+def go(study, out, **settings):
+    return run(make_plan(study), Settings(out, **settings), PlainProgress(Console(quiet=True)))
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, cache):
     out = tmp_path_factory.mktemp("analysis") / "undisturbed"
-    summary = run_study(parse_study(STUDY), RunSettings(out, cache=cache))
+    summary = go(parse_study(STUDY), out, cache=cache)
     assert not summary.failed
     return out, summary
 
 
 def tables(out):
-    analysis = load_analysis(out)
-    return {name: analysis.table(name) for name in (*TABLES, *VIEWS)}
+    analysis = load_results(out)
+    return {name: analysis.table(name) for name in COLUMNS}
 
 
 def same(first, second):
@@ -83,27 +92,26 @@ def same(first, second):
 def test_every_unit_is_run_once_and_kept(finished, cache):
     out, summary = finished
     assert len(summary.ran) == CUTS + MODELS
-    again = run_study(parse_study(STUDY), RunSettings(out, cache=cache))
+    again = go(parse_study(STUDY), out, cache=cache)
     assert again.ran == []
     assert len(again.cached) == CUTS + MODELS
 
 
 def test_tables_have_the_documented_columns_and_types(finished):
     for name, frame in tables(finished[0]).items():
-        expected = TABLES[name] if name in TABLES else VIEWS[name][0]
-        assert list(frame.columns) == list(expected)
+        assert list(frame.columns) == list(COLUMNS[name])
         assert len(frame) or name == "batch_norm"
 
 
 def test_what_sql_says_is_what_the_functions_say(finished, cache):
     out, _ = finished
-    found = load_analysis(out).sql(
+    found = load_results(out).sql(
         "select * from ratios where model = 'natural' and isfinite(p) order by sample_id, layer"
     )
-    means = load_analysis(out).sql("select db from psr where model = 'natural' and p = 2 order by layer")["db"]
+    means = load_results(out).sql("select db from psr where model = 'natural' and p = 2 order by layer")["db"]
     per_layer = found.groupby("layer")["ratio"].mean()
     np.testing.assert_allclose(means, 20 * np.log10(per_layer), rtol=1e-12)
-    ends = load_analysis(out).sql("select db_low, db_high from psr where model = 'natural' and p = 2 order by layer")
+    ends = load_results(out).sql("select db_low, db_high from psr where model = 'natural' and p = 2 order by layer")
     half = 1.959964 * found.groupby("layer")["ratio"].std() / np.sqrt(20)
     np.testing.assert_allclose(ends["db_low"], 20 * np.log10(per_layer - half), rtol=1e-9)
     np.testing.assert_allclose(ends["db_high"], 20 * np.log10(per_layer + half), rtol=1e-9)
@@ -113,7 +121,7 @@ def test_what_sql_says_is_what_the_functions_say(finished, cache):
 
 def test_the_ends_of_a_sweep_are_the_two_trainings(finished):
     """Where all layers are kept, the network is that of the first training, and so is what an attack does to it."""
-    analysis = load_analysis(finished[0])
+    analysis = load_results(finished[0])
     whole = analysis.sql("select code, adversarial_accuracy as accuracy from partial where code = 'A1N2' and cut = 2")
     model = analysis.sql("select avg(attacked_correct::int) as accuracy from ratios where model = 'adversarial'")
     assert whole["accuracy"][0] == pytest.approx(model["accuracy"][0])
@@ -133,7 +141,7 @@ def test_a_killed_sweep_leaves_whole_units_and_goes_on(finished, tmp_path, cache
     process.wait()
     kept = {path.name: path.stat().st_mtime_ns for path in out.glob("partial/*.parquet")}
     assert 2 <= len(kept) < CUTS
-    summary = run_study(parse_study(STUDY), RunSettings(out, cache=cache))
+    summary = go(parse_study(STUDY), out, cache=cache)
     assert len(summary.cached) == len(kept)
     assert {name: (out / "partial" / name).stat().st_mtime_ns for name in kept} == kept
     same(finished[0], out)
@@ -142,25 +150,27 @@ def test_a_killed_sweep_leaves_whole_units_and_goes_on(finished, tmp_path, cache
 @pytest.mark.slow
 def test_units_side_by_side_in_processes_find_the_same(finished, tmp_path, cache):
     study = parse_study(STUDY).model_copy(update={"what": ("partial",)})
-    summary = run_study(study, RunSettings(tmp_path / "jobs", cache=cache, jobs=2))
+    summary = go(study, tmp_path / "jobs", cache=cache, jobs=2)
     assert not summary.failed
     order = "select * from partial order by code, cut"
-    pd.testing.assert_frame_equal(load_analysis(tmp_path / "jobs").sql(order), load_analysis(finished[0]).sql(order))
+    pd.testing.assert_frame_equal(load_results(tmp_path / "jobs").sql(order), load_results(finished[0]).sql(order))
 
 
-def test_a_unit_that_fails_is_recorded_and_tried_again(tmp_path, cache, monkeypatch):
+def test_a_job_that_fails_is_recorded_and_can_be_retried(tmp_path, cache, monkeypatch):
     study = parse_study(STUDY).model_copy(update={"what": ("weights",)})
     from frontdef.analysis import measure
 
     with monkeypatch.context() as patched:
         patched.setitem(measure.MEASURES, "filters", lambda *_: 1 / 0)
-        summary = run_study(study, RunSettings(tmp_path / "run", cache=cache))
+        summary = go(study, tmp_path / "run", cache=cache)
     assert len(summary.failed) == 2
-    failures = load_analysis(tmp_path / "run").failures()
-    assert [failure["unit"] for failure in failures] == ["filters natural", "filters adversarial"]
+    failures = load_results(tmp_path / "run").failures()
+    assert [failure["what"] for failure in failures] == ["filters natural", "filters adversarial"]
     assert "ZeroDivisionError" in failures[0]["error"]
-    assert len(run_study(study, RunSettings(tmp_path / "run", cache=cache)).ran) == 2
-    assert load_analysis(tmp_path / "run").failures() == []
+    assert len(go(study, tmp_path / "run", cache=cache).failed) == 2, "a failure is not retried unasked"
+    Store(tmp_path / "run").forget_failures(summary.failed)
+    assert len(go(study, tmp_path / "run", cache=cache).ran) == 2
+    assert load_results(tmp_path / "run").failures() == []
 
 
 @pytest.mark.parametrize(
@@ -180,8 +190,8 @@ def test_keys_follow_what_decides_the_result(change, changes):
     values = study.model_dump()
     for name, value in change.items():
         values[name] = {**values[name], **value} if isinstance(value, dict) else value
-    other = make_units(type(study).model_validate(values))
-    different = {a.table for a, b in zip(make_units(study), other, strict=True) if a.key != b.key}
+    other = make_plan(type(study).model_validate(values)).jobs
+    different = {a.table.name for a, b in zip(make_plan(study).jobs, other, strict=True) if a.key != b.key}
     assert different == changes
 
 
@@ -282,8 +292,8 @@ def test_mistakes_are_explained_in_one_line(change, words, says, tmp_path):
 
 def test_other_folders_are_not_touched(finished, tmp_path):
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
-    with pytest.raises(StoreError, match=r"no analysis .* and is not empty"):
-        run_study(parse_study(STUDY), RunSettings(tmp_path))
+    with pytest.raises(StoreError, match=r"no run folder .* and is not empty"):
+        go(parse_study(STUDY), tmp_path)
     result = invoke(finished[0], "--eps", "0.1")
     assert result.exit_code == 2
     assert "--eps can't change" in result.output
@@ -291,10 +301,10 @@ def test_other_folders_are_not_touched(finished, tmp_path):
 
 def test_a_wrong_query_names_the_tables(finished):
     with pytest.raises(StoreError, match=r"Tables: layers, ratios, filters, batch_norm, singular_values, partial, psr"):
-        load_analysis(finished[0]).sql("select * from ratio")
+        load_results(finished[0]).sql("select * from ratio")
 
 
 def test_partial_training_needs_one_network_trained_in_two_ways():
     text = STUDY.replace('label = "natural"', 'label = "natural"\nclassifier = "cnn4"')
     with pytest.raises(ConfigError, match="one defense, one configuration and one classifier"):
-        make_units(parse_study(text))
+        make_plan(parse_study(text))

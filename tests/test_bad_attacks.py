@@ -106,7 +106,7 @@ FAILS = {
     "rogue-no-tensor": "rogue-no-tensor returned NoneType",
     "rogue-raises": "RuntimeError: no luck today",
     "rogue-exits": "SystemExit: 3",
-    "rogue-crashes": "the attack ended its process with exit code 139",
+    "rogue-crashes": "the job ended its process with exit code 139",
     "rogue-hangs": f"killed after {LIMIT} s",
 }
 FAULTS = {

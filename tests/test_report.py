@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import math
 import re
 import runpy
 from dataclasses import replace
@@ -19,13 +20,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from frontdef.errors import StoreError
-from frontdef.matrix.results import load_results
-from frontdef.matrix.store import Store
+from frontdef.matrix.tables import RECORDS
 from frontdef.report import gallery, palette, pictures, svg, tables
 from frontdef.report.build import SCRIPTS, build_report, render
 from frontdef.report.collect import collect
-from frontdef.report.data import About, CellRow, MaskingRow, ReportData, Setting
+from frontdef.report.data import About, CellRow, Diagnosed, ReportData, Setting
 from frontdef.report.payload import bits, payload
+from frontdef.runs.results import load_results
+from tests.run_writer import RunWriter
 
 sample = runpy.run_path(str(Path(__file__).with_name("report_sample.py")))
 HOSTILE, N = sample["HOSTILE"], sample["N"]
@@ -94,19 +96,18 @@ def broken_in(found, defense, norm, eps, **where):
 def test_worst_cases_are_those_of_the_records(frame, data):
     assert len(data.brackets) == 3 * 5
     for row in data.brackets:
-        correct = tables.correct_of(data, row.setting, row.defense)
+        setting = Setting.of(row)
+        correct = tables.correct_of(data, setting, row.defense)
         robust = correct & ~broken_in(frame, row.defense, row.norm, row.eps)
         assert row.worst_case == pytest.approx(robust.mean()), row
         scores = [
-            s.broken
-            for s in data.scores
-            if s.setting == row.setting and data.cell_by_key[s.cell].defense == row.defense
+            s.broken for s in data.scores if s.setting == setting and data.cell_by_key[s.cell].defense == row.defense
         ]
         np.testing.assert_array_equal(correct & ~np.any(scores, axis=0), robust)
 
 
 def test_certified_samples_stand(data):
-    certified = [row for row in data.brackets if row.certified is not None]
+    certified = [row for row in data.brackets if not np.isnan(row.certified)]
     assert {row.defense for row in certified} == {"none"}
     assert all(0 < row.certified <= row.worst_case and not row.violations for row in certified if row.eps <= 0.05)
     assert all(row.certified <= row.worst_case for row in certified)
@@ -145,7 +146,7 @@ def test_agreement_counts_every_comparison_once(data):
         counted = sum(
             count for row in tables.grid(data, setting, "matched") for cell in row.cells for _, count in cell.counts
         )
-        assert counted == sum(row.setting == setting for row in data.agreements) > 0
+        assert counted == sum(Setting.of(row) == setting for row in data.agreements) > 0
     verdicts = {(row.family, row.library_a, row.library_b): row.verdict for row in data.agreements if row.eps == 0.1}
     assert verdicts["fgsm", "alpha", "beta"] == "identical"
     assert verdicts["noise", "alpha", "gamma"] == "invalid"
@@ -269,7 +270,7 @@ def test_bars_stand_where_the_numbers_say():
     assert '<rect class="end" x="41%"' in bar
     assert '<line class="span" x1="34%" x2="48%"' in bar
     assert '<line class="clean" x1="90%" x2="90%"' in bar
-    assert '<rect class="open" x="0%" width="41%"' in svg.bracket(None, 0.41, 0.34, 0.48, 0.9)
+    assert '<rect class="open" x="0%" width="41%"' in svg.bracket(math.nan, 0.41, 0.34, 0.48, 0.9)
 
 
 def test_chart_escapes_and_scales():
@@ -358,19 +359,21 @@ def test_commands_versions_and_seeds_are_there(data, page):
 @example("</script x")
 @example("<!--<script ")
 @example("{{ 7 * 7 }}")
-def test_names_stay_text(name):
+def test_names_stay_text(data, name):
+    masked = data.diagnoses[0].diagnosis
+    diagnosed = lambda name, found: Diagnosed(name, name, name, found)  # noqa: E731
     cell = CellRow(
         "k", "failed", name, name, name, name, "linf", 0.1, name, name, name, name, "{}", name, error=name, command=name
     )
     shown = ReportData(
         About(name, name, name, name, versions={name: name}, skipped=(name,)),
         (cell,),
-        maskings=(MaskingRow(name, "masked", (name,)),),
+        diagnoses=(diagnosed(name, replace(masked, reasons=(name,))),),
     )
     plain = ReportData(
         About("a", "a", "a", "a", versions={"a": "a"}, skipped=("a",)),
         (replace(cell, **{key: "a" for key, value in vars(cell).items() if value == name}),),
-        maskings=(MaskingRow("a", "masked", ("a",)),),
+        diagnoses=(diagnosed("a", replace(masked, reasons=("a",))),),
     )
     tags = lambda text: [(tag, sorted(attributes)) for tag, attributes in Reader(text).tags]  # noqa: E731
     assert tags(render(shown)) == tags(render(plain))
@@ -387,20 +390,22 @@ def test_a_hostile_name_is_text(page):
 def test_belief_shows_every_check_with_its_threshold(data, page):
     assert '<details class="chip masked"' in page
     assert "noise beats PGD by 3 % (threshold 0)" in page
-    (row,) = data.maskings
-    assert (row.defense, row.where, len(row.checks)) == (HOSTILE, "ℓ∞ ε = 0.1", 2)
+    (row,) = data.diagnoses
+    assert (row.defense, row.diagnosis.norm, row.diagnosis.eps) == (HOSTILE, "linf", 0.1)
+    assert row.diagnosis.to_dict().items() <= sample["DIAGNOSIS"].items()
+    assert '<span class="quiet">ℓ∞ ε = 0.1</span>' in page
     assert "55 samples attacked through the gradient “identity”, 7 not broken." in page
     table = re.search(r'<table class="sortable checks">.*?</table>', page, re.DOTALL)[0]
     noise, transfer = ("".join(Reader(text).texts) for text in re.findall(r'<tr><th scope="row".*?</tr>', table))
     for shown in ("random noise", "alarm", "0.031", "100 + 40", "noise breaks 34%, PGD 31%", "Athalye et al. 2018"):
         assert shown in noise
     assert "does not apply" in transfer
-    assert 'diagnose = ["linf"]' in "".join(Reader(render(replace(data, maskings=()))).texts)
+    assert 'diagnose = ["linf"]' in "".join(Reader(render(replace(data, diagnoses=()))).texts)
 
 
 def test_metrics_have_a_table_with_intervals(root, data, page):
     values = load_results(root).sql("select value from metrics where quantity = 'gap' and defense = 'none'")["value"]
-    (row,) = [row for row in data.measures if row.defense == "none" and row.quantity == "gap"]
+    (row,) = [row for row in data.measured if row.defense == "none" and row.quantity == "gap"]
     assert (row.n, row.unit) == (N, "logits")
     assert row.mean == pytest.approx(values.mean())
     assert row.low < row.mean < row.high
@@ -414,34 +419,16 @@ def test_metrics_have_a_table_with_intervals(root, data, page):
 
 def test_a_run_without_metrics_has_no_such_section(data):
     assert "measures" not in re.sub(
-        r"<(script|style)>.*?</\1>", "", render(replace(data, measures=())), flags=re.DOTALL
+        r"<(script|style)>.*?</\1>", "", render(replace(data, measured=())), flags=re.DOTALL
     )
 
 
 def test_a_run_without_a_finished_cell_says_what_to_run(tmp_path):
-    store = Store(tmp_path / "run")
-    cell = {
-        "cell": "k",
-        "dataset": "d",
-        "classifier": "c",
-        "defense": "none",
-        "family": "pgd",
-        "norm": "linf",
-        "eps": 0.1,
-        "library": "art",
-    }
-    store.write_failure("k", {"error": "ValueError: no"})
-    store.write_about(
-        {
-            "matrix": {"name": "m"},
-            "command": "frontdef run m.toml",
-            "cells": [cell],
-            "certifications": [],
-            "radii": {},
-            "figures": {},
-            "diagnoses": [],
-        }
-    )
+    writer = RunWriter(tmp_path / "run")
+    cell = {"dataset": "d", "classifier": "c", "defense": "none", "family": "pgd", "source": "", "norm": "linf"}
+    cell |= {"cell": "k", "eps": 0.1, "judged_eps": 0.1, "library": "art"}
+    writer.add(RECORDS, "k", cell, failure="ValueError: no")
+    writer.finish(name="m", document={"name": "m"}, command="frontdef run m.toml")
     path = build_report(load_results(tmp_path / "run"), tmp_path / "report.html")
     text = "".join(Reader(path.read_text(encoding="utf-8")).texts)
     assert "ValueError: no" in text

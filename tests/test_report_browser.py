@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from frontdef.matrix.results import load_results
 from frontdef.report.build import render
 from frontdef.report.collect import collect
-from frontdef.report.data import MaskingRow, ReportData, Setting
+from frontdef.report.data import ReportData, Setting
 from frontdef.report.tables import correct_of
+from frontdef.runs.results import load_results
 from frontdef.verdicts.statistics import wilson
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -38,7 +38,9 @@ FLAGS = (
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> ReportData:
     found = collect(load_results(sample["make_run"](tmp_path_factory.mktemp("browser") / "run")))
-    return replace(found, maskings=(*found.maskings, MaskingRow("none", "trusted")))
+    (masked,) = found.diagnoses
+    trusted = replace(masked, defense="none", diagnosis=replace(masked.diagnosis, verdict="trusted"))
+    return replace(found, diagnoses=(masked, trusted))
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +214,7 @@ def test_worst_cases_follow_the_filters(browser, data, kind, name):
         for row in all_of(browser, "#brackets .pane:not([hidden]) tbody tr")
     }
     attribute = {"l": "library", "f": "family"}[kind]
-    full = {row.defense: row.worst_case for row in data.brackets if row.setting == setting}
+    full = {row.defense: row.worst_case for row in data.brackets if Setting.of(row) == setting}
     moved = 0
     for defense in data.defense_names:
         own = [

@@ -19,10 +19,10 @@ import frontdef
 from frontdef.errors import ConfigError, FrontdefError, StoreError, UnknownNameError
 from frontdef.matrix.entries import Matrix, parse_matrix
 from frontdef.matrix.plan import make_plan
-from frontdef.matrix.progress import PlainProgress
-from frontdef.matrix.run import Settings, run
-from frontdef.matrix.store import Store
-from frontdef.matrix.verify import COLUMNS
+from frontdef.matrix.tables import RECORDS
+from frontdef.runs.progress import PlainProgress
+from frontdef.runs.run import Settings, run
+from frontdef.runs.store import Store
 
 MATRIX = """
 name = "small"
@@ -63,28 +63,30 @@ def finished(tmp_path_factory, cache):
 
 
 def stored(out: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted((out / "cells").iterdir())}
+    return {path.name: path.read_bytes() for path in sorted((out / "records").glob("*.parquet"))}
 
 
 def test_every_cell_is_run_once(finished):
     out, plan, summary = finished
-    assert len(plan.cells) == 3 * 2 + 3 + 1
-    assert sorted(summary.ran) == sorted(cell.key for cell in plan.cells) == sorted(Path(n).stem for n in stored(out))
+    cells = [cell.key for cell in plan.of("records")]
+    assert len(cells) == 3 * 2 + 3 + 1
+    assert sorted(summary.ran) == sorted(job.key for job in plan.jobs)
+    assert sorted(cells) == sorted(Path(name).stem for name in stored(out))
     assert not summary.failed
 
 
 def test_a_second_run_does_nothing(finished):
     out, plan, _ = finished
-    before = {path: path.stat().st_mtime_ns for path in (out / "cells").iterdir()}
+    before = {path: path.stat().st_mtime_ns for path in out.glob("*/*.parquet")}
     _, summary = go(out)
-    assert (summary.ran, len(summary.cached)) == ([], len(plan.cells))
-    assert {path: path.stat().st_mtime_ns for path in (out / "cells").iterdir()} == before
+    assert (summary.ran, len(summary.cached)) == ([], len(plan.jobs))
+    assert {path: path.stat().st_mtime_ns for path in out.glob("*/*.parquet")} == before
 
 
 def test_records_have_the_documented_columns(finished):
     records = frontdef.load_results(finished[0]).records()
-    assert list(records.columns) == ["cell", *COLUMNS]
-    assert len(records) == 24 * len(finished[1].cells)
+    assert list(records.columns) == list(RECORDS.columns)
+    assert len(records) == 24 * len(finished[1].of("records"))
 
 
 def test_outcomes_judge_minimum_norm_attacks_at_every_radius(finished):
@@ -102,7 +104,7 @@ def test_success_is_recomputed_from_the_stored_examples(finished):
     row = cells[(cells["family"] == "pgd") & (cells["library"] == "foolbox")].iloc[0]
     records = results.sql(f"select * from records where cell = '{row['cell']}' order by sample_id")
     x, x_adv = results.clean("digits"), results.examples(row["cell"])
-    order = np.argsort(results.store.read_tensors("clean", "digits")["ids"].numpy())
+    order = np.argsort(results.samples("digits")["ids"].numpy())
     apart = np.abs(x_adv.astype(np.float64) - x).reshape(len(x), -1).max(1)[order]
     assert records["linf"].to_numpy() == pytest.approx(apart, abs=1e-7)
     assert (apart <= 0.2 + 1e-6).all()
@@ -123,13 +125,13 @@ def test_a_killed_run_leaves_whole_cells_and_goes_on(finished, tmp_path, cache):
     command = [sys.executable, "-m", "frontdef", "run", str(tmp_path / "small.toml"), "--out", str(out)]
     process = subprocess.Popen(command, env={**os.environ, "FRONTDEF_CACHE": str(cache)}, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 90
-    while not list(out.glob("cells/*.parquet")) and time.monotonic() < deadline and process.poll() is None:
+    while not list(out.glob("records/*.parquet")) and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert list(out.glob("cells/*.parquet")), "nothing was stored before the kill"
+    assert list(out.glob("records/*.parquet")), "nothing was stored before the kill"
     plan, summary = go(out)
-    assert len(summary.ran) + len(summary.cached) == len(plan.cells)
+    assert len(summary.ran) + len(summary.cached) == len(plan.jobs)
     one, two = (frontdef.load_results(path).records() for path in (finished[0], out))
     key = ["cell", "sample_id"]
     pd.testing.assert_frame_equal(
@@ -149,14 +151,14 @@ def test_ctrl_c_leaves_whole_cells_and_says_so(tmp_path, cache):
         text=True,
     )
     deadline = time.monotonic() + 90
-    while not list(out.glob("cells/*.parquet")) and time.monotonic() < deadline and process.poll() is None:
+    while not list(out.glob("records/*.parquet")) and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     if process.returncode == 0:
         pytest.skip("the run ended before it could be stopped")
     assert process.returncode == 130, errors
-    assert "cells are kept" in errors
+    assert "jobs are kept" in errors
     assert not list(out.glob("**/*.tmp"))
 
 
@@ -170,9 +172,9 @@ def test_a_failing_cell_is_a_result_and_can_be_retried(tmp_path, monkeypatch):
     monkeypatch.setattr(FoolboxLibrary, "run", fail)
     out = tmp_path / "failing"
     plan, summary = go(out)
-    failing = {cell.key for cell in plan.cells if cell.library == "foolbox"}
+    failing = {cell.key for cell in plan.of("records") if cell.library == "foolbox"}
     assert set(summary.failed) == failing
-    assert len(summary.ran) == len(plan.cells) - len(failing)
+    assert len(summary.ran) == len(plan.jobs) - len(failing)
     cells = frontdef.load_results(out).cells()
     assert cells.loc[cells["status"] == "failed", "error"].str.contains("RuntimeError: out of luck").all()
     monkeypatch.setattr(FoolboxLibrary, "run", working)
@@ -185,8 +187,8 @@ def test_a_failing_cell_is_a_result_and_can_be_retried(tmp_path, monkeypatch):
 
 def test_one_cell_alone_can_be_run_again(finished):
     out, plan, _ = finished
-    _, summary = go(out, only=(plan.cells[0].key[:8],), overwrite=True)
-    assert summary.ran == [plan.cells[0].key]
+    _, summary = go(out, only=(plan.of("records")[0].key[:8],), overwrite=True)
+    assert summary.ran == [plan.of("records")[0].key]
     with pytest.raises(UnknownNameError, match="frontdef plan"):
         go(out, only=("nonsense",))
 
@@ -198,18 +200,20 @@ def test_one_cell_alone_can_be_run_again(finished):
 def test_keys_follow_what_decides_the_result(change, key_changes):
     base = {"attack": [{"family": "pgd", "eps": [0.2], "parameters": {"steps": 5}}], "libraries": ["native"]}
     changed = {**base, "attack": [{**base["attack"][0], **change}]}
-    one, two = (make_plan(Matrix.model_validate(values)).cells[0].key for values in (base, changed))
+    one, two = (make_plan(Matrix.model_validate(values)).of("records")[0].key for values in (base, changed))
     assert (one != two) == key_changes
 
 
 def test_a_surrogate_changes_the_cell_and_not_the_model():
     values = {"attack": [{"family": "fgsm", "eps": [0.2]}], "libraries": ["native"]}
     one, two = (
-        make_plan(Matrix.model_validate({**values, "defense": [{"name": "none", "surrogate": surrogate}]})).cells[0]
+        make_plan(Matrix.model_validate({**values, "defense": [{"name": "none", "surrogate": surrogate}]})).of(
+            "records"
+        )[0]
         for surrogate in (None, "true")
     )
     assert one.key != two.key
-    assert one.request.key() == two.request.key()
+    assert one.row.request.key() == two.row.request.key()
 
 
 BAD = {
@@ -261,7 +265,7 @@ def test_a_damaged_cell_is_named(finished, tmp_path):
 
     out = tmp_path / "damaged"
     shutil.copytree(finished[0], out)
-    victim = next((out / "cells").iterdir())
+    victim = next(out.glob("records/*.parquet"))
     victim.write_bytes(victim.read_bytes()[:200])
     with pytest.raises(StoreError, match=f"{victim.name}.*damaged"):
         frontdef.load_results(out).cells()
@@ -288,10 +292,10 @@ def test_a_full_disk_during_a_cell_keeps_the_others(tmp_path, finished, monkeypa
         with pytest.raises(StoreError, match="No space left"):
             go(mount / "run")
         results = Store(mount / "run")
-        kept = list((mount / "run" / "cells").glob("*.parquet"))
+        kept = list((mount / "run").glob("*/*.parquet"))
         assert kept
         for path in kept:
-            results.read_table_about(path)
+            results.read(path.parent.name, path.stem)
         assert not list((mount / "run").glob("**/.*.tmp"))
     finally:
         subprocess.run(["umount", str(mount)], check=True)

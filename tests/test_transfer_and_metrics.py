@@ -16,18 +16,17 @@ from frontdef.attacks.native.pgd import pgd
 from frontdef.config import Config, field
 from frontdef.datasets import parse
 from frontdef.errors import ConfigError, UnknownNameError
-from frontdef.matrix import jobs
+from frontdef.matrix import measure
 from frontdef.matrix import plan as planning
-from frontdef.matrix.attempt import load_splits
 from frontdef.matrix.entries import parse_matrix
 from frontdef.matrix.plan import make_plan
-from frontdef.matrix.progress import PlainProgress
-from frontdef.matrix.run import Settings, run
 from frontdef.metrics import Metric
 from frontdef.models.cache import ModelCache
 from frontdef.protected import Protected
 from frontdef.registry import get_classifier
 from frontdef.report.collect import collect
+from frontdef.runs.progress import PlainProgress
+from frontdef.runs.run import Settings, run
 from frontdef.threat import ThreatModel
 from frontdef.training import fit_classifier
 from frontdef.verdicts.bracket import brackets
@@ -80,15 +79,17 @@ class TestSource:
     def test_the_examples_are_those_of_an_attack_on_the_source(self, finished):
         out, plan = finished
         (cell,) = [
-            cell for cell in plan.cells if cell.source and cell.entry.label == "cnn" and cell.library == "native"
+            cell
+            for cell in plan.of("records")
+            if cell.source and cell.row.entry.label == "cnn" and cell.library == "native"
         ]
-        split = load_splits(plan, None, False)["digits"]
-        source = model(cell.source_request)
+        split = plan.samples["digits"].load(None, False)
+        source = model(cell.source.request)
         expected = pgd(source, split.images, split.labels, threat=ThreatModel("linf", 0.2), steps=5, step_size=0.06)
         results = frontdef.load_results(out)
         np.testing.assert_array_equal(results.examples(cell.key), expected.numpy())
         judged = results.sql(f"select * from records where cell = '{cell.key}' order by sample_id")
-        victim = model(cell.request).predict(expected).argmax(1).numpy()[np.argsort(split.ids.numpy())]
+        victim = model(cell.row.request).predict(expected).argmax(1).numpy()[np.argsort(split.ids.numpy())]
         np.testing.assert_array_equal(judged["adversarial_prediction"], victim)
 
     def test_passes_are_those_of_the_source(self, finished):
@@ -111,8 +112,8 @@ class TestSource:
         assert notes["pgd from BB"].title == notes["pgd"].title
 
     def test_the_key_names_the_source(self, finished):
-        by_source = {bool(cell.source): cell for cell in finished[1].cells if cell.entry.label == "cnn"}
-        assert "source" in by_source[True].describe()
+        by_source = {bool(cell.source): cell for cell in finished[1].of("records") if cell.row.entry.label == "cnn"}
+        assert "source" in by_source[True].decides()
         assert by_source[True].key != by_source[False].key
 
     def test_workers_transfer_too(self, finished, tmp_path):
@@ -120,14 +121,14 @@ class TestSource:
         _, summary = go(tmp_path / "again", jobs=1)
         assert not summary.failed
         one, other = frontdef.load_results(out), frontdef.load_results(tmp_path / "again")
-        (cell, *_) = [cell for cell in plan.cells if cell.source]
+        (cell, *_) = [cell for cell in plan.of("records") if cell.source]
         np.testing.assert_array_equal(one.examples(cell.key), other.examples(cell.key))
 
     def test_a_source_that_cannot_be_trained_fails_its_own_cells_alone(self, tmp_path):
         hot = 'classifier = "fc2", recipe = [{ epochs = 1, lr = 1e30 }]'
         text = MATRIX.replace('classifier = "fc2", label = "BB"', hot)
         plan, summary = go(tmp_path / "bad", text)
-        assert sorted(summary.failed) == sorted(cell.key for cell in plan.cells if cell.source)
+        assert sorted(summary.failed) == sorted(cell.key for cell in plan.of("records") if cell.source)
         assert any("diverged" in failure["error"] for failure in frontdef.load_results(tmp_path / "bad").failures())
 
     def test_unknown_names(self):
@@ -138,7 +139,7 @@ class TestSource:
 def test_a_row_may_go_without_a_diagnosis():
     text = MATRIX.replace("samples = 40", 'samples = 40\ndiagnose = ["linf"]')
     text = text.replace('label = "cnn"', 'label = "cnn"\ndiagnose = false')
-    assert [job.entry.title for job in make_plan(parse_matrix(text)).diagnoses] == ["none"]
+    assert [job.row.entry.title for job in make_plan(parse_matrix(text)).of("diagnoses")] == ["none"]
 
 
 class TestClassifierOfARow:
@@ -149,9 +150,9 @@ class TestClassifierOfARow:
 
     def test_once_for_several_classifiers_of_the_matrix(self):
         plan = make_plan(parse_matrix(MATRIX.replace('classifiers = ["fc2"]', 'classifiers = ["fc2", "resnet32"]')))
-        tables = [cell.table for cell in plan.cells if cell.entry.label == "cnn"]
+        tables = [cell.row.classifier for cell in plan.of("records") if cell.row.entry.label == "cnn"]
         assert set(tables) == {"fc2"}
-        assert {cell.table for cell in plan.cells if not cell.entry.label} == {"fc2", "resnet32"}
+        assert {cell.row.classifier for cell in plan.of("records") if not cell.row.entry.label} == {"fc2", "resnet32"}
 
 
 class BrightParameters(Config):
@@ -183,7 +184,7 @@ class TestMetrics:
         assert not summary.failed
         results = frontdef.load_results(tmp_path / "run")
         found = results.sql("select * from metrics where quantity = 'share' and defense = 'cnn' order by sample_id")
-        split = load_splits(plan, None, False)["digits"].first(30)
+        split = plan.samples["digits"].load(None, False).first(30)
         expected = (split.images > 0.25).float().flatten(1).mean(1).numpy()[np.argsort(split.ids.numpy())]
         np.testing.assert_allclose(found["value"], expected)
         assert set(found["unit"]) == {"share"}
@@ -209,7 +210,7 @@ class TestMetrics:
         text = MATRIX + '[[metric]]\nname = "no-such"\noptional = true\n'
         text = text.replace("[[attack]]", '[[defense]]\nname = "no-such"\noptional = true\n[[attack]]', 1)
         plan = make_plan(parse_matrix(text))
-        assert {cell.entry.name for cell in plan.cells} == {"none"}
+        assert {cell.row.entry.name for cell in plan.of("records")} == {"none"}
         assert [line.partition(":")[0] for line in plan.skipped] == ["defense no-such", "metric no-such"]
         with pytest.raises(UnknownNameError):
             make_plan(parse_matrix(text.replace("optional = true", "optional = false")))
@@ -217,8 +218,8 @@ class TestMetrics:
     def test_the_code_of_the_metric_counts(self, metrics, monkeypatch):
         keys = set()
         for code in ("old", "new"):
-            monkeypatch.setattr(jobs, "code_of", lambda reference, code=code: code)
-            keys |= {job.key for job in make_plan(parse_matrix(self.TEXT)).measurements}
+            monkeypatch.setattr(measure, "code_of", lambda reference, code=code: code)
+            keys |= {job.key for job in make_plan(parse_matrix(self.TEXT)).of("metrics")}
         assert len(keys) == 4
 
     def test_names(self):
@@ -233,7 +234,7 @@ def test_the_metric_in_the_docs_runs(finished):
     exec(compile(code, "plugins.md", "exec"), namespace)
     (metric,) = namespace["frontdef_metrics"]()
     x, y = torch.rand(3, 1, 28, 28), torch.zeros(3, dtype=torch.long)
-    victim = model(finished[1].cells[0].request)
+    victim = model(finished[1].of("records")[0].row.request)
     found = metric(victim, x, y, Config(), 0)
     expected = victim.predict(x).exp()
     torch.testing.assert_close(found["of the prediction"], expected.amax(1) / expected.sum(1))

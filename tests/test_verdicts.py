@@ -25,12 +25,12 @@ def outcomes(success, *, library="art", family="pgd", norm="linf", eps=0.1, vali
     return pd.DataFrame(
         {
             "cell": f"{library}-{family}-{norm}-{eps}",
-            "dataset": "digits", "classifier": "cnn", "defense": "none", "surrogate": "",
+            "dataset": "digits", "classifier": "cnn", "defense": "none", "surrogate": "", "source": "",
             "family": family, "norm": norm, "eps": eps, "parameters": json.dumps({}), "library": library,
             "sample_id": np.arange(n), "label": 0, "clean_correct": correct,
-            "adversarial_prediction": (success | ~correct).astype(int),
+            "target": -1, "adversarial_prediction": (success | ~correct).astype(int),
             "linf": moved, "l2": moved * 28, "l1": moved * 784, "l0": 784,
-            "in_box": True, "finite": True, "valid": valid, "success": success & valid,
+            "in_box": valid, "finite": True, "valid": valid,
         }
     )  # fmt: skip
 
@@ -105,9 +105,18 @@ def test_an_example_counts_in_every_threat_model_that_it_fits():
 
 
 def test_invalid_examples_never_count():
-    frame = outcomes([1, 1], valid=[0, 0]).assign(in_box=False)
+    frame = outcomes([1, 1], valid=[0, 0])
     (one,) = brackets(frame, NO_CERTIFICATE)
     assert one.worst_case == 1
+
+
+def test_a_targeted_example_in_another_wrong_class_counts_for_the_worst_case_alone():
+    """Both examples are class 1 on an image of class 0; the target of the second one was class 2."""
+    frames = [outcomes([1, 1], library=library).assign(target=[1, 2]) for library in ("art", "foolbox")]
+    (bracket,) = brackets(pd.concat(frames), NO_CERTIFICATE)
+    (pair,) = agreement(pd.concat(frames))
+    assert bracket.worst_case == 0
+    assert (pair.success_a, pair.success_b) == (0.5, 0.5)
 
 
 def test_a_certified_sample_that_falls_is_named():

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from frontdef.matrix.results import Results, load_results
+from frontdef.runs.results import Results, load_results
 from frontdef.verdicts.statistics import wilson
 
 COLUMNS = {
@@ -36,10 +36,10 @@ def main() -> None:
 
 
 def _head(results: Results) -> str:
-    matrix, versions = results.about["matrix"], results.about["versions"]
+    matrix, versions = results.head.document, results.head.versions
     return (
         f"{matrix['samples']} test images, {matrix['train_samples']} training images, seed {matrix['seed']}; torch "
-        f"{versions['torch']}, Python {versions['python']}, {results.about['device']}."
+        f"{versions['torch']}, Python {versions['python']}, {results.head.device}."
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from frontdef.matrix.results import Results, load_results
+from frontdef.runs.results import Results, load_results
 from frontdef.verdicts.statistics import wilson
 
 TRANSFER = "pgd from none latent-lrl"

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 from frontdef.analysis.filters import batch_norm_statistics, normalized_sparsity, sparsity
 from frontdef.analysis.layers import Layer, linear_list
-from frontdef.analysis.models import analyze
+from frontdef.analysis.live import analyze
 from frontdef.analysis.partial import retrain
 from frontdef.analysis.perturb import AttackSettings, craft
+from frontdef.analysis.plan import make_plan
 from frontdef.analysis.ratio import decibels, layer_ratios, perturbation_ratio
-from frontdef.analysis.results import Analysis, load_analysis
-from frontdef.analysis.run import RunSettings, run_study
 from frontdef.analysis.spectrum import Spectrum, singular_values
 from frontdef.analysis.study import Study, load_study, parse_study
 
 __all__ = [
-    "Analysis",
     "AttackSettings",
     "Layer",
-    "RunSettings",
     "Spectrum",
     "Study",
     "analyze",
@@ -30,13 +27,12 @@ __all__ = [
     "decibels",
     "layer_ratios",
     "linear_list",
-    "load_analysis",
     "load_study",
+    "make_plan",
     "normalized_sparsity",
     "parse_study",
     "perturbation_ratio",
     "retrain",
-    "run_study",
     "singular_values",
     "sparsity",
 ]

@@ -7,16 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from frontdef.analysis.columns import TABLES
 from frontdef.analysis.filters import batch_norm_statistics, filters_first, normalized_sparsity, sparsity
 from frontdef.analysis.layers import BATCH_NORM, CONVOLUTION, Layer, filtered, input_shapes, linear_list, seen
 from frontdef.analysis.perturb import as_bytes, craft, judge
 from frontdef.analysis.ratio import layer_ratios
 from frontdef.analysis.settings import Settings
 from frontdef.analysis.spectrum import singular_values
+from frontdef.analysis.tables import TABLES
 from frontdef.datasets import Split
 from frontdef.errors import ConfigError
 from frontdef.protected import Protected
@@ -164,12 +162,4 @@ def _shape(shape: Any) -> str:
 
 
 def _columns(rows: list[dict[str, Any]], table: str) -> Columns:
-    return {name: [row[name] for row in rows] for name in TABLES[table] if name != "model"}
-
-
-def state_bytes(tensors: Mapping[str, Tensor]) -> bytes:
-    """Names and values of a state, for a hash."""
-    return b"".join(
-        name.encode() + torch.as_tensor(value).detach().cpu().contiguous().numpy().tobytes()
-        for name, value in sorted(tensors.items())
-    )
+    return {name: [row[name] for row in rows] for name in TABLES[table].stored}

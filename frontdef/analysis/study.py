@@ -13,7 +13,7 @@ from frontdef.analysis.partial import CODES, parse_code
 from frontdef.analysis.settings import Settings
 from frontdef.config import Config, build, field
 from frontdef.errors import ConfigError
-from frontdef.matrix.entries import DefenseEntry
+from frontdef.models.entry import ModelEntry
 from frontdef.stage import Stage
 
 What = Literal["psr", "weights", "partial"]
@@ -55,7 +55,7 @@ class Study(Settings):
     train_samples: int | None = field(None, ge=1, description="training images; all if absent")
     what: tuple[What, ...] = field(("psr", "weights"), min_length=1, description="psr, weights, partial")
     recipe: tuple[Stage, ...] = field((), description="training of the models that name none")
-    model: tuple[DefenseEntry, ...] = field((DefenseEntry(name="none"),), min_length=1, description="models")
+    model: tuple[ModelEntry, ...] = field((ModelEntry(name="none"),), min_length=1, description="models")
     partial: PartialSettings = field(default_factory=PartialSettings, description="partial adversarial training")
 
     @model_validator(mode="after")
@@ -63,11 +63,9 @@ class Study(Settings):
         titles = [model.title for model in self.model]
         if len(set(titles)) < len(titles):
             raise ValueError(f"two models have one name ({', '.join(titles)}): give them labels")
-        if any(model.surrogates for model in self.model):
-            raise ValueError('a model is analyzed through one gradient: surrogate = "name", not surrogates')
         return self
 
-    def entry(self, title: str) -> DefenseEntry:
+    def entry(self, title: str) -> ModelEntry:
         """The model of a title.
 
         Raises:

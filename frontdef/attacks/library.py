@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from frontdef.digest import code_of, code_reached
+from frontdef.code import code_of, code_reached
 from frontdef.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:

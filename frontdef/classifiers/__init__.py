@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from frontdef.errors import ConfigError
 from frontdef.lazy import resolve
 
 if TYPE_CHECKING:
@@ -62,6 +63,29 @@ class Classifier:
         with seeded(seed):
             body = cast("Builder", resolve(self.builder))(tuple(in_shape), n_classes)
         return Network(self.name, body, tuple(in_shape), n_classes, mean, std)
+
+    def without_last(self, in_shape: Sequence[int]) -> nn.Sequential:
+        """Its layers but the last, untrained: the body of a front end that is all of a network but its last layer.
+
+        The weights are drawn by the global generator.
+
+        Args:
+            in_shape: ``(C,H,W)`` or ``(D,)``.
+
+        Raises:
+            ConfigError: It is no sequence of layers with a linear one at its end, or can't read this shape.
+        """
+        from torch import nn
+
+        # How many classes there are is the last layer's business.
+        whole = cast("Builder", resolve(self.builder))(tuple(in_shape), 2)
+        if not isinstance(whole, nn.Sequential) or not isinstance(whole[-1], nn.Linear):
+            raise ConfigError(
+                f"classifier {self.name!r} is a {type(whole).__name__} that does not end in a linear layer, so it "
+                "can't be divided into a front end and its last layer: name one that is an nn.Sequential with "
+                "nn.Linear at its end, such as fc2, cnn4 or small-cnn"
+            )
+        return whole[:-1]
 
 
 SPARSIFICATION = "Gopalakrishnan et al., Toward Robust Neural Networks via Sparsification (2018), section 5"

@@ -9,18 +9,19 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.text import Text
 
 from frontdef.analysis.partial import CODES
-from frontdef.analysis.results import Analysis, load_analysis
-from frontdef.analysis.run import RunSettings, run_study
+from frontdef.analysis.plan import make_plan
 from frontdef.analysis.study import Study, load_study
-from frontdef.analysis.units import Unit
 from frontdef.cli.layers import print_analysis
+from frontdef.cli.run import only_options, process_options
 from frontdef.cli.tables import print_frame
 from frontdef.config import build
 from frontdef.errors import ConfigError
-from frontdef.matrix.attempt import Attempt
+from frontdef.models.load import check_device
+from frontdef.runs.progress import make_progress
+from frontdef.runs.results import Results, load_results
+from frontdef.runs.run import Settings, run
 
 RUNS = Path("runs")
 
@@ -44,8 +45,8 @@ RUNS = Path("runs")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of the data sets; default: FRONTDEF_DATA.")
 @click.option("--cache", type=click.Path(path_type=Path), help="Folder of trained models; default: FRONTDEF_CACHE.")
 @click.option("--download", is_flag=True, help="Allow data sets to be downloaded.")
-@click.option("--jobs", "-j", type=click.IntRange(1), help="Run so many pieces of work side by side, in processes.")
-@click.option("--time-limit", type=click.FloatRange(0, min_open=True), help="Seconds a piece of work may take.")
+@process_options
+@only_options
 @click.option("--out", type=click.Path(path_type=Path), help="Folder; default: runs/NAME.")
 @click.option(
     "--sql", help="Ask with SQL over the tables layers, ratios, psr, filters, batch_norm, … (docs/analysis.md)."
@@ -64,7 +65,7 @@ def analyze(path: Path | None, **options: Any) -> None:
     stored = path is not None and path.is_dir()
     if stored:
         _refuse(options)
-        found = load_analysis(path)  # type: ignore[arg-type]
+        found = load_results(path)  # type: ignore[arg-type]
     else:
         found, failed = _run(console, path, options)
     if options["sql"]:
@@ -81,41 +82,39 @@ def analyze(path: Path | None, **options: Any) -> None:
 
         console.print(f"report: {build_layers_report(found, found.path / 'report.html').resolve()}", soft_wrap=True)
     if not stored and failed:
-        click.echo(f"{len(failed)} pieces of work failed; the same command tries them again", err=True)
+        click.echo(
+            f"{len(failed)} jobs failed: `frontdef results {found.path} --failed` shows why, `frontdef retry "
+            f"{found.path}` runs them again",
+            err=True,
+        )
         sys.exit(1)
 
 
-def _run(console: Console, path: Path | None, options: dict[str, Any]) -> tuple[Analysis, list[str]]:
+def _run(console: Console, path: Path | None, options: dict[str, Any]) -> tuple[Results, list[str]]:
+    check_device(options["device"])
     study = _read(path, options)
-    settings = RunSettings(
+    plan = make_plan(study, device=options["device"])
+    settings = Settings(
         out=options["out"] or RUNS / study.name,
         device=options["device"],
         data=options["data"],
         cache=options["cache"],
         download=options["download"],
+        overwrite=options["overwrite"],
+        only=options["only"],
         command=_command(path, options),
         jobs=options["jobs"],
         time_limit=options["time_limit"],
     )
 
-    def tell(done: int, total: int, unit: Unit, attempt: Attempt) -> None:
-        text = f"FAILED: {attempt.error.strip().splitlines()[-1]}" if attempt.about is None else _told(attempt)
-        console.print(Text(f"[{done}/{total}] {unit}: {text}"), soft_wrap=True)
-
     try:
-        summary = run_study(study, settings, tell)
+        summary = run(plan, settings, make_progress(console))
     except KeyboardInterrupt:
         click.echo("\nstopped: what was finished is kept; the same command goes on from there", err=True)
         sys.exit(130)
     done = f"{len(summary.ran)} done, {len(summary.cached)} were stored already"
     console.print(f"{done}: {settings.out}", soft_wrap=True)
-    return load_analysis(settings.out), summary.failed
-
-
-def _told(attempt: Attempt) -> str:
-    about = attempt.about or {}
-    attacked = about.get("adversarial_accuracy")
-    return f"{about['seconds']:.1f} s" + ("" if attacked is None else f", {attacked:.1%} right under attack")
+    return load_results(settings.out), summary.failed
 
 
 def _read(path: Path | None, options: dict[str, Any]) -> Study:

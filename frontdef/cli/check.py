@@ -21,7 +21,7 @@ def check(name: str, values: tuple[str, ...], image_shape: str, device: str) -> 
 
     Configuration follows as KEY=VALUE, values in TOML. Exit code 1 where one is broken.
     """
-    from frontdef.matrix.run import check_device
+    from frontdef.models.load import check_device
 
     check_device(device)
     verdict = check_subject(Subject(name, parse_config(values), parse_shape(image_shape), device))

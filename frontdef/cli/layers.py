@@ -8,15 +8,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from frontdef.analysis.results import Analysis, labels_of
+from frontdef.analysis.layers import labels_of
+from frontdef.runs.results import Results
 
 
-def print_analysis(console: Console, analysis: Analysis) -> None:
+def print_analysis(console: Console, analysis: Results) -> None:
     """Ratios in dB by layer and model, partial trainings by code and cut, medians of the weights' statistics."""
     psr, partial, filters = (analysis.table(name) for name in ("psr", "partial", "filters"))
     for p, here in psr.groupby("p"):
         title = f"perturbation-to-signal ratio, dB (20·log10 of the mean over the images), p = {p:g}"
-        _print(console, title, _by_layer(here, "db", analysis.models), "{:.2f}")
+        _print(console, title, _by_layer(here, "db", analysis.models()), "{:.2f}")
     for mode, here in partial.groupby("mode"):
         where = "layers before the cut" if mode == "block" else "the layer"
         for column, title, form in (
@@ -30,15 +31,15 @@ def print_analysis(console: Console, analysis: Analysis) -> None:
     if len(filters):
         medians = filters.groupby(["model", "layer", "label"])[["normalized"]].median().reset_index()
         title = "sparsity of filters, median of ((‖w‖₁/‖w‖₂)² − 1)/(d − 1): 0 a single value, 1 all of one size"
-        _print(console, title, _by_layer(medians, "normalized", analysis.models), "{:.3f}")
+        _print(console, title, _by_layer(medians, "normalized", analysis.models()), "{:.3f}")
     largest = analysis.sql("select model, layer, label, value from singular_values where place = 1")
     if len(largest):
         title = "largest singular value of each convolution, as an operator on its whole input"
-        _print(console, title, _by_layer(largest, "value", analysis.models), "{:.3f}")
+        _print(console, title, _by_layer(largest, "value", analysis.models()), "{:.3f}")
     for note in analysis.notes():
         console.print(Text(note), soft_wrap=True)
     for failure in analysis.failures():
-        console.print(Text(f"FAILED {failure['unit']}: {failure['error'].strip().splitlines()[-1]}", style="red"))
+        console.print(Text(f"FAILED {failure['what']}: {failure['error'].strip().splitlines()[-1]}", style="red"))
 
 
 def _by_layer(found: pd.DataFrame, column: str, models: list[str]) -> pd.DataFrame:

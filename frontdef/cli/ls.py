@@ -1,8 +1,9 @@
-"""``frontdef ls``: defenses, attacks, datasets, classifiers, metrics."""
+"""``frontdef ls``: defenses, attacks, datasets, classifiers, metrics, models."""
 
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import sys
 from collections.abc import Iterator
 from string import ascii_lowercase
@@ -132,6 +133,46 @@ def metrics(as_json: bool) -> None:
             ("METRIC", "UNIT", "BETTER", "SUMMARY AND SOURCE"),
             [(one.name, one.unit, one.better, "\n".join(filter(None, (one.summary, one.paper)))) for one in found],
         )
+
+
+@ls.command()
+@click.argument("zoo", required=False)
+@click.argument("pattern", default="*")
+@as_json_option
+def models(zoo: str | None, pattern: str, as_json: bool) -> None:
+    """List the zoos that models come from by name, or the models of one ZOO that match a PATTERN such as 'resnet*'."""
+    if zoo is not None:
+        with _quiet():
+            names = fnmatch.filter(registry.get_zoo(zoo).list(), pattern)
+        if as_json:
+            print_json(names)
+        else:
+            click.echo("\n".join(f"{zoo}:{name}" for name in names) or f"no model of {zoo} matches {pattern!r}")
+        return
+    with _quiet():
+        zoos = registry.zoo_entries()
+    if as_json:
+        fields = ("summary", "pattern", "citation")
+        rows = [(entry, {name: getattr(entry.record, name) for name in fields}) for entry in zoos]
+        print_json([{"name": entry.name, "plugin": entry.plugin.pin, **row} for entry, row in rows])
+    elif not zoos:
+        click.echo(
+            "no installed plugin offers a zoo of models: pip install frontdef-zoo (torchvision, timm, RobustBench)"
+        )
+    else:
+        print_table(
+            ("SOURCE", "SUMMARY AND CITATION"),
+            [
+                (
+                    f"{entry.name}:{entry.record.pattern}",
+                    "\n".join(filter(None, (entry.record.summary, entry.record.citation))),
+                )
+                for entry in zoos
+            ],
+        )
+    if not as_json:
+        click.echo()
+        print_note("A model of your own is named by its code: FILE.py:function, or package.module:function")
 
 
 @contextlib.contextmanager

@@ -46,7 +46,7 @@ def diagnose(
     Configuration follows as KEY=VALUE, values in TOML. Exit code 1 where the verdict is masked or invalid.
     """
     from frontdef.cli.text import print_json
-    from frontdef.matrix.run import check_device
+    from frontdef.models.load import check_device
 
     check_device(device)
     threat = ThreatModel(norm, parse_eps(eps or RADII[norm]))

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from frontdef.cli.tables import print_agreement, print_failures, print_frame, print_metrics, print_results
-from frontdef.matrix.results import load_results
+from frontdef.runs.results import load_results
 
 
 @click.command()
@@ -17,7 +17,7 @@ from frontdef.matrix.results import load_results
 @click.option("--csv", is_flag=True, help="Print the answer to --sql as CSV.")
 @click.option("--agreement", is_flag=True, help="Where the libraries agree, family by family.")
 @click.option("--metrics", is_flag=True, help="What the metrics found: mean, 95 % interval, median.")
-@click.option("--failed", is_flag=True, help="Failed cells with their tracebacks.")
+@click.option("--failed", is_flag=True, help="Failed jobs, of whatever kind, with their tracebacks.")
 def results(path: Path, sql: str | None, csv: bool, agreement: bool, metrics: bool, failed: bool) -> None:
     """Show what RUN found: brackets, and robust accuracy by defense and attack."""
     found, console = load_results(path), Console()

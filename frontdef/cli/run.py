@@ -12,13 +12,15 @@ from rich.console import Console
 
 from frontdef.cli.tables import print_plan, print_results
 from frontdef.matrix.entries import DefenseEntry, Matrix, load_matrix
-from frontdef.matrix.estimate import estimate
-from frontdef.matrix.plan import Plan, make_plan
-from frontdef.matrix.progress import make_progress
-from frontdef.matrix.results import Results, load_results
-from frontdef.matrix.run import Settings, Summary, check_device
-from frontdef.matrix.run import run as run_plan
-from frontdef.matrix.store import Store
+from frontdef.matrix.plan import make_plan
+from frontdef.models.load import Means, check_device
+from frontdef.runs.estimate import estimate
+from frontdef.runs.plan import Plan
+from frontdef.runs.progress import make_progress
+from frontdef.runs.results import Results, load_results
+from frontdef.runs.run import Settings, Summary
+from frontdef.runs.run import run as run_plan
+from frontdef.runs.store import Store
 
 RUNS = Path("runs")
 
@@ -49,14 +51,26 @@ def _matrix_options(command: Any) -> Any:
     return command
 
 
-def _process_options(command: Any) -> Any:
-    jobs = click.option("--jobs", "-j", type=click.IntRange(1), help="Run so many cells side by side, in processes.")
+def process_options(command: Any) -> Any:
+    """``--jobs`` and ``--time-limit``."""
+    jobs = click.option("--jobs", "-j", type=click.IntRange(1), help="Run so many jobs side by side, in processes.")
     limit = click.option(
         "--time-limit",
         type=click.FloatRange(0, min_open=True),
-        help="Seconds a cell may take: longer ones are killed and recorded as failed.",
+        help="Seconds a job may take: longer ones are killed and recorded as failed.",
     )
     return jobs(limit(command))
+
+
+def only_options(command: Any) -> Any:
+    """``--overwrite`` and ``--only``."""
+    overwrite = click.option("--overwrite", is_flag=True, help="Run finished jobs again.")
+    only = click.option(
+        "--only",
+        multiple=True,
+        help="Only this job, by the first letters of its key, or all jobs of a table (records, metrics, …); repeat it.",
+    )
+    return overwrite(only(command))
 
 
 def _read(matrix: Path | None, **changes: Any) -> Matrix:
@@ -81,15 +95,14 @@ def _changes(options: dict[str, Any]) -> dict[str, Any]:
 @click.command()
 @_matrix_options
 @click.option("--download", is_flag=True, help="Allow data sets to be downloaded.")
-@click.option("--overwrite", is_flag=True, help="Run finished cells again.")
-@click.option("--cell", "only", multiple=True, help="Only this cell, by its key; repeatable.")
-@_process_options
+@only_options
+@process_options
 @click.option("--report", is_flag=True, help="Write the HTML report when the run has ended.")
 def run(matrix: Path | None, **options: Any) -> None:
     """Attack defenses with every library and keep what comes out.
 
     MATRIX is a TOML file; without one, the packaged digits matrix is run. A run that was stopped goes on where it
-    stopped: finished cells are kept.
+    stopped: what is finished is kept.
     """
     check_device(options["device"])
     found = _read(matrix, **_changes(options))
@@ -112,12 +125,13 @@ def run(matrix: Path | None, **options: Any) -> None:
 @click.command()
 @_matrix_options
 def plan(matrix: Path | None, **options: Any) -> None:
-    """Show the cells of a matrix, what is stored already, and how long the rest will take."""
-    device = check_device(options["device"])
+    """Show the jobs of a matrix, what is stored already, and how long the rest will take."""
+    check_device(options["device"])
     found = _read(matrix, **_changes(options))
-    cells = make_plan(found, device=options["device"])
+    jobs = make_plan(found, device=options["device"])
     store = Store(options["out"] or RUNS / found.name)
-    print_plan(Console(), cells, store, estimate(cells, store, device, options["data"], options["cache"]))
+    means = Means(options["device"], options["data"], options["cache"])
+    print_plan(Console(), jobs, store, estimate(jobs, store, means))
 
 
 @click.command()
@@ -125,7 +139,7 @@ def plan(matrix: Path | None, **options: Any) -> None:
 @click.option("--device", help="cpu or cuda; default: the run's.")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of the data sets; default: FRONTDEF_DATA.")
 @click.option("--cache", type=click.Path(path_type=Path), help="Folder of trained models; default: FRONTDEF_CACHE.")
-@_process_options
+@process_options
 @click.option("--report", is_flag=True, help="Write the HTML report when the run has ended.")
 def retry(
     path: Path,
@@ -136,25 +150,23 @@ def retry(
     time_limit: float | None,
     report: bool,
 ) -> None:
-    """Run the failed and missing cells of RUN again."""
+    """Run the failed and missing jobs of RUN again, of whatever kind."""
     results = load_results(path)
-    device = device or str(results.about["device"])
+    device = device or results.head.device
     check_device(device)
-    cells = make_plan(Matrix.model_validate(results.about["matrix"]), device=device)
-    forgotten = results.store.forget_failures(
-        [
-            *(cell.key for cell in cells.cells),
-            *(job.key for job in cells.certifications),
-            *(job.key for job in cells.diagnoses),
-            *(job.key for job in cells.measurements),
-        ]
-    )
-    click.echo(f"{forgotten} failed cells are run again")
-    command = str(results.about["command"])
+    jobs_again = results.kind.remake(results.head.document, device)
+    forgotten = results.store.forget_failures(job.key for job in jobs_again.jobs)
+    click.echo(f"{forgotten} failed jobs are run again")
     settings = Settings(
-        out=path, device=device, data=data, cache=cache, command=command, jobs=jobs, time_limit=time_limit
+        out=path,
+        device=device,
+        data=data,
+        cache=cache,
+        command=results.head.command,
+        jobs=jobs,
+        time_limit=time_limit,
     )
-    _run(cells, settings, report)
+    _run(jobs_again, settings, report)
 
 
 def _run(plan: Plan, settings: Settings, report: bool) -> None:
@@ -163,9 +175,9 @@ def _run(plan: Plan, settings: Settings, report: bool) -> None:
         summary = run_plan(plan, settings, make_progress(console))
     except KeyboardInterrupt:
         store = Store(settings.out)
-        kept = sum(store.has(cell.key) for cell in plan.cells)
+        kept = sum(store.has(job.table.name, job.key) for job in plan.jobs)
         click.echo(
-            f"\nstopped: {kept} of {len(plan.cells)} cells are kept; the same command goes on from there", err=True
+            f"\nstopped: {kept} of {len(plan.jobs)} jobs are kept; the same command goes on from there", err=True
         )
         sys.exit(130)
     stood = True
@@ -173,7 +185,7 @@ def _run(plan: Plan, settings: Settings, report: bool) -> None:
         stood = _show(console, load_results(settings.out), summary, report)
     if summary.failed:
         click.echo(
-            f"{len(summary.failed)} cells failed: `frontdef results {settings.out} --failed` shows why, "
+            f"{len(summary.failed)} jobs failed: `frontdef results {settings.out} --failed` shows why, "
             f"`frontdef retry {settings.out}` runs them again",
             err=True,
         )
@@ -184,7 +196,7 @@ def _run(plan: Plan, settings: Settings, report: bool) -> None:
 def _show(console: Console, results: Results, summary: Summary, report: bool) -> bool:
     """Print what was found; whether every certified sample stood."""
     stood = print_results(console, results)
-    console.print(f"{len(summary.ran)} cells run, {len(summary.cached)} were stored already: {results.path}")
+    console.print(f"{len(summary.ran)} jobs run, {len(summary.cached)} were stored already: {results.path}")
     if report:
         from frontdef.report.build import build_report
 

@@ -41,7 +41,7 @@ def train(
     file serves `frontdef.load(NAME, weights=FILE)` in an ART pipeline and `frontdef.protect(None, NAME, weights=FILE)`.
     """
     from frontdef.errors import ConfigError
-    from frontdef.matrix.run import check_device
+    from frontdef.models.load import check_device
     from frontdef.models.train import make_request, trained
 
     check_device(device)

@@ -9,29 +9,9 @@ from typing import Any
 
 from frontdef.config import Config, build, field
 from frontdef.errors import ConfigError
+from frontdef.models.entry import ModelEntry
 from frontdef.stage import Stage
 from frontdef.threat import Norm
-
-
-class ModelEntry(Config):
-    """A trained model: a defense with its configuration, and what stands behind it."""
-
-    name: str = field(description="id of the defense; 'none' for an undefended classifier")
-    config: dict[str, Any] = field(default_factory=dict, description="its configuration")
-    surrogate: str | None = field(
-        None, description="surrogate gradient that the attacks use; the defense's default if absent"
-    )
-    classifier: str = field("", description="classifier behind it; the defense's own if absent, or else the matrix's")
-    recipe: tuple[Stage, ...] = field(
-        (), description="training stages; the defense's own if absent, or else the matrix's"
-    )
-    label: str = field("", description="name in tables; made from name, classifier and configuration if absent")
-
-    @property
-    def title(self) -> str:
-        """The name in tables."""
-        values = {"classifier": self.classifier} if self.classifier else {}
-        return self.label or " ".join([self.name, *(f"{key}={value}" for key, value in (values | self.config).items())])
 
 
 class DefenseEntry(ModelEntry):

@@ -2,57 +2,43 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 from typing import Any, TypeVar
 
+from frontdef.attacks.library import AttackLibrary
 from frontdef.attacks.spec import AttackSpec, Family, make_spec
 from frontdef.bpda import select
 from frontdef.config import build
 from frontdef.defense import Defense
 from frontdef.errors import ConfigError, UnknownNameError
-from frontdef.matrix.entries import AttackEntry, DefenseEntry, Matrix, MetricEntry, ModelEntry
-from frontdef.matrix.jobs import Cell, Certification, Diagnosing, Measuring, digest
-from frontdef.models.recipes import recipe_of
+from frontdef.matrix.attack import Attack, Source
+from frontdef.matrix.certify import Certify
+from frontdef.matrix.diagnose import Diagnose
+from frontdef.matrix.entries import AttackEntry, DefenseEntry, Matrix, MetricEntry
+from frontdef.matrix.measure import Measure
+from frontdef.matrix.picture import Picture
+from frontdef.matrix.row import Row
+from frontdef.models.entry import ModelEntry, request_of
+from frontdef.models.fingerprint import digest
 from frontdef.models.request import ModelRequest
 from frontdef.registry import (
     get_attack_libraries,
-    get_classifier,
-    get_dataset,
     get_defense,
     get_family,
     get_metric,
     require_plugins,
 )
+from frontdef.runs.job import Job
+from frontdef.runs.plan import Plan, Samples
 from frontdef.threat import Norm, ThreatModel, check_norm, format_eps, parse_eps
 
 Entry = TypeVar("Entry", DefenseEntry, MetricEntry)
 
 UNBOUNDED: dict[str, float] = {"linf": 1.0, "l2": 1e6, "l1": 1e6, "l0": 1e6}
 """The radius that minimum-norm attacks are given: none of interest, so that their cells do not depend on ε."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """All that a matrix asks for, in the order in which it is run: cells of one model stand together."""
-
-    matrix: Matrix
-    cells: tuple[Cell, ...]
-    certifications: tuple[Certification, ...]
-    diagnoses: tuple[Diagnosing, ...]
-    measurements: tuple[Measuring, ...]
-    radii: Mapping[str, tuple[float, ...]]
-    """Norm → the radii of the matrix, at which minimum-norm attacks are judged."""
-
-    skipped: tuple[str, ...]
-    """What no cell was made for, and why, one line each."""
-
-    @property
-    def requests(self) -> tuple[ModelRequest, ...]:
-        """The models that are attacked or measured, each once."""
-        requests = [cell.request for cell in self.cells] + [job.request for job in self.measurements]
-        return tuple({request.key(): request for request in requests}.values())
 
 
 def radii_of(matrix: Matrix) -> dict[str, tuple[float, ...]]:
@@ -64,76 +50,105 @@ def radii_of(matrix: Matrix) -> dict[str, tuple[float, ...]]:
 
 
 def make_plan(matrix: Matrix, *, device: str = "cpu") -> Plan:
-    """Expand a matrix into cells.
+    """Expand a matrix into jobs: cells, certificates, diagnoses, metrics and pictures.
 
     Raises:
         UnknownNameError: A data set, classifier, defense, attack family or library that nobody offers.
         ConfigError: ε out of range, parameters or configuration that are not allowed, missing required plugins,
-            a minimum-norm attack in a norm without any ε.
+            a minimum-norm attack in a norm without any ε, two rows of one title.
     """
     require_plugins(matrix.required_plugins)
     libraries = get_attack_libraries()
     chosen = tuple(_known_library(name, libraries) for name in matrix.libraries) or tuple(libraries)
     radii = radii_of(matrix)
     specs = [(entry, spec) for entry in matrix.attack for spec in _specs(entry, radii, matrix.seed)]
-    cells: list[Cell] = []
-    certifications: list[Certification] = []
-    diagnoses: list[Diagnosing] = []
-    measurements: list[Measuring] = []
     skipped: dict[str, None] = {}
-    rows = tuple(_offered(matrix.defense, get_defense, "defense", skipped))
+    entries = tuple(_offered(matrix.defense, get_defense, "defense", skipped))
     metrics = tuple(_offered(matrix.metric, get_metric, "metric", skipped))
-    for dataset, table, entry in product(matrix.datasets, matrix.classifiers, rows):
-        defense = get_defense(entry.name)
-        if _own_classifier(entry) and table != matrix.classifiers[0]:
+    _check_titles(entries)
+    jobs: list[Job] = []
+    for dataset, classifier, entry in product(matrix.datasets, matrix.classifiers, entries):
+        if entry.own_classifier and classifier != matrix.classifiers[0]:
             continue
-        request = _request(matrix, dataset, table, entry)
-        for attack, spec in specs:
-            source = attack.source
-            for library in tuple(_known_library(name, libraries) for name in attack.libraries) or chosen:
-                if library not in chosen:
-                    continue
-                reason = _why_not(spec, libraries[library])
-                if reason:
-                    skipped[f"{spec.family.name} {spec.threat.norm} in {library}: {reason}"] = None
-                    continue
-                samples = min(attack.samples or matrix.samples, matrix.samples)
-                cells += [
-                    Cell(
-                        request, entry, table, surrogate, spec, library, samples, matrix.seed, matrix.batch_size,
-                        matrix.eot_draws, matrix.verify_draws, device, source,
-                        None if source is None else _request(matrix, dataset, table, source),
-                    )
-                    for surrogate in _surrogates(entry, defense, attack, spec)
-                ]  # fmt: skip
-        diagnoses += [
-            Diagnosing(
-                request,
-                entry,
-                table,
-                ThreatModel(norm, radii[norm][-1]),
-                min(matrix.diagnose_samples, matrix.samples),
-                matrix.seed,
-            )
-            for norm in matrix.diagnose
-            if radii.get(norm) and entry.diagnose
-        ]
-        measurements += _measurements(matrix, metrics, request, entry, table)
-        if defense.certified:
-            certifications += [
-                Certification(request, entry, table, ThreatModel(check_norm(norm), eps), matrix.samples, matrix.seed)
-                for norm in radii
-                for eps in radii[norm]
-            ]
+        row = Row(_request(matrix, dataset, classifier, entry), entry, classifier)
+        jobs.append(Picture(row, matrix.samples, matrix.seed))
+        jobs += _certificates(matrix, row, radii)
+        jobs += _diagnoses(matrix, row, radii)
+        jobs += _measurements(matrix, metrics, row)
+        jobs += _attacks(matrix, row, specs, chosen, libraries, radii, device, skipped)
     return Plan(
-        matrix,
-        tuple({cell.key: cell for cell in cells}.values()),
-        tuple({job.key: job for job in certifications}.values()),
-        tuple({job.key: job for job in diagnoses}.values()),
-        tuple({job.key: job for job in measurements}.values()),
-        radii,
-        tuple(skipped),
+        kind="matrix",
+        name=matrix.name,
+        document=matrix.model_dump(mode="json"),
+        jobs=tuple({job.key: job for job in jobs}.values()),
+        samples={dataset: Samples(dataset, matrix.samples, matrix.seed) for dataset in matrix.datasets},
+        device=device,
+        radii=radii,
+        skipped=tuple(skipped),
     )
+
+
+def _check_titles(entries: Iterable[DefenseEntry]) -> None:
+    """Rows are told apart by their titles, so two of one title would be taken for one model."""
+    titles = Counter(entry.title for entry in entries)
+    for title, count in titles.items():
+        if count > 1:
+            raise ConfigError(
+                f"{count} rows of the matrix have the title {title!r}, so their results could not be told apart: give "
+                'each [[defense]] a label = "…" of its own'
+            )
+
+
+def _attacks(
+    matrix: Matrix,
+    row: Row,
+    specs: Iterable[tuple[AttackEntry, AttackSpec]],
+    chosen: Sequence[str],
+    libraries: Mapping[str, AttackLibrary],
+    radii: Mapping[str, Sequence[float]],
+    device: str,
+    skipped: dict[str, None],
+) -> Iterator[Attack]:
+    for entry, spec in specs:
+        source = None
+        if entry.source is not None:
+            source = Source(entry.source, _request(matrix, row.dataset, row.classifier, entry.source))
+        for library in tuple(_known_library(name, libraries) for name in entry.libraries) or chosen:
+            if library not in chosen:
+                continue
+            reason = _why_not(spec, libraries[library])
+            if reason:
+                skipped[f"{spec.family.name} {spec.threat.norm} in {library}: {reason}"] = None
+                continue
+            for surrogate in _surrogates(row.entry, get_defense(row.entry.name), entry, spec):
+                yield Attack(
+                    row=row,
+                    surrogate=surrogate,
+                    spec=spec,
+                    library=library,
+                    samples=min(entry.samples or matrix.samples, matrix.samples),
+                    sample_seed=matrix.seed,
+                    batch_size=matrix.batch_size,
+                    eot_draws=matrix.eot_draws,
+                    verify_draws=matrix.verify_draws,
+                    device=device,
+                    judged_eps=radii[spec.threat.norm][-1] if spec.family.minimum_norm else spec.threat.eps,
+                    source=source,
+                )
+
+
+def _certificates(matrix: Matrix, row: Row, radii: Mapping[str, Sequence[float]]) -> Iterator[Certify]:
+    if get_defense(row.entry.name).certified:
+        for norm, values in radii.items():
+            for eps in values:
+                yield Certify(row, ThreatModel(check_norm(norm), eps), matrix.samples, matrix.seed)
+
+
+def _diagnoses(matrix: Matrix, row: Row, radii: Mapping[str, Sequence[float]]) -> Iterator[Diagnose]:
+    samples = min(matrix.diagnose_samples, matrix.samples)
+    for norm in matrix.diagnose:
+        if radii.get(norm) and row.entry.diagnose:
+            yield Diagnose(row, ThreatModel(norm, radii[norm][-1]), samples, matrix.seed)
 
 
 def _offered(
@@ -151,19 +166,17 @@ def _offered(
             yield entry
 
 
-def _measurements(
-    matrix: Matrix, metrics: Iterable[MetricEntry], request: ModelRequest, entry: DefenseEntry, table: str
-) -> Iterator[Measuring]:
-    for wanted in metrics:
-        metric = get_metric(wanted.name)
-        if wanted.defenses and entry.name not in wanted.defenses:
+def _measurements(matrix: Matrix, metrics: Iterable[MetricEntry], row: Row) -> Iterator[Measure]:
+    for entry in metrics:
+        metric = get_metric(entry.name)
+        if entry.defenses and row.entry.name not in entry.defenses:
             continue
-        parameters = build(metric.parameters_class(), wanted.parameters, f"metric {wanted.name!r}")
-        samples = min(wanted.samples or matrix.samples, matrix.samples)
-        yield Measuring(request, entry, table, metric, parameters, samples, matrix.seed)
+        parameters = build(metric.parameters_class(), entry.parameters, f"metric {entry.name!r}")
+        samples = min(entry.samples or matrix.samples, matrix.samples)
+        yield Measure(row, metric, parameters, samples, matrix.seed)
 
 
-def _known_library(name: str, libraries: Mapping[str, Any]) -> str:
+def _known_library(name: str, libraries: Mapping[str, AttackLibrary]) -> str:
     if name not in libraries:
         raise UnknownNameError("attack library", name, libraries, "`frontdef ls attacks` lists what each offers.")
     return name
@@ -192,7 +205,7 @@ def _seeded(spec: AttackSpec, seed: int) -> AttackSpec:
     return replace(spec, seed=int(own[:8], 16) % 2**31)
 
 
-def _why_not(spec: AttackSpec, library: Any) -> str:
+def _why_not(spec: AttackSpec, library: AttackLibrary) -> str:
     realisation = library.offers(spec.family.name, spec.threat.norm)
     return "not offered" if realisation is None else str(realisation.refusal(spec))
 
@@ -215,18 +228,15 @@ def _surrogates(entry: DefenseEntry, defense: Defense, attack: AttackEntry, spec
     return entry.surrogates
 
 
-def _own_classifier(entry: ModelEntry) -> str:
-    """The classifier that a row or its defense names; empty where the matrix's stand behind it."""
-    return entry.classifier or get_defense(entry.name).classifier
-
-
-def _request(matrix: Matrix, dataset: str, table: str, entry: ModelEntry) -> ModelRequest:
-    defense, classifier = get_defense(entry.name), _own_classifier(entry) or table
-    get_dataset(dataset)
-    get_classifier(classifier)
-    config = defense.configure(entry.config).model_dump(mode="json")
-    recipe = entry.recipe or recipe_of(defense, config, dataset, classifier, matrix.recipe)
-    return ModelRequest(dataset, classifier, entry.name, config, recipe, matrix.train_samples, matrix.seed)
+def _request(matrix: Matrix, dataset: str, classifier: str, entry: ModelEntry) -> ModelRequest:
+    return request_of(
+        entry,
+        dataset=dataset,
+        classifier=classifier,
+        recipe=matrix.recipe,
+        train_samples=matrix.train_samples,
+        seed=matrix.seed,
+    )
 
 
 def describe_radii(radii: Mapping[str, Sequence[float]]) -> str:

@@ -12,33 +12,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from frontdef.threat import MEASURED, TOLERANCE, ThreatModel, distance
+from frontdef.verdicts import broken
 
 if TYPE_CHECKING:
     from frontdef.protected import Protected
-
-COLUMNS: dict[str, str] = {
-    "sample_id": "id of the test image in its data set",
-    "label": "class index",
-    "clean_prediction": "class predicted for the image",
-    "clean_correct": "clean_prediction == label",
-    "target": "class that the attack was asked for; -1 for any wrong one",
-    "adversarial_prediction": "class predicted for the example, clamped to [0,1]; -1 where it is not finite; of "
-    "randomized front ends the class of the mean probability over fresh draws",
-    "adversarial_majority": "the same, the class that most of the fresh draws predict; the lower one of a tie",
-    "linf": "ℓ∞ distance, [0,1] pixel values",
-    "l2": "ℓ2 distance, [0,1] pixel values",
-    "l1": "ℓ1 distance, [0,1] pixel values",
-    "l0": "number of values that differ by more than 1e-6",
-    "in_box": "every value in [0,1], to 1e-6",
-    "finite": "no NaN and no infinite value",
-    "valid": "finite, in the box, and within ε of the image, to 1e-6 (minimum-norm attacks: finite and in the box)",
-    "success": "valid and misclassified; of targeted attacks: valid and predicted as the target",
-    "success_majority": "the same, by adversarial_majority",
-    "loss_clean": "cross-entropy of the image, nats",
-    "loss_adv": "cross-entropy of the example, nats",
-    "margin": "logit of the label minus the largest other logit, of the example",
-}
-"""What is recorded of each sample; the other columns say which cell it belongs to."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +81,7 @@ def verify(
     clean: Scores,
     threat: ThreatModel,
     *,
+    minimum_norm: bool,
     draws: int,
     seed: int,
     wanted: Tensor | None = None,
@@ -117,12 +95,13 @@ def verify(
         y: Labels, int64 ``(N,)``.
         clean: Scores of ``x``.
         threat: Norm and radius.
+        minimum_norm: Whether the attack looks for the smallest perturbation, so that the radius is not its bound.
         draws: Draws for a randomized front end.
         seed: Seed of these draws.
         wanted: Classes that a targeted attack was asked for, int64 ``(N,)``; None for any wrong one.
 
     Returns:
-        Column → values ``(N,)``, the columns of `COLUMNS` without ``sample_id``.
+        Column → values ``(N,)``, those of `frontdef.matrix.tables.RECORDS` without ``sample_id``.
 
     Raises:
         ValueError: ``x_adv`` is no float32 tensor of the shape of ``x``.
@@ -137,7 +116,6 @@ def verify(
     in_box = finite & (flat.amin(1) >= -TOLERANCE) & (flat.amax(1) <= 1 + TOLERANCE)
     seen = score(protected, torch.where(finite[:, None, None, None], x_adv, x).clamp(0, 1), y, draws=draws, seed=seed)
     predictions, majority = (torch.where(finite, found, -1) for found in (seen.predictions, seen.majority))
-    valid = threat.contains(x, x_adv)
     columns: dict[str, Tensor] = {
         "label": y,
         "clean_prediction": clean.predictions,
@@ -148,11 +126,9 @@ def verify(
         **{norm: distance(x, x_adv, norm) for norm in MEASURED},
         "in_box": in_box,
         "finite": finite,
-        "valid": valid,
-        "success": valid & (predictions != y if wanted is None else predictions == wanted.cpu()),
-        "success_majority": valid & (majority != y if wanted is None else majority == wanted.cpu()),
         "loss_clean": clean.losses,
         "loss_adv": seen.losses,
         "margin": seen.margins,
     }
-    return {name: values.numpy() for name, values in columns.items()}
+    recorded: dict[str, np.ndarray] = {name: values.numpy() for name, values in columns.items()}
+    return recorded | broken.judged(recorded, threat.norm, threat.eps, minimum_norm=minimum_norm)

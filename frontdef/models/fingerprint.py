@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
+import json
 from functools import lru_cache
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from frontdef.digest import code_of
+from frontdef.code import code_of
 
-__all__ = ["code_of", "requirements_of"]
+__all__ = ["code_of", "digest", "requirements_of"]
 
 
 @lru_cache(maxsize=64)
@@ -39,3 +42,9 @@ def _version(name: str) -> str:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return ""
+
+
+def digest(value: Any) -> str:
+    """Hash of JSON values, the same on every machine: 24 hexadecimal digits."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 from frontdef import training
-from frontdef.models.fingerprint import code_of, requirements_of
+from frontdef.models.fingerprint import code_of, digest, requirements_of
 from frontdef.registry import defense_entries, get_classifier, get_dataset, get_defense
 from frontdef.stage import Stage
+
+
+class Request(Protocol):
+    """A model that a job needs; `frontdef.models.load.load_model` knows how to get it."""
+
+    @property
+    def dataset(self) -> str:
+        """Id of the data set that it is about."""
+
+    def key(self) -> str:
+        """Hash of all that decides what it computes."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +68,11 @@ class ModelRequest:
 
     @cached_property
     def _key(self) -> str:
-        text = json.dumps(self.describe(), sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:24]
+        return digest(self.describe())
 
     def key(self) -> str:
         """Hash of `describe`, taken once."""
         return self._key
+
+    def __str__(self) -> str:
+        return f"{self.dataset} {self.classifier} {self.defense}"

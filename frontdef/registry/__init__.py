@@ -19,7 +19,10 @@ from frontdef.registry.lookup import (
     get_family,
     get_metric,
     get_metrics,
+    get_zoo,
+    get_zoos,
     missing_attack_libraries,
+    zoo_entries,
 )
 from frontdef.registry.status import PluginError, PluginStatus
 
@@ -42,8 +45,11 @@ __all__ = [
     "get_family",
     "get_metric",
     "get_metrics",
+    "get_zoo",
+    "get_zoos",
     "missing_attack_libraries",
     "plugins",
     "require_plugins",
     "unknown_allowed",
+    "zoo_entries",
 ]

@@ -21,6 +21,7 @@ LIST_COMMANDS = {
     "data sets": "frontdef ls datasets",
     "classifiers": "frontdef ls classifiers",
     "metrics": "frontdef ls metrics",
+    "model zoos": "frontdef ls models",
 }
 
 

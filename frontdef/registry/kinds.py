@@ -46,7 +46,9 @@ CLASSIFIERS = Kind("frontdef_classifiers", "classifier", "classifiers", "frontde
 
 METRICS = Kind("frontdef_metrics", "metric", "metrics", "frontdef.metrics:Metric", ("measure", "parameters"))
 
-KINDS = (DEFENSES, LIBRARIES, FAMILIES, DATASETS, CLASSIFIERS, METRICS)
+ZOOS = Kind("frontdef_models", "model zoo", "model zoos", "frontdef.zoo:Zoo", ("load", "names"))
+
+KINDS = (DEFENSES, LIBRARIES, FAMILIES, DATASETS, CLASSIFIERS, METRICS, ZOOS)
 
 
 def make_library(offered: Any) -> AttackLibrary:

@@ -17,6 +17,7 @@ from frontdef.registry import kinds
 from frontdef.registry.catalog import Entry
 from frontdef.registry.current import catalog
 from frontdef.threat import Norm, check_norm
+from frontdef.zoo import Zoo
 
 
 @dataclass(frozen=True)
@@ -175,3 +176,23 @@ def get_metric(name: str) -> Metric:
 def get_metrics() -> list[Metric]:
     """Every metric."""
     return [entry.record for entry in catalog().entries(kinds.METRICS).values()]
+
+
+def get_zoo(name: str) -> Zoo:
+    """The model zoo of an id.
+
+    Raises:
+        UnknownNameError: There is none; the nearest id is given.
+        PluginError: Two plugins claim it.
+    """
+    return cast(Zoo, catalog().find(kinds.ZOOS, name))
+
+
+def get_zoos() -> list[Zoo]:
+    """Every model zoo."""
+    return [entry.record for entry in catalog().entries(kinds.ZOOS).values()]
+
+
+def zoo_entries() -> list[Entry]:
+    """Model zoos with the plugin that offers each."""
+    return list(catalog().entries(kinds.ZOOS).values())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from jinja2 import Environment
 from markupsafe import Markup
@@ -14,12 +15,12 @@ from frontdef import weights
 from frontdef._version import __version__
 from frontdef.report import gallery, page, svg, tables
 from frontdef.report.collect import collect
-from frontdef.report.data import ReportData, variant
+from frontdef.report.data import ReportData, Setting, variant
 from frontdef.report.payload import notes, payload
 from frontdef.threat import NORM_LABELS, format_eps
 
 if TYPE_CHECKING:
-    from frontdef.matrix.results import Results
+    from frontdef.runs.results import Results
 
 SCRIPTS = ("core", "worst", "filters", "update", "sort", "drawer", "start")
 """Parts of the page's script, in the order in which they are put together."""
@@ -59,6 +60,7 @@ def render(data: ReportData) -> str:
             svg=svg,
             notes=notes,
             variant=variant,
+            setting_of=Setting.of,
             many_models=len({setting.model for setting in data.settings}) > 1,
             chart=lambda group: _chart(data, group),
             payload=page.embedded(payload(data)),
@@ -74,17 +76,23 @@ def render(data: ReportData) -> str:
 def _environment() -> Environment:
     environment = page.environment()
     environment.filters.update(share=share, short=short, attack=attack, eps=format_eps, norm=NORM_LABELS.__getitem__)
+    environment.tests.update(known=known)
     return environment
+
+
+def known(value: float | None) -> TypeGuard[float]:
+    """Whether there is a number: verdicts say NaN where there is none."""
+    return value is not None and not math.isnan(value)
 
 
 def share(value: float | None) -> str:
     """A share as a percentage without its sign; a dash where there is none."""
-    return "–" if value is None else f"{100 * value:.1f}"
+    return f"{100 * value:.1f}" if known(value) else "–"
 
 
 def short(value: float | None) -> str:
     """A number with three digits at most; a dash where there is none."""
-    return "–" if value is None else f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return "–" if not known(value) else f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _chart(data: ReportData, group: Sequence[int]) -> Markup:

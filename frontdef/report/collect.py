@@ -7,42 +7,39 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from pydantic import TypeAdapter
 
-from frontdef.attacks.spec import family_of
+from frontdef.attacks.spec import family_of, shown
+from frontdef.checks.masking.record import Diagnosis
 from frontdef.errors import UnknownNameError
 from frontdef.registry import get_family
 from frontdef.report.data import (
     About,
-    AgreementRow,
-    BracketRow,
     CellRow,
-    CheckRow,
     CleanRow,
+    Diagnosed,
     FamilyNote,
     Figure,
-    MaskingRow,
-    MeasureRow,
     Picture,
     ReportData,
     Score,
-    Setting,
 )
 from frontdef.report.gallery import choose
-from frontdef.threat import NORM_LABELS, TOLERANCE, format_eps
-from frontdef.verdicts.agreement import agreement
+from frontdef.verdicts.agreement import Agreement, agreement
 from frontdef.verdicts.bracket import brackets
+from frontdef.verdicts.broken import broken, distances, withstood
 from frontdef.verdicts.measured import measured
 
 if TYPE_CHECKING:
-    from frontdef.matrix.results import Results
+    from frontdef.runs.results import Results
 
 MODEL = ["dataset", "classifier", "defense"]
 
-Row = TypeVar("Row", BracketRow, AgreementRow, MeasureRow)
+_DIAGNOSIS = TypeAdapter(Diagnosis)
 
 
 def collect(results: Results) -> ReportData:
@@ -64,12 +61,10 @@ def collect(results: Results) -> ReportData:
         about=bare.about,
         cells=tuple(_with_invalid(cell, recorded) for cell in cells),
         clean=tuple(_clean(outcomes)),
-        brackets=tuple(_rows(BracketRow, brackets(outcomes, results.certified()))),
-        agreements=tuple(
-            _rows(AgreementRow, agreement(outcomes, lru_cache(maxsize=16)(results.examples), results.cells()))
-        ),
-        maskings=tuple(_maskings(results)),
-        measures=tuple(_rows(MeasureRow, measured(results.metrics()))),
+        brackets=tuple(brackets(outcomes, results.certified())),
+        agreements=tuple(_named(agreement(outcomes, lru_cache(maxsize=16)(results.examples), results.cells()))),
+        diagnoses=tuple(_diagnosed(found) for found in results.diagnoses()),
+        measured=tuple(measured(results.metrics())),
         families=bare.families,
         figures=tuple(_figures(results, cells)),
     )
@@ -79,44 +74,28 @@ def collect(results: Results) -> ReportData:
 
 
 def _about(results: Results) -> About:
-    about = results.about
-    matrix = about.get("matrix", {})
+    head = results.head
+    matrix = head.document
     return About(
         name=str(matrix.get("name", results.path.name)),
         matrix=json.dumps(matrix, indent=2, ensure_ascii=False),
-        command=str(about.get("command", "frontdef run")),
-        device=str(about.get("device", "")),
+        command=head.command,
+        device=head.device,
         seed=int(matrix.get("seed", 0)),
-        started=str(about.get("started", "")),
-        versions={"frontdef": str(about.get("frontdef", "")), **about.get("versions", {})},
-        skipped=tuple(about.get("skipped", ())),
+        started=head.started,
+        versions={"frontdef": head.frontdef, **head.versions},
+        skipped=head.skipped,
     )
 
 
-def _maskings(results: Results) -> Iterator[MaskingRow]:
-    for found in results.diagnoses():
-        yield MaskingRow(
-            defense=found["defense"],
-            verdict=found["verdict"],
-            reasons=tuple(found["reasons"]),
-            dataset=found["dataset"],
-            classifier=found["classifier"],
-            where=f"{NORM_LABELS[found['norm']]} ε = {format_eps(found['eps'])}",
-            note=_note(found),
-            checks=tuple(_check(finding) for finding in found["findings"]),
-        )
+def _diagnosed(found: Mapping[str, Any]) -> Diagnosed:
+    names = {name: str(found[name]) for name in MODEL}
+    return Diagnosed(**names, diagnosis=_DIAGNOSIS.validate_python(found))
 
 
-def _note(found: Mapping[str, Any]) -> str:
-    if found["n_survived"] is None:
-        return ""
-    through = f" through the gradient “{found['surrogate']}”" if found.get("surrogate") else ""
-    return f"{found['n_attacked']} samples attacked{through}, {found['n_survived']} not broken."
-
-
-def _check(finding: Mapping[str, Any]) -> CheckRow:
-    shared = {f.name: finding[f.name] for f in fields(CheckRow) if f.name in finding}
-    return CheckRow(**shared, forwards=finding["cost"]["forward"], backwards=finding["cost"]["backward"])
+def _named(verdicts: Iterable[Agreement]) -> Iterator[Agreement]:
+    """Verdicts whose families are called as the page calls them."""
+    return (replace(verdict, family=shown(verdict.family, verdict.source)) for verdict in verdicts)
 
 
 def _families(cells: Iterable[CellRow]) -> Iterator[FamilyNote]:
@@ -131,7 +110,8 @@ def _families(cells: Iterable[CellRow]) -> Iterator[FamilyNote]:
 def _cell(row: dict[Any, Any]) -> CellRow:
     known = {name: _plain(row[name]) for name in (f.name for f in fields(CellRow)) if name in row}
     given = {name: value for name, value in known.items() if value is not None}
-    return CellRow(key=str(row["cell"]), **{"eps": None, **given})
+    attack = {"family": shown(row["family"], row["source"])}
+    return CellRow(key=str(row["cell"]), **{"eps": None, **given, **attack})
 
 
 def _plain(value: Any) -> Any:
@@ -152,12 +132,6 @@ def _clean(outcomes: pd.DataFrame) -> Iterator[CleanRow]:
         yield CleanRow(str(dataset), str(classifier), str(defense), correct.to_numpy(dtype=bool))
 
 
-def _rows(kind: type[Row], found: Iterable[Any]) -> Iterator[Row]:
-    """Verdicts as rows: the same fields, NaN as None."""
-    for verdict in found:
-        yield kind(**{f.name: _plain(getattr(verdict, f.name)) for f in fields(kind)})
-
-
 def _sample_ids(data: ReportData, recorded: Mapping[str, pd.DataFrame]) -> dict[tuple[str, str, str], np.ndarray]:
     """Defended model → the ids of its samples, ascending; a cell may have been run on some of them only."""
     found: dict[tuple[str, str, str], np.ndarray] = {}
@@ -174,25 +148,23 @@ def _scores(
     for cell in data.cells:
         if cell.key not in recorded:
             continue
-        rows = {name: column.to_numpy() for name, column in recorded[cell.key].sort_values("sample_id").items()}
+        rows = recorded[cell.key].sort_values("sample_id").assign(norm=cell.norm)
         attacked = np.isin(ids[cell.dataset, cell.classifier, cell.defense], rows["sample_id"])
-        misled = (
-            rows["clean_correct"] & (rows["adversarial_prediction"] != rows["label"]) & rows["in_box"] & rows["finite"]
-        )
         for setting in data.settings:
             if setting.model == (cell.dataset, cell.classifier):
-                distances = rows[setting.norm] if setting.norm in rows else _unmeasured(cell, setting, len(misled))
-                fallen = misled & (distances <= setting.eps + TOLERANCE)
-                if fallen.any() or cell.judged_at(setting):
-                    typical = float(np.median(distances[fallen])) if fallen.any() and setting.norm in rows else None
-                    broken = np.zeros(len(attacked), dtype=bool)
-                    broken[attacked] = fallen
-                    yield Score(cell.key, setting, broken, attacked, typical)
+                threat = (setting.norm, setting.eps)
+                fell, lost = broken(rows, *threat), rows["clean_correct"].to_numpy() & ~withstood(rows, *threat)
+                if fell.any() or cell.judged_at(setting):
+                    measurable = lost.any() and setting.norm in rows
+                    typical = float(np.median(distances(rows, setting.norm)[lost])) if measurable else None
+                    yield Score(cell.key, setting, _among(attacked, fell), _among(attacked, lost), attacked, typical)
 
 
-def _unmeasured(cell: CellRow, setting: Setting, n: int) -> np.ndarray:
-    """Distances in a norm that cannot be measured: an attack made for it is within it, any other is not."""
-    return np.full(n, 0.0 if cell.norm == setting.norm else np.inf)
+def _among(attacked: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Values of the samples that a cell was run on, False for all others; bool ``(N,)``."""
+    whole = np.zeros(len(attacked), dtype=bool)
+    whole[attacked] = values
+    return whole
 
 
 def _figures(results: Results, cells: Iterable[CellRow]) -> Iterator[Figure]:
@@ -208,7 +180,7 @@ def _pictures(
     ids: Mapping[tuple[str, str, str], np.ndarray],
 ) -> Iterator[Picture]:
     images = {name: results.clean(name) for name in {setting.dataset for setting in data.settings}}
-    read = lru_cache(maxsize=16)(lambda key: results.store.read_tensors("examples", key))
+    read = lru_cache(maxsize=16)(lambda key: results.tensors("records", key))
     for choice in choose(data, max(batch[0].size for batch in images.values())):
         # Scores are in the order of sample ids, examples in that of the records.
         cell, tensors = data.cell_by_key[choice.cell], read(choice.cell)

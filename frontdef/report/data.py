@@ -1,4 +1,4 @@
-"""What the report shows: plain data, so that pages can be made from any source and tested without a run."""
+"""What the report shows: verdicts as they are, and plain data, so that pages can be made and tested without a run."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from frontdef.threat import NORM_LABELS, NORMS, format_eps
-
-Belief = Literal["trusted", "suspicious", "masked", "invalid"]
+from frontdef.checks.masking.record import Diagnosis
+from frontdef.threat import NORM_LABELS, NORMS, check_norm, format_eps
+from frontdef.verdicts.agreement import Agreement
+from frontdef.verdicts.bracket import Bracket
+from frontdef.verdicts.measured import Measured
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,11 @@ class Setting:
     classifier: str
     norm: str
     eps: float
+
+    @classmethod
+    def of(cls, verdict: Bracket | Agreement) -> Setting:
+        """Where a verdict holds."""
+        return cls(verdict.dataset, verdict.classifier, verdict.norm, verdict.eps)
 
     @property
     def model(self) -> tuple[str, str]:
@@ -102,110 +109,29 @@ class Score:
     Args:
         cell: Key of the cell.
         setting: The threat model.
-        broken: bool ``(N,)``: correct without attack, and misclassified by an example that fits the threat model.
+        broken: bool ``(N,)``: what counts for the worst case, by `frontdef.verdicts.broken.broken`.
+        success: bool ``(N,)``: of the samples that are correct without attack, those on which the attack got what it
+            was asked for; fewer than ``broken`` where a targeted attack ends in another wrong class.
         attacked: bool ``(N,)``: which samples the cell was run on.
-        distance: Median distance of these examples in the setting's norm; None where there are none.
+        distance: Median distance of the examples that succeeded, in the setting's norm; None where there are none.
     """
 
     cell: str
     setting: Setting
     broken: np.ndarray
+    success: np.ndarray
     attacked: np.ndarray
     distance: float | None = None
 
 
 @dataclass(frozen=True)
-class BracketRow:
-    """``certified ≤ true ≤ worst case``, shares of the samples; ``certified`` is None where nothing was certified."""
+class Diagnosed:
+    """A defended model whose gradient was checked, and what was found."""
 
     dataset: str
     classifier: str
     defense: str
-    norm: str
-    eps: float
-    n: int
-    clean: float
-    certified: float | None
-    worst_case: float
-    low: float
-    high: float
-    strongest: str = ""
-    violations: tuple[int, ...] = ()
-
-    @property
-    def setting(self) -> Setting:
-        """Where it holds."""
-        return Setting(self.dataset, self.classifier, self.norm, self.eps)
-
-
-@dataclass(frozen=True)
-class AgreementRow:
-    """The verdict on two libraries that ran one attack; see `frontdef.verdicts.agreement.Agreement`."""
-
-    dataset: str
-    classifier: str
-    defense: str
-    family: str
-    norm: str
-    eps: float
-    library_a: str
-    library_b: str
-    verdict: str
-    n: int = 0
-    success_a: float = 0.0
-    success_b: float = 0.0
-    only_a: int = 0
-    only_b: int = 0
-    p_holm: float = 1.0
-    max_difference: float | None = None
-    mode: str = "matched"
-    cause: str = ""
-    weaker: str = ""
-    reason: str = ""
-    surrogate: str = ""
-    parameters: str = "{}"
-
-    @property
-    def setting(self) -> Setting:
-        """Where it holds."""
-        return Setting(self.dataset, self.classifier, self.norm, self.eps)
-
-    @property
-    def variant(self) -> str:
-        """Surrogate and parameters in words."""
-        return variant(self.surrogate, self.parameters)
-
-
-@dataclass(frozen=True)
-class CheckRow:
-    """One check of a gradient; ``figure`` is None where it does not apply, passes are means a sample."""
-
-    name: str
-    alarm: bool
-    measured: str
-    figure: float | None = None
-    threshold: float | None = None
-    meaning: str = ""
-    reference: str = ""
-    forwards: float | None = None
-    backwards: float | None = None
-
-
-@dataclass(frozen=True)
-class MaskingRow:
-    """May a defense's numbers be believed? The reasons, in the threat model ``where``, and every check behind them.
-
-    ``note`` says on how many samples and through which gradient.
-    """
-
-    defense: str
-    verdict: Belief
-    reasons: tuple[str, ...] = ()
-    dataset: str = ""
-    classifier: str = ""
-    where: str = ""
-    note: str = ""
-    checks: tuple[CheckRow, ...] = ()
+    diagnosis: Diagnosis
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,23 +150,6 @@ class Picture:
     clean: np.ndarray
     attacked: np.ndarray
     seen: np.ndarray | None = None
-
-
-@dataclass(frozen=True)
-class MeasureRow:
-    """A quantity that a metric measured of a defended model: mean and 95 % interval over ``n`` samples."""
-
-    dataset: str
-    classifier: str
-    defense: str
-    metric: str
-    parameters: str
-    quantity: str
-    unit: str
-    n: int
-    mean: float | None = None
-    low: float | None = None
-    high: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,8 +188,8 @@ class ReportData:
         scores: One row a finished cell and setting in which it broke a sample, and for each setting it was made for.
         brackets: One row a defense and setting; they decide which settings there are.
         agreements: One row a pair of libraries, attack and setting.
-        maskings: One row a defense whose gradient was checked.
-        measures: One row a defended model and quantity of a metric.
+        diagnoses: One a model whose gradient was checked.
+        measured: One row a defended model and quantity of a metric.
         families: What is known of the families.
         pictures: Attacked samples.
         figures: What front ends show of themselves.
@@ -290,10 +199,10 @@ class ReportData:
     cells: tuple[CellRow, ...] = ()
     clean: tuple[CleanRow, ...] = ()
     scores: tuple[Score, ...] = ()
-    brackets: tuple[BracketRow, ...] = ()
-    agreements: tuple[AgreementRow, ...] = ()
-    maskings: tuple[MaskingRow, ...] = ()
-    measures: tuple[MeasureRow, ...] = ()
+    brackets: tuple[Bracket, ...] = ()
+    agreements: tuple[Agreement, ...] = ()
+    diagnoses: tuple[Diagnosed, ...] = ()
+    measured: tuple[Measured, ...] = ()
     families: tuple[FamilyNote, ...] = ()
     pictures: tuple[Picture, ...] = ()
     figures: tuple[Figure, ...] = ()
@@ -301,18 +210,14 @@ class ReportData:
     @cached_property
     def settings(self) -> tuple[Setting, ...]:
         """The settings: models in the order of the run, norms in that of the threat models, ε ascending."""
-        models = _distinct(row.setting.model for row in self.brackets)
-        return tuple(
-            sorted(
-                {row.setting for row in self.brackets},
-                key=lambda s: (models.index(s.model), NORMS.index(s.norm), s.eps),
-            )
-        )
+        found = _distinct(map(Setting.of, self.brackets))
+        models = _distinct(setting.model for setting in found)
+        return tuple(sorted(found, key=lambda s: (models.index(s.model), NORMS.index(check_norm(s.norm)), s.eps)))
 
     @cached_property
     def defense_names(self) -> tuple[str, ...]:
         """Titles of the defenses, in the order of the run."""
-        return _distinct([*(row.defense for row in self.cells), *(row.defense for row in self.maskings)])
+        return _distinct([*(row.defense for row in self.cells), *(row.defense for row in self.diagnoses)])
 
     @cached_property
     def family_names(self) -> tuple[str, ...]:
@@ -349,7 +254,9 @@ class ReportData:
         """Setting, defense and family → the surrogates and parameters that were compared."""
         found: dict[tuple[Setting, str, str], set[str]] = {}
         for row in self.agreements:
-            found.setdefault((row.setting, row.defense, row.family), set()).add(row.variant)
+            found.setdefault((Setting.of(row), row.defense, row.family), set()).add(
+                variant(row.surrogate, row.parameters)
+            )
         return found
 
     @cached_property

@@ -11,10 +11,11 @@ import numpy as np
 from frontdef.attacks.spec import family_of
 from frontdef.checks.invariants.known import violated
 from frontdef.report import tables
-from frontdef.report.data import AgreementRow, CellRow, ReportData, Setting, variant
+from frontdef.report.data import CellRow, ReportData, Score, Setting, variant
 from frontdef.report.palette import STEPS
 from frontdef.report.tables import VERDICTS, default_setting, groups, settings_of
 from frontdef.threat import NORM_LABELS, format_eps
+from frontdef.verdicts.agreement import Agreement
 
 
 def payload(data: ReportData) -> dict[str, Any]:
@@ -45,10 +46,11 @@ def payload(data: ReportData) -> dict[str, Any]:
                 bits(row.broken),
                 _rounded(row.distance),
                 _partly(row.attacked),
+                _own(row),
             ]
             for row in data.scores
         ],
-        "agreements": [_agreement(data, row, setting_number[row.setting]) for row in data.agreements],
+        "agreements": [_agreement(data, row, setting_number[Setting.of(row)]) for row in data.agreements],
     }
 
 
@@ -100,7 +102,7 @@ def notes(cell: CellRow) -> str:
     return " · ".join(f"{what}: {text}" if what else text for what, text in said.items() if text)
 
 
-def _agreement(data: ReportData, row: AgreementRow, setting: int) -> list[Any]:
+def _agreement(data: ReportData, row: Agreement, setting: int) -> list[Any]:
     both = round(row.success_a * row.n) - row.only_a
     return [
         setting,
@@ -122,6 +124,11 @@ def _agreement(data: ReportData, row: AgreementRow, setting: int) -> list[Any]:
 def _partly(attacked: np.ndarray) -> str:
     """Which samples a cell was run on; empty for all of them."""
     return "" if attacked.all() else bits(attacked)
+
+
+def _own(score: Score) -> str | None:
+    """What the attack itself succeeded on; None where that is all that it broke."""
+    return None if np.array_equal(score.success, score.broken) else bits(score.success)
 
 
 def _rounded(value: float | None) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -47,17 +48,17 @@ def marker(number: int) -> str:
     return MARKERS[number % len(MARKERS)]
 
 
-def bracket(certified: float | None, worst: float, low: float, high: float, clean: float) -> Markup:
+def bracket(certified: float, worst: float, low: float, high: float, clean: float) -> Markup:
     """A defense's bar: hatched where certified, pale up to the worst case, a solid end with its interval, a clean tick.
 
     Args:
-        certified: Share that is certified; None where nothing was certified.
+        certified: Share that is certified; NaN where nothing was certified.
         worst: Share that no attack broke.
         low: Lower end of its interval.
         high: Upper end of its interval.
         clean: Accuracy without attack.
     """
-    proved = min(certified or 0.0, worst)
+    proved = 0.0 if math.isnan(certified) else min(certified, worst)
     grid = "".join(f'<line class="grid" x1="{t}%" x2="{t}%" y1="-30" y2="60"/>' for t in _TICKS)
     return Markup(
         '<svg class="bar" height="30" aria-hidden="true" focusable="false">'

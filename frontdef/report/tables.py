@@ -10,8 +10,12 @@ from itertools import combinations
 
 import numpy as np
 
-from frontdef.report.data import AgreementRow, BracketRow, CellRow, MeasureRow, ReportData, Score, Setting
+from frontdef.report.data import CellRow, ReportData, Score, Setting
+from frontdef.report.data import variant as in_words
 from frontdef.report.palette import STEPS
+from frontdef.verdicts.agreement import Agreement
+from frontdef.verdicts.bracket import Bracket
+from frontdef.verdicts.measured import Measured
 
 VERDICTS: dict[str, tuple[str, str]] = {
     "identical": ("=", "the same examples"),
@@ -28,7 +32,7 @@ FINDINGS = ("invalid", "different", "inconclusive")
 
 @dataclass(frozen=True)
 class HeatCell:
-    """A defense under a family: share that no library broke (None where nothing ran), failed cells, disagreement."""
+    """A defense under a family: the share that withstood all libraries (None: not run), failed cells, disagreement."""
 
     family: int
     robust: float | None
@@ -41,7 +45,7 @@ class HeatRow:
     """A defense's row of the heat map."""
 
     defense: int
-    bracket: BracketRow
+    bracket: Bracket
     cells: tuple[HeatCell, ...]
 
 
@@ -74,9 +78,9 @@ def shade(share: float) -> int:
     return round(share * (STEPS - 1))
 
 
-def sorted_brackets(data: ReportData, setting: Setting) -> list[BracketRow]:
+def sorted_brackets(data: ReportData, setting: Setting) -> list[Bracket]:
     """The brackets of a setting, the most robust defense first."""
-    rows = [row for row in data.brackets if row.setting == setting]
+    rows = [row for row in data.brackets if Setting.of(row) == setting]
     return sorted(rows, key=lambda row: -row.worst_case)
 
 
@@ -109,15 +113,15 @@ def _heat_cell(data: ReportData, setting: Setting, defense: str, family: str) ->
         disagree=any(
             row.verdict in {"different", "invalid"}
             for row in data.agreements
-            if (row.setting, row.defense, row.family, row.mode) == (setting, defense, family, "matched")
+            if (Setting.of(row), row.defense, row.family, row.mode) == (setting, defense, family, "matched")
         ),
     )
 
 
 def _robust(correct: np.ndarray, scores: Sequence[Score]) -> float:
-    """Share of the attacked samples that are right without attack and not broken by any of the scores."""
-    broken, attacked = (np.any([getattr(score, name) for score in scores], axis=0) for name in ("broken", "attacked"))
-    return float((correct & ~broken)[attacked].mean())
+    """Share of the attacked samples that are right without attack and withstood the attack of each of the scores."""
+    lost, attacked = (np.any([getattr(score, name) for score in scores], axis=0) for name in ("success", "attacked"))
+    return float((correct & ~lost)[attacked].mean())
 
 
 def correct_of(data: ReportData, setting: Setting, defense: str) -> np.ndarray:
@@ -135,11 +139,11 @@ MODES = {
 
 def pairs_of(data: ReportData, setting: Setting, mode: str) -> list[tuple[int, int]]:
     """Pairs of libraries that were compared in a setting and a mode, as numbers."""
-    found = {_pair(data, row) for row in data.agreements if (row.setting, row.mode) == (setting, mode)}
+    found = {_pair(data, row) for row in data.agreements if (Setting.of(row), row.mode) == (setting, mode)}
     return [pair for pair in combinations(range(len(data.library_names)), 2) if pair in found]
 
 
-def _pair(data: ReportData, row: AgreementRow) -> tuple[int, int]:
+def _pair(data: ReportData, row: Agreement) -> tuple[int, int]:
     first, second = sorted((data.library_names.index(row.library_a), data.library_names.index(row.library_b)))
     return first, second
 
@@ -148,7 +152,7 @@ def grid(data: ReportData, setting: Setting, mode: str) -> list[GridRow]:
     """Families against pairs of libraries, with the number of defenses that got each verdict."""
     counts: dict[tuple[str, tuple[int, int]], Counter[str]] = {}
     for row in data.agreements:
-        if (row.setting, row.mode) == (setting, mode):
+        if (Setting.of(row), row.mode) == (setting, mode):
             counts.setdefault((row.family, _pair(data, row)), Counter())[row.verdict] += 1
     compared = [i for i in families_of(data, setting) if any(family == data.family_names[i] for family, _ in counts)]
     return [
@@ -167,15 +171,16 @@ def _by_severity(counts: Counter[str]) -> tuple[tuple[str, int], ...]:
     return tuple((verdict, counts[verdict]) for verdict in VERDICTS if counts[verdict])
 
 
-def findings(data: ReportData) -> list[AgreementRow]:
+def findings(data: ReportData) -> list[Agreement]:
     """The verdicts that need a look, the gravest first."""
     rows = [row for row in data.agreements if row.verdict in FINDINGS]
     return sorted(rows, key=lambda row: (FINDINGS.index(row.verdict), row.p_holm))
 
 
-def variant(data: ReportData, row: AgreementRow) -> str:
+def variant(data: ReportData, row: Agreement) -> str:
     """What tells a comparison from others of the same attack; empty where there are none."""
-    return row.variant if len(data.variants[row.setting, row.defense, row.family]) > 1 else ""
+    several = len(data.variants[Setting.of(row), row.defense, row.family]) > 1
+    return in_words(row.surrogate, row.parameters) if several else ""
 
 
 def groups(data: ReportData) -> list[list[int]]:
@@ -188,7 +193,7 @@ def groups(data: ReportData) -> list[list[int]]:
 
 def curves(data: ReportData, group: Sequence[int]) -> list[CurveRow]:
     """Accuracy of each defense: clean, then the worst case at each ε of a group."""
-    rows = {(row.defense, row.setting): row for row in data.brackets}
+    rows = {(row.defense, Setting.of(row)): row for row in data.brackets}
     found = []
     for number, defense in enumerate(data.defense_names):
         here = [rows.get((defense, data.settings[i])) for i in group]
@@ -227,13 +232,13 @@ class MeasureTable:
     metric: str
     parameters: str
     quantities: tuple[tuple[str, str], ...]
-    rows: tuple[tuple[str, tuple[MeasureRow | None, ...]], ...]
+    rows: tuple[tuple[str, tuple[Measured | None, ...]], ...]
 
 
 def measures(data: ReportData) -> list[tuple[tuple[str, str], list[MeasureTable]]]:
     """Data set and classifier → a table a metric, in the order of the run."""
-    found: dict[tuple[str, str], dict[tuple[str, str], list[MeasureRow]]] = {}
-    for row in data.measures:
+    found: dict[tuple[str, str], dict[tuple[str, str], list[Measured]]] = {}
+    for row in data.measured:
         here = found.setdefault((row.dataset, row.classifier), {})
         here.setdefault((row.metric, row.parameters), []).append(row)
     return [
@@ -242,7 +247,7 @@ def measures(data: ReportData) -> list[tuple[tuple[str, str], list[MeasureTable]
     ]
 
 
-def _measure_table(metric: str, parameters: str, rows: Sequence[MeasureRow]) -> MeasureTable:
+def _measure_table(metric: str, parameters: str, rows: Sequence[Measured]) -> MeasureTable:
     quantities = tuple(dict.fromkeys((row.quantity, row.unit) for row in rows))
     at = {(row.defense, row.quantity): row for row in rows}
     given = ", ".join(f"{name}={value}" for name, value in json.loads(parameters).items())

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from frontdef.attacks.guard import OTHER_TYPE
+from frontdef.verdicts.broken import success
 from frontdef.verdicts.statistics import holm, mcnemar, paired_difference
 
 Verdict = Literal["identical", "equivalent", "different", "inconclusive", "invalid"]
@@ -28,7 +29,7 @@ IDENTICAL = 1e-6
 CLOSE = 1e-4
 """Examples of exact calls differ by no more than this: what rounding makes of the sign of a gradient near 0."""
 
-GROUP = ["dataset", "classifier", "defense", "surrogate", "family", "norm", "parameters", "eps"]
+GROUP = ["dataset", "classifier", "defense", "surrogate", "family", "source", "norm", "parameters", "eps"]
 
 Mode = Literal["matched", "defaults"]
 
@@ -47,7 +48,8 @@ class Agreement:
         classifier: Classifier.
         defense: Title of the defense.
         surrogate: Surrogate gradient of the attack.
-        family: Attack family.
+        family: Id of the attack family.
+        source: The model that was attacked instead; empty where it is the defense itself.
         norm: Its norm.
         parameters: Its parameters, JSON.
         eps: Radius at which success is judged.
@@ -84,6 +86,7 @@ class Agreement:
     defense: str
     surrogate: str
     family: str
+    source: str
     norm: str
     parameters: str
     eps: float
@@ -134,9 +137,9 @@ def agreement(
     Only samples that are classified correctly before the attack count.
 
     Args:
-        outcomes: As `frontdef.matrix.results.Results.outcomes` gives them.
+        outcomes: As `frontdef.runs.results.Results.outcomes` gives them.
         examples: Cell → examples ``(N,C,H,W)``, to see whether they are identical; None leaves that out.
-        cells: As `frontdef.matrix.results.Results.cells` gives them: named differences, faults and passes; None leaves
+        cells: As `frontdef.runs.results.Results.cells` gives them: named differences, faults and passes; None leaves
             these out.
     """
     sides = {} if cells is None else {side.cell: side for side in _sides(cells)}
@@ -158,20 +161,22 @@ def _sides(cells: pd.DataFrame) -> Iterator[_Side]:
 def _pairs(
     group: pd.DataFrame, examples: Examples | None, sides: dict[str, _Side]
 ) -> Iterator[tuple[Agreement, _Side, _Side]]:
-    success = group.pivot(index="sample_id", columns="library", values="success").astype(bool)
+    norm, eps = str(group["norm"].iloc[0]), float(group["eps"].iloc[0])
+    group = group.assign(success=success(group, norm, eps))
+    broke = group.pivot(index="sample_id", columns="library", values="success").astype(bool)
     valid = group.groupby("library")["valid"].mean()
-    correct = group.groupby("sample_id")["clean_correct"].first().reindex(success.index).to_numpy(dtype=bool)
+    correct = group.groupby("sample_id")["clean_correct"].first().reindex(broke.index).to_numpy(dtype=bool)
     cells = group.groupby("library")["cell"].first()
-    distances = _distances(group)
+    distances = _distances(group, norm)
     where = {name: group[name].iloc[0] for name in GROUP}
     mode: Mode = "defaults" if json.loads(where["parameters"]).get("defaults") else "matched"
     n = int(correct.sum())
-    for a, b in combinations(success.columns, 2):
-        broke_a, broke_b = success[a].to_numpy()[correct], success[b].to_numpy()[correct]
+    for a, b in combinations(broke.columns, 2):
+        broke_a, broke_b = broke[a].to_numpy()[correct], broke[b].to_numpy()[correct]
         only_a, only_b = int((broke_a & ~broke_b).sum()), int((broke_b & ~broke_a).sum())
         low, high = paired_difference(only_a, only_b, n) if n else (-1.0, 1.0)
         one, other = (sides.get(cells[name], _Side(str(name), cells[name])) for name in (a, b))
-        apart = np.abs(examples(cells[a]) - examples(cells[b])).reshape(len(success), -1).max(1) if examples else None
+        apart = np.abs(examples(cells[a]) - examples(cells[b])).reshape(len(broke), -1).max(1) if examples else None
         pair = Agreement(
             **where,
             library_a=str(a),
@@ -199,11 +204,10 @@ def _pairs(
         yield pair, one, other
 
 
-def _distances(group: pd.DataFrame) -> dict[Any, float]:
-    norm = group["norm"].iloc[0]
+def _distances(group: pd.DataFrame, norm: str) -> dict[Any, float]:
     if norm not in group:
         return {}
-    return dict(group[group["success"].astype(bool)].groupby("library")[norm].median())
+    return dict(group[group["success"]].groupby("library")[norm].median())
 
 
 def _explain(pair: Agreement, one: _Side, other: _Side) -> Agreement:

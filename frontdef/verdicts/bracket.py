@@ -8,7 +8,9 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
-from frontdef.threat import MEASURED, NORMS, TOLERANCE, Norm, check_norm
+from frontdef.attacks.spec import shown
+from frontdef.threat import NORMS, Norm, check_norm
+from frontdef.verdicts.broken import broken
 from frontdef.verdicts.statistics import wilson
 
 GROUP = ["dataset", "classifier", "defense"]
@@ -57,8 +59,8 @@ def brackets(outcomes: pd.DataFrame, certified: pd.DataFrame) -> list[Bracket]:
     ε.
 
     Args:
-        outcomes: As `frontdef.matrix.results.Results.outcomes` gives them.
-        certified: As `frontdef.matrix.results.Results.certified` gives them.
+        outcomes: As `frontdef.runs.results.Results.outcomes` gives them.
+        certified: As `frontdef.runs.results.Results.certified` gives them.
     """
     radii = outcomes[["norm", "eps"]].drop_duplicates().itertuples(index=False)
     threats = sorted(((check_norm(norm), float(eps)) for norm, eps in radii), key=_by_norm)
@@ -76,13 +78,10 @@ def _by_norm(threat: tuple[Norm, float]) -> tuple[int, float]:
 
 
 def _bracket(where: dict[str, str], group: pd.DataFrame, certified: pd.DataFrame, norm: str, eps: float) -> Bracket:
-    misclassified = group["adversarial_prediction"] != group["label"]
-    near = group[norm] <= eps + TOLERANCE if norm in MEASURED else group["norm"] == norm
-    fits = group["in_box"] & group["finite"] & near
-    broken = group[misclassified & fits & group["clean_correct"]]
+    fell = group[broken(group, norm, eps)]
     correct = group.groupby("sample_id")["clean_correct"].first()
-    robust = correct & ~correct.index.isin(broken["sample_id"])
-    strongest = broken.groupby(["family", "norm", "library"])["sample_id"].nunique()
+    robust = correct & ~correct.index.isin(fell["sample_id"])
+    strongest = fell.groupby(["family", "source", "norm", "library"])["sample_id"].nunique()
     proved = _proved(where, certified, norm, eps)
     low, high = wilson(int(robust.sum()), len(robust))
     return Bracket(
@@ -96,16 +95,16 @@ def _bracket(where: dict[str, str], group: pd.DataFrame, certified: pd.DataFrame
         low=low,
         high=high,
         strongest=_strongest(strongest),
-        violations=() if proved is None else tuple(int(i) for i in np.intersect1d(proved, broken["sample_id"])),
+        violations=() if proved is None else tuple(int(i) for i in np.intersect1d(proved, fell["sample_id"])),
     )
 
 
 def _strongest(counts: pd.Series[int]) -> str:
-    """Name of the entry with the most samples, indexed by family, norm and library."""
+    """Name of the entry with the most samples, indexed by family, source, norm and library."""
     if counts.empty:
         return ""
-    family, norm, library = cast("tuple[str, str, str]", counts.idxmax())
-    return f"{family} {norm} @ {library}"
+    family, source, norm, library = cast("tuple[str, str, str, str]", counts.idxmax())
+    return f"{shown(family, source)} {norm} @ {library}"
 
 
 def _proved(where: dict[str, str], certified: pd.DataFrame, norm: str, eps: float) -> np.ndarray | None:

@@ -58,6 +58,10 @@ OFFERS_ALL = """
     @frontdef.hookimpl
     def frontdef_metrics():
         yield frontdef.Metric("my-metric", "frontdef_all:measure")
+
+    @frontdef.hookimpl
+    def frontdef_models():
+        yield frontdef.Zoo("my-zoo", "frontdef_all:open_model", "frontdef_all:names")
 """
 
 REACHES = """
@@ -72,12 +76,13 @@ REACHES = """
         "frontdef_datasets": r.get_dataset("my-data") in r.get_datasets(),
         "frontdef_classifiers": r.get_classifier("my-classifier") in r.get_classifiers(),
         "frontdef_metrics": r.get_metric("my-metric") in r.get_metrics(),
+        "frontdef_models": r.get_zoo("my-zoo") in r.get_zoos(),
     }))
 """
 
 
-def test_there_are_at_most_six_hooks():
-    assert len(hooks()) <= 6
+def test_there_are_at_most_seven_hooks():
+    assert len(hooks()) <= 7
     assert len(inspect.getsource(hookspecs).splitlines()) <= 60, "hookspecs.py fits on one screen"
 
 

@@ -19,6 +19,7 @@ LOOKING_AROUND = {
     "ls attacks": ["ls", "attacks", "--norm", "linf"],
     "ls datasets": ["ls", "datasets"],
     "ls classifiers": ["ls", "classifiers", "--json"],
+    "ls models": ["ls", "models"],
     "ls help": ["ls", "--help"],
     "new-plugin": ["new-plugin", "--help"],
     "doctor": ["doctor", "--help"],

@@ -18,7 +18,7 @@ from frontdef.checks.masking.budget import Budget
 from frontdef.checks.masking.evidence import Evidence
 from frontdef.checks.masking.record import Diagnosis, Verdict
 from frontdef.checks.masking.table import CHECKS
-from frontdef.digest import code_reached
+from frontdef.code import code_reached
 from frontdef.errors import ConfigError
 from frontdef.images import as_images, as_labels
 from frontdef.protected import Protected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,17 @@ from markupsafe import Markup
 
 from frontdef import weights
 from frontdef._version import __version__
-from frontdef.analysis.columns import TABLES, VIEWS
-from frontdef.analysis.results import Analysis
+from frontdef.analysis.tables import TABLES, VIEWS
 from frontdef.report import page, svg
 from frontdef.report.layers import charts, figures
+from frontdef.runs.results import Results
+from frontdef.runs.table import Column
 from frontdef.threat import ThreatModel, parse_eps
 
 SCRIPTS = ("scripts/core.js", "scripts/sort.js", "layers/page.js")
 
 
-def build_layers_report(analysis: Analysis, path: Path) -> Path:
+def build_layers_report(analysis: Results, path: Path) -> Path:
     """Write the report of an analysis.
 
     Args:
@@ -35,20 +37,20 @@ def build_layers_report(analysis: Analysis, path: Path) -> Path:
     return path
 
 
-def render(analysis: Analysis) -> str:
+def render(analysis: Results) -> str:
     """The page as text; whatever its names contain, they are shown as text."""
     style, script = page.style("layers/style.css"), page.script(SCRIPTS)
-    models = analysis.models
+    models = analysis.models()
     return (
         page.environment()
         .get_template("layers/template.html.j2")
         .render(
-            about=analysis.about,
-            study=analysis.about["study"],
+            about=analysis.head,
+            study=analysis.head.document,
             attack=attack_of(analysis),
             models=models,
             accuracies=accuracies(analysis),
-            done=len(analysis.footers),
+            done=sum(job.status == "ok" for job in analysis.jobs),
             failures=analysis.failures(),
             notes=analysis.notes(),
             layers=layers_of(analysis),
@@ -56,7 +58,10 @@ def render(analysis: Analysis) -> str:
             ratio_panels=figures.ratio_panels(analysis, models),
             partial=figures.partial_curves(analysis),
             weight_panels=figures.weight_panels(analysis, models),
-            tables={**TABLES, **{name: columns for name, (columns, _) in VIEWS.items()}},
+            tables={
+                **{table.name: table.columns for table in TABLES.values()},
+                **{view.name: view.columns for view in VIEWS},
+            },
             charts=charts,
             number=charts.number,
             svg=svg,
@@ -69,7 +74,12 @@ def render(analysis: Analysis) -> str:
     )
 
 
-def layers_of(analysis: Analysis) -> list[dict[str, Any]]:
+def _columns() -> dict[str, Mapping[str, Column]]:
+    """Table or view → its columns."""
+    return {**{table.name: table.columns for table in TABLES.values()}, **{view.name: view.columns for view in VIEWS}}
+
+
+def layers_of(analysis: Results) -> list[dict[str, Any]]:
     """The layers, each once, with the models that have it."""
     found = analysis.table("layers")
     rest = [name for name in found.columns if name != "model"]
@@ -77,15 +87,14 @@ def layers_of(analysis: Analysis) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in grouped.to_dict("records")]
 
 
-def accuracies(analysis: Analysis) -> dict[str, dict[str, Any]]:
+def accuracies(analysis: Results) -> dict[str, dict[str, Any]]:
     """Model → loss and accuracy, clean and attacked, where the ratios were measured."""
-    found = ((unit, analysis.footers.get(unit["key"])) for unit in analysis.units if unit["table"] == "ratios")
-    return {unit["what"].removeprefix("ratios "): about for unit, about in found if about is not None}
+    return {job.entry.about["model"]: dict(job.about) for job in analysis.jobs_of("ratios") if job.status == "ok"}
 
 
-def attack_of(analysis: Analysis) -> str:
+def attack_of(analysis: Results) -> str:
     """The attack in words."""
-    attack = analysis.about["study"]["attack"]
+    attack = analysis.head.document["attack"]
     threat = ThreatModel(attack["norm"], parse_eps(attack["eps"]))
     start = "a random start" if attack["random_start"] else "the image itself"
     return f"PGD {threat}, {attack['steps']} steps of {attack['relative_step']:g}·ε from {start}"

@@ -7,12 +7,12 @@ from pathlib import Path
 from markupsafe import Markup
 
 from frontdef import weights
-from frontdef.analysis.results import Analysis
 from frontdef.errors import StoreError
 from frontdef.report import palette
 from frontdef.report.layers import charts
 from frontdef.report.layers.figures import Curves, ratio_curves
 from frontdef.report.svg import marker
+from frontdef.runs.results import Results
 
 WIDTH, HEIGHT = 640, 380
 LEFT, TOP = 64, 86
@@ -25,7 +25,7 @@ polyline,.key line{fill:none;stroke:var(--series);stroke-width:2}.series path,.k
 """
 
 
-def save_figure(analysis: Analysis, path: Path) -> Path:
+def save_figure(analysis: Results, path: Path) -> Path:
     """Write Fig. 3.13 of an analysis: the mean perturbation-to-signal ratio of each layer, in dB.
 
     Args:
@@ -38,7 +38,7 @@ def save_figure(analysis: Analysis, path: Path) -> Path:
     Raises:
         StoreError: No ratios were measured, or the file can't be written.
     """
-    drawn = ratio_curves(analysis, analysis.models)
+    drawn = ratio_curves(analysis, analysis.models())
     if not drawn:
         raise StoreError(f"{analysis.path} holds no perturbation-to-signal ratios: `frontdef analyze … --what psr`")
     weights.write_whole(path, f"{picture(drawn[0])}\n".encode())

@@ -9,11 +9,12 @@ const union = (n, scores) => {
 
 const clean = {}, scores = {};
 for (const [model, d, n, bits] of data.clean) clean[[model, d]] = {n, bits: unpack(bits)};
-for (const [s, c, bits, distance, some] of data.scores) (scores[[s, cells[c].d]] ??= []).push({cell: cells[c], broken: unpack(bits), distance, attacked: some && unpack(some)});
+for (const [s, c, bits, distance, some, own] of data.scores) (scores[[s, cells[c].d]] ??= []).push({cell: cells[c], broken: unpack(bits), success: unpack(own ?? bits), distance, attacked: some && unpack(some)});
 
 const cleanOf = (s, d) => clean[[settings[s].model, d]];
 const scoresOf = (s, d) => (scores[[s, d]] ?? []).filter(({cell}) => state.f.has(cell.f) && state.l.has(cell.l));
-const ownScores = (d, f) => scoresOf(state.s, d).filter(({cell}) => cell.f === f && cell.at.includes(state.s));
+// Of the attack itself only what it was asked for counts: another class than the target is no success of it.
+const ownScores = (d, f) => scoresOf(state.s, d).filter(({cell}) => cell.f === f && cell.at.includes(state.s)).map((score) => ({...score, broken: score.success}));
 
 // How many samples are right without attack and not broken by any of the scores, of those that any of them attacked.
 const robust = (s, d, found) => {

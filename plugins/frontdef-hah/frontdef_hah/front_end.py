@@ -42,6 +42,7 @@ class HahFrontEnd(FrontEnd[HahConfig]):
     needs_image_shape: ClassVar[bool] = True
     keeps_range: ClassVar[bool] = False
     learns: ClassVar[bool] = True
+    pairs_lone_images: ClassVar[bool] = True
 
     mean: Tensor
     std: Tensor
@@ -91,11 +92,10 @@ class HahFrontEnd(FrontEnd[HahConfig]):
         Returns:
             ``(N,256,H/4,W/4)`` for VGG-16, ``(N,64,H/2,W/2)`` for the small layout, at least 0.
         """
-        # oneDNN convolves a lone image by another kernel, and rounding can tip a threshold: a whole activation.
-        h = self._standardized(x.expand(2, -1, -1, -1) if len(x) == 1 else x)
+        h = self._standardized(x)
         for index in range(len(self.blocks)):
             h = self._pool(index, self.block(index)(h, self.surrogate))
-        return h[: len(x)]
+        return h
 
     def block(self, index: int) -> Block:
         """A block, counted from 0."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from frontdef import Certificate, Protected, ThreatModel
 from frontdef.classifiers.network import Network
-from frontdef.threat import TOLERANCE
+from frontdef.threat import TOLERANCE, Norm
 from frontdef_l2nn.bounds import SLACK, linear_norm
 from frontdef_l2nn.flow import Flow, LayerBound
 from frontdef_l2nn.front_end import L2NN
@@ -23,7 +23,7 @@ TINY = 1e-9
 
 BATCH = 256
 
-L2_RADII: dict[str, Callable[[float, int], float]] = {
+L2_RADII: dict[Norm, Callable[[float, int], float]] = {
     "l2": lambda eps, n: eps + TOLERANCE,
     "linf": lambda eps, n: math.sqrt(n) * (eps + TOLERANCE),
     "l1": lambda eps, n: eps + TOLERANCE * math.sqrt(n),
@@ -139,14 +139,16 @@ class GapCertificate(Certificate):
         "rounding is subtracted. ℓ∞, ℓ1 and ℓ0 follow from ‖e‖₂ ≤ √d·‖e‖∞, ‖e‖₂ ≤ ‖e‖₁ and ‖e‖₂ ≤ √‖e‖₀ on [0,1]."
     )
 
-    def certify(self, protected: nn.Module, x: Tensor, y: Tensor, threat: ThreatModel) -> Tensor:
+    norms = tuple(L2_RADII)
+    batch_size = BATCH
+
+    def proof(self, protected: Protected, threat: ThreatModel) -> Callable[[Tensor, Tensor], Tensor] | None:
         """Compare each image's proved radius with the ℓ2 ball that holds the threat model."""
-        proof = prove(protected)
-        if proof is None or threat.norm not in L2_RADII:
-            return torch.zeros(len(x), dtype=torch.bool)
-        assert isinstance(protected, Protected)
-        radius = L2_RADII[threat.norm](threat.eps, x[0].numel())
-        return proof.radii(x, y) > radius
+        network = prove(protected)
+        if network is None:
+            return None
+        radius = L2_RADII[threat.norm]
+        return lambda x, y: network.radii(x, y) > radius(threat.eps, x[0].numel())
 
 
 def _last_layer(classifier: nn.Module) -> nn.Linear | None:

@@ -7,8 +7,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from frontdef.errors import ConfigError, UnknownNameError
-from frontdef.lazy import resolve
+from frontdef.errors import UnknownNameError
 from frontdef.registry import get_classifier, get_classifiers
 
 ImageShape = tuple[int, ...]
@@ -56,11 +55,4 @@ def body(network: str, image_shape: ImageShape, width: int) -> nn.Sequential:
     known = {classifier.name for classifier in get_classifiers()}
     if network not in known:
         raise UnknownNameError("network", network, [*BODIES, *known], "`frontdef ls classifiers` lists the others.")
-    # How many classes there are is the last layer's business.
-    whole = resolve(get_classifier(network).builder)(image_shape, 2)
-    if not isinstance(whole, nn.Sequential) or not isinstance(whole[-1], nn.Linear):
-        raise ConfigError(
-            f"network {network!r} is a {type(whole).__name__} that does not end in a linear layer, so it can't be "
-            "divided: name 1l, 2l, lrl or a classifier that is an nn.Sequential with nn.Linear at its end"
-        )
-    return whole[:-1]
+    return get_classifier(network).without_last(image_shape)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from frontdef.pictures import bars, signed
 from frontdef_lowrank.reduction import reducible
 from frontdef_lowrank.svd import as_matrix, n_bottom, spectrum
 
@@ -30,27 +31,25 @@ def all_of(network: nn.Module, images: Tensor, share: float) -> Iterator[tuple[s
         weight = found[0][1].weight
         assert isinstance(weight, Tensor)
         image_shape = images.shape[1:]
-        yield "weights of the first layer, grey is 0", rows(weight, image_shape)
+        yield "weights of the first layer, gray is 0", rows(weight, image_shape)
         if weight.ndim == 2 and weight.shape[1] == image_shape.numel():
             yield f"what the first layer's top {1 - share:.0%} of singular vectors see", seen(weight, images, share)
     for number, (_, layer) in enumerate(found, 1):
         assert isinstance(layer.weight, Tensor)
         values = spectrum(layer.weight)
-        yield f"singular values of layer {number}, from {values[0]:.3g} to {values[-1]:.3g}", bars(values)[None, None]
+        yield f"singular values of layer {number}, from {values[0]:.3g} to {values[-1]:.3g}", spectrum_bars(values)
 
 
 def rows(weight: Tensor, image_shape: torch.Size) -> Tensor:
-    """The first weights of a layer as images, each scaled by its largest magnitude; 0 is grey.
+    """The first weights of a layer as images, each scaled by its largest magnitude; 0 is gray.
 
     Args:
         weight: Of a linear layer on images, or a kernel.
         image_shape: ``(C,H,W)``.
     """
     shape = image_shape if weight.ndim == 2 and weight.shape[1] == image_shape.numel() else weight.shape[1:]
-    chosen = weight.detach().cpu()[:MOST].flatten(1)
-    scaled = chosen / chosen.abs().amax(1, keepdim=True).clamp_min(1e-12)
     shape3 = (1,) * (3 - len(shape)) + tuple(shape)
-    return (0.5 + scaled / 2).view(-1, *shape3)
+    return signed(weight.detach().cpu()[:MOST].reshape(-1, *shape3))
 
 
 def seen(weight: Tensor, images: Tensor, share: float) -> Tensor:
@@ -67,13 +66,12 @@ def seen(weight: Tensor, images: Tensor, share: float) -> Tensor:
     return (flat @ top.T @ top).view_as(images).float().clamp(0, 1)
 
 
-def bars(values: Tensor) -> Tensor:
-    """Values as black bars on white, from the left, the first one of full height; float32 of size `BARS`.
+def spectrum_bars(values: Tensor) -> Tensor:
+    """Values as black bars on white, from the left, the first one of full height; float32 ``(1,1,48,96)``.
 
     Args:
         values: Descending, not negative.
     """
     height, width = BARS
-    shown = values[torch.arange(width) * len(values) // width]
-    heights = shown / values[0].clamp_min(1e-300) * height
-    return (torch.arange(height, 0, -1)[:, None] > heights).float()
+    shown = values[torch.arange(width) * len(values) // width] / values[0].clamp_min(1e-300)
+    return (~bars(shown[None], height))[:, None].float()

@@ -57,7 +57,7 @@ def test_a_network_that_can_not_be_divided(monkeypatch):
 
     monkeypatch.setattr(networks, "get_classifiers", lambda: [Odd])
     monkeypatch.setattr(networks, "get_classifier", lambda name: Odd)
-    with pytest.raises(ConfigError, match="network 'odd' is a Sequential that does not end in a linear layer"):
+    with pytest.raises(ConfigError, match="classifier 'odd' is a Sequential that does not end in a linear layer"):
         body("odd", (1, 28, 28), 10)
 
 

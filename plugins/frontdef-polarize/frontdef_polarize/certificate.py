@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
-from frontdef import bounds
-from frontdef.certificate import Certificate
+from frontdef import Protected, bounds
+from frontdef.certificate import Certificate, leads
 from frontdef.threat import ThreatModel
 from frontdef_polarize.front_end import DUAL_ORDER, PolarizingFrontEnd
-
-BATCH = 100
-CLEAR = 1e-4
-"""By how much, relative to the largest logit, one must lead for float32 to give it the lead in every batch."""
 
 
 class PropositionOne(Certificate):
@@ -23,38 +20,23 @@ class PropositionOne(Certificate):
         "within the threat model, so the code, and with it the prediction, does not change; the prediction is right."
     )
 
-    @torch.no_grad()
-    def certify(self, protected: nn.Module, x: Tensor, y: Tensor, threat: ThreatModel) -> Tensor:
-        """Prove what can be proved, for ``linf``, ``l2`` and ``l1``.
+    norms = tuple(DUAL_ORDER)
 
-        Args:
-            protected: A polarizing front end with a classifier behind it.
-            x: Images, float32 ``(N,C,H,W)`` in [0,1].
-            y: Labels, int64 ``(N,)``.
-            threat: The norm and the radius.
-
-        Returns:
-            bool ``(N,)``.
-        """
-        proved = torch.zeros(len(x), dtype=torch.bool, device=x.device)
-        if threat.norm not in DUAL_ORDER:
-            return proved
+    def proof(self, protected: Protected, threat: ThreatModel) -> Callable[[Tensor, Tensor], Tensor]:
+        """The proof for a polarizing front end with a classifier behind it, for ``linf``, ``l2`` and ``l1``."""
         front_end, classifier = protected.front_end, protected.classifier
         assert isinstance(front_end, PolarizingFrontEnd)
-        assert isinstance(classifier, nn.Module)
         front_end.require_trained()
-        for rows in torch.arange(len(x), device=x.device).split(BATCH):
-            reach = front_end.reachable(x[rows], threat)
+
+        def prove(x: Tensor, y: Tensor) -> Tensor:
+            reach = front_end.reachable(x, threat)
             low, high = front_end.codes(reach.low), front_end.codes(reach.high)
-            proved[rows] = self._proves(classifier, front_end(x[rows]), low, high, y[rows])
-        return proved
+            return self._proves(classifier, front_end(x), low, high, y)
+
+        return prove
 
     def _proves(self, classifier: nn.Module, code: Tensor, low: Tensor, high: Tensor, y: Tensor) -> Tensor:
-        logits: Tensor = classifier(code)
-        own = logits.gather(1, y[:, None]).squeeze(1)
-        rival = logits.scatter(1, y[:, None], -torch.inf).amax(1)
-        right = own - rival > CLEAR * logits.abs().amax(1)
-        return right & (low == high).flatten(1).all(1)
+        return leads(classifier(code), y) & (low == high).flatten(1).all(1)
 
 
 class ReachableCodes(PropositionOne):

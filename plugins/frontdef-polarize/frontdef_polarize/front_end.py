@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from frontdef import FrontEnd
 from frontdef.bounds import Box, affine
 from frontdef.bpda import IDENTITY, LINEAR, SMOOTH, Surrogate, step_function
-from frontdef.threat import TOLERANCE, ThreatModel
+from frontdef.threat import TOLERANCE, Norm, ThreatModel
 from frontdef_polarize import pictures
 from frontdef_polarize.config import PolarizeConfig, midpoints
 
@@ -21,7 +21,7 @@ UNQUANTIZED = "unquantized"
 TINY = 1e-12
 """Added to the ℓ1 norm of a filter, as in the authors' code."""
 
-DUAL_ORDER = {"linf": 1.0, "l2": 2.0, "l1": float("inf")}
+DUAL_ORDER: dict[Norm, float] = {"linf": 1.0, "l2": 2.0, "l1": float("inf")}
 """Norm of a perturbation → order of the norm of a filter that bounds their product (Hölder)."""
 
 
@@ -175,7 +175,18 @@ class PolarizingFrontEnd(FrontEnd[PolarizeConfig]):
         Returns:
             Title → images ``(M,C,H,W)`` in [0,1]: one a sample, or one a stage.
         """
-        return pictures.draw(self, images)
+        with torch.no_grad():
+            stages = {name: (w, self.activations(images, w)) for name, w in self.filters_by_stage().items()}
+            return pictures.draw(self.activations(images), self(images), stages, self.config.thresholds)
+
+    def filters_by_stage(self) -> Mapping[str, Tensor]:
+        """Filters ``(K,C,h,w)`` as drawn and after each stage that was recorded; none where pixels are quantized."""
+        if self.filters is None:
+            return {}
+        names = ("as drawn", *(f"after {name!r}" for name in self.config.learning_stages))
+        recorded = {name: w for name, w in zip(names, self.history, strict=True) if bool(w.any())}
+        last = next(reversed(recorded.values()))
+        return recorded if torch.equal(last, self.filters) else recorded | {"at the end": self.filters.detach()}
 
 
 def normalized(filters: Tensor) -> Tensor:

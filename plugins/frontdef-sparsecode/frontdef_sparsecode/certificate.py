@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from frontdef import Certificate
+from frontdef import Certificate, Protected
 from frontdef.bounds import Box, affine, margins, supports
+from frontdef.certificate import leads
 from frontdef.threat import ThreatModel
 from frontdef_sparsecode.decoder import Decoder
+from frontdef_sparsecode.front_end import FixedSparseCode
 from frontdef_sparsecode.stability import Reach, reachable
-
-IMAGES = 16
-"""Images whose codes are bounded at once."""
-
-MARGIN = 1e-4
-"""By how much the label must lead, relative to the logits, where a constant code alone decides: more than rounding."""
 
 
 class SparseCodeCertificate(Certificate):
@@ -29,26 +25,26 @@ class SparseCodeCertificate(Certificate):
         "one class to all of them. Only the encoder without dropout."
     )
 
-    @torch.no_grad()
-    def certify(self, protected: nn.Module, x: Tensor, y: Tensor, threat: ThreatModel) -> Tensor:
-        """Prove what can be proved; all False for another norm than ℓ∞, and behind dropout."""
-        front_end: Any = protected.front_end
-        if threat.norm != "linf" or front_end.randomized:
-            return torch.zeros_like(y, dtype=torch.bool)
-        parts = zip(x.split(IMAGES), y.split(IMAGES), strict=True)
-        return torch.cat([_certify(protected, *part, threat.eps) for part in parts])
+    norms = ("linf",)
+    batch_size = 16
 
+    def proof(self, protected: Protected, threat: ThreatModel) -> Callable[[Tensor, Tensor], Tensor] | None:
+        """The proof for the encoder without dropout; None behind dropout."""
+        front_end, classifier = protected.front_end, protected.classifier
+        if not isinstance(front_end, FixedSparseCode):
+            return None
+        decoder = front_end.decoder
+        bounded = not decoder.interpolated and supports(classifier)
 
-def _certify(protected: Any, x: Tensor, y: Tensor, eps: float) -> Tensor:
-    front_end, classifier = protected.front_end, protected.classifier
-    reach = reachable(front_end, x, eps)
-    logits = classifier(front_end(x))
-    lead = logits.gather(1, y[:, None])[:, 0] - logits.scatter(1, y[:, None], -torch.inf).amax(1)
-    proved: Tensor = reach.constant.all(1) & (lead > MARGIN * (1 + logits.abs().amax(1)))
-    if front_end.decoder.interpolated or not supports(classifier):
-        return proved
-    images = decoded(front_end.decoder, Reach(front_end.on_grid(reach.low), front_end.on_grid(reach.high)))
-    return proved | (margins(classifier, images.low, images.high, y) > 0)
+        def prove(x: Tensor, y: Tensor) -> Tensor:
+            reach = reachable(front_end, x, threat.eps)
+            constant = reach.constant.all(1) & leads(classifier(front_end(x)), y)
+            if not bounded:
+                return constant
+            images = decoded(decoder, Reach(front_end.on_grid(reach.low), front_end.on_grid(reach.high)))
+            return constant | (margins(classifier, images.low, images.high, y) > 0)
+
+        return prove
 
 
 def decoded(decoder: Decoder, code: Reach) -> Box:

@@ -44,12 +44,11 @@ class Decoder(nn.Module):
         Returns:
             ``(N,C,H,W)`` in [0,1].
         """
-        # oneDNN chooses its kernel, and with it the rounding, by memory layout, and another one for a lone image.
-        both = code.contiguous() if len(code) > 1 else code.repeat(2, 1, 1, 1)
-        features = self.first(both).relu()
+        # oneDNN chooses its kernel, and with it the rounding, by memory layout.
+        features = self.first(code.contiguous()).relu()
         if self.interpolated:
             features = F.interpolate(features, [side + 2 for side in self.size], mode="bicubic")
-        return self.finish(self.third(self.second(features).relu()))[: len(code)]
+        return self.finish(self.third(self.second(features).relu()))
 
     def finish(self, image: Tensor) -> Tensor:
         """The crop and the clamp of the last layer's output ``(N,C,≥H,≥W)``."""

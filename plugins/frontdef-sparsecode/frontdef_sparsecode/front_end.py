@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from frontdef import FrontEnd
 from frontdef.bpda import Surrogate, replace_gradient
+from frontdef_sparsecode import figures
 from frontdef_sparsecode.config import FixedSparseCodeConfig, Settings, SparseCodeConfig
 from frontdef_sparsecode.decoder import Decoder
 from frontdef_sparsecode.dictionary import check_dictionary, learn_dictionary
@@ -39,6 +40,7 @@ class SparseCoding(FrontEnd[ConfigT]):
     surrogates: ClassVar[tuple[Surrogate, ...]] = SURROGATES
     needs_image_shape: ClassVar[bool] = True
     learns: ClassVar[bool] = True
+    pairs_lone_images: ClassVar[bool] = True
 
     atoms: Tensor
 
@@ -149,9 +151,27 @@ class SparseCoding(FrontEnd[ConfigT]):
         Args:
             images: float32 ``(N,C,H,W)`` in [0,1].
         """
-        from frontdef_sparsecode.figures import figures
+        with torch.no_grad():
+            shown = figures.draw(images, self.atoms, self.operations(images), self.settings.stride)
+            return {**shown, "after the front end": self(images)}
 
-        return figures(self, images)
+    def operations(self, images: Tensor) -> dict[str, Tensor]:
+        """Coefficients over ‖d‖₁ after each operation of the encoder, ``(N,P,L)`` in [−1,1] each."""
+        projections, top = project(images, self.atoms, self.settings.stride), self.settings.top
+        chosen = largest(projections, top)
+        values, norms = projections.gather(-1, chosen), self.norms[chosen]
+        kept = self.drop(torch.ones_like(values))
+        active = activate(values, norms, self.threshold, self.config.signed)
+        steps = {
+            f"{top} largest": values / norms,
+            "after dropout": values / norms * kept,
+            "after activation": active / norms * kept,
+        }
+        if not self.randomized:
+            del steps["after dropout"]
+        empty = torch.zeros_like(projections)
+        scattered = {name: empty.scatter(-1, chosen, selected) for name, selected in steps.items()}
+        return {"projections": projections / self.norms, **scattered}
 
     def extra_repr(self) -> str:
         """The configuration, for ``print``."""

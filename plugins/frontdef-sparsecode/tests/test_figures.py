@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from frontdef_sparsecode import frontdef_metrics
-from frontdef_sparsecode.figures import correlations, diverging, histograms, mosaic, operations
+from frontdef_sparsecode.figures import correlations, histograms
 
 from frontdef import Config, Protected
 from frontdef.frontend import Identity
@@ -27,7 +27,7 @@ def test_titles_and_ranges(make, images, randomized):
 def test_operations_are_those_of_the_encoder(make, images):
     front_end, x = make(True, atoms=64, top=8, dropout=0.5), images(2, 1, 28, 28)
     front_end.reseed(0)
-    steps = list(operations(front_end, x).values())
+    steps = list(front_end.operations(x).values())
     front_end.reseed(0)
     code = front_end.encode(x).flatten(2).mT / front_end.norms
     torch.testing.assert_close(steps[3], code)
@@ -36,30 +36,16 @@ def test_operations_are_those_of_the_encoder(make, images):
     assert (steps[2] != 0).sum() < (steps[1] != 0).sum()
 
 
-def test_mosaic_by_hand():
-    """Three 1x1 atoms on a 2x2 board, each with a white line to the right and below; the fourth place is white."""
-    atoms = torch.tensor([[[[0.0, 2.0]]], [[[3.0, 1.0]]], [[[1.0, 1.0]]]])
-    expected = torch.tensor([[0, 1, 1, 1, 0, 1], [1] * 6, [0, 0, 1, 1, 1, 1], [1] * 6]).float()
-    assert torch.equal(mosaic(atoms)[0, 0], expected)
-
-
-def test_diverging_by_hand():
-    picture = diverging(torch.tensor([[[0.0, 1.0, -1.0]]]))
-    assert picture[0, :, 0, 0].tolist() == [1, 1, 1]
-    assert picture[0, 0, 0, 1] > picture[0, 2, 0, 1]
-    assert picture[0, 2, 0, 2] > picture[0, 0, 0, 2]
-
-
 def test_correlations_and_histograms(make):
     front_end = make(atoms=64, top=8)
     x = torch.zeros(2, 1, 28, 28)
     x[0, :, 4:8, 4:8] = front_end.atoms[5]
-    found = correlations(front_end, x, front_end.atoms)
+    found = correlations(x, front_end.atoms, front_end.settings.stride)
     assert found[0].argmax() == 5
     assert found[0, 5] == pytest.approx(1)
     assert (found[1] == 0).all()
-    picture = histograms(found, torch.full((2, 64), -1.0), height=10)
-    assert picture.shape == (2, 3, 10, 122)
+    picture = histograms(found, torch.full((2, 64), -1.0))
+    assert picture.shape == (2, 3, 60, 122)
     dark = (picture < 1).any(1)
     assert dark[0, :, 0].all()  # all at −1: a bar of full height
     assert dark[1, :, 60].all()  # the blank patch: all at 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
 
 from frontdef.bounds import certified, propagate
@@ -73,26 +72,19 @@ class SparseNetCertificate(Certificate):
         "prediction stays. It covers this network as it is computed in float32."
     )
 
-    def certify(self, protected: nn.Module, x: Tensor, y: Tensor, threat: ThreatModel) -> Tensor:
-        """Prove what can be proved, by the bound that the configuration names.
+    norms = ("linf",)
 
-        Args:
-            protected: A `Protected` whose front end is `SparseNetFrontEnd`.
-            x: Images, float32 ``(N,C,H,W)`` in [0,1].
-            y: Labels, int64 ``(N,)``.
-            threat: The norm and the radius.
-
-        Returns:
-            bool ``(N,)``; all False for other norms than ℓ∞.
+    def proof(self, protected: Protected, threat: ThreatModel) -> Callable[[Tensor, Tensor], Tensor]:
+        """The bound that the configuration names.
 
         Raises:
             ConfigError: Another model, or a classifier with a layer that has no interval bound.
+            NotTrainedError: The front end was never trained.
         """
         if not isinstance(protected, Protected) or not isinstance(protected.front_end, SparseNetFrontEnd):
             raise ConfigError(f"this certificate is for models behind 'sparsenet', got a {type(protected).__name__}")
-        protected.front_end.require_trained()
-        if threat.norm != "linf":
-            return torch.zeros(len(x), dtype=torch.bool, device=x.device)
+        front_end, classifier = protected.front_end, protected.classifier
+        front_end.require_trained()
+        bound = BOUNDS[front_end.config.certificate]
         # The threat model lets examples exceed ε by its tolerance.
-        bound = BOUNDS[protected.front_end.config.certificate]
-        return bound(protected.front_end, protected.classifier, x, y, threat.eps + TOLERANCE)
+        return lambda x, y: bound(front_end, classifier, x, y, threat.eps + TOLERANCE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from frontdef.pictures import signed
 from frontdef_sparsenet.growth import gamma, weighted
 
 MOST = 8
@@ -20,17 +21,12 @@ def all_of(network: nn.Module, images: Tensor) -> dict[str, Tensor]:
     """
     weight = next(layer for _, layer in weighted(network)).weight.detach()
     share = (weight != 0).double().mean().item()
-    title = f"weights of the first layer: {share:.1%} are not 0 (grey), γ = {gamma(weight):.3g}"
+    title = f"weights of the first layer: {share:.1%} are not 0 (gray), γ = {gamma(weight):.3g}"
     if weight.ndim != 2:
-        return {title: _signed(weight[:MOST])}
+        return {title: signed(weight[:MOST])}
     rows = weight.view(-1, *images.shape[1:])
     read = (rows != 0).any(0)
     return {
-        title: _signed(rows[:MOST]),
-        f"the {int(read.sum())} pixels that the first layer reads, others grey": torch.where(read, images, 0.5),
+        title: signed(rows[:MOST]),
+        f"the {int(read.sum())} pixels that the first layer reads, others gray": torch.where(read, images, 0.5),
     }
-
-
-def _signed(rows: Tensor) -> Tensor:
-    """Rows as images, each scaled by its largest magnitude; 0 is grey."""
-    return 0.5 + rows / rows.abs().flatten(1).amax(1).clamp_min(1e-12).view(-1, 1, 1, 1) / 2

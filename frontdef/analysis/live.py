@@ -1,0 +1,106 @@
+"""Models that are at hand: any torch classifier, without a data set or a training that frontdef knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from torch import nn
+
+from frontdef.analysis.look import Look
+from frontdef.analysis.plan import MEASURED, SETTINGS
+from frontdef.analysis.settings import Settings
+from frontdef.config import build
+from frontdef.datasets import Split
+from frontdef.errors import ConfigError, UnknownNameError
+from frontdef.images import as_images, as_labels
+from frontdef.models.live import LiveModel, borrowed
+from frontdef.runs.plan import Held, Plan
+from frontdef.runs.progress import PlainProgress
+from frontdef.runs.results import Results
+from frontdef.runs.run import Settings as RunSettings
+from frontdef.runs.run import run
+
+SAMPLES = "arrays"
+"""Name of the samples that are given."""
+
+
+def analyze(
+    models: Mapping[str, nn.Module],
+    images: Any,
+    labels: Any,
+    *,
+    out: str | Path,
+    what: tuple[str, ...] = ("psr", "weights"),
+    seed: int = 0,
+    name: str = "layers",
+    **settings: Any,
+) -> Results:
+    """Look into the layers of models, and keep what is found in a folder; what is there already is not done again.
+
+    Partial training needs recipes and training images: a study, `frontdef.analysis.make_plan`, or
+    `frontdef.analysis.retrain`.
+
+    Args:
+        models: Name → classifier, an ``nn.Module`` from images in [0,1] to logits, or a `Protected`. Left as it was.
+        images: ``(N,C,H,W)`` in [0,1].
+        labels: Class indices ``(N,)``.
+        out: The folder.
+        what: ``psr``, ``weights``, or both.
+        seed: Of the attack.
+        name: Title of the report.
+        settings: As in a study's file: ``attack={"eps": 0.1, "steps": 40}``, ``ratio={"p": [1, 2]}``, ``weights={…}``.
+
+    Returns:
+        What was found; `Results.failures` names what could not be.
+
+    Raises:
+        ConfigError: No model, or settings that are not allowed.
+        UnknownNameError: Something else asked for than ``psr`` and ``weights``.
+        ImageError: Images or labels that break the contract.
+        StoreError: The folder can't be written, or holds something else.
+    """
+    if not models:
+        raise ConfigError("no model is given: analyze({'natural': model}, images, labels, out='runs/layers')")
+    for topic in what:
+        if topic not in MEASURED:
+            raise UnknownNameError("analysis", topic, MEASURED, "Partial training: `frontdef analyze STUDY`.")
+    chosen = build(Settings, settings, "analyze")
+    pixels = as_images(images)
+    samples = Held(Split(pixels, torch.as_tensor(labels), torch.arange(len(pixels))))
+    tables = tuple(dict.fromkeys(table for topic in what for table in MEASURED[topic]))
+    with ExitStack() as stack:
+        for module in models.values():
+            protected = stack.enter_context(borrowed(module))
+            as_labels(labels, len(pixels), int(protected.predict(pixels[:1]).shape[1]))
+        jobs = tuple(
+            Look(
+                of=table,
+                title=title,
+                request=LiveModel(title, module, SAMPLES),
+                dataset=SAMPLES,
+                settings=chosen,
+                seed=seed,
+                chosen={
+                    **chosen.model_dump(mode="json", include=set(SETTINGS[table])),
+                    "seed": seed,
+                    "samples": samples.key,
+                },
+            )
+            for title, module in models.items()
+            for table in tables
+        )
+        study = {
+            **chosen.model_dump(mode="json"),
+            "name": name,
+            "samples": len(pixels),
+            "seed": seed,
+            "what": list(what),
+        }
+        plan = Plan("study", name, study, jobs, {SAMPLES: samples})
+        run(plan, RunSettings(Path(out), command=""), PlainProgress(Console(quiet=True)))
+    return Results(out)

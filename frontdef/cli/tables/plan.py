@@ -1,0 +1,39 @@
+"""What a run would do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from frontdef.matrix.plan import describe_radii
+
+if TYPE_CHECKING:
+    from frontdef.runs.estimate import Estimate
+    from frontdef.runs.plan import Plan
+    from frontdef.runs.store import Store
+
+
+def print_plan(console: Console, plan: Plan, store: Store, estimated: Estimate) -> None:
+    """Jobs, what is stored of them, and the estimate."""
+    table = Table(title=f"{len(plan.jobs)} jobs", title_justify="left", title_style="bold")
+    for name in ("key", "table", "job", "stored", "estimate"):
+        table.add_column(name, justify="right" if name == "estimate" else "left", no_wrap=name == "key")
+    for job in plan.jobs:
+        state = "yes" if store.has(job.table.name, job.key) else "failed" if store.failed(job.key) else "no"
+        table.add_row(job.key[:8], job.table.name, Text(str(job)), state, _duration(estimated, job.key))
+    console.print(table)
+    for line in plan.skipped:
+        console.print(Text(f"no job: {line}"))
+    if plan.radii:
+        console.print(f"radii at which minimum-norm attacks are judged: {describe_radii(plan.radii)}")
+    console.print(Text(estimated.summary()))
+
+
+def _duration(estimated: Estimate, key: str) -> str:
+    if key not in estimated.jobs:
+        return ""
+    seconds = estimated.jobs[key]
+    return "unknown" if seconds is None else f"{seconds:.1f} s"

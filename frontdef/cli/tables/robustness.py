@@ -1,0 +1,99 @@
+"""How robust is each defense: brackets, and its robust accuracy under each attack."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from frontdef.attacks.spec import shown
+from frontdef.threat import NORM_LABELS, format_eps
+from frontdef.verdicts.bracket import Bracket, brackets
+from frontdef.verdicts.broken import withstood
+
+if TYPE_CHECKING:
+    from frontdef.runs.results import Results
+
+
+def print_results(console: Console, results: Results) -> bool:
+    """Brackets first, then robust accuracy by defense and attack, worst over libraries; in percent.
+
+    Returns:
+        Whether every certified sample stood.
+    """
+    outcomes = results.outcomes()
+    found = brackets(outcomes, results.certified())
+    for norm in dict.fromkeys(bracket.norm for bracket in found):
+        console.print(_norm_table([bracket for bracket in found if bracket.norm == norm], outcomes))
+    for bracket in found:
+        if bracket.violations:
+            console.print(
+                f"ERROR: {len(bracket.violations)} samples that {bracket.defense} certifies at "
+                f"{NORM_LABELS[bracket.norm]} ε={format_eps(bracket.eps)} were broken: {bracket.violations[:5]}",
+                style="bold red",
+            )
+    return not any(bracket.violations for bracket in found)
+
+
+def _norm_table(found: list[Bracket], outcomes: pd.DataFrame) -> Table:
+    norm = found[0].norm
+    here = outcomes[outcomes["norm"] == norm]
+    attacks = [shown(family, source) for family, source in zip(here["family"], here["source"], strict=True)]
+    here = here.assign(robust=withstood(here, norm, here["eps"].to_numpy()), attack=attacks)
+    columns = list(dict.fromkeys(attacks))
+    several = here[["dataset", "classifier"]].drop_duplicates().shape[0] > 1
+    proved = any(not pd.isna(bracket.certified) for bracket in found)
+    table = Table(
+        title=f"{NORM_LABELS[norm]}: robust accuracy in %, per sample the worst over libraries",
+        box=box.SIMPLE_HEAD,
+        collapse_padding=True,
+    )
+    table.title_justify, table.title_style = "left", "bold"
+    for name in ("defense", *(("data", "classifier") if several else ())):
+        table.add_column(name, min_width=12)
+    for name in ("ε", "clean", *(("proved",) if proved else ()), "worst (95 %)"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in columns:
+        table.add_column(name, justify="right", min_width=max(5, *map(len, name.split())))
+    for bracket in _sorted(found):
+        mine = here[
+            (here["defense"] == bracket.defense)
+            & (here["dataset"] == bracket.dataset)
+            & (here["classifier"] == bracket.classifier)
+            & (here["eps"] == bracket.eps)
+        ]
+        unbroken = mine.groupby(["attack", "sample_id"])["robust"].all().groupby("attack").mean()
+        table.add_row(
+            Text(bracket.defense),
+            *((bracket.dataset, bracket.classifier) if several else ()),
+            format_eps(bracket.eps),
+            _percent(bracket.clean),
+            *((_percent(bracket.certified),) if proved else ()),
+            Text.assemble(
+                (_percent(bracket.worst_case), "bold"), f" ({100 * bracket.low:.0f}–{100 * bracket.high:.0f})"
+            ),
+            *(_percent(unbroken[name]) if name in unbroken else "" for name in columns),
+        )
+    return table
+
+
+def _sorted(found: list[Bracket]) -> list[Bracket]:
+    """Best defense first, by its mean worst case over the radii; within a defense by radius."""
+    mean = {
+        name: sum(bracket.worst_case for bracket in group) / len(group)
+        for name in {_row(bracket) for bracket in found}
+        if (group := [bracket for bracket in found if _row(bracket) == name])
+    }
+    return sorted(found, key=lambda bracket: (-mean[_row(bracket)], _row(bracket), bracket.eps))
+
+
+def _row(bracket: Bracket) -> tuple[str, str, str]:
+    return bracket.dataset, bracket.classifier, bracket.defense
+
+
+def _percent(share: float) -> str:
+    return "–" if pd.isna(share) else f"{100 * share:.1f}"

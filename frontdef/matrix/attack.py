@@ -1,0 +1,254 @@
+"""A cell of the matrix: an attack of one library on one defended model. Protect, attack, verify."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from frontdef._version import __version__
+from frontdef.attacks.goal import goal
+from frontdef.attacks.guard import attacked, isolated
+from frontdef.attacks.spec import AttackSpec, shown
+from frontdef.matrix.row import Row
+from frontdef.matrix.tables import RECORDS
+from frontdef.matrix.verify import score, verify
+from frontdef.models.entry import ModelEntry
+from frontdef.models.fingerprint import code_of
+from frontdef.models.request import ModelRequest
+from frontdef.protected import Protected
+from frontdef.registry import get_attack_libraries, get_defense
+from frontdef.runs.job import Job
+from frontdef.runs.table import Rows
+from frontdef.threat import format_eps
+from frontdef.verdicts import broken
+
+if TYPE_CHECKING:
+    from frontdef.runs.bench import Bench
+
+CODE = (
+    *("frontdef.matrix.attack:", "frontdef.matrix.verify:", "frontdef.attacks.guard:", "frontdef.attacks.goal:"),
+    *("frontdef.protected:", "frontdef.verdicts.broken:"),
+)
+"""What computes every cell, beside the library's adapter."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Another trained model that is attacked instead.
+
+    Args:
+        entry: Its row.
+        request: That model.
+    """
+
+    entry: ModelEntry
+    request: ModelRequest
+
+
+@dataclass(frozen=True)
+class Attack(Job):
+    """One cell.
+
+    Args:
+        row: The defended model.
+        surrogate: Surrogate gradient of the attack; None for the front end's default.
+        spec: The attack, with the cell's own seed.
+        library: Id of the attack library.
+        samples: Number of test images.
+        sample_seed: Decides which.
+        batch_size: Images an attack call gets at once.
+        eot_draws: Draws an attack on a randomized front end averages.
+        verify_draws: Fresh draws that judge a randomized front end.
+        device: Type of device.
+        judged_eps: Radius of the one figure that is told of the cell: the attack's own, or of a minimum-norm attack the
+            run's largest in its norm.
+        source: The model that is attacked instead; None attacks the defense itself.
+    """
+
+    row: Row
+    surrogate: str | None
+    spec: AttackSpec
+    library: str
+    samples: int
+    sample_seed: int
+    batch_size: int
+    eot_draws: int
+    verify_draws: int
+    device: str
+    judged_eps: float
+    source: Source | None = None
+
+    table = RECORDS
+
+    @property
+    def models(self) -> tuple[ModelRequest, ...]:
+        """The one that is judged, and the one that is attacked where that is another."""
+        return (self.row.request, *((self.source.request,) if self.source else ()))
+
+    def decides(self) -> Mapping[str, Any]:
+        """All that decides the result."""
+        spec, library = self.spec, get_attack_libraries()[self.library]
+        source = {"source": self.source.request.key()} if self.source else {}
+        return source | {
+            "model": self.row.request.key(),
+            "surrogate": self.surrogate,
+            "family": spec.family.name,
+            "norm": spec.threat.norm,
+            "eps": spec.threat.eps,
+            "parameters": spec.settings(),
+            "seed": spec.seed,
+            "library": self.library,
+            "library_version": library.version(),
+            "code": [code_of(type(library)), *map(code_of, CODE)],
+            "samples": self.samples,
+            "sample_seed": self.sample_seed,
+            "batch_size": self.batch_size,
+            "draws": [self.eot_draws, self.verify_draws] if get_defense(self.row.entry.name).randomized else None,
+            "device": self.device,
+            "torch": importlib.metadata.version("torch"),
+            "frontdef": __version__,
+        }
+
+    def describe(self) -> Mapping[str, Any]:
+        """Ids and numbers by which the cell is found."""
+        return {
+            "cell": self.key,
+            **self.row.describe(),
+            "network": self.row.request.classifier,
+            "defense_id": self.row.entry.name,
+            "surrogate": self.surrogate or "",
+            "source": self.source.entry.title if self.source else "",
+            "family": self.spec.family.name,
+            "norm": self.spec.threat.norm,
+            "eps": self.eps,
+            "judged_eps": self.judged_eps,
+            "parameters": json.dumps(self.spec.settings(), sort_keys=True),
+            "library": self.library,
+            "library_version": get_attack_libraries()[self.library].version(),
+            "seed": self.spec.seed,
+        }
+
+    @property
+    def eps(self) -> float | None:
+        """The radius; None for a minimum-norm attack."""
+        return None if self.spec.family.minimum_norm else self.spec.threat.eps
+
+    @property
+    def passes(self) -> float:
+        """Forward and backward passes that the attack asks for, at most."""
+        values: dict[str, Any] = self.spec.parameters.model_dump()
+        count = self.samples
+        for name in ("steps", "restarts", "binary_search_steps", "draws"):
+            count *= int(values.get(name, 1))
+        return count * (self.eot_draws if get_defense(self.row.entry.name).randomized else 1)
+
+    @property
+    def alike(self) -> tuple[Any, ...]:
+        """The same attack of the same library."""
+        spec = self.spec
+        settings = json.dumps(spec.settings(), sort_keys=True)
+        return (
+            self.row.dataset,
+            self.row.request.classifier,
+            spec.family.name,
+            spec.threat.norm,
+            settings,
+            self.library,
+        )
+
+    @property
+    def size(self) -> int:
+        """Test images."""
+        return self.samples
+
+    def bytes(self, bench: Bench) -> int:
+        """Examples and records, about."""
+        return self.samples * (bench.split(self.row.dataset).images[0].numel() * 4 + 200)
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The model, and family and norm."""
+        return f"{self.row.dataset} {self.row.entry.title}", f"{self.spec.family.name} {self.spec.threat.norm}"
+
+    def tell(self, about: Mapping[str, Any]) -> str:
+        """Robust accuracy and time."""
+        at = "" if self.eps is not None else f" at ε={format_eps(self.judged_eps)}"
+        return f"{about['robust_accuracy']:.1%} robust{at}, {about['seconds']:.1f} s"
+
+    def __str__(self) -> str:
+        through = f" through {self.surrogate}" if self.surrogate else ""
+        return f"{self.row}{through} · {self.asked} · {self.library}"
+
+    @property
+    def asked(self) -> str:
+        """The attack in words."""
+        return shown(str(self.spec), self.source.entry.title if self.source else "")
+
+    def run(self, bench: Bench) -> Rows:
+        """Attack the samples and judge the examples.
+
+        Raises:
+            Exception: Whatever the library raises.
+        """
+        protected = bench.model(self.row.request)
+        victim = bench.model(self.source.request) if self.source else protected
+        split, spec = bench.split(self.row.dataset).first(self.samples), self.spec
+        library = get_attack_libraries()[self.library]
+        realisation = library.offers(spec.family.name, spec.threat.norm)
+        assert realisation is not None
+        target = victim.eot(self.eot_draws) if type(victim.front_end).randomized else victim
+        fresh = spec.seed + 1
+        wanted = goal(spec, victim, split.images, split.labels)
+        with victim.surrogate(self.surrogate):
+            with isolated(victim, spec.seed) as conduct:
+                victim.passes.forward = victim.passes.backward = 0
+                started = time.perf_counter()
+                batches = [
+                    attacked(library, spec, target, x, y, conduct).cpu()
+                    for x, y in _batches(split.images, wanted, self.batch_size, victim.device)
+                ]
+                seconds = time.perf_counter() - started
+                spent = (victim.passes.forward, victim.passes.backward)
+            with isolated(protected, fresh):
+                x_adv = torch.cat(batches)
+                clean = score(protected, split.images, split.labels, draws=self.verify_draws, seed=fresh)
+                columns = verify(
+                    protected, split.images, x_adv, split.labels, clean, spec.threat,
+                    minimum_norm=spec.family.minimum_norm, draws=self.verify_draws, seed=fresh,
+                    wanted=wanted if spec.targeted else None,
+                )  # fmt: skip
+                seen = _seen(protected, x_adv, self.batch_size)
+        about = {
+            "forwards": spent[0] / len(split),
+            "backwards": spent[1] / len(split),
+            "seconds": seconds,
+            "call": realisation.call,
+            "difference": "" if spec.defaults else realisation.difference,
+            "causes": [] if spec.defaults else list(realisation.causes),
+            "caveat": realisation.caveat,
+            "faults": conduct.faults,
+            "robust_accuracy": broken.robust_accuracy(columns, spec.threat.norm, self.judged_eps),
+        }
+        tensors = {"x_adv": x_adv} | ({"seen": seen} if len(seen) else {})
+        return Rows({"sample_id": split.ids.numpy(), **columns}, about, tensors)
+
+
+def _seen(protected: Protected, x_adv: Tensor, batch_size: int) -> Tensor:
+    """The examples after the front end, as the classifier reads them; empty where these are no images."""
+    readable = x_adv.nan_to_num().clamp(0, 1).to(protected.device)
+    with torch.no_grad():
+        if protected.front_end(readable[:1]).shape[1:] != x_adv.shape[1:]:
+            return x_adv[:0]
+        return torch.cat([protected.front_end(batch).cpu() for batch in readable.split(batch_size)])
+
+
+def _batches(images: Tensor, labels: Tensor, size: int, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+    for x, y in zip(images.split(size), labels.split(size), strict=True):
+        yield x.to(device), y.to(device)

@@ -1,0 +1,108 @@
+"""A diagnosis of one defended model: is its gradient lying?"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from frontdef._version import __version__
+from frontdef.checks.masking import diagnose
+from frontdef.matrix.certify import certificate_code, prove
+from frontdef.matrix.row import Row
+from frontdef.matrix.tables import DIAGNOSES
+from frontdef.models.fingerprint import code_of
+from frontdef.models.request import ModelRequest
+from frontdef.runs.job import Job
+from frontdef.runs.table import Rows
+from frontdef.threat import ThreatModel
+
+if TYPE_CHECKING:
+    from frontdef.runs.bench import Bench
+
+
+CODE = ("frontdef.checks.masking:", "frontdef.matrix.diagnose:")
+"""What computes every diagnosis, beside the certificate."""
+
+
+@dataclass(frozen=True)
+class Diagnose(Job):
+    """One diagnosis.
+
+    Args:
+        row: The defended model.
+        threat: In which its gradient is looked at.
+        samples: Number of test images.
+        sample_seed: Decides which.
+    """
+
+    row: Row
+    threat: ThreatModel
+    samples: int
+    sample_seed: int
+
+    table = DIAGNOSES
+
+    @property
+    def models(self) -> tuple[ModelRequest, ...]:
+        """The one that is diagnosed."""
+        return (self.row.request,)
+
+    def decides(self) -> Mapping[str, Any]:
+        """All that decides the result."""
+        return {
+            "model": self.row.request.key(),
+            "surrogate": self.row.entry.surrogate,
+            "norm": self.threat.norm,
+            "eps": self.threat.eps,
+            "code": [
+                certificate_code(self.row.entry.name),
+                *map(code_of, CODE),
+            ],
+            "samples": self.samples,
+            "sample_seed": self.sample_seed,
+            "torch": importlib.metadata.version("torch"),
+            "frontdef": __version__,
+        }
+
+    def describe(self) -> Mapping[str, Any]:
+        """Ids and numbers by which it is found."""
+        return {**self.row.describe(), "norm": self.threat.norm, "eps": self.threat.eps}
+
+    @property
+    def size(self) -> int:
+        """Test images."""
+        return self.samples
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The model, and ``diagnoses``."""
+        return f"{self.row.dataset} {self.row.entry.title}", "diagnoses"
+
+    def tell(self, about: Mapping[str, Any]) -> str:
+        """The verdict and the time."""
+        return f"{about['verdict']}, {about['wall']:.1f} s"
+
+    def __str__(self) -> str:
+        return f"{self.row} · diagnosis {self.threat}"
+
+    def run(self, bench: Bench) -> Rows:
+        """Run the checks.
+
+        Raises:
+            Exception: Whatever the model or its certificate raises.
+        """
+        protected = bench.model(self.row.request)
+        split = bench.split(self.row.dataset).first(self.samples)
+        x, y = split.images.to(protected.device), split.labels.to(protected.device)
+        certified = prove(self.row.entry.name, protected, x, y, self.threat, seed=self.sample_seed)
+        with protected.surrogate(self.row.entry.surrogate):
+            diagnosis = diagnose(protected, x, y, self.threat, seed=self.sample_seed, certified=certified)
+        values = diagnosis.to_dict()
+        checks = [
+            {**{name: value for name, value in check.items() if name != "cost"},
+             "forwards": check["cost"]["forward"], "backwards": check["cost"]["backward"]}
+            for check in values.pop("findings")
+        ]  # fmt: skip
+        return Rows({name: [check[name] for check in checks] for name in DIAGNOSES.stored}, values)

@@ -1,0 +1,105 @@
+"""A metric, measured on one defended model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from frontdef._version import __version__
+from frontdef.attacks.guard import isolated
+from frontdef.matrix.row import Row
+from frontdef.matrix.tables import METRICS
+from frontdef.metrics import Metric
+from frontdef.models.fingerprint import code_of
+from frontdef.models.request import ModelRequest
+from frontdef.runs.job import Job
+from frontdef.runs.table import Rows
+
+if TYPE_CHECKING:
+    from frontdef.runs.bench import Bench
+
+
+@dataclass(frozen=True)
+class Measure(Job):
+    """One metric of one model.
+
+    Args:
+        row: The defended model.
+        metric: What is measured.
+        parameters: An instance of its parameters' class.
+        samples: Number of test images.
+        sample_seed: Decides which.
+    """
+
+    row: Row
+    metric: Metric
+    parameters: Any
+    samples: int
+    sample_seed: int
+
+    table = METRICS
+
+    @property
+    def models(self) -> tuple[ModelRequest, ...]:
+        """The one that is measured."""
+        return (self.row.request,)
+
+    def decides(self) -> Mapping[str, Any]:
+        """All that decides the result."""
+        return {
+            "model": self.row.request.key(),
+            "surrogate": self.row.entry.surrogate,
+            "metric": self.metric.name,
+            "parameters": self._settings(),
+            "code": [code_of(self.metric.measure), code_of("frontdef.matrix.measure:")],
+            "samples": self.samples,
+            "sample_seed": self.sample_seed,
+            "frontdef": __version__,
+        }
+
+    def describe(self) -> Mapping[str, Any]:
+        """Ids and numbers by which it is found."""
+        return {
+            **self.row.describe(),
+            "metric": self.metric.name,
+            "parameters": json.dumps(self._settings(), sort_keys=True),
+            "unit": self.metric.unit,
+        }
+
+    def _settings(self) -> dict[str, Any]:
+        return dict(self.parameters.model_dump(mode="json"))
+
+    @property
+    def size(self) -> int:
+        """Test images."""
+        return self.samples
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The model, and the metric."""
+        return f"{self.row.dataset} {self.row.entry.title}", self.metric.name
+
+    def __str__(self) -> str:
+        return f"{self.row} · metric {self.metric.name}"
+
+    def run(self, bench: Bench) -> Rows:
+        """Measure.
+
+        Raises:
+            Exception: Whatever the metric raises.
+        """
+        protected = bench.model(self.row.request)
+        split = bench.split(self.row.dataset).first(self.samples)
+        x, y = split.images.to(protected.device), split.labels.to(protected.device)
+        with protected.surrogate(self.row.entry.surrogate), isolated(protected, self.sample_seed):
+            measured = self.metric(protected, x, y, self.parameters, self.sample_seed)
+        columns = {
+            "sample_id": np.tile(split.ids.numpy(), len(measured)),
+            "quantity": np.repeat(list(measured), len(split)),
+            "value": np.concatenate([values.double().numpy() for values in measured.values()]),
+        }
+        return Rows(columns, {"better": self.metric.better})

@@ -1,0 +1,82 @@
+"""From a request to the model: trained, or read from the cache."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import singledispatch
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from frontdef.errors import ConfigError
+from frontdef.models.cache import ModelCache
+from frontdef.models.request import ModelRequest, Request
+from frontdef.protected import Protected
+from frontdef.registry import get_dataset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    ProgressCallback = Callable[[int, int, float, float], None]
+
+
+@dataclass(frozen=True)
+class Means:
+    """Where models and data come from.
+
+    Args:
+        device: ``cpu`` or ``cuda``.
+        data: Folder of the data sets; None takes ``FRONTDEF_DATA``.
+        cache: Folder of trained models; None takes ``FRONTDEF_CACHE`` or the user's cache folder.
+        download: Whether data sets may be downloaded.
+    """
+
+    device: str = "cpu"
+    data: Path | None = None
+    cache: Path | None = None
+    download: bool = False
+
+
+def check_device(device: str) -> torch.device:
+    """Return the device if this machine has it.
+
+    Raises:
+        ConfigError: Neither ``cpu`` nor ``cuda``, or no CUDA device here.
+    """
+    if device not in {"cpu", "cuda"}:
+        raise ConfigError(f"the device is 'cpu' or 'cuda', got {device!r}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            f"device 'cuda' was asked for, but torch {torch.__version__} sees no CUDA device: use --device cpu, or "
+            "look at `python -m torch.utils.collect_env`"
+        )
+    return torch.device(device)
+
+
+@singledispatch
+def load_model(request: Request, means: Means, progress: ProgressCallback | None = None) -> Protected:
+    """The defended model of a request; each kind of request registers how it is got.
+
+    Args:
+        request: Which.
+        means: Where models and data come from.
+        progress: Called after each epoch of training.
+
+    Raises:
+        StoreError: The cache can't be written, or the stored model is damaged.
+        DataError: The data set is missing or damaged.
+        ConfigError: Defense, classifier and data do not fit, or a training that diverged.
+    """
+    raise TypeError(f"{type(request).__name__} is no request for a model")
+
+
+@load_model.register(ModelRequest)
+def _trained(request: ModelRequest, means: Means, progress: ProgressCallback | None = None) -> Protected:
+    """Trained here, if it is not in the cache."""
+    device = torch.device(means.device)
+    model = ModelCache(means.cache).get_or_train(
+        request, device=device, data_root=means.data, download=means.download, progress=progress
+    )
+    shape = get_dataset(request.dataset).image_shape
+    return Protected(model.front_end, model.classifier, image_shape=shape).to(device)

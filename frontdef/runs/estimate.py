@@ -1,0 +1,109 @@
+"""How long a plan will take, from measured times, before anything is spent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import median
+
+import torch
+from torch.nn import functional as F
+
+from frontdef.models.load import Means
+from frontdef.models.request import Request
+from frontdef.models.sketch import sketch, training_passes
+from frontdef.runs.job import Job
+from frontdef.runs.plan import Plan
+from frontdef.runs.store import Store
+
+PROBE_BATCH = 32
+PROBE_REPEATS = 3
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds that the missing parts of a plan will take.
+
+    Args:
+        jobs: Key → seconds, of the jobs that are not stored; None where nothing is known of them.
+        training: Seconds to train the models that are not cached.
+        measured: How many jobs were estimated from the same work's time in this run folder.
+    """
+
+    jobs: Mapping[str, float | None]
+    training: float
+    measured: int
+
+    def summary(self) -> str:
+        """One sentence."""
+        known = [seconds for seconds in self.jobs.values() if seconds is not None]
+        unknown = len(self.jobs) - len(known)
+        left_out = f"; of {unknown} jobs nothing is known until one like them has been run" if unknown else ""
+        return (
+            f"to do: {len(self.jobs)} jobs, about {_duration(sum(known) + self.training)} "
+            f"({_duration(self.training)} of it training), from a timed pass through each model "
+            f"({len(known) - self.measured} jobs) and from times in this run folder ({self.measured} jobs){left_out}"
+        )
+
+
+def estimate(plan: Plan, store: Store, means: Means) -> Estimate:
+    """Estimate the missing parts of a plan.
+
+    A job's time is that of the same work on another model of this run folder, where there is one; otherwise the passes
+    that it asks for times a measured forward and backward pass. Of work that counts no passes nothing is known.
+
+    Args:
+        plan: The plan.
+        store: Its run folder.
+        means: Where models and data come from.
+    """
+    missing = [job for job in plan.jobs if not store.has(job.table.name, job.key)]
+    requests = {request.key(): request for job in missing for request in job.models}
+    passes = {key: _seconds_a_sample(request, means) for key, request in requests.items()}
+    known = _known(plan, store)
+    seconds: dict[str, float | None] = {}
+    measured = 0
+    for job in missing:
+        times = known.get(job.alike)
+        if times:
+            measured += 1
+            seconds[job.key] = median(times) * job.size
+        else:
+            count = job.passes
+            seconds[job.key] = None if count is None else count * passes[job.models[0].key()]
+    training = sum(passes[key] * training_passes(request, means) for key, request in requests.items())
+    return Estimate(seconds, training, measured)
+
+
+def _known(plan: Plan, store: Store) -> dict[tuple[object, ...], list[float]]:
+    """What work is alike → seconds a sample, of each job that is done."""
+    times: dict[tuple[object, ...], list[float]] = {}
+    for job in plan.jobs:
+        if store.has(job.table.name, job.key):
+            times.setdefault(job.alike, []).append(float(store.about(job.table.name, job.key)["wall"]) / job.size)
+    return times
+
+
+def _seconds_a_sample(request: Request, means: Means) -> float:
+    """Time of a forward and a backward pass through a model, a sample."""
+    protected = sketch(request, means)
+    assert protected.image_shape is not None
+    shape = (PROBE_BATCH, *protected.image_shape)
+    x = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(protected.device)
+    y = torch.zeros(PROBE_BATCH, dtype=torch.long, device=protected.device)
+    times = []
+    for _ in range(PROBE_REPEATS):
+        started = time.perf_counter()
+        inputs = x.clone().requires_grad_()
+        torch.autograd.grad(F.cross_entropy(protected(inputs), y), inputs)[0].cpu()
+        times.append(time.perf_counter() - started)
+    return min(times) / PROBE_BATCH
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,59 @@
+"""The kit for a defense, on a size that a suite can afford."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, ClassVar
+
+from frontdef.checks.conformance import DefenseConformance as _DefenseConformance
+from frontdef.checks.conformance import Subject
+from frontdef.datasets import Split
+from frontdef.stage import Stage
+
+
+class DefenseConformance(_DefenseConformance):
+    """Subclass it and name a defense; every promise of a front end becomes a test.
+
+    ``frontdef check NAME`` runs the same properties on 1,000 images of 28×28. A suite that runs at every commit chooses
+    a smaller size: a small network, small images, fewer of them. No property is left out.
+    """
+
+    image_shape: ClassVar[tuple[int, int, int]] = (1, 12, 12)
+    """``(C,H,W)`` of the images it is tested on; from 16×16 on, a CNN stands behind front ends that put out images."""
+
+    train_images: ClassVar[int] = 400
+    """Digits that it is prepared and trained on."""
+
+    test_images: ClassVar[int] = 64
+    """Digits that it is attacked on."""
+
+    stages: ClassVar[Sequence[Stage]] = ()
+    """A shorter training than its own recipe for digits; that one if empty."""
+
+    @classmethod
+    def setup_class(cls) -> None:
+        """Build the subject once for all properties, and train it where no gradient is recorded."""
+        cls._subject = _Sized(cls)
+        assert cls._subject.protected.classifier is not None
+
+
+class _Sized(Subject):
+    """The subject of a kit, on as many digits as it asks for."""
+
+    def __init__(self, kit: type[DefenseConformance]) -> None:
+        super().__init__(kit.defense, dict(kit.config), kit.image_shape)
+        if kit.stages:
+            self.defense = dataclasses.replace(self.defense, recipe=tuple(kit.stages))
+        self._kit: Any = kit
+
+    @cached_property
+    def train(self) -> Split:
+        """Training images."""
+        return self._split("train", self._kit.train_images)
+
+    @cached_property
+    def test(self) -> Split:
+        """Test images."""
+        return self._split("test", self._kit.test_images)

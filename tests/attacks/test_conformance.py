@@ -1,0 +1,33 @@
+"""The adapters that frontdef brings, by the kit that the author of another one runs."""
+
+from __future__ import annotations
+
+from frontdef.testing import LibraryConformance
+
+
+class TestNative(LibraryConformance):
+    library = "native"
+    modules = tuple(
+        f"frontdef.attacks.native.{name}"
+        for name in ("pgd", "noise", "eotpgd", "smoothpgd", "transfer", "locallylinear")
+    )
+    several = {("locally-linear", "knowledge")}  # noqa: RUF012  (the semi-white attacker calls it on another model)
+
+
+class TestART(LibraryConformance):
+    library = "art"
+    modules = ("art.attacks.evasion",)
+    several = {("hopskipjump", "max_eval")}  # noqa: RUF012  (queries of an estimate are one batch)
+
+
+class TestFoolbox(LibraryConformance):
+    library = "foolbox"
+    modules = ("foolbox.attacks",)
+    leaves_the_ball = {("noise", "linf"), ("newtonfool", "l2")}  # noqa: RUF012  (pinned in test_differences.py)
+
+
+class TestTorchattacks(LibraryConformance):
+    library = "torchattacks"
+    modules = ("torchattacks",)
+    side = 28  # Square cannot tile 14 pixels in l2
+    leaves_the_ball = {("ead", "l1")}  # noqa: RUF012
