@@ -1,12 +1,15 @@
-# make demo | test | test-all | lint | bench-speed | docs-figures: each sets up .venv first when it is missing or stale.
+# make demo | test | test-all | lint | docs | bench-speed: each sets up .venv first when it is missing or stale.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(sort $(wildcard plugins/*))
+# The pages with tables that docs/tables.py writes.
+TABLES := docs/attacks.md $(wildcard docs/attacks/*.md) docs/invariants.md docs/masking.md docs/plugins.md docs/running.md docs/training.md
+COG := $(BIN)/cog -I docs -p "import tables"
 STAMP := $(VENV)/.frontdef-$(shell cat constraints.txt pyproject.toml $(PLUGINS:%=%/pyproject.toml) 2>/dev/null | cksum | cut -d' ' -f1)
 JOBS ?= 2
 
-.PHONY: setup demo test test-all lint constraints clean bench-speed
+.PHONY: setup demo test test-all lint docs constraints clean bench-speed
 
 setup: $(STAMP)
 
@@ -33,6 +36,10 @@ lint: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
 	@$(BIN)/mypy
+	@$(COG) --check --diff --check-fail-msg="a table of the docs is stale: make docs" --verbosity=1 $(TABLES)
+
+docs: setup
+	@$(COG) -r --verbosity=1 $(TABLES)
 
 bench-speed: setup
 	@for script in benchmarks/speed/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

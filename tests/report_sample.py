@@ -30,11 +30,13 @@ DIAGNOSIS = {
     "n_survived": 7, "surrogate": "identity", "seed": 0, "budget": {"steps": 40}, "seconds": 2.0,
     "cost": {"forward": 150.0, "backward": 60.0}, "versions": {"frontdef": "0.1.0"},
     "reasons": ["noise beats PGD by 3 % (threshold 0)"],
-    "measurements": [
-        {"name": "random noise", "alarm": True, "strength": "hint", "figure": 0.031, "threshold": 0.0,
+    "findings": [
+        {"name": "random noise", "status": "alarm", "alarm": True, "detail": "",
+         "strength": "hint", "figure": 0.031, "threshold": 0.0,
          "meaning": "noise breaks more", "measured": "noise breaks 34%, PGD 31%",
          "reference": "Athalye et al. 2018", "cost": {"forward": 100.0, "backward": 40.0}},
-        {"name": "transfer", "alarm": False, "strength": "proof", "figure": None, "threshold": None,
+        {"name": "transfer", "status": "not applicable", "alarm": False, "detail": "",
+         "strength": "proof", "figure": None, "threshold": None,
          "meaning": "transfer breaks more", "measured": "no front end to leave out",
          "reference": "there", "cost": {"forward": 0.0, "backward": 0.0}},
     ],
@@ -188,9 +190,9 @@ def make_run(root: Path) -> Path:
     pictures = {"after the front end": image(models["rounding levels=3"].front_end(x[:8]))}
     rows = Rows({"title": list(pictures), "pictures": [8]}, tensors=pictures)
     writer.add(FIGURES, "rounding", {**where, "defense": "rounding levels=3"}, rows)
-    checks = DIAGNOSIS["measurements"]
-    told = {name: value for name, value in DIAGNOSIS.items() if name != "measurements"}
-    columns_ = {name: [check[name] for check in checks] for name in checks[0] if name != "cost"}
+    checks = DIAGNOSIS["findings"]
+    told = {name: value for name, value in DIAGNOSIS.items() if name != "findings"}
+    columns_ = {name: [check[name] for check in checks] for name in checks[0] if name in DIAGNOSES.stored}
     columns_ |= {f"{way}s": [check["cost"][way] for check in checks] for way in ("forward", "backward")}
     about = {**where, "defense": HOSTILE, "norm": DIAGNOSIS["norm"], "eps": DIAGNOSIS["eps"]}
     writer.add(DIAGNOSES, "masked", about, Rows(columns_, told))

@@ -10,18 +10,9 @@ from pathlib import Path
 import pytest
 
 from frontdef.matrix.entries import parse_matrix
-from frontdef.matrix.tables import CELLS, TABLES
-from frontdef.stage import Stage
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("plugins/*/README.md")])
-
-
-def test_every_column_is_documented():
-    page = (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
-    for columns in (CELLS, *(table.columns for table in TABLES)):
-        for name, column in columns.items():
-            assert f"| `{name}` | {column.meaning} |" in page
 
 
 def test_the_matrix_in_the_docs_is_valid():
@@ -44,19 +35,3 @@ def test_every_dependency_has_its_reason():
     names = {re.match(r"[A-Za-z0-9-]+", requirement)[0] for requirement in named} - {"frontdef"}
     missing = [name for name in names if name not in page]
     assert not missing, f"docs/dependencies.md does not say why: {missing}"
-
-
-def test_every_masking_check_is_in_the_docs_as_it_is_in_the_code():
-    import frontdef.checks.masking  # noqa: F401  it fills the table
-    from frontdef.checks.masking.registry import CHECKS
-
-    page = (ROOT / "docs" / "masking.md").read_text(encoding="utf-8")
-    said = page.partition("| check |")[2].partition("\n\n")[0].splitlines()[2:]
-    assert said == [f"| {one.name} | {one.meaning} | {one.strength} | {one.reference} |" for one in CHECKS]
-
-
-def test_every_field_of_a_stage_is_documented():
-    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
-    for name, field in Stage.model_fields.items():
-        assert f"| `{name}` |" in page, name
-        assert field.description in page, name

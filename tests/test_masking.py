@@ -14,7 +14,7 @@ from torch import nn
 
 from frontdef import bpda
 from frontdef.checks.conformance import subject
-from frontdef.checks.masking import CHECKS, Budget, Cost, Measurement, diagnose, verdict
+from frontdef.checks.masking import CHECKS, Budget, Cost, Finding, diagnose, measure, verdict
 from frontdef.checks.masking.checks.binarization import planted, separate
 from frontdef.checks.masking.checks.indicators import still_moving
 from frontdef.checks.masking.evidence import Evidence
@@ -67,7 +67,7 @@ def ask(protected, x, y, *, threat=THREAT, **settings):
 
 
 def named(diagnosis, name):
-    return next(one for one in diagnosis.measurements if one.name == name)
+    return next(one for one in diagnosis.findings if one.name == name)
 
 
 def front(function, surrogates=(bpda.TRUE,), randomized=False) -> FrontEnd:
@@ -141,8 +141,8 @@ def test_a_gradient_is_usable_where_it_is_finite_and_not_zero():
     ],
 )
 def test_the_strongest_alarm_decides(alarms, expected):
-    quiet = Measurement("a", False, "invalid", 0.0, 0.0, "", "", "", Cost())
-    assert verdict([quiet, *(replace(quiet, alarm=True, strength=strength) for strength in alarms)]) == expected
+    quiet = Finding("passed", "", strength="invalid")
+    assert verdict([quiet, *(Finding("alarm", "", strength=strength) for strength in alarms)]) == expected
 
 
 # --- the attacks of a diagnosis
@@ -328,8 +328,8 @@ def test_a_batch_that_leaks_is_noticed(samples):
 def test_no_check_depends_on_which_ran_before(samples):
     x, y = samples
     whole = ask(protect(), x, y)
-    for check, before in zip(CHECKS, whole.measurements, strict=True):
-        assert check(Evidence(protect(), x, y, THREAT, BUDGET)) == before
+    for check, before in zip(CHECKS, whole.findings, strict=True):
+        assert measure(check, Evidence(protect(), x, y, THREAT, BUDGET)) == before
 
 
 def test_the_seed_decides_and_nothing_is_left_behind(samples):
@@ -340,7 +340,7 @@ def test_the_seed_decides_and_nothing_is_left_behind(samples):
     states = np.random.get_state()[1].tolist(), torch.get_rng_state()
     first, second, other = (ask(protected, *samples, seed=seed) for seed in (0, 0, 1))
     assert replace(first, seconds=0.0) == replace(second, seconds=0.0)
-    assert first.measurements != other.measurements
+    assert first.findings != other.findings
     assert np.random.get_state()[1].tolist() == states[0]
     assert torch.equal(torch.get_rng_state(), states[1])
     assert [parameter.requires_grad for parameter in protected.parameters()] == flags
@@ -351,7 +351,7 @@ def test_passes_are_counted(samples):
     found = ask(protect(), *samples)
     assert named(found, "loss rises").cost == Cost(BUDGET.steps + 2, BUDGET.steps)  # the last iterate, and the judge
     assert named(found, "finite outputs").cost.backward == 0
-    assert found.cost.backward < sum(one.cost.backward for one in found.measurements)
+    assert found.cost.backward < sum(one.cost.backward for one in found.findings)
 
 
 def test_a_diagnosis_is_plain_json(samples):
@@ -359,8 +359,8 @@ def test_a_diagnosis_is_plain_json(samples):
     plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert plain["verdict"] == "trusted"
     assert plain["budget"]["steps"] == BUDGET.steps
-    assert [one["name"] for one in plain["measurements"]] == [check.name for check in CHECKS]
-    assert all(one["reference"] and one["meaning"] and one["measured"] for one in plain["measurements"])
+    assert [one["name"] for one in plain["findings"]] == [check.name for check in CHECKS]
+    assert all(one["reference"] and one["meaning"] and one["measured"] for one in plain["findings"])
 
 
 @pytest.mark.parametrize("norm", ["l2", "l1"])

@@ -18,7 +18,7 @@ import pytest
 import torch
 from PIL import Image
 
-from frontdef import training
+from frontdef import code, training
 from frontdef.config import Config, field
 from frontdef.defense import Defense
 from frontdef.errors import ConfigError, StoreError
@@ -193,7 +193,7 @@ class TestFingerprint:
         for name, text in (("inner.py", "a = 2"), ("other.py", "")):
             (package / name).write_text(text)
             importlib.invalidate_caches()
-            fingerprint._hash_module.cache_clear()
+            code.clear()
             found.append(fingerprint.code_of("frontdef_made_up.inner:X"))
         assert len({*found, ""}) == 4
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from frontdef.code import code_of, code_reached
 from frontdef.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
     from frontdef.attacks.spec import AttackSpec
     from frontdef.protected import Protected
+
+_EVERY_ATTACK = ("frontdef.attacks.goal", "frontdef.attacks.guard", "frontdef.attacks.spec")
+"""What decides labels, seeds and step sizes, whatever the attack."""
 
 Run = Callable[["AttackSpec", "Protected", "Tensor", "Tensor"], "Tensor"]
 
@@ -39,6 +43,21 @@ Cause = Literal[
 
 
 @dataclass(frozen=True)
+class Violation:
+    """An invariant that a call is known to break (`frontdef check-attack`).
+
+    Args:
+        check: The invariant's name.
+        why: The reason, in one sentence.
+        measured: What the check measured with the release that `AttackLibrary.read` names.
+    """
+
+    check: str
+    why: str
+    measured: str
+
+
+@dataclass(frozen=True)
 class Realisation:
     """How one library realises one family in one norm.
 
@@ -51,6 +70,10 @@ class Realisation:
         unsupported: Parameters that the library cannot express: name → the only value that it has. A spec that asks for
             another value is refused, never approximated.
         caveat: On which unusual inputs it departs from the family all the same; empty where none is known.
+        where: Where in the library's source that is, Markdown; given exactly where there is a difference or a caveat.
+        modules: Modules of frontdef that ``run`` imports when it is called; `AttackLibrary.code` reads them.
+        violations: The invariants that it is known to break, none of them for an empty tuple; None where nobody has
+            examined it yet.
     """
 
     call: str
@@ -60,10 +83,17 @@ class Realisation:
     caveat: str = ""
     causes: tuple[Cause, ...] = ()
     defaults: Run | None = None
+    where: tuple[str, ...] = ()
+    violations: tuple[Violation, ...] | None = None
+    modules: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if bool(self.difference) != bool(self.causes):
             raise ConfigError(f"{self.call}: a difference and its causes are given together or not at all")
+        if self.where and not (self.difference or self.caveat):
+            raise ConfigError(
+                f"{self.call}: a place in the source is that of a difference or a caveat, and there is none"
+            )
 
     @property
     def exact(self) -> bool:
@@ -91,6 +121,9 @@ class AttackLibrary(ABC):
 
     distribution: ClassVar[str]
     """The distribution whose version decides its results."""
+
+    read: ClassVar[str] = ""
+    """The version in whose source the differences were read, and with which the violations were measured."""
 
     @abstractmethod
     def table(self) -> Mapping[tuple[str, str], Realisation]:
@@ -124,6 +157,30 @@ class AttackLibrary(ABC):
         call = found.defaults if spec.defaults else found.run
         assert call is not None
         return call(spec, protected, x, y)
+
+    def code(self, family: str, norm: str) -> str:
+        """Hash of the code that runs a family in a norm: results of an edited attack are not those of the old one.
+
+        Of a plugin the whole package counts. Of frontdef's own libraries: the adapter, the attack where it is native,
+        and what picks labels, seeds and parameters for all of them.
+
+        Args:
+            family: The family's name.
+            norm: The norm.
+
+        Returns:
+            16 hexadecimal digits; empty where there is no source file.
+
+        Raises:
+            ConfigError: Not offered.
+        """
+        row = self.offers(family, norm)
+        if row is None:
+            raise ConfigError(f"{self.name} does not offer {family} in {norm}")
+        adapter = type(self).__module__
+        if adapter.partition(".")[0] != "frontdef":
+            return code_of(type(self))
+        return code_reached((adapter, *row.modules, *_EVERY_ATTACK), within="frontdef.attacks")
 
     def version(self) -> str:
         """Version of the library that is installed.

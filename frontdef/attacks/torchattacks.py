@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from frontdef.attacks.library import AttackLibrary, Cause, Realisation, Run
+from frontdef.attacks.library import AttackLibrary, Cause, Realisation, Run, Violation
 from frontdef.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class TorchattacksLibrary(AttackLibrary):
 
     name: ClassVar[str] = "torchattacks"
     distribution: ClassVar[str] = "torchattacks"
+    read: ClassVar[str] = "3.5.1"
 
     def table(self) -> Mapping[tuple[str, str], Realisation]:
         """What is offered."""
@@ -106,11 +107,12 @@ def _offer(
     *causes: Cause,
     unsupported: Mapping[str, Any] | None = None,
     caveat: str = "",
+    where: tuple[str, ...] = (),
+    violations: tuple[Violation, ...] | None = (),
 ) -> Realisation:
     """A call with every parameter mapped by ``arguments``, and with the threat model alone, by ``minimal``."""
-    return Realisation(
-        attack, _run(attack, arguments), difference, unsupported, caveat, causes, defaults=_run(attack, minimal)
-    )
+    run, defaults = _run(attack, arguments), _run(attack, minimal)
+    return Realisation(attack, run, difference, unsupported, caveat, causes, defaults, where, violations)
 
 
 def _nothing(*_: Any) -> dict[str, Any]:
@@ -260,6 +262,17 @@ _ONE_RUN = {"restarts": 1}
 _SQUARE_IMAGES = "Images must be square: the resized copy always is."
 _TEN_STEPS = "torchattacks gives APGD and FAB 10 steps instead of 100, and Square a rescaled schedule."
 _FEW_CLASSES = "Models of fewer than four classes raise an IndexError."
+_LAST = "Returns its last iterate, though an earlier one was misclassified."
+_SEEDS = (
+    Violation(
+        "generators not reseeded",
+        "Seeds torch's global generator with an argument of its own, 0 by default.",
+        "reseeds torch",
+    ),
+)
+_ONE_CONSTANT = "One constant without a search: what the factor or the model asks for is missed."
+_BOUNDARY = "Its examples end on the boundary itself, where a rounding error decides."
+_ZERO = "0 / 0 where an image's gradient is zero."
 _TILES = "Heights of 1 to 4, 12, 14, 18, 19 and 24 pixels cannot be tiled by its first squares and are refused."
 
 TABLE: Mapping[tuple[str, str], Realisation] = {
@@ -275,12 +288,15 @@ TABLE: Mapping[tuple[str, str], Realisation] = {
         "step rule",
         "random start",
         unsupported=_PGD_ONLY,
+        where=("`pgdl2.py`, `forward`",),
     ),
     ("mifgsm", "linf"): _offer(
         "MIFGSM",
         _momentum,
         _radius,
         caveat=_NAN_MOMENTUM,
+        where=("`mifgsm.py` (0 / 0)",),
+        violations=(Violation("seen, so returned", _LAST, "1 of 3 that were seen are not returned"),),
     ),
     ("cw", "l2"): _offer(
         "CW",
@@ -293,6 +309,13 @@ TABLE: Mapping[tuple[str, str], Realisation] = {
         "early stop",
         # It keeps the closest misclassified iterate whatever its margin, so kappa is no confidence of the result.
         unsupported={"confidence": 0.0, "binary_search_steps": 1},
+        where=("`cw.py`, `inverse_tanh_space`, `f`, `forward`",),
+        violations=(
+            Violation("logit shift", "Reads a negative logit as 0.", "8 outcomes change: 8 fell, now 8, 0"),
+            Violation("logit scale", _ONE_CONSTANT, "7 of 8 no longer fall, 1 fall now"),
+            Violation("linear oracle", _ONE_CONSTANT, "median 1.564 of the exact distance, 12 of 12 misclassified"),
+            Violation("disc oracle", _ONE_CONSTANT, "median 1.232 of the exact distance, 12 of 12 misclassified"),
+        ),
     ),
     ("deepfool", "l2"): _offer(
         "DeepFool",
@@ -303,10 +326,22 @@ TABLE: Mapping[tuple[str, str], Realisation] = {
         "overshoot",
         "clipping",
         caveat="An image whose gradients are zero comes back as NaN.",
+        where=(
+            "`deepfool.py`, `_forward_indiv`",
+            "`deepfool.py` (0 / 0)",
+        ),
+        violations=(
+            Violation("logit shift", _BOUNDARY, "7 outcomes change: 7 fell, now 8, 8"),
+            Violation("input units", _BOUNDARY, "3 outcomes change: 7 fell, now 8"),
+            Violation("constant model", _ZERO, "24 of 24 not finite, 0 outside the threat model"),
+            Violation("zero gradient", _ZERO, "24 of 24 not finite, 0 outside the threat model"),
+        ),
     ),
-    ("apgd", "linf"): _offer("APGD", _apgd, _ball, unsupported=_UNTARGETED),
-    ("apgd", "l2"): _offer("APGD", _apgd, _ball, unsupported=_UNTARGETED),
-    ("apgdt", "linf"): _offer("APGDT", _apgdt, _class_ball, caveat=_FEW_CLASSES),
+    ("apgd", "linf"): _offer("APGD", _apgd, _ball, unsupported=_UNTARGETED, violations=_SEEDS),
+    ("apgd", "l2"): _offer("APGD", _apgd, _ball, unsupported=_UNTARGETED, violations=_SEEDS),
+    ("apgdt", "linf"): _offer(
+        "APGDT", _apgdt, _class_ball, caveat=_FEW_CLASSES, where=("`apgdt.py`, `dlr_loss_targeted`",), violations=_SEEDS
+    ),
     ("apgdt", "l2"): _offer(
         "APGDT",
         _apgdt,
@@ -315,17 +350,48 @@ TABLE: Mapping[tuple[str, str], Realisation] = {
         "batch",
         "step rule",
         caveat=_FEW_CLASSES,
+        where=("`apgdt.py`, `attack_single_run` (`step_size[0]`), `dlr_loss_targeted`",),
+        violations=_SEEDS,
     ),
     ("autoattack", "linf"): _offer(
-        "AutoAttack", _autoattack, _class_ball, _TEN_STEPS, "budget", "schedule", caveat=_FEW_CLASSES
+        "AutoAttack",
+        _autoattack,
+        _class_ball,
+        _TEN_STEPS,
+        "budget",
+        "schedule",
+        caveat=_FEW_CLASSES,
+        where=(
+            "`autoattack.py`, `__init__`",
+            "`apgdt.py`, `dlr_loss_targeted`",
+        ),
+        violations=None,
     ),
     ("autoattack", "l2"): _offer(
-        "AutoAttack", _autoattack, _class_ball, _TEN_STEPS, "budget", "schedule", caveat=_FEW_CLASSES
+        "AutoAttack",
+        _autoattack,
+        _class_ball,
+        _TEN_STEPS,
+        "budget",
+        "schedule",
+        caveat=_FEW_CLASSES,
+        where=(
+            "`autoattack.py`, `__init__`",
+            "`apgdt.py`, `dlr_loss_targeted`",
+        ),
+        violations=None,
     ),
-    ("square", "linf"): _offer("Square", _square, _ball),
-    ("square", "l2"): _offer("Square", _tiled(_square), _tiled(_ball), caveat=_TILES),
-    ("fab", "linf"): _offer("FAB", _fab, _ball, unsupported=_ONE_RUN),
-    ("fab", "l2"): _offer("FAB", _fab, _ball, unsupported=_ONE_RUN),
+    ("square", "linf"): _offer("Square", _square, _ball, violations=_SEEDS),
+    ("square", "l2"): _offer(
+        "Square",
+        _tiled(_square),
+        _tiled(_ball),
+        caveat=_TILES,
+        where=("`square.py`, `attack_single_run` (`h // s` tiles from `sp_init`)",),
+        violations=_SEEDS,
+    ),
+    ("fab", "linf"): _offer("FAB", _fab, _ball, unsupported=_ONE_RUN, violations=_SEEDS),
+    ("fab", "l2"): _offer("FAB", _fab, _ball, unsupported=_ONE_RUN, violations=_SEEDS),
     ("ead", "l1"): Realisation(
         "EADEN(EADL1 for rule='L1')",
         _run_ead(_ead),
@@ -335,6 +401,14 @@ TABLE: Mapping[tuple[str, str], Realisation] = {
         {"confidence": 0.0},
         causes=("clipping", "search", "loss"),
         defaults=_run_ead(_nothing),
+        where=("`eaden.py` and `eadl1.py`, `forward` (`nn.Parameter(images)`), `EAD_loss`",),
+        violations=(
+            Violation(
+                "norm and box",
+                "Its first gradient step moves the image that it measures from, out of the box.",
+                "24 of 24 outside",
+            ),
+        ),
     ),
     ("jsma", "l0"): _offer(
         "JSMA",
@@ -342,6 +416,7 @@ TABLE: Mapping[tuple[str, str], Realisation] = {
         _nothing,
         "torchattacks adds theta to the first value where no pair of values helps, instead of stopping.",
         "step rule",
+        where=("`jsma.py`, `saliency_map` (`argmax` of zeros)",),
     ),
     ("pixel", "l0"): _offer(
         "OnePixel",
@@ -351,18 +426,34 @@ TABLE: Mapping[tuple[str, str], Realisation] = {
         "best candidate instead of a random one.",
         "budget",
         "step rule",
+        where=("`onepixel.py`, `forward`",),
+        violations=None,
     ),
     ("eotpgd", "linf"): _offer("EOTPGD", _eotpgd, _radius, unsupported={"reading": "mean"}),
-    ("difgsm", "linf"): _offer("DIFGSM", _difgsm, _radius, caveat=f"{_SQUARE_IMAGES} {_NAN_MOMENTUM}"),
+    ("difgsm", "linf"): _offer(
+        "DIFGSM",
+        _difgsm,
+        _radius,
+        caveat=f"{_SQUARE_IMAGES} {_NAN_MOMENTUM}",
+        where=("`difgsm.py`, `input_diversity`, `forward` (0 / 0)",),
+    ),
     ("tifgsm", "linf"): Realisation(
         "TIFGSM",
         _run_tifgsm(_tifgsm),
         caveat=f"{_GRAY} {_SQUARE_IMAGES} {_NAN_MOMENTUM}",
         defaults=_run_tifgsm(_radius),
+        violations=(),
+        where=("`tifgsm.py`, `forward` (`groups=3`; 0 / 0), `input_diversity`",),
     ),
-    ("nifgsm", "linf"): _offer("NIFGSM", _momentum, _radius, caveat=_NAN_MOMENTUM),
-    ("sinifgsm", "linf"): _offer("SINIFGSM", _sinifgsm, _radius, caveat=_NAN_MOMENTUM),
-    ("vmifgsm", "linf"): _offer("VMIFGSM", _vmifgsm, _radius, caveat=_NAN_MOMENTUM),
+    ("nifgsm", "linf"): _offer(
+        "NIFGSM", _momentum, _radius, caveat=_NAN_MOMENTUM, where=("`nifgsm.py`, `forward` (0 / 0)",)
+    ),
+    ("sinifgsm", "linf"): _offer(
+        "SINIFGSM", _sinifgsm, _radius, caveat=_NAN_MOMENTUM, where=("`sinifgsm.py`, `forward` (0 / 0)",)
+    ),
+    ("vmifgsm", "linf"): _offer(
+        "VMIFGSM", _vmifgsm, _radius, caveat=_NAN_MOMENTUM, where=("`vmifgsm.py`, `forward` (0 / 0)",)
+    ),
     ("vnifgsm", "linf"): _offer(
         "VNIFGSM",
         _vmifgsm,
@@ -371,5 +462,6 @@ TABLE: Mapping[tuple[str, str], Realisation] = {
         "it does not vanish with the neighborhood.",
         "step rule",
         caveat=_NAN_MOMENTUM,
+        where=("`vnifgsm.py`, `forward`",),
     ),
 }

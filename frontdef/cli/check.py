@@ -19,7 +19,7 @@ from frontdef.cli.arguments import parse_config, parse_shape
 def check(name: str, values: tuple[str, ...], image_shape: str, device: str) -> None:
     """Test every promise of the defense NAME on small data, in under a minute.
 
-    Configuration follows as KEY=VALUE, values in TOML. Exit code 1 where a property fails.
+    Configuration follows as KEY=VALUE, values in TOML. Exit code 1 where one is broken.
     """
     from frontdef.models.load import check_device
 
@@ -27,6 +27,5 @@ def check(name: str, values: tuple[str, ...], image_shape: str, device: str) -> 
     verdict = check_subject(Subject(name, parse_config(values), parse_shape(image_shape), device))
     click.echo(verdict.to_markdown())
     if not verdict.passed:
-        failing = [finding.name for finding in verdict.findings if not finding.passed]
-        click.echo(f"\nfailing: {', '.join(failing)}", err=True)
+        click.echo(f"\nfailing: {', '.join(alarm.name for alarm in verdict.alarms)}", err=True)
         sys.exit(1)

@@ -23,9 +23,8 @@ def check_attack(
 
     A violation is a finding about that library, not an error of yours.
     """
-    from frontdef.checks.invariants import examine, reason, rows
+    from frontdef.checks.invariants import examine, rows, to_grid, to_markdown
     from frontdef.checks.invariants.budget import EXPENSIVE
-    from frontdef.checks.invariants.markdown import to_grid, to_markdown
     from frontdef.cli.text import print_json
     from frontdef.registry import get_attack_libraries, get_families
     from frontdef.threat import check_norm
@@ -56,11 +55,5 @@ def check_attack(
         print_json([report.to_dict() for report in reports])
     else:
         click.echo(to_grid(reports) if everything else "\n\n".join(map(to_markdown, reports)))
-    unknown = [
-        result
-        for report in reports
-        for result in report.violations
-        if not reason(report.library, report.family, report.norm, result.name)
-    ]
-    if strict and unknown:
+    if strict and any(report.new for report in reports):
         sys.exit(1)

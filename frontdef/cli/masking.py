@@ -56,10 +56,10 @@ def diagnose(
     certificate = subject.defense.load_certificate()
     certified = None if certificate is None else certificate.certify(subject.protected, x, y, threat)
     with subject.protected.surrogate(surrogate):
-        found = diagnose_model(subject.protected, x, y, threat, seed=seed, certified=certified)
+        diagnosis = diagnose_model(subject.protected, x, y, threat, seed=seed, certified=certified)
     if as_json:
-        print_json(found.to_dict())
+        print_json(diagnosis.to_dict())
     else:
-        click.echo(to_markdown(f"`frontdef diagnose {' '.join((name, *values))}`", found))
-    if found.verdict in LYING:
+        click.echo(to_markdown(f"`frontdef diagnose {' '.join((name, *values))}`", diagnosis))
+    if diagnosis.verdict in LYING:
         sys.exit(1)

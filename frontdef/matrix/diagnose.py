@@ -103,6 +103,6 @@ class Diagnose(Job):
         checks = [
             {**{name: value for name, value in check.items() if name != "cost"},
              "forwards": check["cost"]["forward"], "backwards": check["cost"]["backward"]}
-            for check in values.pop("measurements")
+            for check in values.pop("findings")
         ]  # fmt: skip
         return Rows({name: [check[name] for check in checks] for name in DIAGNOSES.stored}, values)

@@ -67,12 +67,14 @@ DIAGNOSES = Table(
         "norm": Column("varchar", "norm of the threat model"),
         "eps": Column("double", "its radius, [0,1] pixel values"),
         "name": Column("varchar", "the check"),
-        "alarm": Column("boolean", "whether it objects"),
+        "status": Column(
+            "varchar", "what came of it: passed, alarm (it objects), reported (a figure, not judged), not applicable"
+        ),
         "strength": Column("varchar", "what its alarm is worth: invalid, proof or hint"),
         "figure": Column("double", "what was measured; empty where the check does not apply"),
         "threshold": Column("double", "what it is compared with; empty for figures that are reported only"),
         "measured": Column("varchar", "the same in words"),
-        "meaning": Column("varchar", "what an alarm says about the model"),
+        "meaning": Column("varchar", "what its alarm says about the model"),
         "reference": Column("varchar", "where the check was published"),
         "forwards": Column("double", "forward passes, mean a sample; a shared attack counts in each check"),
         "backwards": Column("double", "backward passes, mean a sample"),

@@ -76,6 +76,7 @@ def test_foolbox_l2_fmn_never_projects(attack, tilted, right):
     assert torch.equal(found[200], found[10])
 
 
+@pins("foolbox", ("fmn", "l2"))
 def test_foolbox_l2_fmn_ends_far_behind_ddn(attack, cnn, batch, right):
     standing = right(cnn, *batch)
     x, y = batch[0][standing], batch[1][standing]

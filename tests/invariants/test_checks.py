@@ -185,12 +185,12 @@ def result(run, check):
 def test_a_right_attack_violates_nothing():
     report = examine(Sample(pgd), PGD, "linf")
     assert not report.violations
-    assert {result.status for result in report.results} == {"passed", "reported"}
+    assert {finding.status for finding in report.findings} == {"passed", "reported"}
 
 
 @pytest.mark.parametrize("run", BROKEN, ids=lambda run: run.__name__)
 def test_a_wrong_attack_is_found(run):
-    assert result(run, BROKEN[run]).status == "violated"
+    assert result(run, BROKEN[run]).alarm
 
 
 def test_every_check_has_found_something():
@@ -204,7 +204,7 @@ def test_units_are_found():
         return x if grey else pgd(spec, model, x, y)
 
     report = examine(Sample(fails_on_grey_levels), PGD, "linf")
-    assert {result.name for result in report.violations} == {"input units"}
+    assert {violation.name for violation in report.violations} == {"input units"}
 
 
 # --- The models ---

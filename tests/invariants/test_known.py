@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import json
-import re
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
 
-from frontdef.checks.invariants import CHECKS, KNOWN, UNEXAMINED, examine, rows
+from frontdef.attacks import foolbox
+from frontdef.checks.invariants import CHECKS, examine, rows, to_grid, to_markdown, violated
 from frontdef.checks.invariants.budget import EXPENSIVE, PARAMETERS
-from frontdef.checks.invariants.markdown import to_grid, to_markdown
 from frontdef.cli import main
 from frontdef.registry import get_attack_libraries, get_families
-from frontdef.threat import NORM_LABELS
 
-PAGE = (Path(__file__).parents[2] / "docs" / "invariants.md").read_text(encoding="utf-8")
-OURS = ("native", "art", "foolbox", "torchattacks")
 FAMILY = {family.name: family for family in get_families()}
-LIBRARY = {name: library for name, library in get_attack_libraries().items() if name in OURS}
+LIBRARY = get_attack_libraries()
 ROWS = [(name, family.name, norm) for name, library in LIBRARY.items() for family, norm in rows(library, FAMILY)]
 
 
-def known(row):
-    return {check for *place, check in KNOWN if tuple(place) == row}
+def violations(row):
+    library, family, norm = row
+    return LIBRARY[library].offers(family, norm).violations
 
 
 @pytest.mark.parametrize(
@@ -32,40 +29,35 @@ def known(row):
     [
         pytest.param(row, marks=pytest.mark.slow if row[1] in EXPENSIVE else (), id="-".join(row))
         for row in ROWS
-        if row[:2] not in UNEXAMINED
+        if violations(row) is not None
     ],
 )
 def test_what_is_violated_is_known(row):
     library, family, norm = row
     report = examine(LIBRARY[library], FAMILY[family], norm)
-    assert [result.name for result in report.results] == [check.name for check in CHECKS]
-    found = {result.name: result.measured for result in report.violations}
-    assert found.keys() == known(row), found
+    assert [finding.name for finding in report.findings] == [check.name for check in CHECKS]
+    measured = {violation.name: violation.measured for violation in report.violations}
+    assert measured.keys() == {violation.check for violation in violations(row)}, measured
+    assert not report.new
 
 
-def test_known_violations_are_of_rows_and_checks_that_exist():
+def test_known_violations_are_of_checks_that_exist_and_named_once():
     names = {check.name for check in CHECKS}
-    for *row, check in KNOWN:
-        assert tuple(row) in ROWS
-        assert check in names
+    for row in ROWS:
+        named = [violation.check for violation in violations(row) or ()]
+        assert set(named) <= names
+        assert len(set(named)) == len(named)
+        assert violated(*row) == tuple(named)
+
+
+def test_of_what_is_not_installed_nothing_is_known():
+    assert violated("no-such-library", "pgd", "linf") == ()
+    assert violated("foolbox", "no-such-family", "linf") == ()
 
 
 def test_parameters_are_those_of_their_family():
     for name, given in PARAMETERS.items():
         assert given.keys() <= FAMILY[name].parameters.model_fields.keys()
-
-
-def test_the_page_says_what_is_known():
-    listed = re.findall(r"^\| (\w+) \| (\w+) \| (\S+) \| ([^|]+?) \| [^|]+ \| ([^|]+?) \|$", PAGE, flags=re.MULTILINE)
-    said = {row[:4]: row[4] for row in listed if row[0] in OURS}
-    assert said == {
-        (library, family, NORM_LABELS[norm], check): why for (library, family, norm, check), why in KNOWN.items()
-    }
-
-
-def test_the_page_explains_every_check():
-    for check in CHECKS:
-        assert f"| {check.name} | {check.asks} | {check.reference} |" in PAGE
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +69,7 @@ def test_markdown_names_what_is_violated(report):
     text = to_markdown(report)
     assert text.startswith("## foolbox fgsm ℓ1\n")
     assert "linear oracle" in text.splitlines()[2]
-    assert KNOWN["foolbox", "fgsm", "l1", "linear oracle"] in text
+    assert all(f"✗ {violation.why}" in text for violation in violations(("foolbox", "fgsm", "l1")))
     grid = to_grid([report])
     assert "| fgsm | ℓ1 | linear oracle, disc oracle |" in grid
 
@@ -91,7 +83,7 @@ def test_the_command():
     assert plain.exit_code == 0, "a violation is a finding, not an error"
     assert "## foolbox fgsm ℓ1" in plain.stdout
     found = json.loads(invoke("foolbox:fgsm", "--norm", "l1", "--json").stdout)
-    assert {result["name"] for result in found[0]["results"] if result["status"] == "violated"} == {
+    assert {finding["name"] for finding in found[0]["findings"] if finding["alarm"]} == {
         "linear oracle",
         "disc oracle",
     }
@@ -99,7 +91,8 @@ def test_the_command():
 
 
 def test_strict_objects_to_new_violations(monkeypatch):
-    monkeypatch.setattr("frontdef.checks.invariants.known.KNOWN", {})
+    row = replace(foolbox.TABLE["fgsm", "l1"], violations=foolbox.TABLE["fgsm", "l1"].violations[:1])
+    monkeypatch.setattr(foolbox, "TABLE", {**foolbox.TABLE, ("fgsm", "l1"): row})
     assert invoke("foolbox:fgsm", "--norm", "l1", "--strict").exit_code == 1
 
 

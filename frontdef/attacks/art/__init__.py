@@ -18,6 +18,7 @@ class ArtLibrary(AttackLibrary):
 
     name: ClassVar[str] = "art"
     distribution: ClassVar[str] = "adversarial-robustness-toolbox"
+    read: ClassVar[str] = "1.20.1"
 
     def table(self) -> Mapping[tuple[str, str], Realisation]:
         """What is offered."""

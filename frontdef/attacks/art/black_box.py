@@ -123,6 +123,7 @@ BLACK_BOX: Mapping[tuple[str, str], Realisation] = {
         "budget",
         unsupported={"rescale_schedule": True},
         caveat=f"{_FILLED}.",
+        where=("`square_attack.py`, `generate`",),
     ),
     ("square", "l2"): offer(
         "SquareAttack(norm=2)",
@@ -134,10 +135,18 @@ BLACK_BOX: Mapping[tuple[str, str], Realisation] = {
         "step rule",
         unsupported={"rescale_schedule": True},
         caveat=f"{_FILLED}, odd sides up to 13.",
+        where=("`square_attack.py`, `generate`",),
     ),
     **{
         ("hopskipjump", norm): offer(
-            f"HopSkipJump(norm={shown})", _hopskipjump, _norm, _NO_SEARCH, "labels", "search", "failure value"
+            f"HopSkipJump(norm={shown})",
+            _hopskipjump,
+            _norm,
+            _NO_SEARCH,
+            "labels",
+            "search",
+            "failure value",
+            where=("`hop_skip_jump.py`, `generate`, `_init_sample`, `_attack`",),
         )
         for norm, shown in (("l2", "2"), ("linf", "inf"))
     },
@@ -148,6 +157,7 @@ BLACK_BOX: Mapping[tuple[str, str], Realisation] = {
         f"{_LABEL}, and tries at least 20 directions a step, all on one distance, instead of one.",
         "labels",
         "budget",
+        where=("`boundary.py`, `generate`, `_attack`",),
     ),
     ("zoo", "l2"): offer(
         "ZooAttack",
@@ -159,6 +169,7 @@ BLACK_BOX: Mapping[tuple[str, str], Realisation] = {
         "clipping",
         # It keeps the closest misclassified iterate whatever its margin, so confidence is none of the result.
         unsupported={"confidence": 0.0},
+        where=("`zoo.py`, `_optimizer`, `_optimizer_adam_coordinate`",),
     ),
     ("simba", "l2"): offer(
         "SimBA",
@@ -169,6 +180,7 @@ BLACK_BOX: Mapping[tuple[str, str], Realisation] = {
         "budget",
         caveat="Never moves an image whose softmax rounds to 1.",
         reads="probabilities",
+        where=("`simba.py`, `generate`",),
     ),
     ("spatial", "spatial"): offer(
         "SpatialTransformation",
@@ -178,6 +190,7 @@ BLACK_BOX: Mapping[tuple[str, str], Realisation] = {
         "labels",
         "search",
         image_by_image=True,
+        where=("`spatial_transformation.py`, `generate`",),
     ),
     ("pixel", "l0"): offer(
         "PixelAttack",
@@ -188,5 +201,6 @@ BLACK_BOX: Mapping[tuple[str, str], Realisation] = {
         unsupported={"population": 400},
         caveat="Raises on models of two classes.",
         reads="probabilities",
+        where=("`pixel_threshold.py`, `differential_evolution`, `PixelThreshold.generate`",),
     ),
 }

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from frontdef.attacks.library import Cause, Realisation, Run
+from frontdef.attacks.library import Cause, Realisation, Run, Violation
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -34,6 +34,8 @@ def offer(
     caveat: str = "",
     reads: Reads = "logits",
     image_by_image: bool = False,
+    where: tuple[str, ...] = (),
+    violations: tuple[Violation, ...] | None = None,
 ) -> Realisation:
     """A call of ``art.attacks.evasion``.
 
@@ -47,6 +49,8 @@ def offer(
         caveat: As in `Realisation`.
         reads: What the attack takes the classifier's outputs for.
         image_by_image: Whether the attack has one result for a whole batch, so that each image is a batch of its own.
+        where: As in `Realisation`.
+        violations: As in `Realisation`.
     """
     attack = call.partition("(")[0]
     return Realisation(
@@ -57,6 +61,8 @@ def offer(
         caveat,
         causes,
         defaults=_run(attack, minimal, reads, image_by_image) if minimal else None,
+        where=where,
+        violations=violations,
     )
 
 

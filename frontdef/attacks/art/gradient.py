@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from frontdef.attacks.art.call import NORMS, ball, offer, radius
+from frontdef.attacks.library import Violation
 from frontdef.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ _LAST = (
     "ART judges the last iterate only and gives the random start back where that is no success, whatever it met on the "
     "way, and draws the start from inside the ball."
 )
+_LAST_ITERATE = "Returns its last iterate, though an earlier one was misclassified."
 _AVERAGED = (
     "Steps shrink where the norm of the batch-averaged gradient is not far above 1e-7, as where the classifier is "
     "confident."
@@ -76,11 +78,34 @@ _UNDERFLOW = "Gradients below about 1e-22 count as zero, because ART's norm squa
 _RESTARTS = "A later restart overwrites an earlier success on images whose clean prediction is wrong."
 
 GRADIENT: Mapping[tuple[str, str], Realisation] = {
-    ("fgsm", "linf"): offer("FastGradientMethod(norm=inf)", _fgsm, ball),
-    ("fgsm", "l2"): offer("FastGradientMethod(norm=2)", _fgsm, ball, caveat=_UNDERFLOW),
-    ("fgsm", "l1"): offer("FastGradientMethod(norm=1)", _fgsm, ball, f"ART {_STALL}.", "step rule"),
-    ("bim", "linf"): offer("BasicIterativeMethod", _steps, radius),
-    ("pgd", "linf"): offer("ProjectedGradientDescent(norm=inf)", _pgd, ball, unsupported=_PGD_ONLY, caveat=_RESTARTS),
+    ("fgsm", "linf"): offer("FastGradientMethod(norm=inf)", _fgsm, ball, violations=()),
+    ("fgsm", "l2"): offer(
+        "FastGradientMethod(norm=2)",
+        _fgsm,
+        ball,
+        caveat=_UNDERFLOW,
+        where=("`np.linalg.norm`, `torch.linalg.norm`, in ℓ2",),
+        violations=(),
+    ),
+    ("fgsm", "l1"): offer(
+        "FastGradientMethod(norm=1)",
+        _fgsm,
+        ball,
+        f"ART {_STALL}.",
+        "step rule",
+        where=("`fast_gradient.py`, `_apply_norm`",),
+        violations=(),
+    ),
+    ("bim", "linf"): offer("BasicIterativeMethod", _steps, radius, violations=()),
+    ("pgd", "linf"): offer(
+        "ProjectedGradientDescent(norm=inf)",
+        _pgd,
+        ball,
+        unsupported=_PGD_ONLY,
+        caveat=_RESTARTS,
+        where=("`compute_success_array`",),
+        violations=(),
+    ),
     ("pgd", "l2"): offer(
         "ProjectedGradientDescent(norm=2)",
         _pgd,
@@ -89,6 +114,12 @@ GRADIENT: Mapping[tuple[str, str], Realisation] = {
         "projection",
         unsupported=_PGD_ONLY,
         caveat=f"{_UNDERFLOW} {_RESTARTS}",
+        where=(
+            "`projected_gradient_descent_pytorch.py`, `_compute_pytorch`",
+            "`np.linalg.norm`, `torch.linalg.norm`, in ℓ2",
+            "`compute_success_array`",
+        ),
+        violations=(Violation("seen, so returned", _LAST_ITERATE, "1 of 4 that were seen are not returned"),),
     ),
     ("pgd", "l1"): offer(
         "ProjectedGradientDescent(norm=1)",
@@ -99,8 +130,18 @@ GRADIENT: Mapping[tuple[str, str], Realisation] = {
         "projection",
         unsupported=_PGD_ONLY,
         caveat=_RESTARTS,
+        where=(
+            "`projected_gradient_descent_pytorch.py`, `_compute_perturbation_pytorch`, `_projection(suboptimal=True)`",
+            "`compute_success_array`",
+        ),
+        violations=(),
     ),
-    ("mifgsm", "linf"): offer("MomentumIterativeMethod", _mifgsm, ball),
+    ("mifgsm", "linf"): offer(
+        "MomentumIterativeMethod",
+        _mifgsm,
+        ball,
+        violations=(Violation("seen, so returned", _LAST_ITERATE, "1 of 3 that were seen are not returned"),),
+    ),
     ("apgd", "linf"): offer(
         "AutoProjectedGradientDescent(norm=inf)",
         _apgd,
@@ -109,6 +150,8 @@ GRADIENT: Mapping[tuple[str, str], Realisation] = {
         "failure value",
         "random start",
         unsupported={"rho": 0.75},
+        where=("`auto_projected_gradient_descent.py`, `generate`",),
+        violations=(Violation("disc oracle", _LAST_ITERATE, "3 of 12 left at 0.087, where all can be broken"),),
     ),
     ("apgd", "l2"): offer(
         "AutoProjectedGradientDescent(norm=2)",
@@ -119,6 +162,8 @@ GRADIENT: Mapping[tuple[str, str], Realisation] = {
         "random start",
         unsupported={"rho": 0.75},
         caveat=_AVERAGED,
+        where=("`auto_projected_gradient_descent.py`, `generate`",),
+        violations=(),
     ),
     **{
         ("autoattack", norm): offer(
@@ -131,6 +176,7 @@ GRADIENT: Mapping[tuple[str, str], Realisation] = {
             "budget",
             "projection",
             unsupported={"version": "standard"},
+            where=("`auto_attack.py`, `AutoAttack.__init__`, `run_attack`",),
         )
         for norm, shown in (("linf", "inf"), ("l2", "2"))
     },

@@ -59,6 +59,7 @@ MINIMUM_NORM: Mapping[tuple[str, str], Realisation] = {
         "binary search for the constant stalls.",
         "optimizer",
         "search",
+        where=("`carlini.py`, `CarliniL2Method.generate`",),
     ),
     ("deepfool", "l2"): offer(
         "DeepFool",
@@ -67,6 +68,7 @@ MINIMUM_NORM: Mapping[tuple[str, str], Realisation] = {
         "ART leaves the predicted class whatever the label is, and overshoots once, at the end.",
         "labels",
         "overshoot",
+        where=("`deepfool.py`, `generate`",),
     ),
     ("ead", "l1"): offer(
         "ElasticNet",
@@ -76,6 +78,7 @@ MINIMUM_NORM: Mapping[tuple[str, str], Realisation] = {
         "loss",
         # It keeps the closest misclassified iterate whatever its margin, so confidence is none of the result.
         unsupported={"confidence": 0.0},
+        where=("`elastic_net.py`, `_gradient_of_loss`",),
     ),
     ("jsma", "l0"): offer(
         "SaliencyMapMethod",
@@ -85,6 +88,7 @@ MINIMUM_NORM: Mapping[tuple[str, str], Realisation] = {
         "classes, and may change two values more than γ allows.",
         "search",
         "budget",
+        where=("`saliency_map.py`, `_saliency_map`, `generate`",),
     ),
     ("newtonfool", "l2"): offer(
         "NewtonFool",
@@ -96,5 +100,6 @@ MINIMUM_NORM: Mapping[tuple[str, str], Realisation] = {
         caveat="Steps shrink where the norm of the probability's gradient is below 3e-4, as where the classifier is "
         "confident.",
         reads="probabilities",
+        where=("`newtonfool.py`, `generate`, `_compute_pert`",),
     ),
 }

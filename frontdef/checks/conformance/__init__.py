@@ -1,4 +1,4 @@
-"""The kit that a plugin author runs: every promise of a defense as a property that is tested.
+"""The kit that a plugin author runs: every promise of a defense as a check.
 
 ``frontdef check NAME`` prints the verdict; in a plugin's own tests, subclass the pytest class::
 
@@ -15,16 +15,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from frontdef.checks.conformance.properties import PROPERTIES, Property
+from frontdef.checks.conformance.properties import CHECKS
 from frontdef.checks.conformance.subject import Subject
 from frontdef.checks.conformance.verdict import Verdict, check
+from frontdef.checks.kit import Check, Finding
 from frontdef.defense import Defense
 
-__all__ = ["PROPERTIES", "DefenseConformance", "Subject", "Verdict", "check"]
+__all__ = ["CHECKS", "Check", "DefenseConformance", "Finding", "Subject", "Verdict", "check"]
 
 
 class DefenseConformance:
-    """Subclass it in a file of tests and name a defense; every property becomes a test."""
+    """Subclass it in a file of tests and name a defense; every check becomes a test."""
 
     defense: ClassVar[str | Defense]
     """Id of the defense, or its record."""
@@ -39,7 +40,7 @@ class DefenseConformance:
 
     @classmethod
     def setup_class(cls) -> None:
-        """Build the subject once for all properties; the classifier behind it is trained when one needs it."""
+        """Build the subject once for all checks; the classifier behind it is trained when one needs it."""
         cls._subject = Subject(cls.defense, dict(cls.config), cls.image_shape)
 
     @classmethod
@@ -48,14 +49,15 @@ class DefenseConformance:
         cls._subject = None
 
 
-def _test(prop: Property) -> Callable[[DefenseConformance], None]:
+def _test(promise: Check[Subject]) -> Callable[[DefenseConformance], None]:
     def test(self: DefenseConformance) -> None:
         assert self._subject is not None
-        prop.check(self._subject)
+        finding = promise(self._subject)
+        assert not finding.alarm, finding.measured
 
-    test.__doc__ = prop.promise
+    test.__doc__ = promise.meaning
     return test
 
 
-for _property in PROPERTIES:
-    setattr(DefenseConformance, f"test_{_property.name.replace(' ', '_')}", _test(_property))
+for _promise in CHECKS:
+    setattr(DefenseConformance, f"test_{_promise.name.replace(' ', '_')}", _test(_promise))

@@ -1,11 +1,11 @@
-"""The properties: each measures one promise and raises AssertionError where it is broken."""
+"""The checks: each measures one promise of a defense."""
 
 from __future__ import annotations
 
+import functools
 import random
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from frontdef.attacks.guard import isolated
 from frontdef.attacks.spec import make_spec
 from frontdef.checks.conformance.parity import FORWARD_TOLERANCE, GRADIENT_TOLERANCE, parity
 from frontdef.checks.conformance.subject import Subject
+from frontdef.checks.kit import Checks, Finding, not_applicable
 from frontdef.registry import get_attack_libraries, get_family
 from frontdef.threat import Norm, ThreatModel
 
@@ -36,30 +37,25 @@ SIGNIFICANT = 0.05
 """Level of the one-sided sign test that PGD breaks more samples than noise."""
 
 
-@dataclass(frozen=True)
-class Property:
-    """One promise.
-
-    Args:
-        name: Its name.
-        promise: What is promised, in one sentence.
-        check: Measures it; returns the figure in words, raises AssertionError where the promise is broken.
-    """
-
-    name: str
-    promise: str
-    check: Callable[[Subject], str]
+CHECKS: Checks[Subject] = Checks()
+"""The promises of a defense; the meaning of each is what is promised."""
 
 
-PROPERTIES: list[Property] = []
+def _promise(measure: Callable[[Subject], str | Finding]) -> Callable[[Subject], Finding]:
+    """Register a function that gives the figure in words, and raises AssertionError where the promise is broken."""
+
+    @functools.wraps(measure)
+    def find(subject: Subject) -> Finding:
+        try:
+            kept = measure(subject)
+        except AssertionError as broken:
+            return Finding("alarm", str(broken))
+        return kept if isinstance(kept, Finding) else Finding("passed", kept)
+
+    return CHECKS.register(measure.__name__.replace("_", " "))(find)
 
 
-def _property(check: Callable[[Subject], str]) -> Callable[[Subject], str]:
-    PROPERTIES.append(Property(check.__name__.replace("_", " "), check.__doc__ or "", check))
-    return check
-
-
-@_property
+@_promise
 def metadata(subject: Subject) -> str:
     """The record names its paper, a summary, and describes every configuration value."""
     defense = subject.defense
@@ -72,7 +68,7 @@ def metadata(subject: Subject) -> str:
     return f"{len(fields)} configuration values, all described"
 
 
-@_property
+@_promise
 def shapes(subject: Subject) -> str:
     """The output has one row a sample, the same shape for every batch size, float32, on the input's device."""
     with torch.no_grad():
@@ -85,7 +81,7 @@ def shapes(subject: Subject) -> str:
     return f"{tuple(subject.image_shape)} → {tuple(outputs[0].shape[1:])}"
 
 
-@_property
+@_promise
 def range_kept(subject: Subject) -> str:
     """The output is finite, and in [0,1] where the front end says that it keeps the range."""
     corners = torch.cat([subject.few, torch.zeros_like(subject.few[:1]), torch.ones_like(subject.few[:1])])
@@ -98,11 +94,11 @@ def range_kept(subject: Subject) -> str:
     return f"[{low:.4g}, {high:.4g}]"
 
 
-@_property
-def batch_invariance(subject: Subject) -> str:
+@_promise
+def batch_invariance(subject: Subject) -> str | Finding:
     """A sample's output does not depend on its batch: f(x)[i] = f(x[i:i+1])."""
     if subject.front_end.randomized:
-        return "randomized: does not apply"
+        return not_applicable("randomized")
     with torch.no_grad():
         together = subject.front_end(subject.few)
         alone = torch.cat([subject.front_end(subject.few[i : i + 1]) for i in range(len(subject.few))])
@@ -113,7 +109,7 @@ def batch_invariance(subject: Subject) -> str:
     return f"largest difference {apart:.2g}"
 
 
-@_property
+@_promise
 def purity(subject: Subject) -> str:
     """Neither the images nor the front end's state are changed by a forward and a backward pass."""
     before, state = subject.few.clone(), {k: v.clone() for k, v in subject.front_end.state_dict().items()}
@@ -125,7 +121,7 @@ def purity(subject: Subject) -> str:
     return f"{len(state)} tensors of state"
 
 
-@_property
+@_promise
 def determinism(subject: Subject) -> str:
     """The same seed gives the same output; without one, only a front end declared as randomized varies."""
     front_end = subject.front_end
@@ -142,7 +138,7 @@ def determinism(subject: Subject) -> str:
     return "deterministic"
 
 
-@_property
+@_promise
 def global_randomness(subject: Subject) -> str:
     """The global random states of Python, numpy and torch are left alone."""
     states = (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state())  # type: ignore[index]
@@ -157,7 +153,7 @@ def global_randomness(subject: Subject) -> str:
     return "untouched"
 
 
-@_property
+@_promise
 def gradients(subject: Subject) -> str:
     """Every surrogate gives a finite gradient, and a non-zero one where it is declared informative."""
     found = []
@@ -178,7 +174,7 @@ def _gradient(subject: Subject, surrogate: str) -> Tensor:
         return torch.autograd.grad(loss, x)[0]
 
 
-@_property
+@_promise
 def gradient_parity(subject: Subject) -> str:
     """ART, foolbox and autograd see the same outputs (1e-6) and the same gradients (1e-5 relative)."""
     found = parity(subject.protected, subject.few, subject.few_labels)
@@ -189,7 +185,7 @@ def gradient_parity(subject: Subject) -> str:
     return f"forward {max(found.forward.values()):.1g}, gradient {max(found.gradient.values()):.1g} relative"
 
 
-@_property
+@_promise
 def estimate_gradient(subject: Subject) -> str:
     """ART's estimate_gradient pulls loss and class gradients back, whatever the output's shape."""
     preprocessor = FrontEndPreprocessor(subject.front_end)
@@ -210,7 +206,7 @@ def estimate_gradient(subject: Subject) -> str:
     return f"{tuple(output.shape[1:])} → {x.shape[1:]}"
 
 
-@_property
+@_promise
 def save_and_load(subject: Subject) -> str:
     """Saved to safetensors and loaded into a fresh front end, it computes the same."""
     with tempfile.TemporaryDirectory() as folder:
@@ -227,7 +223,7 @@ def save_and_load(subject: Subject) -> str:
     return f"{sum(value.numel() for value in fresh.state_dict().values())} values"
 
 
-@_property
+@_promise
 def gradient_useful(subject: Subject) -> str:
     """PGD through the gradient breaks more samples than noise of the same size, or a certificate says why not."""
     norm: Norm = next((norm for norm in subject.defense.norms if norm in RADII), "linf")
@@ -250,11 +246,11 @@ def gradient_useful(subject: Subject) -> str:
     raise AssertionError(f"PGD never beats noise ({'; '.join(tried)}): the gradient does not reach the attacker")
 
 
-@_property
-def certificate(subject: Subject) -> str:
+@_promise
+def certificate(subject: Subject) -> str | Finding:
     """No sample that the certificate proves is broken by an attack."""
     if not subject.defense.certified:
-        return "none declared"
+        return not_applicable("none declared")
     proved_any = 0
     for norm in subject.defense.norms:
         for eps in RADII.get(norm, ())[:2]:

@@ -7,20 +7,10 @@ A check is a small function in `checks`, registered in `CHECKS`; `docs/invariant
 """
 
 from frontdef.checks.invariants.examine import examine, rows
-from frontdef.checks.invariants.known import KNOWN, UNEXAMINED, reason
-from frontdef.checks.invariants.record import Finding, Report, Result, Status
-from frontdef.checks.invariants.registry import CHECKS, Check
+from frontdef.checks.invariants.known import violated
+from frontdef.checks.invariants.markdown import to_grid, to_markdown
+from frontdef.checks.invariants.record import Report
+from frontdef.checks.invariants.table import CHECKS
+from frontdef.checks.kit import Check, Finding
 
-__all__ = [
-    "CHECKS",
-    "KNOWN",
-    "UNEXAMINED",
-    "Check",
-    "Finding",
-    "Report",
-    "Result",
-    "Status",
-    "examine",
-    "reason",
-    "rows",
-]
+__all__ = ["CHECKS", "Check", "Finding", "Report", "examine", "rows", "to_grid", "to_markdown", "violated"]

@@ -11,7 +11,7 @@ import frontdef.checks.invariants.checks  # noqa: F401  fills the table of check
 from frontdef.attacks.library import AttackLibrary
 from frontdef.attacks.spec import Family
 from frontdef.checks.invariants.record import Report
-from frontdef.checks.invariants.registry import CHECKS
+from frontdef.checks.invariants.table import CHECKS
 from frontdef.checks.invariants.trial import Trial
 from frontdef.errors import ConfigError
 from frontdef.threat import Norm, check_norm
@@ -28,15 +28,15 @@ def rows(library: AttackLibrary, families: Mapping[str, Family], only: str | Non
     Raises:
         ConfigError: The library does not offer it.
     """
-    found = [
+    offered = [
         (family, norm)
         for name, family in families.items()
         for norm in family.norms
         if library.offers(name, norm) and only in (None, name)
     ]
-    if not found:
+    if not offered:
         raise ConfigError(f"{library.name} does not offer {only}")
-    return found
+    return offered
 
 
 def examine(library: AttackLibrary, family: Family, norm: str) -> Report:
@@ -55,8 +55,9 @@ def examine(library: AttackLibrary, family: Family, norm: str) -> Report:
         raise ConfigError(f"{library.name} does not offer {family.name} in {norm}")
     with _one_thread():
         trial = Trial(library, family, check_norm(norm))
-        results = tuple(check(trial) for check in CHECKS)
-    return Report(library.name, library.version(), family.name, norm, offered.call, results)
+        findings = tuple(check.attempt(trial) for check in CHECKS)
+    known = {violation.check: violation.why for violation in offered.violations or ()}
+    return Report(library.name, library.version(), family.name, norm, offered.call, findings, known)
 
 
 @contextmanager

@@ -1,51 +1,12 @@
-"""What an examination is made of: one result a check."""
+"""What an examination says of one row of a library's table."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
-Status = Literal["passed", "violated", "not applicable", "reported"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a check measured.
-
-    Args:
-        status: ``reported`` where a figure is given and not judged.
-        measured: What was measured, in words and figures.
-        figure: The figure that is compared; None where there was nothing to measure.
-        threshold: The largest figure that passes; None where it is not judged.
-    """
-
-    status: Status
-    measured: str
-    figure: float | None = None
-    threshold: float | None = None
-
-
-@dataclass(frozen=True)
-class Result:
-    """One check of one row of a library's table.
-
-    Args:
-        name: The check.
-        status: Its outcome.
-        measured: What was measured.
-        figure: The figure that is compared.
-        threshold: The largest figure that passes.
-        asks: What the check asks, in one sentence.
-        reference: Why an attack must do so.
-    """
-
-    name: str
-    status: Status
-    measured: str
-    figure: float | None
-    threshold: float | None
-    asks: str
-    reference: str
+from frontdef.checks.kit import Finding, alarms, plain
 
 
 @dataclass(frozen=True)
@@ -58,7 +19,8 @@ class Report:
         family: The family's name.
         norm: The norm.
         call: The library's own name for it.
-        results: In the order of the checks.
+        findings: In the order of the checks.
+        known: Name of a check → why the row is known to violate it.
     """
 
     library: str
@@ -66,13 +28,21 @@ class Report:
     family: str
     norm: str
     call: str
-    results: tuple[Result, ...]
+    findings: tuple[Finding, ...]
+    known: Mapping[str, str]
 
     @property
-    def violations(self) -> tuple[Result, ...]:
-        """The results that object."""
-        return tuple(result for result in self.results if result.status == "violated")
+    def violations(self) -> tuple[Finding, ...]:
+        """The findings that object."""
+        return alarms(self.findings)
+
+    @property
+    def new(self) -> tuple[Finding, ...]:
+        """The violations that the row does not name."""
+        return tuple(violation for violation in self.violations if violation.name not in self.known)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for `json.dumps`."""
-        return asdict(self)
+        """Plain data for `json.dumps`; a figure that is not finite becomes None."""
+        names = ("library", "version", "family", "norm", "call", "known")
+        data: dict[str, Any] = plain({name: getattr(self, name) for name in names})
+        return {**data, "findings": [finding.to_dict() for finding in self.findings]}

@@ -6,11 +6,12 @@
 A check is a small function in `checks`, registered in `CHECKS`; `docs/masking.md` explains them.
 """
 
+from frontdef.checks.kit import Check, Cost, Finding, Strength
 from frontdef.checks.masking.budget import Budget
-from frontdef.checks.masking.diagnosis import RULE, diagnose, verdict
+from frontdef.checks.masking.diagnosis import RULE, code, diagnose, measure, verdict
 from frontdef.checks.masking.markdown import to_markdown
-from frontdef.checks.masking.record import Cost, Diagnosis, Finding, Measurement, Strength, Verdict
-from frontdef.checks.masking.registry import CHECKS, Check
+from frontdef.checks.masking.record import Diagnosis, Verdict
+from frontdef.checks.masking.table import CHECKS
 
 __all__ = [
     "CHECKS",
@@ -20,10 +21,11 @@ __all__ = [
     "Cost",
     "Diagnosis",
     "Finding",
-    "Measurement",
     "Strength",
     "Verdict",
+    "code",
     "diagnose",
+    "measure",
     "to_markdown",
     "verdict",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,10 +13,12 @@ from torch import Tensor
 import frontdef.checks.masking.checks  # noqa: F401  fills the table of checks
 from frontdef._version import __version__
 from frontdef.attacks.native.geometry import PROJECTIONS
+from frontdef.checks.kit import Check, Cost, Finding, Strength, alarms
 from frontdef.checks.masking.budget import Budget
 from frontdef.checks.masking.evidence import Evidence
-from frontdef.checks.masking.record import Cost, Diagnosis, Measurement, Strength, Verdict
-from frontdef.checks.masking.registry import CHECKS
+from frontdef.checks.masking.record import Diagnosis, Verdict
+from frontdef.checks.masking.table import CHECKS
+from frontdef.code import code_reached
 from frontdef.errors import ConfigError
 from frontdef.images import as_images, as_labels
 from frontdef.protected import Protected
@@ -28,10 +31,26 @@ RULE: Mapping[Strength, Verdict] = {"invalid": "invalid", "proof": "masked", "hi
 """The verdict is that of the strongest alarm; without any it is ``trusted``. Hints do not add up to a proof."""
 
 
-def verdict(measurements: Sequence[Measurement]) -> Verdict:
-    """What the measurements amount to, by `RULE`."""
-    raised = {measurement.strength for measurement in measurements if measurement.alarm}
+def verdict(findings: Sequence[Finding]) -> Verdict:
+    """What the findings amount to, by `RULE`."""
+    raised = {alarm.strength for alarm in alarms(findings)}
     return next((RULE[strength] for strength in RULE if strength in raised), "trusted")
+
+
+def code() -> str:
+    """Hash of the code that decides a diagnosis: the checks, their evidence and the native attacks that they run.
+
+    Returns:
+        16 hexadecimal digits.
+    """
+    return code_reached((__name__,))
+
+
+def measure(check: Check[Evidence], evidence: Evidence) -> Finding:
+    """What a check finds, with the passes that it took."""
+    with evidence.accounting() as spent:
+        finding = check(evidence)
+    return replace(finding, cost=spent())
 
 
 def diagnose(
@@ -83,48 +102,48 @@ def diagnose(
     labels = as_labels(y, len(images), n_classes).to(protected.device)
     whole = Evidence(protected, images, labels, threat, budget or Budget(), seed)
 
-    found = [check(whole) for check in CHECKS if check.strength == "invalid"]
+    findings = [measure(check, whole) for check in CHECKS if check.strength == "invalid"]
     open_ = torch.zeros_like(proved)
-    n_correct, part = 0, None
-    if verdict(found) != "invalid":
+    n_correct, restricted = 0, None
+    if verdict(findings) != "invalid":
         correct = (whole.clean.argmax(dim=1) == labels).cpu()
         n_correct, open_ = int(correct.sum()), correct & ~proved
         if int(open_.sum()) >= FEWEST:
-            part = whole.restrict(open_.to(protected.device))
-            with protected.surrogate(part.strongest):
-                found += [check(part) for check in CHECKS if check.strength != "invalid"]
-    judged, reasons = _conclude(found, n_correct, int(open_.sum()), part)
+            restricted = whole.restrict(open_.to(protected.device))
+            with protected.surrogate(restricted.strongest):
+                findings += [measure(check, restricted) for check in CHECKS if check.strength != "invalid"]
+    judged, reasons = _conclude(findings, n_correct, int(open_.sum()), restricted)
     return Diagnosis(
         verdict=judged,
         reasons=reasons,
-        measurements=tuple(found),
+        findings=tuple(findings),
         norm=threat.norm,
         eps=threat.eps,
         n=len(images),
         n_correct=n_correct,
         n_certified=int(proved.sum()),
         n_attacked=int(open_.sum()),
-        n_survived=None if part is None else int(part.survivors.sum()),
-        surrogate=whole.selected if part is None else part.strongest,
+        n_survived=None if restricted is None else int(restricted.survivors.sum()),
+        surrogate=whole.selected if restricted is None else restricted.strongest,
         seed=seed,
         budget=whole.budget.model_dump(),
-        cost=_total(whole, part),
+        cost=_total(whole, restricted),
         seconds=time.perf_counter() - started,
         versions={"frontdef": __version__, "torch": torch.__version__},
     )
 
 
 def _conclude(
-    found: Sequence[Measurement], n_correct: int, n_open: int, part: Evidence | None
+    findings: Sequence[Finding], n_correct: int, n_open: int, restricted: Evidence | None
 ) -> tuple[Verdict, tuple[str, ...]]:
-    judged = verdict(found)
+    judged = verdict(findings)
     order = list(RULE)
-    alarms = sorted((one for one in found if one.alarm), key=lambda one: order.index(one.strength))
-    if alarms:
-        return judged, tuple(map(str, alarms))
-    if part is not None:
-        said = f"{len(found)} checks on {n_open} samples raised no objection"
-        if not bool(part.survivors.any()):
+    raised = sorted(alarms(findings), key=lambda alarm: order.index(alarm.strength))
+    if raised:
+        return judged, tuple(map(str, raised))
+    if restricted is not None:
+        said = f"{len(findings)} checks on {n_open} samples raised no objection"
+        if not bool(restricted.survivors.any()):
             said += "; the white-box attack breaks them all, so nothing is claimed that could be false"
         return judged, (said,)
     if n_correct and not n_open:
@@ -132,7 +151,7 @@ def _conclude(
     return "suspicious", (f"too few samples to tell: {n_open} correct and not certified, at least {FEWEST} are needed",)
 
 
-def _total(whole: Evidence, part: Evidence | None) -> Cost:
-    rest = Cost() if part is None else part.total
-    scale = 0.0 if part is None else len(part.x) / len(whole.x)
+def _total(whole: Evidence, restricted: Evidence | None) -> Cost:
+    rest = Cost() if restricted is None else restricted.total
+    scale = 0.0 if restricted is None else len(restricted.x) / len(whole.x)
     return whole.total + Cost(rest.forward * scale, rest.backward * scale)

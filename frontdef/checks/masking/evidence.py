@@ -18,9 +18,9 @@ from frontdef.attacks.native.losses import LOSSES
 from frontdef.attacks.native.noise import noise
 from frontdef.attacks.native.pgd import Mode, pgd
 from frontdef.attacks.spec import Loss
+from frontdef.checks.kit import Cost
 from frontdef.checks.masking.budget import Budget
 from frontdef.checks.masking.models import Recorder, Rescaled
-from frontdef.checks.masking.record import Cost
 from frontdef.checks.masking.search import random_search
 from frontdef.config import Config
 from frontdef.errors import FrontdefError

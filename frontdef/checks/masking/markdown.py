@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from frontdef.checks.masking.record import Diagnosis, Measurement, Verdict
+from frontdef.checks import kit
+from frontdef.checks.masking.record import Diagnosis, Verdict
 from frontdef.threat import NORM_LABELS, format_eps
 
 SAID: dict[Verdict, str] = {
@@ -16,33 +17,25 @@ SAID: dict[Verdict, str] = {
 
 
 def to_markdown(title: str, diagnosis: Diagnosis) -> str:
-    """Verdict, reasons, and one row a check.
+    """Verdict, reasons, and one line a check.
 
     Args:
         title: The command or the model.
         diagnosis: What was found.
     """
     versions = ", ".join(f"{name} {version}" for name, version in diagnosis.versions.items())
-    lines = [
-        f"## {title}",
-        "",
-        f"**{diagnosis.verdict}**: {SAID[diagnosis.verdict]}",
-        "",
-        *(f"- {reason}" for reason in diagnosis.reasons),
-        "",
-        f"{NORM_LABELS[diagnosis.norm]} ε = {format_eps(diagnosis.eps)}; {_samples(diagnosis)}; "
+    where = (
+        f"{NORM_LABELS[diagnosis.norm]} ε = {format_eps(diagnosis.eps)}; {', '.join(_counts(diagnosis))}; "
         f"{diagnosis.cost.forward:.0f} forward and {diagnosis.cost.backward:.0f} backward passes a sample, "
-        f"{diagnosis.seconds:.0f} s; seed {diagnosis.seed}; {versions}",
-        "",
-        "| check | alarm | measured | threshold | forward + backward |",
-        "| --- | --- | --- | --- | --- |",
-        *(_row(measurement) for measurement in diagnosis.measurements),
-    ]
-    return "\n".join(lines)
-
-
-def _samples(diagnosis: Diagnosis) -> str:
-    return ", ".join(_counts(diagnosis))
+        f"{diagnosis.seconds:.0f} s; seed {diagnosis.seed}; {versions}"
+    )
+    return kit.to_markdown(
+        title,
+        f"**{diagnosis.verdict}**: {SAID[diagnosis.verdict]}",
+        diagnosis.findings,
+        above=(*(f"- {reason}" for reason in diagnosis.reasons), "", where),
+        columns={"forward + backward": lambda finding: f"{finding.cost.forward:.0f} + {finding.cost.backward:.0f}"},
+    )
 
 
 def _counts(diagnosis: Diagnosis) -> Iterator[str]:
@@ -54,15 +47,3 @@ def _counts(diagnosis: Diagnosis) -> Iterator[str]:
         yield f"{diagnosis.n_certified} certified"
     if diagnosis.n_survived is not None:
         yield f"{diagnosis.n_survived} of {diagnosis.n_attacked} survive PGD through {diagnosis.surrogate!r}"
-
-
-def _row(measurement: Measurement) -> str:
-    threshold = "" if measurement.threshold is None else f"{measurement.threshold:.3g}"
-    cells = (
-        measurement.name,
-        measurement.strength if measurement.alarm else "–",
-        measurement.measured.replace("|", "\\|"),
-        threshold,
-        f"{measurement.cost.forward:.0f} + {measurement.cost.backward:.0f}",
-    )
-    return f"| {' | '.join(cells)} |"

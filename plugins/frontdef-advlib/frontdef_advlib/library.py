@@ -25,6 +25,7 @@ class AdvLibrary(AttackLibrary):
 
     name: ClassVar[str] = "advlib"
     distribution: ClassVar[str] = "adv-lib"
+    read: ClassVar[str] = "0.2.8"
 
     def table(self) -> Mapping[tuple[str, str], Realisation]:
         """What is offered."""
@@ -64,10 +65,11 @@ def _offer(
     *causes: Cause,
     unsupported: Mapping[str, Any] | None = None,
     caveat: str = "",
+    where: tuple[str, ...] = (),
 ) -> Realisation:
     """A call with the threat model mapped by ``threat``, which is all that its defaults take."""
     run, defaults = _run(attack, threat, arguments), _run(attack, threat, _nothing)
-    return Realisation(attack, run, difference, unsupported, caveat, causes, defaults)
+    return Realisation(attack, run, difference, unsupported, caveat, causes, defaults, where)
 
 
 def _nothing(_: AttackSpec) -> dict[str, Any]:
@@ -215,8 +217,10 @@ _LATE = "adv-lib never looks at the point after its last step"
 _APGDT = _run("apgd_targeted", _ball, _nothing)
 
 
-def _apgdt(difference: str, *causes: Cause, caveat: str = _REPAIRS) -> Realisation:
-    return Realisation("apgd_targeted", _run_apgdt, difference, caveat=caveat, causes=causes, defaults=_APGDT)
+def _apgdt(difference: str, *causes: Cause, caveat: str = _REPAIRS, where: tuple[str, ...]) -> Realisation:
+    return Realisation(
+        "apgd_targeted", _run_apgdt, difference, caveat=caveat, causes=causes, defaults=_APGDT, where=where
+    )
 
 
 TABLE: Mapping[tuple[str, str], Realisation] = {
@@ -228,13 +232,52 @@ TABLE: Mapping[tuple[str, str], Realisation] = {
         "early stop",
         "failure value",
         unsupported={"fast": False},
+        where=("`projected_gradient_descent.py`, `_pgd_linf` (the loop ends after a step)",),
     ),
-    ("apgd", "linf"): _offer("apgd", _ball, _apgd, f"{_HALVES}.", "schedule"),
-    ("apgd", "l2"): _offer("apgd", _ball, _apgd, f"{_HALVES}.", "schedule"),
-    ("apgd", "l1"): _offer("apgd", _ball, _apgd, caveat=_ROUNDS),
-    ("apgdt", "linf"): _apgdt(f"{_HALVES}, and {_OTHERS}", "schedule", "loss"),
-    ("apgdt", "l2"): _apgdt(f"{_HALVES}, and {_OTHERS}", "schedule", "loss"),
-    ("apgdt", "l1"): _apgdt(f"adv-lib {_OTHERS}", "loss", caveat=f"{_REPAIRS} {_ROUNDS}"),
+    ("apgd", "linf"): _offer(
+        "apgd",
+        _ball,
+        _apgd,
+        f"{_HALVES}.",
+        "schedule",
+        where=("`auto_pgd.py`, `_apgd` (`loss_best_last_check = loss_best`, no copy)",),
+    ),
+    ("apgd", "l2"): _offer(
+        "apgd",
+        _ball,
+        _apgd,
+        f"{_HALVES}.",
+        "schedule",
+        where=("`auto_pgd.py`, `_apgd` (`loss_best_last_check = loss_best`, no copy)",),
+    ),
+    ("apgd", "l1"): _offer("apgd", _ball, _apgd, caveat=_ROUNDS, where=("`auto_pgd.py`, `l1_projection`",)),
+    ("apgdt", "linf"): _apgdt(
+        f"{_HALVES}, and {_OTHERS}",
+        "schedule",
+        "loss",
+        where=(
+            "`auto_pgd.py`, `_apgd` (`loss_best_last_check = loss_best`, no copy)",
+            "`losses.py`, `difference_of_logits_ratio`, and `apgd_targeted` (`argsort(...)[:, 1:]`)",
+        ),
+    ),
+    ("apgdt", "l2"): _apgdt(
+        f"{_HALVES}, and {_OTHERS}",
+        "schedule",
+        "loss",
+        where=(
+            "`auto_pgd.py`, `_apgd` (`loss_best_last_check = loss_best`, no copy)",
+            "`losses.py`, `difference_of_logits_ratio`, and `apgd_targeted` (`argsort(...)[:, 1:]`)",
+        ),
+    ),
+    ("apgdt", "l1"): _apgdt(
+        f"adv-lib {_OTHERS}",
+        "loss",
+        caveat=f"{_REPAIRS} {_ROUNDS}",
+        where=(
+            "`losses.py`, `difference_of_logits_ratio`, and `apgd_targeted` (`argsort(...)[:, 1:]`)",
+            "`auto_pgd.py`, `l1_projection`",
+        ),
+    ),
     ("fab", "linf"): _offer("fab", _norm, _fab),
     ("fab", "l2"): _offer("fab", _norm, _fab),
     ("fab", "l1"): _offer("fab", _norm, _fab),
@@ -244,8 +287,15 @@ TABLE: Mapping[tuple[str, str], Realisation] = {
         _fmn,
         caveat="RuntimeError where the radius of every image of a batch falls to 0, as it does where all are "
         "misclassified already.",
+        where=("`fast_minimum_norm.py`, `l0_projection_` (`topk(k=0)`)",),
     ),
-    ("fmn", "l1"): _offer("fmn", _norm, _fmn, caveat=_SHORT),
+    ("fmn", "l1"): _offer(
+        "fmn",
+        _norm,
+        _fmn,
+        caveat=_SHORT,
+        where=("`fast_minimum_norm.py`, `fmn` (`distance_to_boundary`), as in the paper",),
+    ),
     ("fmn", "l2"): _offer(
         "fmn",
         _norm,
@@ -253,8 +303,18 @@ TABLE: Mapping[tuple[str, str], Realisation] = {
         "adv-lib rescales onto the ℓ2 sphere instead of projecting onto the ball.",
         "projection",
         caveat=_SHORT,
+        where=(
+            "`fast_minimum_norm.py`, `l2_projection_` (`clamp_` binds to the product, not to the factor)",
+            "`fast_minimum_norm.py`, `fmn` (`distance_to_boundary`), as in the paper",
+        ),
     ),
-    ("fmn", "linf"): _offer("fmn", _norm, _fmn, caveat=_SHORT),
+    ("fmn", "linf"): _offer(
+        "fmn",
+        _norm,
+        _fmn,
+        caveat=_SHORT,
+        where=("`fast_minimum_norm.py`, `fmn` (`distance_to_boundary`), as in the paper",),
+    ),
     ("ddn", "l2"): _offer("ddn", _nothing, _ddn),
     ("deepfool", "l2"): _offer(
         "df",
@@ -264,6 +324,7 @@ TABLE: Mapping[tuple[str, str], Realisation] = {
         "early stop",
         "overshoot",
         "failure value",
+        where=("`deepfool.py`, `df` (the loop ends after a step; `value=1 + overshoot`)",),
     ),
     ("deepfool", "linf"): _offer(
         "df",
@@ -273,6 +334,7 @@ TABLE: Mapping[tuple[str, str], Realisation] = {
         "early stop",
         "overshoot",
         "failure value",
+        where=("`deepfool.py`, `df` (the loop ends after a step; `value=1 + overshoot`)",),
     ),
     ("cw", "l2"): _offer(
         "carlini_wagner_l2",
@@ -281,6 +343,7 @@ TABLE: Mapping[tuple[str, str], Realisation] = {
         "adv-lib measures the distance from the image instead of from where its tanh starts, 1e-6 away, and Adam makes "
         "a full first step of that on pixels that no logit depends on.",
         "optimizer",
+        where=("`carlini_wagner/l2.py`, `carlini_wagner_l2` (`adv_inputs - inputs`)",),
     ),
     ("alma", "l2"): _offer("alma", _distance, _alma),
     ("alma", "l1"): _offer("alma", _distance, _alma),

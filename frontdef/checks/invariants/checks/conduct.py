@@ -6,12 +6,12 @@ import numpy as np
 import torch
 
 from frontdef.attacks.guard import isolated
-from frontdef.checks.invariants.record import Finding
-from frontdef.checks.invariants.registry import at_most, check
+from frontdef.checks.invariants.table import CHECKS
 from frontdef.checks.invariants.trial import Trial
+from frontdef.checks.kit import Finding, at_most
 
 
-@check("norm and box", reference="arXiv:1902.06705, 4.1: the threat model is stated and kept")
+@CHECKS.register("norm and box", reference="arXiv:1902.06705, 4.1: the threat model is stated and kept")
 def norm_and_box(trial: Trial) -> Finding:
     """Every example is finite, in [0,1] and, where a radius was given, in the ball, to 1e-6."""
     threat = trial.spec().threat
@@ -19,14 +19,14 @@ def norm_and_box(trial: Trial) -> Finding:
     return at_most(outside, 0, f"{outside} of {len(trial.task.x)} outside")
 
 
-@check("model and input untouched", reference="an attack that changes the model attacks another one")
+@CHECKS.register("model and input untouched", reference="an attack that changes the model attacks another one")
 def untouched(trial: Trial) -> Finding:
     """Images, labels, parameters, their flags and the model's mode are what they were."""
     faults = trial.first.faults
     return at_most(len(faults), 0, "; ".join(faults) or "nothing changed")
 
 
-@check("generators not reseeded", reference="a fixed seed inside makes restarts and repeated runs the same")
+@CHECKS.register("generators not reseeded", reference="a fixed seed inside makes restarts and repeated runs the same")
 def not_reseeded(trial: Trial) -> Finding:
     """What the global generators of torch and numpy draw afterwards depends on how they were seeded before."""
     states = []
@@ -46,7 +46,7 @@ def not_reseeded(trial: Trial) -> Finding:
     return at_most(len(reseeded), 0, f"reseeds {' and '.join(reseeded)}" if reseeded else "draws or leaves them alone")
 
 
-@check("same seed, same result", reference="a result that cannot be repeated cannot be compared")
+@CHECKS.register("same seed, same result", reference="a result that cannot be repeated cannot be compared")
 def repeatable(trial: Trial) -> Finding:
     """Two runs with the same seed return the same examples, bit by bit."""
     again = trial.run(trial.task.model, trial.task.x, trial.labels).examples
@@ -54,7 +54,7 @@ def repeatable(trial: Trial) -> Finding:
     return at_most(differ, 0, f"{differ} of {len(again)} differ")
 
 
-@check(
+@CHECKS.register(
     "queries counted", reference="arXiv:2404.19460 (AttackBench): budgets compare only where they are counted outside"
 )
 def counted(trial: Trial) -> Finding:
@@ -63,7 +63,7 @@ def counted(trial: Trial) -> Finding:
     return at_most(abs(run.charged - run.observed), 0, f"{run.charged} charged, {run.observed} read")
 
 
-@check("ε = 0", reference="the ball of radius 0 is the image")
+@CHECKS.register("ε = 0", reference="the ball of radius 0 is the image")
 def identity(trial: Trial) -> Finding:
     """At a radius of 1e-9 every example is the image, to 1e-6."""
     if not trial.bounded or trial.norm == "l0":
@@ -73,7 +73,7 @@ def identity(trial: Trial) -> Finding:
     return at_most(moved, 1e-6, f"moves a pixel by {moved:.1e}")
 
 
-@check("8 bits", reference="an image that is stored is rounded")
+@CHECKS.register("8 bits", reference="an image that is stored is rounded")
 def rounded(trial: Trial) -> Finding:
     """How many of the successes survive rounding to 256 levels."""
     if not bool(trial.fell.any()):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from frontdef.checks.invariants.models import Affine, Constant, Model
-from frontdef.checks.invariants.record import Finding
-from frontdef.checks.invariants.registry import at_most, check
+from frontdef.checks.invariants.table import CHECKS
 from frontdef.checks.invariants.trial import Trial, changed
+from frontdef.checks.kit import Finding, at_most
 
 
 def _bad(trial: Trial, model: Model, labels: torch.Tensor) -> Finding:
@@ -17,7 +17,7 @@ def _bad(trial: Trial, model: Model, labels: torch.Tensor) -> Finding:
     return at_most(outside, 0, f"{nan} of {len(found)} not finite, {outside - nan} outside the threat model")
 
 
-@check("constant model", reference="arXiv:1902.06705, 5.4: an attack must be able to fail")
+@CHECKS.register("constant model", reference="arXiv:1902.06705, 5.4: an attack must be able to fail")
 def constant(trial: Trial) -> Finding:
     """On a model that always says the same it fails: no error, nothing that is not finite or leaves its bounds."""
     targeted = trial.targeted
@@ -25,7 +25,7 @@ def constant(trial: Trial) -> Finding:
     return _bad(trial, changed(trial.task.model, Constant()), labels)
 
 
-@check("zero gradient", reference="arXiv:1802.00420: shattered gradients are met, and must not become NaN")
+@CHECKS.register("zero gradient", reference="arXiv:1802.00420: shattered gradients are met, and must not become NaN")
 def zero_gradient(trial: Trial) -> Finding:
     """On a model whose gradient is zero it fails: no error, nothing that is not finite or leaves its bounds."""
     flat = Affine(trial.task.model.observed.net, detached=True)

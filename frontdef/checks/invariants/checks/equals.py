@@ -7,9 +7,9 @@ from torch import Tensor
 
 from frontdef.checks.invariants.budget import ALONE
 from frontdef.checks.invariants.models import CLASSES, Affine
-from frontdef.checks.invariants.record import Finding
-from frontdef.checks.invariants.registry import at_most, check, not_applicable
+from frontdef.checks.invariants.table import CHECKS
 from frontdef.checks.invariants.trial import Trial, changed
+from frontdef.checks.kit import Finding, at_most, not_applicable
 
 SAME = 1
 """Samples whose outcome rounding may change."""
@@ -33,13 +33,15 @@ def rewritten(trial: Trial, **change: object) -> Tensor:
     return trial.outcome(changed(trial.task.model, net), order=change.get("order"))  # type: ignore[arg-type]
 
 
-@check("logit shift", reference="softmax and argmax do not depend on a common summand")
+@CHECKS.register("logit shift", reference="softmax and argmax do not depend on a common summand")
 def shift(trial: Trial) -> Finding:
     """The same images fall when 100 is added to, or taken from, every logit."""
     return equal(trial, rewritten(trial, shift=100.0), rewritten(trial, shift=-100.0))
 
 
-@check("logit scale", reference="arXiv:1608.04644, 3: a temperature is no defense; argmax does not depend on a factor")
+@CHECKS.register(
+    "logit scale", reference="arXiv:1608.04644, 3: a temperature is no defense; argmax does not depend on a factor"
+)
 def scale(trial: Trial) -> Finding:
     """No fewer images fall when every logit is multiplied by 10."""
     if not bool(trial.fell.any()):
@@ -49,13 +51,13 @@ def scale(trial: Trial) -> Finding:
     return at_most(lost, SCALED, f"{lost} of {int(trial.fell.sum())} no longer fall, {int(now.sum())} fall now")
 
 
-@check("class order", reference="classes have no order")
+@CHECKS.register("class order", reference="classes have no order")
 def classes(trial: Trial) -> Finding:
     """The same images fall when the classes are numbered backwards."""
     return equal(trial, rewritten(trial, order=torch.arange(CLASSES - 1, -1, -1)))
 
 
-@check("sample order", reference="samples are attacked each by itself")
+@CHECKS.register("sample order", reference="samples are attacked each by itself")
 def samples(trial: Trial) -> Finding:
     """The same images fall when the batch is turned around, up to what another seed changes."""
     task, labels = trial.task, trial.labels
@@ -63,7 +65,7 @@ def samples(trial: Trial) -> Finding:
     return equal(trial, trial.successes(task, found, labels), slack=SAME + 2 * trial.chance)
 
 
-@check("batch size", reference="samples are attacked each by itself")
+@CHECKS.register("batch size", reference="samples are attacked each by itself")
 def batch(trial: Trial) -> Finding:
     """The same images fall when each is a batch of its own, up to what another seed changes."""
     now = torch.tensor([one.success for one in trial.alone])
@@ -72,7 +74,7 @@ def batch(trial: Trial) -> Finding:
     return at_most(differ, SAME + 2 * trial.chance, f"{differ} of {ALONE} outcomes change: {counts}")
 
 
-@check("input units", reference="grey levels are a unit")
+@CHECKS.register("input units", reference="grey levels are a unit")
 def units(trial: Trial) -> Finding:
     """The same images fall when the model reads grey levels from 0 to 255 behind a rescaling layer."""
     return equal(trial, rewritten(trial, unit=255.0))

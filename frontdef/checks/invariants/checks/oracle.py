@@ -6,9 +6,9 @@ import torch
 
 from frontdef.checks.invariants.budget import NEAR, UNBOUND_BY_DISTANCE
 from frontdef.checks.invariants.models import Task, disc, linear
-from frontdef.checks.invariants.record import Finding
-from frontdef.checks.invariants.registry import at_most, check, not_applicable
+from frontdef.checks.invariants.table import CHECKS
 from frontdef.checks.invariants.trial import Trial
+from frontdef.checks.kit import Finding, at_most, not_applicable
 from frontdef.threat import distance
 
 CLOSE = 0.1
@@ -34,11 +34,11 @@ def _minimum(trial: Trial, task: Task, labels: torch.Tensor) -> Finding:
     far = distance(task.x, found, trial.norm)
     fooled = task.model.predict(found.nan_to_num().clamp(0, 1)).argmax(1) != task.y
     if not bool(fooled.any()):
-        return Finding("violated", "no example is misclassified", 1.0, near)
+        return Finding("alarm", "no example is misclassified", 1.0, near)
     excess = torch.where(fooled, far / exact - 1, torch.inf).median().item()
     below = int((fooled & (far < exact * (1 - 1e-3) - 1e-6)).sum())
     if below:
-        return Finding("violated", f"{below} examples are closer than any can be", float(below), 0)
+        return Finding("alarm", f"{below} examples are closer than any can be", float(below), 0)
     measured = f"median {1 + excess:.3f} of the exact distance, {int(fooled.sum())} of {len(far)} misclassified"
     return at_most(excess, near, measured)
 
@@ -51,13 +51,15 @@ def _bounded(trial: Trial, task: Task, labels: torch.Tensor) -> Finding:
     return at_most(left, LEFT, f"{left} of {len(task.x)} left at {eps:.3f}, where all can be broken")
 
 
-@check("linear oracle", reference="the distance to a hyperplane is the margin over the dual norm of its normal")
+@CHECKS.register(
+    "linear oracle", reference="the distance to a hyperplane is the margin over the dual norm of its normal"
+)
 def hyperplane(trial: Trial) -> Finding:
     """On a linear model it breaks what can be broken, as near as the exact distance."""
     return _judge(trial, linear())
 
 
-@check("disc oracle", reference="the distance to a circle is known in every norm")
+@CHECKS.register("disc oracle", reference="the distance to a circle is known in every norm")
 def circle(trial: Trial) -> Finding:
     """In a plane with a disc it breaks what can be broken, as near as the exact distance."""
     return _judge(trial, disc())

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from frontdef.checks.invariants.record import Finding
-from frontdef.checks.invariants.registry import at_most, check, not_applicable
+from frontdef.checks.invariants.table import CHECKS
 from frontdef.checks.invariants.trial import Trial
+from frontdef.checks.kit import Finding, at_most, not_applicable
 
 SLACK = 2
 """Samples by which a larger ball or budget may do worse: chance, and steps that overshoot."""
 
 
-@check("grows with ε", reference="arXiv:1902.06705, 5.6: attack success grows with the perturbation budget")
+@CHECKS.register("grows with ε", reference="arXiv:1902.06705, 5.6: attack success grows with the perturbation budget")
 def grows_with_radius(trial: Trial) -> Finding:
     """Half the radius breaks fewer samples, twice the radius more."""
     if not trial.bounded:
@@ -24,7 +24,7 @@ def grows_with_radius(trial: Trial) -> Finding:
     return at_most(drop, SLACK, f"{counts[0]}, {counts[1]}, {counts[2]} of {len(trial.task.x)} at ε/2, ε, 2ε")
 
 
-@check("grows with effort", reference="arXiv:1902.06705, 5.5: more iterations do not make an attack weaker")
+@CHECKS.register("grows with effort", reference="arXiv:1902.06705, 5.5: more iterations do not make an attack weaker")
 def grows_with_effort(trial: Trial) -> Finding:
     """A quarter of the steps, queries or draws breaks fewer samples."""
     if trial.effort is None:
@@ -36,7 +36,7 @@ def grows_with_effort(trial: Trial) -> Finding:
     return at_most(few - many, SLACK, measured)
 
 
-@check("seen, so returned", reference="arXiv:2106.09947 (indicators of attack failure): silent success")
+@CHECKS.register("seen, so returned", reference="arXiv:2106.09947 (indicators of attack failure): silent success")
 def returned(trial: Trial) -> Finding:
     """An image that any query inside the ball has broken comes back broken."""
     lost = sum(one.seen and not one.success for one in trial.alone)

@@ -8,10 +8,10 @@ from typing import Any
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from frontdef.checks.kit import Finding, judged, not_applicable
 from frontdef.checks.masking.evidence import Evidence
-from frontdef.checks.masking.record import Finding
-from frontdef.checks.masking.registry import check, not_applicable
 from frontdef.checks.masking.statistics import TOLERATED, exceeds, share
+from frontdef.checks.masking.table import CHECKS
 
 PROBABILITIES = 1e-5
 """Tolerance within which outputs count as probabilities (AutoAttack)."""
@@ -19,33 +19,31 @@ PROBABILITIES = 1e-5
 FLAG = "Croce & Hein 2020 (arXiv:2003.01690), AutoAttack's flag: "
 
 
-@check("zero gradients", strength="hint", reference=FLAG + "zero gradients of the DLR loss, on any sample")
+@CHECKS.register("zero gradients", strength="hint", reference=FLAG + "zero gradients of the DLR loss, on any sample")
 def zero_gradients(evidence: Evidence) -> Finding:
     """The DLR loss has no gradient on some samples; AutoAttack would call its own result unreliable."""
     gradient = evidence.gradient("dlr" if evidence.clean.shape[1] > 2 else "margin")
     if isinstance(gradient, str):
-        return Finding(True, f"there is no gradient at all: {gradient}", 1.0, 0.0)
+        return Finding("alarm", f"there is no gradient at all: {gradient}", 1.0, 0.0)
     zero = gradient.flatten(1).abs().sum(dim=1) == 0
-    return Finding(bool(zero.any()), f"zero on {int(zero.sum())} of {len(zero)}", share(zero), 0.0)
+    return judged(bool(zero.any()), f"zero on {int(zero.sum())} of {len(zero)}", share(zero), 0.0)
 
 
-@check("softmax outputs", strength="hint", reference=FLAG + "softmax in the model")
+@CHECKS.register("softmax outputs", strength="hint", reference=FLAG + "softmax in the model")
 def softmax_outputs(evidence: Evidence) -> Finding:
     """The outputs are probabilities, so attacks take a softmax of a softmax."""
     logits = evidence.once("single draws", lambda: evidence.look(evidence.x, evidence.model))
     low, high = float(logits.min()), float(logits.max())
     away = float((logits.sum(dim=1) - 1).abs().max())
     found = low > -PROBABILITIES and high < 1 + PROBABILITIES and away < PROBABILITIES
-    return Finding(
-        found, f"outputs in [{low:.3g}, {high:.3g}], their sums up to {away:.2g} from 1", away, PROBABILITIES
-    )
+    return judged(found, f"outputs in [{low:.3g}, {high:.3g}], their sums up to {away:.2g} from 1", away, PROBABILITIES)
 
 
-@check("dynamic defense", strength="hint", reference=FLAG + "optimization at test time")
+@CHECKS.register("dynamic defense", strength="hint", reference=FLAG + "optimization at test time")
 def dynamic_defense(evidence: Evidence) -> Finding:
     """The forward pass itself differentiates something: attacks see a frozen copy of a defense that reacts."""
     calls = evidence.once("watched pass", lambda: _gradient_calls(evidence))
-    return Finding(calls > 0, f"{calls} calls of autograd in a forward pass", float(calls), 0.0)
+    return judged(calls > 0, f"{calls} calls of autograd in a forward pass", float(calls), 0.0)
 
 
 def _gradient_calls(evidence: Evidence) -> int:
@@ -72,14 +70,16 @@ class _Watch(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-@check("clipped logits", strength="hint", reference="Carlini & Wagner 2016 (arXiv:1607.04311): outputs that saturate")
+@CHECKS.register(
+    "clipped logits", strength="hint", reference="Carlini & Wagner 2016 (arXiv:1607.04311): outputs that saturate"
+)
 def clipped_logits(evidence: Evidence) -> Finding:
     """Different samples share one and the same largest or smallest logit, as after a cut-off."""
     if evidence.randomized:
         return not_applicable("randomized: the draws are averaged")
     logits = evidence.clean
     shared = max((_shared(logits.amax(dim=1)), _shared(logits.amin(dim=1))), key=share)
-    return Finding(exceeds(shared), f"{int(shared.sum())} of {len(shared)} samples", share(shared), TOLERATED)
+    return judged(exceeds(shared), f"{int(shared.sum())} of {len(shared)} samples", share(shared), TOLERATED)
 
 
 def _shared(values: Tensor) -> Tensor:

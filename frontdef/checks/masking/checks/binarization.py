@@ -15,11 +15,11 @@ from torch.nn import functional as F
 
 from frontdef.attacks.native.geometry import PROJECTIONS, random_perturbation
 from frontdef.attacks.native.pgd import pgd
+from frontdef.checks.kit import Finding, judged, not_applicable
 from frontdef.checks.masking.evidence import STRIDE, Evidence
 from frontdef.checks.masking.models import Recorder
-from frontdef.checks.masking.record import Finding
-from frontdef.checks.masking.registry import check, not_applicable
 from frontdef.checks.masking.statistics import LEVEL, binomial, share
+from frontdef.checks.masking.table import CHECKS
 from frontdef.threat import ThreatModel, distance
 
 GAP = 0.95
@@ -87,7 +87,9 @@ class Outcome:
     random: Tensor
 
 
-@check("binarization test", strength="hint", reference="Zimmermann et al. 2022 (NeurIPS, openreview NkK4i91VWp)")
+@CHECKS.register(
+    "binarization test", strength="hint", reference="Zimmermann et al. 2022 (NeurIPS, openreview NkK4i91VWp)"
+)
 def binarization_test(evidence: Evidence) -> Finding:
     """The attack misses adversarial examples that were planted in a copy of the model."""
     last = [module for module in evidence.model.classifier.modules() if isinstance(module, nn.Linear)][-1:]
@@ -103,7 +105,7 @@ def binarization_test(evidence: Evidence) -> Finding:
     found = int(outcome.attacked.sum())
     p = binomial(found, n, PASS, "less")
     said = f"finds {found} of {n} planted examples (random draws: {share(outcome.random):.0%}); p = {p:.2g}"
-    return Finding(p < LEVEL, said, share(outcome.attacked), PASS)
+    return judged(p < LEVEL, said, share(outcome.attacked), PASS)
 
 
 def _binarize(evidence: Evidence, features: Features) -> Outcome:

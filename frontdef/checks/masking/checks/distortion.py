@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from frontdef.checks.kit import Finding, judged
 from frontdef.checks.masking.evidence import Attack, Evidence
-from frontdef.checks.masking.record import Finding
-from frontdef.checks.masking.registry import check
 from frontdef.checks.masking.statistics import exceeds, share
+from frontdef.checks.masking.table import CHECKS
 from frontdef.threat import ThreatModel
 
 GRAY, BOX = ThreatModel("linf", 0.5), ThreatModel("linf", 1.0)
@@ -29,10 +29,10 @@ def guessing(evidence: Evidence) -> float:
 def _finding(evidence: Evidence, attack: Attack, eps: float) -> Finding:
     robust, chance = ~attack.broken, guessing(evidence)
     said = f"accuracy {share(robust):.0%} at ℓ∞ ε = {eps:g}, guessing gives {chance:.0%}"
-    return Finding(exceeds(robust, chance), said, share(robust), chance)
+    return judged(exceeds(robust, chance), said, share(robust), chance)
 
 
-@check(
+@CHECKS.register(
     "all gray",
     strength="proof",
     reference="Carlini et al. 2019 (arXiv:1902.06705): with high distortion accuracy reaches random guessing",
@@ -42,7 +42,7 @@ def all_gray(evidence: Evidence) -> Finding:
     return _finding(evidence, evidence.pgd("all gray", threat=GRAY), GRAY.eps)
 
 
-@check(
+@CHECKS.register(
     "unbounded",
     strength="proof",
     reference="Athalye et al. 2018 (arXiv:1802.00420): unbounded attacks do not reach 100 % success",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from frontdef.checks.kit import Finding, judged
 from frontdef.checks.masking.evidence import Attack, Evidence
-from frontdef.checks.masking.record import Finding
-from frontdef.checks.masking.registry import check
 from frontdef.checks.masking.statistics import LEVEL, MARGIN, share, wins
+from frontdef.checks.masking.table import CHECKS
 
 
 def twice(evidence: Evidence) -> Attack:
@@ -16,17 +16,19 @@ def twice(evidence: Evidence) -> Attack:
 def _finding(more: Attack, less: Attack, what: str) -> Finding:
     gain, p = wins(more.broken, less.broken)
     said = f"{what}: {share(less.broken):.0%} → {share(more.broken):.0%} of {len(less.broken)}; p = {p:.2g}"
-    return Finding(p < LEVEL and gain >= MARGIN, said, gain, MARGIN)
+    return judged(p < LEVEL and gain >= MARGIN, said, gain, MARGIN)
 
 
-@check("more steps", strength="hint", reference="Carlini et al. 2019 (arXiv:1902.06705), 'Verify attack convergence'")
+@CHECKS.register(
+    "more steps", strength="hint", reference="Carlini et al. 2019 (arXiv:1902.06705), 'Verify attack convergence'"
+)
 def more_steps(evidence: Evidence) -> Finding:
     """Twice the steps break more: the attack has not converged."""
     steps = evidence.budget.steps
     return _finding(twice(evidence), evidence.white_box, f"{steps} → {2 * steps} steps")
 
 
-@check(
+@CHECKS.register(
     "more restarts",
     strength="hint",
     reference="Carlini et al. 2019, 'Start search from random offsets'; Mosbach et al. 2018 (arXiv:1810.12042)",

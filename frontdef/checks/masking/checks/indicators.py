@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from frontdef.attacks.native.losses import cross_entropy
+from frontdef.checks.kit import Finding, judged, not_applicable
 from frontdef.checks.masking.checks.distortion import unbounded
 from frontdef.checks.masking.checks.effort import twice
 from frontdef.checks.masking.evidence import Evidence
-from frontdef.checks.masking.record import Finding
-from frontdef.checks.masking.registry import check, not_applicable
 from frontdef.checks.masking.statistics import MARGIN, TOLERATED, exceeds, share, wins
+from frontdef.checks.masking.table import CHECKS
 
 PAPER = "Pintor et al. 2022 (arXiv:2106.09947), "
 RADIUS = 4 / 255
@@ -28,17 +28,19 @@ LAST, STILL_MOVING = 10, 0.05
 NO_GRADIENT = "there is no gradient at all"
 
 
-@check("unavailable gradients", strength="hint", reference=PAPER + "I1")
+@CHECKS.register("unavailable gradients", strength="hint", reference=PAPER + "I1")
 def unavailable_gradients(evidence: Evidence) -> Finding:
     """The gradient of the attack's loss is missing or zero at the images themselves."""
     gradient = evidence.gradient("cross-entropy")
     if isinstance(gradient, str):
-        return Finding(True, f"{NO_GRADIENT}: {gradient}", 1.0, TOLERATED)
+        return Finding("alarm", f"{NO_GRADIENT}: {gradient}", 1.0, TOLERATED)
     zero = (gradient.flatten(1) == 0).all(dim=1)
-    return Finding(exceeds(zero), f"zero on {int(zero.sum())} of {len(zero)}", share(zero), TOLERATED)
+    return judged(exceeds(zero), f"zero on {int(zero.sum())} of {len(zero)}", share(zero), TOLERATED)
 
 
-@check("unstable predictions", strength="hint", reference=PAPER + "I2; no cut is published, so it is reported only")
+@CHECKS.register(
+    "unstable predictions", strength="hint", reference=PAPER + "I2; no cut is published, so it is reported only"
+)
 def unstable_predictions(evidence: Evidence) -> Finding:
     """The loss varies so much around the images that its slope says nothing."""
 
@@ -52,20 +54,20 @@ def unstable_predictions(evidence: Evidence) -> Finding:
         return (total / evidence.budget.directions).clamp(max=1)
 
     figure = float(evidence.once("random directions", run).mean())
-    return Finding(False, f"mean relative change of the loss within ±4/255: {figure:.2g}", figure)
+    return Finding("reported", f"mean relative change of the loss within ±4/255: {figure:.2g}", figure)
 
 
-@check("silent success", strength="hint", reference=PAPER + "I3")
+@CHECKS.register("silent success", strength="hint", reference=PAPER + "I3")
 def silent_success(evidence: Evidence) -> Finding:
     """Steps on the way succeed, and the last iterate, which libraries return, does not."""
     climb = evidence.white_box
     if climb.error:
         return not_applicable(NO_GRADIENT)
     silent = climb.wrong[:-1].any(dim=0) & ~climb.wrong[-1]
-    return Finding(exceeds(silent), f"{int(silent.sum())} of {len(silent)} samples", share(silent), TOLERATED)
+    return judged(exceeds(silent), f"{int(silent.sum())} of {len(silent)} samples", share(silent), TOLERATED)
 
 
-@check("incomplete optimization", strength="hint", reference=PAPER + "I4")
+@CHECKS.register("incomplete optimization", strength="hint", reference=PAPER + "I4")
 def incomplete_optimization(evidence: Evidence) -> Finding:
     """Where the attack fails, its loss was still rising when it stopped, and more steps break more."""
     climb = evidence.white_box
@@ -74,7 +76,7 @@ def incomplete_optimization(evidence: Evidence) -> Finding:
     moving = still_moving(climb.losses[:, evidence.survivors])
     gain, _ = wins(twice(evidence).broken, climb.broken)
     said = f"{int(moving.sum())} of {len(moving)} that survive; twice the steps break {gain:+.0%}"
-    return Finding(exceeds(moving) and gain >= MARGIN, said, share(moving), TOLERATED)
+    return judged(exceeds(moving) and gain >= MARGIN, said, share(moving), TOLERATED)
 
 
 def still_moving(losses: Tensor) -> Tensor:
@@ -91,20 +93,20 @@ def still_moving(losses: Tensor) -> Tensor:
     return last.amax(dim=0) - last.amin(dim=0) > STILL_MOVING
 
 
-@check("transfer failure", strength="hint", reference=PAPER + "I5")
+@CHECKS.register("transfer failure", strength="hint", reference=PAPER + "I5")
 def transfer_failure(evidence: Evidence) -> Finding:
     """The model that the attack sees and the one that is judged disagree on its examples."""
     examples = evidence.white_box.x_adv
     seen = evidence.once(
         "labels that the attack sees", lambda: evidence.look(examples, evidence.attacked).argmax(dim=1)
     )
-    judged = evidence.once("labels by a fresh look", lambda: evidence.look(examples).argmax(dim=1))
-    apart = seen != judged
-    return Finding(exceeds(apart), f"{int(apart.sum())} of {len(apart)} labels differ", share(apart), TOLERATED)
+    fresh = evidence.once("labels by a fresh look", lambda: evidence.look(examples).argmax(dim=1))
+    apart = seen != fresh
+    return judged(exceeds(apart), f"{int(apart.sum())} of {len(apart)} labels differ", share(apart), TOLERATED)
 
 
-@check("unconstrained attack failure", strength="hint", reference=PAPER + "I6")
+@CHECKS.register("unconstrained attack failure", strength="hint", reference=PAPER + "I6")
 def unconstrained_failure(evidence: Evidence) -> Finding:
     """The attack fails even where every image is allowed."""
     failed = ~unbounded(evidence).broken
-    return Finding(exceeds(failed), f"fails on {int(failed.sum())} of {len(failed)}", share(failed), TOLERATED)
+    return judged(exceeds(failed), f"fails on {int(failed.sum())} of {len(failed)}", share(failed), TOLERATED)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from frontdef.checks.kit import Finding, judged, not_applicable
 from frontdef.checks.masking.evidence import Attack, Evidence
-from frontdef.checks.masking.record import Finding
-from frontdef.checks.masking.registry import check, not_applicable
 from frontdef.checks.masking.statistics import LEVEL, MARGIN, share, wins
+from frontdef.checks.masking.table import CHECKS
 
 
 def against(evidence: Evidence, rival: Attack, who: str) -> Finding:
@@ -15,10 +15,10 @@ def against(evidence: Evidence, rival: Attack, who: str) -> Finding:
     own = evidence.white_box.broken
     gain, p = wins(rival.broken, own)
     said = f"{who} breaks {share(rival.broken):.0%}, PGD {share(own):.0%} of {len(own)}; p = {p:.2g}"
-    return Finding(p < LEVEL, said, gain, MARGIN, None if gain >= MARGIN else "hint")
+    return judged(p < LEVEL, said, gain, MARGIN, "" if gain >= MARGIN else "hint")
 
 
-@check(
+@CHECKS.register(
     "one step",
     strength="proof",
     reference="Athalye et al. 2018 (arXiv:1802.00420): one-step attacks perform better than iterative attacks",
@@ -28,7 +28,7 @@ def one_step(evidence: Evidence) -> Finding:
     return against(evidence, evidence.pgd("one step", steps=1), "one step")
 
 
-@check(
+@CHECKS.register(
     "random noise",
     strength="proof",
     reference="Athalye et al. 2018; Carlini et al. 2019 (arXiv:1902.06705), 'Try brute-force (random) search attacks'",
@@ -38,7 +38,7 @@ def random_noise(evidence: Evidence) -> Finding:
     return against(evidence, evidence.noise(), f"the worst of {evidence.budget.noise} draws")
 
 
-@check(
+@CHECKS.register(
     "black box",
     strength="proof",
     reference="Carlini et al. 2019, 'Apply gradient-free attacks'; Andriushchenko et al. 2020 (arXiv:1912.00049)",
@@ -48,7 +48,7 @@ def black_box(evidence: Evidence) -> Finding:
     return against(evidence, evidence.search(), f"random search ({evidence.budget.queries} queries)")
 
 
-@check(
+@CHECKS.register(
     "transfer",
     strength="proof",
     reference="Carlini et al. 2019, 'Perform a transferability analysis'; Papernot et al. 2017 (arXiv:1602.02697)",
@@ -61,7 +61,7 @@ def transfer(evidence: Evidence) -> Finding:
     return against(evidence, evidence.pgd("transfer", model=bare), "PGD on the bare classifier")
 
 
-@check(
+@CHECKS.register(
     "margin loss",
     strength="hint",
     reference="Carlini & Wagner 2017 (arXiv:1608.04644)",
@@ -71,7 +71,7 @@ def margin_loss(evidence: Evidence) -> Finding:
     return against(evidence, evidence.pgd("margin loss", loss="margin"), "PGD on the margin")
 
 
-@check("DLR loss", strength="hint", reference="Croce & Hein 2020 (arXiv:2003.01690), equation 6")
+@CHECKS.register("DLR loss", strength="hint", reference="Croce & Hein 2020 (arXiv:2003.01690), equation 6")
 def dlr_loss(evidence: Evidence) -> Finding:
     """A loss that does not depend on the scale of the logits breaks more than the cross-entropy."""
     if evidence.clean.shape[1] < 3:
@@ -79,7 +79,7 @@ def dlr_loss(evidence: Evidence) -> Finding:
     return against(evidence, evidence.pgd("DLR loss", loss="dlr"), "PGD on the DLR loss")
 
 
-@check(
+@CHECKS.register(
     "logit scale",
     strength="proof",
     reference="Carlini & Wagner 2016 (arXiv:1607.04311): distillation undone by a division",
@@ -93,7 +93,7 @@ def logit_scale(evidence: Evidence) -> Finding:
     return found if rescaled.scale > 1 else replace(found, strength="hint")
 
 
-@check(
+@CHECKS.register(
     "surrogate swap",
     strength="hint",
     reference="Athalye et al. 2018, section 4.1 (BPDA); Tramèr et al. 2020 (arXiv:2002.08347)",
@@ -105,10 +105,10 @@ def surrogate_swap(evidence: Evidence) -> Finding:
         return not_applicable("no other gradient is offered")
     given, strongest = attacks[evidence.selected], attacks[evidence.strongest]
     if given is strongest:
-        return Finding(False, f"{evidence.selected!r} is the strongest of {len(attacks)}", 0.0, MARGIN)
+        return Finding("passed", f"{evidence.selected!r} is the strongest of {len(attacks)}", 0.0, MARGIN)
     gain, p = wins(strongest.broken, given.broken)
     said = (
         f"PGD through {evidence.strongest!r} breaks {share(strongest.broken):.0%}, "
         f"through {evidence.selected!r} {share(given.broken):.0%} of {len(given.broken)}; p = {p:.2g}"
     )
-    return Finding(p < LEVEL and gain >= MARGIN, said, gain, MARGIN)
+    return judged(p < LEVEL and gain >= MARGIN, said, gain, MARGIN)

@@ -7,9 +7,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from frontdef.attacks.native.geometry import random_perturbation
+from frontdef.checks.kit import Finding, judged, not_applicable
 from frontdef.checks.masking.evidence import Evidence
-from frontdef.checks.masking.record import Finding
-from frontdef.checks.masking.registry import check, not_applicable
+from frontdef.checks.masking.table import CHECKS
 
 SAME = 1e-4
 """Largest ℓ2 distance between two vectors of logits, each normalized to length 1, that counts as equal (AutoAttack)."""
@@ -23,7 +23,7 @@ def apart(one: Tensor, two: Tensor) -> float:
     return float((F.normalize(one.double(), dim=1) - F.normalize(two.double(), dim=1)).norm(dim=1).max())
 
 
-@check("finite outputs", strength="invalid", reference="by definition: a prediction needs finite logits")
+@CHECKS.register("finite outputs", strength="invalid", reference="by definition: a prediction needs finite logits")
 def finite(evidence: Evidence) -> Finding:
     """The model gives NaN or infinite logits to valid images."""
 
@@ -33,10 +33,12 @@ def finite(evidence: Evidence) -> Finding:
         return torch.cat([evidence.look(image, evidence.model) for image in images])
 
     bad = ~evidence.once("logits of valid images", run).isfinite().all(dim=1)
-    return Finding(bool(bad.any()), f"{int(bad.sum())} of {len(bad)} images", float(bad.double().mean()), 0.0)
+    return judged(bool(bad.any()), f"{int(bad.sum())} of {len(bad)} images", float(bad.double().mean()), 0.0)
 
 
-@check("repeated passes", strength="invalid", reference="Croce & Hein 2020, AutoAttack's check for randomized defenses")
+@CHECKS.register(
+    "repeated passes", strength="invalid", reference="Croce & Hein 2020, AutoAttack's check for randomized defenses"
+)
 def repeatable(evidence: Evidence) -> Finding:
     """The model answers the same images differently, and its front end does not declare randomness."""
 
@@ -49,11 +51,13 @@ def repeatable(evidence: Evidence) -> Finding:
     differs = largest > SAME or len(correct) > 1
     said = f"{evidence.budget.passes} passes, normalized logits up to {largest:.2g} apart"
     if evidence.randomized:
-        return Finding(False, f"{said}; declared, so attacks average over {evidence.budget.eot} draws", largest, SAME)
-    return Finding(differs, said, largest, SAME)
+        return Finding(
+            "passed", f"{said}; declared, so attacks average over {evidence.budget.eot} draws", largest, SAME
+        )
+    return judged(differs, said, largest, SAME)
 
 
-@check(
+@CHECKS.register(
     "sample alone",
     strength="invalid",
     reference="by definition: a classifier is a function of one sample",
@@ -73,4 +77,4 @@ def alone(evidence: Evidence) -> Finding:
     together = evidence.once("one batch", run)
     singles, reversed_ = evidence.once("alone, and in reverse order", run_apart)
     largest = max(apart(together[:ALONE], singles), apart(together, reversed_))
-    return Finding(largest > SAME, f"normalized logits up to {largest:.2g} apart", largest, SAME)
+    return judged(largest > SAME, f"normalized logits up to {largest:.2g} apart", largest, SAME)

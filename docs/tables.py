@@ -1,0 +1,211 @@
+"""The tables of these pages that are copies of what the code has: `make docs` writes them, `make lint` compares."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from frontdef import hookspecs, registry
+from frontdef.attacks.library import AttackLibrary, Realisation
+from frontdef.checks import invariants, kit, masking
+from frontdef.matrix import tables as matrix
+from frontdef.stage import Stage
+from frontdef.threat import NORM_LABELS
+
+ROOT = Path(__file__).resolve().parents[1]
+PASSED, UNEXAMINED, NOT_OFFERED = kit.MARKS["passed"], "?", ""
+
+
+def library(name: str) -> str:
+    """What a library offers: a line a row of its table, with the place of each difference and the tests that pin it."""
+    titles = ("family", "norm", "call", "differs", "caveat", "where", "pinned by")
+    installed = registry.get_attack_libraries()[name]
+    tests = _pinned(installed)
+    return _table(
+        titles,
+        (
+            (
+                family,
+                NORM_LABELS[norm],
+                f"`{row.call}`",
+                row.difference,
+                row.caveat,
+                "; ".join(row.where),
+                ", ".join(
+                    f"`{test}`" for kind in ("difference", "caveat") for test in tests.get((family, norm, kind), ())
+                ),
+            )
+            for family, norm, row in _rows(installed)
+        ),
+    )
+
+
+def families() -> str:
+    """Every family, with the libraries that offer it."""
+    installed = registry.get_attack_libraries()
+    return _table(
+        ("family", "name", "paper", "norms", "agreement", "libraries"),
+        (
+            (
+                f"`{family.name}`",
+                family.title,
+                family.paper,
+                ", ".join(NORM_LABELS[norm] for norm in family.norms),
+                family.agreement,
+                ", ".join(
+                    name
+                    for name, library in installed.items()
+                    if any(library.offers(family.name, n) for n in family.norms)
+                ),
+            )
+            for family in registry.get_families()
+        ),
+    )
+
+
+def versions() -> str:
+    """Which versions the differences were read in."""
+    read = (
+        f"{library.distribution} {library.read}" for library in registry.get_attack_libraries().values() if library.read
+    )
+    return f"Read in and tested with {', '.join(read)}, on the CPU.\n"
+
+
+def hooks() -> str:
+    """What a plugin may offer."""
+    specs = (hook for name, hook in vars(hookspecs).items() if name.startswith("frontdef_"))
+    lines = (
+        f"- `{hook.__name__}() -> {hook.__annotations__['return']}`: {(inspect.getdoc(hook) or '').splitlines()[0]}"
+        for hook in specs
+    )
+    return "\n" + "\n".join(lines) + "\n\n"
+
+
+def stage_fields() -> str:
+    """What a stage of training is made of."""
+    return _table(
+        ("field", "default", "meaning"),
+        ((f"`{name}`", _default(field), field.description or "") for name, field in Stage.model_fields.items()),
+    )
+
+
+def columns(name: str) -> str:
+    """The columns of a table that a matrix stores, or of ``cells``, which is computed from them."""
+    stored = {table.name: table.columns for table in matrix.TABLES} | {"cells": matrix.CELLS}
+    return _table(("column", "meaning"), ((f"`{title}`", column.meaning) for title, column in stored[name].items()))
+
+
+def invariant_checks() -> str:
+    """What `frontdef check-attack` asks."""
+    return _table(
+        ("check", "asks", "because"), ((check.name, check.meaning, check.reference) for check in invariants.CHECKS)
+    )
+
+
+def masking_checks() -> str:
+    """What `frontdef diagnose` asks."""
+    titles = ("check", "what an alarm says", "strength", "reference")
+    return _table(titles, ((check.name, check.meaning, check.strength, check.reference) for check in masking.CHECKS))
+
+
+def promises() -> str:
+    """What `frontdef check` asks."""
+    from frontdef.checks import conformance
+
+    return _table(("check", "promise"), ((check.name, check.meaning) for check in conformance.CHECKS))
+
+
+def violations_grid() -> str:
+    """Families × libraries: which invariants each is known to break."""
+    installed = registry.get_attack_libraries()
+    rows = {(family.name, norm): family for family in registry.get_families() for norm in family.norms}
+    return _table(
+        ("family", "norm", *installed),
+        (
+            (family, NORM_LABELS[norm], *(_cell(library.offers(family, norm)) for library in installed.values()))
+            for family, norm in rows
+            if any(library.offers(family, norm) for library in installed.values())
+        ),
+    )
+
+
+def violations() -> str:
+    """Every known violation, with what was measured and why."""
+    return _table(
+        ("library", "family", "norm", "check", "measured", "why"),
+        (
+            (library.name, family, NORM_LABELS[norm], violation.check, violation.measured, violation.why)
+            for library in registry.get_attack_libraries().values()
+            for family, norm, row in _rows(library)
+            for violation in row.violations or ()
+        ),
+    )
+
+
+def _table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    return "\n" + "\n".join(kit.markdown_table(titles, rows)) + "\n\n"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return ""
+    return f"`{field.default}`" if field.default not in (None, "", ()) else "none"
+
+
+def _rows(library: AttackLibrary) -> Iterator[tuple[str, str, Realisation]]:
+    return ((family, norm, row) for (family, norm), row in library.table().items())
+
+
+def _cell(row: Realisation | None) -> str:
+    if row is None:
+        return NOT_OFFERED
+    if row.violations is None:
+        return UNEXAMINED
+    return ", ".join(violation.check for violation in row.violations) or PASSED
+
+
+def _pinned(library: AttackLibrary) -> Mapping[tuple[str, str, str], list[str]]:
+    """What the decorators ``pins`` of the tests say: family, norm, ``difference`` or ``caveat`` → names of the tests.
+
+    The tests are read, not imported. A plugin's library is pinned by the plugin's own tests, which do not name it.
+    """
+    package = type(library).__module__.partition(".")[0]
+    plugin = package != "frontdef"
+    folder = ROOT / "plugins" / package.replace("_", "-") / "tests" if plugin else ROOT / "tests" / "attacks"
+    pinned = defaultdict(list)
+    for path in sorted(folder.glob("test_*.py")):
+        module = ast.parse(path.read_text(encoding="utf-8"))
+        constants = {
+            target.id: node.value
+            for node in module.body
+            if isinstance(node, ast.Assign)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        for test in module.body:
+            if not isinstance(test, ast.FunctionDef):
+                continue
+            for mark in test.decorator_list:
+                if not (isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name) and mark.func.id == "pins"):
+                    continue
+                named, *rows = ([library.name] if plugin else []) + list(_literals(mark.args, constants))
+                kind = "caveat" if any(keyword.arg == "caveat" for keyword in mark.keywords) else "difference"
+                for family, norm in rows if named == library.name else ():
+                    pinned[family, norm, kind].append(test.name)
+    return pinned
+
+
+def _literals(arguments: Iterable[ast.expr], constants: Mapping[str, ast.expr]) -> Iterator[Any]:
+    """Values of a call's arguments: literals, and lists of them that stand at the top of the file."""
+    for argument in arguments:
+        if isinstance(argument, ast.Starred):
+            assert isinstance(argument.value, ast.Name), "pins takes literals, or the name of a list of literals"
+            yield from ast.literal_eval(constants[argument.value.id])
+        else:
+            yield ast.literal_eval(argument)
