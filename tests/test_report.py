@@ -22,7 +22,8 @@ from PIL import Image
 from frontdef.errors import StoreError
 from frontdef.matrix.results import load_results
 from frontdef.matrix.store import Store
-from frontdef.report import gallery, palette, pictures, svg, tables
+from frontdef.report import chart, gallery, palette, pictures, svg, tables
+from frontdef.report.axes import Axis
 from frontdef.report.build import SCRIPTS, build_report, render
 from frontdef.report.collect import collect
 from frontdef.report.data import About, CellRow, Diagnosed, ReportData, Setting
@@ -273,10 +274,22 @@ def test_bars_stand_where_the_numbers_say():
 
 
 def test_chart_escapes_and_scales():
-    drawn = svg.chart([0, 0.1, 0.2], ["", 0, 1], [svg.Line(0, HOSTILE, [1.0, 0.5, None])], "a & b")
+    places = [chart.Place(0, "clean"), chart.Place(0.5, HOSTILE, "0"), chart.Place(1, "0.2", "1")]
+    lines = [chart.Line(0, HOSTILE, [1.0, 0.5, None])]
+    drawn = chart.chart(places, lines, Axis(0, 1, (0, 1)), label="a & b", unit=HOSTILE, across=HOSTILE)
     assert 'points="0,0 50,50"' in drawn
+    assert re.findall('data-at="(.*?)"', drawn) == ["", "0"]
     assert HOSTILE not in drawn
     assert "a &amp; b" in drawn
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=60))
+def test_names_below_a_chart_keep_apart_and_the_first_is_kept(at):
+    places = [chart.Place(value, str(i)) for i, value in enumerate(sorted(at))]
+    drawn = chart.chart(places, [], Axis(0, 1, ()), label="", unit="", across="")
+    kept = [float(value) / 100 for value in re.findall(r'class="tick" x="([^"]*)%" y="100%" dy="18"', drawn)]
+    assert kept[0] == pytest.approx(min(at), abs=1e-6)
+    assert all(gap >= chart.APART - 1e-6 for gap in np.diff(kept))
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -11,7 +11,7 @@ from frontdef import weights
 from frontdef._version import __version__
 from frontdef.analysis.columns import TABLES, VIEWS
 from frontdef.analysis.results import Analysis
-from frontdef.report import page, svg
+from frontdef.report import chart, page, svg
 from frontdef.report.layers import charts, figures
 from frontdef.threat import ThreatModel, parse_eps
 
@@ -57,8 +57,9 @@ def render(analysis: Analysis) -> str:
             partial=figures.partial_curves(analysis),
             weight_panels=figures.weight_panels(analysis, models),
             tables={**TABLES, **{name: columns for name, (columns, _) in VIEWS.items()}},
+            chart=chart,
             charts=charts,
-            number=charts.number,
+            number=chart.number,
             svg=svg,
             payload=page.embedded({"settings": [], "cells": [], "names": {}, "start": 0}),
             style=Markup(style),
