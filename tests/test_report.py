@@ -260,7 +260,7 @@ def test_gallery_keeps_to_its_budget(data):
     assert len(set(where[: len(set(own))])) == len(set(own)), "every defense and setting comes before any comes twice"
 
 
-# drawings and colours
+# drawings and colors
 
 
 def test_bars_stand_where_the_numbers_say():
@@ -293,12 +293,12 @@ def test_names_below_a_chart_keep_apart_and_the_first_is_kept(at):
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_colours_are_even_and_readable(dark):
-    colours = [palette.to_rgb(colour) for colour in palette.scale(dark)]
-    steps = np.diff([palette.luminance(colour) ** (1 / 3) for colour in colours])
+def test_colors_are_even_and_readable(dark):
+    colors = [palette.to_rgb(color) for color in palette.scale(dark)]
+    steps = np.diff([palette.luminance(color) ** (1 / 3) for color in colors])
     assert (steps > 0).all() if dark else (steps < 0).all()
     assert np.abs(steps).max() < 2 * np.abs(steps).min()
-    assert min(palette.contrast(colour, palette.text_on(colour)) for colour in colours) >= 4.5
+    assert min(palette.contrast(color, palette.text_on(color)) for color in colors) >= 4.5
     token = {name: palette.to_rgb(pair[dark]) for name, pair in palette.TOKENS.items()}
     for text in ("ink", "muted", "accent", "alert"):
         for ground in ("page", "surface", "raised"):

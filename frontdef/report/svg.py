@@ -27,7 +27,7 @@ def percent(share: float) -> str:
 
 
 def style(number: int) -> str:
-    """CSS classes of a series: colours, markers and dashes repeat with different periods."""
+    """CSS classes of a series: colors, markers and dashes repeat with different periods."""
     return f"s{number % SERIES} dash{number // SERIES % 3}"
 
 
