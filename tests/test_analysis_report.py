@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 import re
 import shutil
+import subprocess
+import sys
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from xml.etree import ElementTree
@@ -17,11 +20,12 @@ from torch import nn
 
 from frontdef.analysis import analyze, load_study, parse_study
 from frontdef.analysis.tables import TABLES, VIEWS
-from frontdef.errors import StoreError
-from frontdef.report.layers import axes, charts
+from frontdef.errors import ConfigError, StoreError
+from frontdef.report import axes, chart
 from frontdef.report.layers.build import build_layers_report, layers_of, render
 from frontdef.report.layers.figures import _histograms, partial_curves, ratio_curves, weight_panels
-from frontdef.report.layers.standalone import save_figure
+from frontdef.report.layers.paper import render as figure
+from frontdef.report.layers.paper import save_figure
 from frontdef.runs.table import Rows
 from tests.run_writer import RunWriter
 
@@ -82,15 +86,43 @@ def test_the_curves_are_those_of_the_tables(analysis):
             np.testing.assert_allclose(line.values, expected)
 
 
-def test_the_curve_alone_is_one_picture(analysis, tmp_path):
+def test_a_figure_for_a_paper_holds_every_name_as_text(analysis, tmp_path):
     picture = ElementTree.parse(save_figure(analysis, tmp_path / "psr.svg")).getroot()
     assert picture.tag == "{http://www.w3.org/2000/svg}svg"
     texts = [element.text for element in picture.iter("{http://www.w3.org/2000/svg}text")]
     assert {"natural", HOSTILE, "conv1", "linear1", "dB"} <= set(texts)
-    assert len(list(picture.iter("{http://www.w3.org/2000/svg}polyline"))) == 2
+    assert save_figure(analysis, tmp_path / "psr.PDF").read_bytes().startswith(b"%PDF")
+    with pytest.raises(ConfigError, match=r"an SVG or a PDF by its ending, got 'psr\.png': name it psr\.pdf"):
+        save_figure(analysis, tmp_path / "psr.png")
     bare = analyze({"m": classifier(0)}, torch.rand(1, 1, 4, 4), [0], out=tmp_path / "w", what=("weights",))
     with pytest.raises(StoreError, match="holds no perturbation-to-signal ratios"):
         save_figure(bare, tmp_path / "none.svg")
+
+
+@pytest.mark.parametrize("kind", ["svg", "pdf"])
+def test_a_figure_is_the_same_to_the_byte_and_undated(analysis, kind, tmp_path):
+    """In another process too: ids of an SVG are drawn at random unless they are salted."""
+    (curves, _) = ratio_curves(analysis, analysis.models)
+    script = (
+        "import sys, matplotlib as mpl\n"
+        "mpl.rcParams['font.size'] = 30  # whatever a user has set\n"
+        "from frontdef.analysis import load_analysis\n"
+        "from frontdef.report.layers.figures import ratio_curves\n"
+        "from frontdef.report.layers.paper import render\n"
+        "found = load_analysis(sys.argv[1])\n"
+        "sys.stdout.buffer.write(render(ratio_curves(found, found.models)[0], sys.argv[2]))\n"
+    )
+    again = subprocess.run([sys.executable, "-c", script, str(analysis.path), kind], capture_output=True, check=True)
+    assert figure(curves, kind) == again.stdout
+    assert not re.search(rb"CreationDate|dc:date|20[2-9][0-9]-[01][0-9]-", again.stdout)
+
+
+@pytest.mark.parametrize("name", ["$x_1$", "_hidden", "a\nb", "ℓ∞ & <b>"])
+def test_a_name_in_a_figure_is_no_mathematics_and_never_hidden(analysis, name):
+    (curves, _) = ratio_curves(analysis, analysis.models)
+    drawn = figure(replace(curves, lines=[replace(curves.lines[0], name=name)]), "svg")
+    texts = "".join(ElementTree.fromstring(drawn).itertext())
+    assert all(part in texts for part in name.split("\n"))
 
 
 def test_partial_training_is_drawn_without_what_is_not_known(analysis):
@@ -100,9 +132,10 @@ def test_partial_training_is_drawn_without_what_is_not_known(analysis):
     assert loss.places == ["input", "conv1", "bn1", "linear1"]
     assert [line.values for line in loss.lines] == [[4, 2, 1, 0.5], [0.5, 0.6, None, 2.3]]
     assert (loss.axis.low, loss.axis.high) == (0, 4)
-    drawn = str(charts.lines(loss.places, loss.lines, loss.axis, label="", unit="", across=""))
+    places = chart.side_by_side(loss.places)
+    drawn = str(chart.chart(places, loss.lines, loss.axis, label="", unit="", across=""))
     points = re.findall(r'points="([^"]*)"', drawn)
-    assert points == ["0,0 33.333,50 66.667,75 100,87.5", "0,87.5 33.333,85 100,42.5"]
+    assert points == ["0,0 33.3333,50 66.6667,75 100,87.5", "0,87.5 33.3333,85 100,42.5"]
 
 
 def test_panels_show_every_layer_and_its_medians(analysis):

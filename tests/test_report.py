@@ -21,7 +21,8 @@ from PIL import Image
 
 from frontdef.errors import StoreError
 from frontdef.matrix.tables import RECORDS
-from frontdef.report import gallery, palette, pictures, svg, tables
+from frontdef.report import chart, gallery, palette, pictures, svg, tables
+from frontdef.report.axes import Axis
 from frontdef.report.build import SCRIPTS, build_report, render
 from frontdef.report.collect import collect
 from frontdef.report.data import About, CellRow, Diagnosed, ReportData, Setting
@@ -260,7 +261,7 @@ def test_gallery_keeps_to_its_budget(data):
     assert len(set(where[: len(set(own))])) == len(set(own)), "every defense and setting comes before any comes twice"
 
 
-# drawings and colours
+# drawings and colors
 
 
 def test_bars_stand_where_the_numbers_say():
@@ -274,19 +275,31 @@ def test_bars_stand_where_the_numbers_say():
 
 
 def test_chart_escapes_and_scales():
-    drawn = svg.chart([0, 0.1, 0.2], ["", 0, 1], [svg.Line(0, HOSTILE, [1.0, 0.5, None])], "a & b")
+    places = [chart.Place(0, "clean"), chart.Place(0.5, HOSTILE, "0"), chart.Place(1, "0.2", "1")]
+    lines = [chart.Line(0, HOSTILE, [1.0, 0.5, None])]
+    drawn = chart.chart(places, lines, Axis(0, 1, (0, 1)), label="a & b", unit=HOSTILE, across=HOSTILE)
     assert 'points="0,0 50,50"' in drawn
+    assert re.findall('data-at="(.*?)"', drawn) == ["", "0"]
     assert HOSTILE not in drawn
     assert "a &amp; b" in drawn
 
 
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=60))
+def test_names_below_a_chart_keep_apart_and_the_first_is_kept(at):
+    places = [chart.Place(value, str(i)) for i, value in enumerate(sorted(at))]
+    drawn = chart.chart(places, [], Axis(0, 1, ()), label="", unit="", across="")
+    kept = [float(value) / 100 for value in re.findall(r'class="tick" x="([^"]*)%" y="100%" dy="18"', drawn)]
+    assert kept[0] == pytest.approx(min(at), abs=1e-6)
+    assert all(gap >= chart.APART - 1e-6 for gap in np.diff(kept))
+
+
 @pytest.mark.parametrize("dark", [False, True])
-def test_colours_are_even_and_readable(dark):
-    colours = [palette.to_rgb(colour) for colour in palette.scale(dark)]
-    steps = np.diff([palette.luminance(colour) ** (1 / 3) for colour in colours])
+def test_colors_are_even_and_readable(dark):
+    colors = [palette.to_rgb(color) for color in palette.scale(dark)]
+    steps = np.diff([palette.luminance(color) ** (1 / 3) for color in colors])
     assert (steps > 0).all() if dark else (steps < 0).all()
     assert np.abs(steps).max() < 2 * np.abs(steps).min()
-    assert min(palette.contrast(colour, palette.text_on(colour)) for colour in colours) >= 4.5
+    assert min(palette.contrast(color, palette.text_on(color)) for color in colors) >= 4.5
     token = {name: palette.to_rgb(pair[dark]) for name, pair in palette.TOKENS.items()}
     for text in ("ink", "muted", "accent", "alert"):
         for ground in ("page", "surface", "raised"):

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from frontdef.report import tables
 from frontdef.report.build import render
 from frontdef.report.collect import collect
 from frontdef.report.data import ReportData, Setting
@@ -321,6 +322,26 @@ def test_several_models_are_chosen_between(browser, data, tmp_path):
     names = column(browser, "brackets", "th")
     assert sorted(names) == sorted(data.defense_names[:-1]) == sorted(column(browser, "curves", "th"))
     assert set(column(browser, "brackets", "[data-k=worst]")) <= set(before)
+
+
+def test_a_targeted_column_counts_its_target_and_the_worst_case_every_wrong_class(browser, data, tmp_path):
+    """As if bim had been asked for a target, which every other example that it made misses."""
+
+    def half(score):
+        kept = score.broken & (np.cumsum(score.broken) % 2 == 0)
+        return replace(score, success=kept) if data.cell_by_key[score.cell].family == "bim" else score
+
+    targeted = replace(data, scores=tuple(map(half, data.scores)))
+    path = tmp_path / "targeted.html"
+    path.write_text(render(targeted), encoding="utf-8")
+    worst = column(browser, "brackets", "[data-k=worst]")
+    browser.get(path.as_uri())
+    assert column(browser, "brackets", "[data-k=worst]") == worst
+    rows = tables.heat(targeted, Setting("digits8", "softmax", "linf", 0.1))
+    number = data.family_names.index("bim")
+    (expected,) = zip(*([cell.robust for cell in row.cells if cell.family == number] for row in rows), strict=True)
+    assert column(browser, "heat", f"[data-f='{number}'] .value") == [f"{100 * share:.1f}" for share in expected]
+    assert max(np.subtract(expected, [row.bracket.worst_case for row in rows])) > 0.05
 
 
 def test_empty_selections_say_so(browser):

@@ -52,7 +52,7 @@ RUNS = Path("runs")
     "--sql", help="Ask with SQL over the tables layers, ratios, psr, filters, batch_norm, … (docs/analysis.md)."
 )
 @click.option("--csv", is_flag=True, help="Print the answer to --sql as CSV.")
-@click.option("--figure", type=click.Path(path_type=Path), help="Write the ratios' curve as an SVG file of its own.")
+@click.option("--figure", type=click.Path(path_type=Path), help="Write the ratios' curve for a paper: FILE.svg, .pdf.")
 @click.option("--report", is_flag=True, help="Write the HTML report of a folder again; a study always writes it.")
 def analyze(path: Path | None, **options: Any) -> None:
     """Look into the layers of trained classifiers: what happens to perturbations, and what training changed.
@@ -74,7 +74,7 @@ def analyze(path: Path | None, **options: Any) -> None:
         return
     print_analysis(console, found)
     if options["figure"]:
-        from frontdef.report.layers.standalone import save_figure
+        from frontdef.report.layers.paper import save_figure
 
         console.print(f"figure: {save_figure(found, options['figure']).resolve()}", soft_wrap=True)
     if not stored or options["report"]:

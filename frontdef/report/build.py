@@ -13,7 +13,8 @@ from markupsafe import Markup
 
 from frontdef import weights
 from frontdef._version import __version__
-from frontdef.report import gallery, page, svg, tables
+from frontdef.report import chart, gallery, page, svg, tables
+from frontdef.report.axes import Axis
 from frontdef.report.collect import collect
 from frontdef.report.data import ReportData, Setting, variant
 from frontdef.report.payload import notes, payload
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 SCRIPTS = ("core", "worst", "filters", "update", "sort", "drawer", "start")
 """Parts of the page's script, in the order in which they are put together."""
+
+
+ACCURACY = Axis(0, 1, (0, 0.25, 0.5, 0.75, 1))
 
 
 def build_report(results: Results, path: Path) -> Path:
@@ -97,9 +101,22 @@ def short(value: float | None) -> str:
 
 def _chart(data: ReportData, group: Sequence[int]) -> Markup:
     settings = [data.settings[i] for i in group]
-    lines = [svg.Line(row.defense, data.defense_names[row.defense], row.values) for row in tables.curves(data, group)]
+    lines = [chart.Line(row.defense, data.defense_names[row.defense], row.values) for row in tables.curves(data, group)]
     label = f"Accuracy against ε in {NORM_LABELS[settings[0].norm]}; the table holds the numbers"
-    return svg.chart([0.0, *(setting.eps for setting in settings)], ["", *group], lines, label)
+    widest = settings[-1].eps
+    places = [
+        chart.Place(setting.eps / widest, format_eps(setting.eps), str(i))
+        for i, setting in zip(group, settings, strict=True)
+    ]
+    return chart.chart(
+        [chart.Place(0.0, "clean"), *places],
+        lines,
+        ACCURACY,
+        label=label,
+        unit="%",
+        across="ε",
+        said=lambda t: f"{100 * t:.0f}",
+    )
 
 
 def attack(strongest: str) -> str:

@@ -29,7 +29,7 @@ def environment() -> Environment:
 
 
 def style(*more: str) -> str:
-    """The colours, the common style, and style sheets of this package that are given by their path."""
+    """The colors, the common style, and style sheets of this package that are given by their path."""
     return palette.css() + "".join(map(read, ("style.css", *more)))
 
 

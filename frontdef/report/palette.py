@@ -1,7 +1,7 @@
-"""Colours of the report, made in OKLCH so that equal steps look equal, for light and for dark.
+"""Colors of the report, made in OKLCH so that equal steps look equal, for light and for dark.
 
-The sequential scale falls (or, in the dark, rises) evenly in lightness, so it reads the same to colour-blind eyes and
-in grey print. OKLab: B. Ottosson, "A perceptual color space for image processing" (2020).
+The sequential scale falls (or, in the dark, rises) evenly in lightness, so it reads the same to color-blind eyes and
+in gray print. OKLab: B. Ottosson, "A perceptual color space for image processing" (2020).
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from math import cos, radians, sin
 
 STEPS = 21
-"""Colours of the scale: one for each 5 % of accuracy."""
+"""Colors of the scale: one for each 5 % of accuracy."""
 
 SERIES = 8
-"""Colours of lines; markers and dashes tell them apart as well."""
+"""Colors of lines; markers and dashes tell them apart as well."""
 
 Oklch = tuple[float, float, float]
 """Lightness 0…1, chroma, hue in degrees."""
@@ -29,13 +29,13 @@ TOKENS: dict[str, tuple[Oklch, Oklch]] = {
     "alert": ((0.50, 0.165, 28), (0.77, 0.12, 32)),
     "alert-soft": ((0.935, 0.035, 28), (0.32, 0.06, 28)),
 }
-"""Name → colour on light, colour on dark."""
+"""Name → color on light, color on dark."""
 
 _HUES = (255, 45, 150, 330, 95, 205, 15, 290)
 
 
 def to_rgb(color: Oklch) -> tuple[int, int, int]:
-    """Convert to sRGB, 0…255; chroma is lowered until the colour exists."""
+    """Convert to sRGB, 0…255; chroma is lowered until the color exists."""
     lightness, chroma, hue = color
     while True:
         channels = _linear(lightness, chroma * cos(radians(hue)), chroma * sin(radians(hue)))
@@ -85,7 +85,7 @@ def scale(dark: bool) -> list[Oklch]:
 
 
 def series(dark: bool) -> list[Oklch]:
-    """Colours of lines; neighbours differ in lightness as well as in hue."""
+    """Colors of lines; neighbours differ in lightness as well as in hue."""
     base = 0.76 if dark else 0.50
     return [(base + (0.08 if i % 2 else 0.0), 0.13, hue) for i, hue in enumerate(_HUES)]
 
@@ -106,7 +106,7 @@ def variables(dark: bool) -> dict[str, str]:
 
 
 def css() -> str:
-    """The rules that set every colour: light, dark by preference, and either by the page's switch."""
+    """The rules that set every color: light, dark by preference, and either by the page's switch."""
     light, dark = (";".join(f"--{name}:{value}" for name, value in variables(mode).items()) for mode in (False, True))
     heat = "".join(f".h{i}{{--cell:var(--h{i});--on:var(--t{i})}}" for i in range(STEPS))
     lines = "".join(f".s{i}{{--series:var(--s{i})}}" for i in range(SERIES))

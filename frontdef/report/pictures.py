@@ -19,7 +19,7 @@ def png(image: np.ndarray, longest: int = LONGEST) -> str:
     """Encode an image.
 
     Args:
-        image: ``(C,H,W)`` in [0,1]; one channel is grey, three are RGB, other numbers become grey tiles in a row.
+        image: ``(C,H,W)`` in [0,1]; one channel is gray, three are RGB, other numbers become gray tiles in a row.
             Values that are not finite are drawn black.
         longest: Larger images are reduced to this many pixels on their longer side.
 
@@ -29,8 +29,8 @@ def png(image: np.ndarray, longest: int = LONGEST) -> str:
     pixels = np.nan_to_num(np.asarray(image, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     if pixels.shape[0] not in {1, 3}:
         pixels = np.concatenate(list(pixels), axis=1)[None]
-    grey = (pixels.clip(0, 1) * 255).round().astype(np.uint8)
-    picture = Image.fromarray(grey[0]) if len(grey) == 1 else Image.fromarray(np.moveaxis(grey, 0, -1))
+    gray = (pixels.clip(0, 1) * 255).round().astype(np.uint8)
+    picture = Image.fromarray(gray[0]) if len(gray) == 1 else Image.fromarray(np.moveaxis(gray, 0, -1))
     if max(picture.size) > longest:
         picture.thumbnail((longest, longest), Image.Resampling.BOX)
     buffer = io.BytesIO()
@@ -39,7 +39,7 @@ def png(image: np.ndarray, longest: int = LONGEST) -> str:
 
 
 def magnification(delta: np.ndarray) -> int:
-    """The largest factor of `FACTORS` at which a perturbation still fits between black and white around mid-grey.
+    """The largest factor of `FACTORS` at which a perturbation still fits between black and white around mid-gray.
 
     Args:
         delta: Differences of pixel values, any shape.
@@ -49,7 +49,7 @@ def magnification(delta: np.ndarray) -> int:
 
 
 def magnified(delta: np.ndarray, factor: int) -> np.ndarray:
-    """A perturbation as an image: mid-grey is no change.
+    """A perturbation as an image: mid-gray is no change.
 
     Args:
         delta: Differences of pixel values, ``(C,H,W)``.

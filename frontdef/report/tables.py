@@ -74,7 +74,7 @@ class CurveRow:
 
 
 def shade(share: float) -> int:
-    """Number of the colour for a share 0…1."""
+    """Number of the color for a share 0…1."""
     return round(share * (STEPS - 1))
 
 

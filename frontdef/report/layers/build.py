@@ -11,7 +11,7 @@ from markupsafe import Markup
 from frontdef import weights
 from frontdef._version import __version__
 from frontdef.analysis.tables import TABLES, VIEWS
-from frontdef.report import page, svg
+from frontdef.report import chart, page, svg
 from frontdef.report.layers import charts, figures
 from frontdef.runs.results import Results
 from frontdef.runs.table import Column
@@ -62,8 +62,9 @@ def render(analysis: Results) -> str:
                 **{table.name: table.columns for table in TABLES.values()},
                 **{view.name: view.columns for view in VIEWS},
             },
+            chart=chart,
             charts=charts,
-            number=charts.number,
+            number=chart.number,
             svg=svg,
             payload=page.embedded({"settings": [], "cells": [], "names": {}, "start": 0}),
             style=Markup(style),

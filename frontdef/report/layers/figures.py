@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from frontdef.analysis.layers import labels_of
-from frontdef.report.layers import axes
-from frontdef.report.layers.axes import Axis
-from frontdef.report.layers.charts import Line
+from frontdef.report import axes
+from frontdef.report.axes import Axis
+from frontdef.report.chart import Line
 from frontdef.runs.results import Results
 
 BINS = 48
