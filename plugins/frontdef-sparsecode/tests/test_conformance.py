@@ -1,0 +1,15 @@
+"""Every promise of a front end, by the kit that comes with frontdef, on small images."""
+
+from __future__ import annotations
+
+from frontdef.testing import DefenseConformance
+
+
+class TestFixed(DefenseConformance):
+    defense = "sparsecode-fixed"
+    config = {"atoms": 48, "top": 8, "iterations": 40, "widths": (10, 6)}  # noqa: RUF012
+
+
+class TestDropout(DefenseConformance):
+    defense = "sparsecode"
+    config = {"atoms": 48, "top": 8, "iterations": 40, "widths": (10, 6), "dropout": 0.5}  # noqa: RUF012
