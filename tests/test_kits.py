@@ -200,14 +200,14 @@ def test_a_readme_runs_as_it_is_pasted(tmp_path):
     blocks = [
         "```python\na = n + 1\n```",
         "```python\nb = a * 2\n```",
-        "```toml\n[x]\ny = 1\n```",
+        "```toml\nx = 1\n```",
         "| `key` (old) | 1 |",
     ]
     file.write_text("\n\n".join(blocks))
     readme = Readme(file)
     assert readme.run(n=1)["b"] == 4
     assert readme.run("n + 1", n=1)["a"] == 2
-    assert readme.tables() == [{"x": {"y": 1}}]
+    assert readme.tables() == [{"x": 1}]
     assert readme.rows() == ["key"]
     with pytest.raises(AssertionError, match="2 python snippets with 'a'"):
         readme.run("a")

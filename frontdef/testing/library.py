@@ -54,6 +54,9 @@ class LibraryConformance:
     leaves_the_ball: ClassVar[Collection[Row]] = ()
     """Rows whose examples leave the threat model."""
 
+    rounding: ClassVar[Mapping[Row, float]] = {}
+    """How far beyond the radius the rounding of a row may put examples, in the radius's unit."""
+
     several: ClassVar[Collection[tuple[str, str]]] = ()
     """``(family, parameter)`` that change more than one argument of the call."""
 
@@ -123,7 +126,7 @@ class LibraryConformance:
         examples = self._attack(row, x, y)
         assert (examples.shape, examples.dtype, examples.device) == (x.shape, torch.float32, x.device)
         assert not examples.requires_grad
-        eps = UNBOUNDED[row[1]] if get_family(row[0]).minimum_norm else self._eps(row)
+        eps = UNBOUNDED[row[1]] if get_family(row[0]).minimum_norm else self._eps(row) + self.rounding.get(row, 0.0)
         inside = bool(ThreatModel(row[1], eps).contains(x, examples).all())  # type: ignore[arg-type]
         assert inside == (row not in self.leaves_the_ball)
 
