@@ -24,7 +24,10 @@ class DefenseConformance(_DefenseConformance):
     """
 
     image_shape: ClassVar[tuple[int, int, int]] = (1, 12, 12)
-    """``(C,H,W)`` of the images it is tested on; from 16×16 on, a CNN stands behind front ends that put out images."""
+    """``(C,H,W)`` of the images it is tested on."""
+
+    classifier: ClassVar[str] = "linear"
+    """What is trained behind a defense that names no classifier."""
 
     train_images: ClassVar[int] = 400
     """Digits that it is prepared and trained on."""
@@ -48,7 +51,8 @@ class _Sized(Subject):
     def __init__(self, kit: type[DefenseConformance]) -> None:
         super().__init__(kit.defense, dict(kit.config), kit.image_shape)
         stages = tuple(kit.stages) or self.defense.recipe_for(self.config, "digits") or SHORT
-        self.defense = dataclasses.replace(self.defense, recipe=stages)
+        classifier = self.defense.classifier or kit.classifier
+        self.defense = dataclasses.replace(self.defense, recipe=stages, classifier=classifier)
         self._kit: Any = kit
 
     @cached_property

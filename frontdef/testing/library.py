@@ -159,7 +159,7 @@ class LibraryConformance:
         """No shape is taken for granted: one image of three channels, other classes."""
         torch.manual_seed(0)
         side = self.side
-        net = nn.Sequential(nn.Conv2d(3, 4, 5, stride=3), nn.Tanh(), nn.Flatten(), nn.LazyLinear(5))
+        net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Tanh(), nn.Flatten(), nn.LazyLinear(5))
         x = torch.rand(1, 3, side, side)
         with torch.no_grad():
             net(x)
