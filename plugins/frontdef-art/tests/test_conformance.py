@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from frontdef import Stage
 from frontdef.testing import DefenseConformance
 
 
@@ -30,4 +31,7 @@ class TestThermometer(DefenseConformance):
 
 
 class TestTvMin(DefenseConformance):
-    defense = "art-tv-min"
+    defense = "art-tv-min"  # an optimization for each image, in each pass
+    image_shape = (1, 8, 8)
+    train_images, test_images = 150, 32
+    stages = (Stage(epochs=4, lr=3e-2, batch_size=16),)
