@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-SNIPPETS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+from frontdef.testing import Readme
+
+README = Readme(Path(__file__).parent.parent / "README.md")
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_snippets_run(capsys):
-    namespace: dict[str, object] = {"__name__": "readme"}
-    assert len(SNIPPETS) >= 4
-    for snippet in SNIPPETS:
-        exec(compile(snippet, "README.md", "exec"), namespace)
+    assert len(README.snippets()) >= 4
+    names = README.run()
     assert "Passes(forward=" in capsys.readouterr().out
-    (rounding,) = namespace["frontdef_defenses"]()
+    (rounding,) = names["frontdef_defenses"]()
     front_end = rounding.build({"levels": 2})
-    assert front_end(namespace["images"]).unique().tolist() == [0, 1]
+    assert front_end(names["images"]).unique().tolist() == [0, 1]

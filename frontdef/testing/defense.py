@@ -12,6 +12,9 @@ from frontdef.checks.conformance import Subject
 from frontdef.datasets import Split
 from frontdef.stage import Stage
 
+SHORT = (Stage(epochs=12, lr=1e-2, batch_size=32),)
+"""A training on few digits for a defense without a recipe of its own."""
+
 
 class DefenseConformance(_DefenseConformance):
     """Subclass it and name a defense; every promise of a front end becomes a test.
@@ -21,7 +24,10 @@ class DefenseConformance(_DefenseConformance):
     """
 
     image_shape: ClassVar[tuple[int, int, int]] = (1, 12, 12)
-    """``(C,H,W)`` of the images it is tested on; from 16×16 on, a CNN stands behind front ends that put out images."""
+    """``(C,H,W)`` of the images it is tested on."""
+
+    classifier: ClassVar[str] = "linear"
+    """What is trained behind a defense that names no classifier."""
 
     train_images: ClassVar[int] = 400
     """Digits that it is prepared and trained on."""
@@ -30,7 +36,7 @@ class DefenseConformance(_DefenseConformance):
     """Digits that it is attacked on."""
 
     stages: ClassVar[Sequence[Stage]] = ()
-    """A shorter training than its own recipe for digits; that one if empty."""
+    """A training in place of its own recipe for digits, or of `SHORT` where it has none."""
 
     @classmethod
     def setup_class(cls) -> None:
@@ -44,8 +50,9 @@ class _Sized(Subject):
 
     def __init__(self, kit: type[DefenseConformance]) -> None:
         super().__init__(kit.defense, dict(kit.config), kit.image_shape)
-        if kit.stages:
-            self.defense = dataclasses.replace(self.defense, recipe=tuple(kit.stages))
+        stages = tuple(kit.stages) or self.defense.recipe_for(self.config, "digits") or SHORT
+        classifier = self.defense.classifier or kit.classifier
+        self.defense = dataclasses.replace(self.defense, recipe=stages, classifier=classifier)
         self._kit: Any = kit
 
     @cached_property

@@ -79,6 +79,14 @@ def fitted_cnn(side: int = 14) -> Protected:
     return undefended(nn.Sequential(features, readout), (1, side, side))
 
 
+@cache
+def unseen_digits(side: int) -> tuple[Tensor, Tensor]:
+    """Of the last 100 digits those that `fitted_cnn` gets right, with their labels."""
+    images, labels = (part[-100:] for part in small_digits(side))
+    known = fitted_cnn(side).predict(images).argmax(1) == labels
+    return images[known], labels[known]
+
+
 def attack(
     library: str | AttackLibrary,
     family: str,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import typing
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from frontdef.attacks.spec import AttackSpec, Family, make_spec
@@ -26,6 +26,8 @@ QUICK: Mapping[str, Any] = {
     "classes": 2,
 }
 """Parameters of a run that takes no time."""
+
+BOUNDS = ("ge", "gt", "le", "lt")
 
 
 def quick(family: Family, **more: Any) -> dict[str, Any]:
@@ -83,11 +85,8 @@ def others(field: FieldInfo, value: Any) -> Iterator[Any]:
 
 
 def _bounds(field: FieldInfo) -> tuple[float, float]:
-    low, high = -float("inf"), float("inf")
-    for rule in field.metadata:
-        for bound in (rule, *getattr(rule, "metadata", ())):
-            if isinstance(bound, Ge | Gt):
-                low = float(typing.cast("float", bound.ge if isinstance(bound, Ge) else bound.gt))
-            if isinstance(bound, Le | Lt):
-                high = float(typing.cast("float", bound.le if isinstance(bound, Le) else bound.lt))
+    """Smallest and largest value of a number; a bound that is excluded counts as allowed, and is refused later."""
+    allowed = [(name, getattr(rule, name)) for rule in field.metadata for name in BOUNDS if hasattr(rule, name)]
+    low = max((value for name, value in allowed if name in {"ge", "gt"}), default=-math.inf)
+    high = min((value for name, value in allowed if name in {"le", "lt"}), default=math.inf)
     return low, high

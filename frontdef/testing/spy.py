@@ -126,7 +126,7 @@ def _comparable(value: Any) -> Any:
 
 
 def changed(one: Sequence[Call], two: Sequence[Call]) -> list[str]:
-    """What differs between two runs, as ``call.argument``; a call that only one of them made counts as ``call``."""
+    """What differs between two runs, as ``call.argument``; a call that only one made counts once, by its name."""
     different = []
     names = [[call["call"] for call in calls] for calls in (one, two)]
     for kind, *(i, j, k, m) in SequenceMatcher(a=names[0], b=names[1], autojunk=False).get_opcodes():

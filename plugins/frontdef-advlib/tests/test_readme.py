@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import re
-import runpy
-from pathlib import Path
 
 import torch
 from frontdef_advlib.library import AdvLibrary
 from torch import nn
 
+from frontdef.testing import Readme
 from frontdef.threat import NORM_LABELS, distance
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+README = Readme.beside(__file__)
 
 
-def test_the_snippet_runs(tmp_path):
-    (code,) = re.findall(r"^```python\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
-    file = tmp_path / "snippet.py"
-    file.write_text(code, encoding="utf-8")
+def test_the_snippet_runs():
     torch.manual_seed(0)
     network, images = nn.Sequential(nn.Flatten(), nn.Linear(784, 10)), torch.rand(4, 1, 28, 28)
     labels = network(images).argmax(1)
-    names = runpy.run_path(str(file), {"network": network, "images": images, "labels": labels})
+    names = README.run(network=network, images=images, labels=labels)
     assert (network(names["examples"]).argmax(1) != labels).all()
     assert distance(images, names["examples"], "l1").max() < 20
 
 
 def test_the_table_lists_every_row():
     listed = set()
-    for families, norms in re.findall(r"^\| (`.+?`) \| ([^|]*ℓ[^|]*) \|", README, flags=re.MULTILINE):
+    for families, norms in re.findall(r"^\| (`.+?`) \| ([^|]*ℓ[^|]*) \|", README.text, flags=re.MULTILINE):
         listed |= {(family, norm) for family in re.findall(r"`(\w+)`", families) for norm in norms.strip().split(", ")}
     assert listed == {(family, NORM_LABELS[norm]) for family, norm in AdvLibrary().table()}

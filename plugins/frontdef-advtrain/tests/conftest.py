@@ -16,6 +16,7 @@ from frontdef.config import Config
 from frontdef.frontend import Identity
 from frontdef.protected import Protected
 from frontdef.registry import get_dataset
+from frontdef.testing import cache, one_thread, own_cache  # noqa: F401
 from frontdef.threat import ThreatModel
 from frontdef.training import fit_classifier
 

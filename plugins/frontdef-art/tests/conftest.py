@@ -9,6 +9,8 @@ from frontdef_art.table import DEFENSES
 from sklearn.datasets import load_digits, load_sample_image
 from torch import nn
 
+from frontdef.testing import cache, one_thread, own_cache  # noqa: F401
+
 ROWS = {defense.name: defense for defense in DEFENSES}
 
 

@@ -8,16 +8,7 @@ from torch import Generator, nn
 
 from frontdef import Config, Protected
 from frontdef.frontend import Identity
-
-
-@pytest.fixture
-def images():
-    """images(N,C,H,W): uniform in [0,1], the same for the same shape."""
-
-    def draw(*shape):
-        return torch.rand(shape, generator=Generator().manual_seed(sum(shape)))
-
-    return draw
+from frontdef.testing import cache, images, one_thread, own_cache  # noqa: F401
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from frontdef_hah.networks import hah_tail
 from frontdef import Protected
 from frontdef.datasets import Split
 from frontdef.registry import get_dataset
+from frontdef.testing import cache, images, one_thread, own_cache  # noqa: F401
 
 
 @pytest.fixture(scope="session")
@@ -23,16 +24,6 @@ def make():
             return HahFrontEnd(HahConfig(**config), image_shape=image_shape, surrogate=surrogate)
 
     return build
-
-
-@pytest.fixture
-def images():
-    """images(N,C,H,W): uniform in [0,1], the same for the same shape."""
-
-    def draw(*shape):
-        return torch.rand(shape, generator=torch.Generator().manual_seed(sum(shape)))
-
-    return draw
 
 
 @pytest.fixture(scope="session")

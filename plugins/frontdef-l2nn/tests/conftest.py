@@ -15,6 +15,7 @@ from frontdef_l2nn.front_end import L2NN
 from frontdef import Protected
 from frontdef.classifiers.network import seeded
 from frontdef.registry import get_classifier, get_dataset, get_defense
+from frontdef.testing import cache, one_thread, own_cache  # noqa: F401
 from frontdef.training import fit_classifier
 
 SMALL = {"widths": (3, 6), "hidden": 24}

@@ -5,32 +5,24 @@ from __future__ import annotations
 import pytest
 import torch
 
-from frontdef.checks.conformance import DefenseConformance
+from frontdef.testing import DefenseConformance
 
 
-class Trained(DefenseConformance):
-    """Trained at once: the properties that ask first do so where no gradient is recorded."""
-
+class TestConvNet(DefenseConformance):
     defense = "l2nn"
-
-    @classmethod
-    def setup_class(cls):
-        super().setup_class()
-        assert cls._subject.protected.front_end.trained
-
-
-class TestConvNet(Trained):
     config = {"widths": (3, 6), "hidden": 16}  # noqa: RUF012
-    image_shape = (1, 16, 16)
 
 
 @pytest.mark.slow
-class TestDivided(Trained):
+class TestDivided(DefenseConformance):
+    defense = "l2nn"
     config = {"widths": (3, 6), "hidden": 24, "constraint": "divide"}  # noqa: RUF012
+    image_shape = (1, 28, 28)
 
 
 @pytest.mark.slow
-class TestResNet(Trained):
+class TestResNet(DefenseConformance):
+    defense = "l2nn"
     config = {"network": "resnet", "widths": (3, 6), "hidden": 24, "blocks": 1}  # noqa: RUF012
     image_shape = (3, 16, 16)
 

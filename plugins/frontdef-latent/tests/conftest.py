@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+import functools
 
 import pytest
 import torch
@@ -10,6 +10,7 @@ from frontdef_latent import frontdef_classifiers, frontdef_defenses
 
 from frontdef import Protected
 from frontdef.registry import get_dataset
+from frontdef.testing import cache, images, one_thread, own_cache  # noqa: F401
 from frontdef.training import fit_classifier
 
 SHORT = {"latent-ae-projection": {"steps": 60, "lr": 0.3}, "latent-vae-projection": {"steps": 60, "lr": 0.3}}
@@ -38,16 +39,6 @@ def build(defenses):
     return make
 
 
-@pytest.fixture
-def images():
-    """images(N,C,H,W): uniform in [0,1], the same for the same shape."""
-
-    def draw(*shape, dtype=torch.float32):
-        return torch.rand(shape, generator=torch.Generator().manual_seed(sum(shape)), dtype=dtype)
-
-    return draw
-
-
 @pytest.fixture(scope="session")
 def digits():
     """600 training and 60 test digits."""
@@ -58,7 +49,7 @@ def digits():
 def trained(defenses, classifiers, build, digits):
     """trained(name): the defense with its classifier, by its recipe for digits in smaller batches."""
 
-    @cache
+    @functools.cache
     def train(name):
         defense, config = defenses[name], SHORT.get(name, {})
         front_end = build(name, image_shape=(1, 28, 28), **config)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from importlib.metadata import distribution, entry_points
+import frontdef_latent
 
-import pytest
+from frontdef.testing import PluginConformance
+
+
+class TestPlugin(PluginConformance):
+    distribution = "frontdef-latent"
 
 
 def test_the_entry_point_gives_the_defenses():
-    (entry,) = entry_points(group="frontdef", name="latent")
-    found = list(entry.load().frontdef_defenses())
+    found = list(frontdef_latent.frontdef_defenses())
     assert [defense.name for defense in found] == [
         "latent-ae",
         "latent-vae",
@@ -33,36 +34,3 @@ def test_the_entry_point_gives_the_defenses():
 def test_the_classifiers_behind_them_are_its_own(defenses, classifiers):
     assert {defense.classifier for defense in defenses.values()} == {"latent-lrl"}
     assert sorted(classifiers) == ["latent-1l", "latent-2l", "latent-lrl"]
-
-
-def test_the_core_is_capped():
-    assert any(
-        requirement.replace(" ", "") == "frontdef<0.2,>=0.1" for requirement in distribution("frontdef-latent").requires
-    )
-
-
-def test_naming_what_it_offers_imports_no_ml_library():
-    code = (
-        "import sys, frontdef_latent as f; [list(h()) for h in (f.frontdef_defenses, f.frontdef_classifiers, "
-        "f.frontdef_metrics)]; print({'torch', 'art'} & set(sys.modules))"
-    )
-    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert output.strip() == "set()"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "config"),
-    [
-        ("latent-ae", {}),
-        ("latent-vae", {}),
-        ("latent-vae-sample", {}),
-        ("latent-ae-projection", {"steps": 50, "lr": 0.3}),
-        ("latent-vae-projection", {"steps": 50, "lr": 0.3}),
-    ],
-)
-def test_every_promise_is_kept(name, config):
-    from frontdef.checks.conformance import Subject, check
-
-    verdict = check(Subject(name, config))
-    assert verdict.passed, verdict.to_markdown()

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import re
-import runpy
-import tomllib
-from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
 from frontdef.models import saved
+from frontdef.testing import Readme
 
-README = Path(__file__).parents[1] / "README.md"
-
-
-def snippets(language):
-    text = README.read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+README = Readme.beside(__file__)
 
 
 @pytest.fixture
@@ -32,11 +25,8 @@ def run(trained, digits, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def execute(word):
-        (code,) = [snippet for snippet in snippets("python") if word in snippet]
-        (tmp_path / "snippet.py").write_text(code, encoding="utf-8")
         test = digits["test"].first(8)
-        names = {"network": nn.Linear(32, 10), "images": test.images, "labels": test.labels}
-        return runpy.run_path(str(tmp_path / "snippet.py"), names)
+        return README.run(word, network=nn.Linear(32, 10), images=test.images, labels=test.labels)
 
     return execute
 
@@ -57,14 +47,13 @@ def test_torchattacks(run, trained, digits):
 def test_the_matrix_entries_are_valid():
     from frontdef.registry import get_metric
 
-    (text,) = snippets("toml")
-    for entry in tomllib.loads(text)["metric"]:
+    (matrix,) = README.tables()
+    for entry in matrix["metric"]:
         get_metric(entry["name"]).parameters_class()(**entry.get("parameters", {}))
 
 
 def test_the_tables_name_what_there_is(defenses):
-    text = README.read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `([^`]+)`(?: \(default\))? \| (?:`([^`]+)` \|)?", text, flags=re.MULTILINE)
+    rows = re.findall(r"^\| `([^`]+)`(?: \(default\))? \| (?:`([^`]+)` \|)?", README.text, flags=re.MULTILINE)
     fields = {name: field.default for d in defenses.values() for name, field in d.config_class().model_fields.items()}
     surrogates = {s.name for d in defenses.values() for s in d.front_end_class().surrogates} - {"true"}
     assert {name for name, _ in rows} == {*defenses, *fields, *surrogates}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,7 +12,7 @@ from frontdef_lowrank.front_end import LowRankFrontEnd
 from frontdef import Stage
 from frontdef.classifiers.dense import linear
 from frontdef.protected import Protected
-from frontdef.registry import get_dataset
+from frontdef.testing import cache, digits, one_thread, own_cache  # noqa: F401
 from frontdef.training import fit_classifier
 
 SHAPE = (1, 28, 28)
@@ -32,14 +31,7 @@ def build():
 
 
 @pytest.fixture(scope="session")
-def digits():
-    return SimpleNamespace(
-        train=get_dataset("digits").load("train"), test=get_dataset("digits").load("test").take(200, 0)
-    )
-
-
-@pytest.fixture(scope="session")
-def original(digits):
+def original(digits):  # noqa: F811
     """2L with 30 hidden units and a share of 0: trained, and reduced by nothing."""
     front_end = make(width=30, share=0)
     torch.manual_seed(1)
@@ -60,15 +52,3 @@ def reduced(original):
         return Protected(front_end, head, image_shape=SHAPE)
 
     return finish
-
-
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory):
-    """A cache of trained models for the whole session."""
-    return tmp_path_factory.mktemp("models")
-
-
-@pytest.fixture(autouse=True)
-def own_cache(cache, monkeypatch):
-    """No test reads or writes the user's cache."""
-    monkeypatch.setenv("FRONTDEF_CACHE", str(cache))

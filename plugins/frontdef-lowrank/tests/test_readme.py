@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-import re
-import runpy
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
 
-README = Path(__file__).parents[1] / "README.md"
+from frontdef.testing import Readme
 
-
-@pytest.fixture(scope="module")
-def snippets():
-    return re.findall(r"^```python\n(.*?)^```$", README.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+README = Readme.beside(__file__)
 
 
 @pytest.fixture
-def run(snippets, digits, tmp_path):
+def run(digits):
     def execute(word):
-        (code,) = [snippet for snippet in snippets if word in snippet]
-        file = tmp_path / "snippet.py"
-        file.write_text(code, encoding="utf-8")
         torch.manual_seed(0)
         network = nn.Sequential(nn.Flatten(), nn.Linear(784, 40), nn.ReLU(), nn.Linear(40, 10))
-        names = {"network": network, "images": digits.test.images[:4], "labels": digits.test.labels[:4]}
-        return runpy.run_path(str(file), names)
+        return README.run(word, network=network, images=digits.test.images[:4], labels=digits.test.labels[:4])
 
     return execute
 
 
-def test_there_are_two(snippets):
-    assert len(snippets) == 2
+def test_there_are_two():
+    assert len(README.snippets()) == 2
 
 
 def test_art(run, digits):

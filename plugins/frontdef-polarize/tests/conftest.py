@@ -10,6 +10,7 @@ from torch import nn
 
 from frontdef.protected import Protected
 from frontdef.registry import get_dataset, get_defense
+from frontdef.testing import cache, images, one_thread, own_cache  # noqa: F401
 from frontdef.training import fit_classifier, prepare
 
 
@@ -29,16 +30,6 @@ def built(weights=None, surrogate=None, image_shape=(1, 28, 28), **config):
 def make():
     """make(weights=…, surrogate=…, image_shape=…, **config): a front end."""
     return built
-
-
-@pytest.fixture
-def images():
-    """images(N,C,H,W): uniform in [0,1], the same for the same shape."""
-
-    def draw(*shape):
-        return torch.rand(shape, generator=torch.Generator().manual_seed(sum(shape)))
-
-    return draw
 
 
 @pytest.fixture(scope="session")

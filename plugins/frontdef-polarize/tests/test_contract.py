@@ -6,18 +6,19 @@ import pytest
 import torch
 from frontdef_polarize.front_end import PolarizingFrontEnd
 
-from frontdef.checks.conformance import CHECKS, Subject
+from frontdef.testing import DefenseConformance
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("source", ["filters", "pixels"])
-@pytest.mark.parametrize("image_shape", [(1, 28, 28), (3, 20, 24)], ids=str)
-def test_conformance(source, image_shape):
-    subject = Subject("polarize", {"source": source}, image_shape)
-    subject.protected  # noqa: B018  trained before a check looks at it without gradients
-    for check in CHECKS:
-        finding = check(subject)
-        assert not finding.alarm, finding
+class TestFilters(DefenseConformance):
+    defense = "polarize"
+    image_shape = (1, 28, 28)
+    train_images, test_images = 1000, 128
+
+
+@pytest.mark.slow
+class TestColor(TestFilters):
+    image_shape = (3, 20, 24)
 
 
 def test_a_batch_is_its_samples(make, images):

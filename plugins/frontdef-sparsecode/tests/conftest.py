@@ -13,6 +13,7 @@ from torch import nn
 
 from frontdef import Protected, Stage
 from frontdef.registry import get_dataset
+from frontdef.testing import cache, images, one_thread, own_cache  # noqa: F401
 from frontdef.training import fit_classifier, prepare
 
 SHAPE = (1, 28, 28)
@@ -53,16 +54,6 @@ def make():
             return kind(of(**config), image_shape=shape, surrogate=surrogate).eval()
 
     return build
-
-
-@pytest.fixture
-def images():
-    """images(N,C,H,W): uniform in [0,1], the same for the same shape."""
-
-    def draw(*shape):
-        return torch.rand(shape, generator=torch.Generator().manual_seed(sum(shape)))
-
-    return draw
 
 
 def linear():

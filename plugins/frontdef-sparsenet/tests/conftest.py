@@ -14,6 +14,7 @@ from torch import nn
 
 from frontdef.classifiers.dense import linear
 from frontdef.protected import Protected
+from frontdef.testing import cache, one_thread, own_cache  # noqa: F401
 from frontdef.training import fit_classifier
 
 
@@ -62,15 +63,3 @@ def by_hand():
         return Protected(front_end, last, image_shape=(1, 1, weight.shape[1]))
 
     return protect
-
-
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory):
-    """A cache of trained models for the whole session."""
-    return tmp_path_factory.mktemp("models")
-
-
-@pytest.fixture(autouse=True)
-def own_cache(cache, monkeypatch):
-    """No test reads or writes the user's cache."""
-    monkeypatch.setenv("FRONTDEF_CACHE", str(cache))

@@ -1,8 +1,8 @@
-"""Every promise of a front end, by the kit that comes with frontdef."""
+"""Every promise of a front end, by the kit that comes with frontdef, on small images."""
 
 from __future__ import annotations
 
-from frontdef.checks.conformance import DefenseConformance
+from frontdef.testing import DefenseConformance
 
 
 class TestSparseNet(DefenseConformance):

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import re
-import runpy
-from pathlib import Path
-
 import pytest
 
-README = Path(__file__).parents[1] / "README.md"
+from frontdef.testing import Readme
 
-
-@pytest.fixture(scope="module")
-def snippets():
-    return re.findall(r"^```python\n(.*?)^```$", README.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+README = Readme.beside(__file__)
 
 
 @pytest.fixture
-def run(snippets, digits, tmp_path):
-    def execute(word):
-        (code,) = [snippet for snippet in snippets if word in snippet]
-        file = tmp_path / "snippet.py"
-        file.write_text(code, encoding="utf-8")
-        return runpy.run_path(str(file), {"images": digits.test.images[:20], "labels": digits.test.labels[:20]})
-
-    return execute
+def run(digits):
+    return lambda word: README.run(word, images=digits.test.images[:20], labels=digits.test.labels[:20])
 
 
-def test_there_are_two(snippets):
-    assert len(snippets) == 2
+def test_there_are_two():
+    assert len(README.snippets()) == 2
 
 
 def test_torchattacks(run, digits):

@@ -12,6 +12,8 @@ import torch
 from frontdef_wavelet.config import WaveletConfig
 from frontdef_wavelet.front_end import WaveletFrontEnd
 
+from frontdef.testing import cache, one_thread, own_cache  # noqa: F401
+
 
 def decompose(image, config):
     """Flat coefficients (C,M) of an image (C,H,W), and what `recompose` needs."""

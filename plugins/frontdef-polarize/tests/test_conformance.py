@@ -1,0 +1,23 @@
+"""Every promise of a front end, by the kit that comes with frontdef, on small images."""
+
+from __future__ import annotations
+
+from frontdef.testing import DefenseConformance
+
+
+class TestFilters(DefenseConformance):
+    defense = "polarize"
+    config = {"filters": 4}  # noqa: RUF012
+    image_shape = (1, 16, 16)
+
+
+class TestPixels(DefenseConformance):
+    defense = "polarize"
+    config = {"source": "pixels"}  # noqa: RUF012
+    image_shape = (1, 16, 16)
+
+
+class TestColor(DefenseConformance):
+    defense = "polarize"
+    config = {"filters": 4, "size": 3}  # noqa: RUF012
+    image_shape = (3, 16, 18)
