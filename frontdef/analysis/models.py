@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,13 @@ from frontdef.analysis.results import Analysis
 from frontdef.analysis.settings import Settings
 from frontdef.analysis.store import AnalysisStore
 from frontdef.analysis.units import MEASURED, REVISION
-from frontdef.config import Config, build
+from frontdef.config import build
 from frontdef.datasets import Split
 from frontdef.errors import ConfigError, UnknownNameError
-from frontdef.frontend import Identity
 from frontdef.images import as_images, as_labels
 from frontdef.matrix.describe import versions
 from frontdef.matrix.jobs import digest
-from frontdef.protected import Protected
+from frontdef.models.live import borrowed
 
 
 def analyze(
@@ -101,17 +99,3 @@ def analyze(
                 columns, about = MEASURES[table](protected, split, chosen, seed)
             store.write(table, key, {**columns, "model": model}, about)
     return Analysis(out)
-
-
-@contextmanager
-def borrowed(model: nn.Module) -> Iterator[Protected]:
-    """A model as a `Protected`, in eval mode and frozen; modes and flags come back afterwards."""
-    modes = {module: module.training for module in model.modules()}
-    flags = {parameter: parameter.requires_grad for parameter in model.parameters()}
-    try:
-        yield model if isinstance(model, Protected) else Protected(Identity(Config()), model)
-    finally:
-        for module, training in modes.items():
-            module.training = training
-        for parameter, flag in flags.items():
-            parameter.requires_grad_(flag)
