@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import importlib
 import importlib.metadata
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from frontdef import ModelError, Preprocessing, ZooModel, ZooRequest
@@ -35,8 +39,8 @@ def load(request: ZooRequest) -> ZooModel:
     ``arguments = { folder = "…" }`` says where checkpoints lie, relative to the matrix file; without it, ``models``.
 
     Raises:
-        ModelError: RobustBench is not installed, a name of another form, a checkpoint that is not on disk (and no leave to
-            download), or one that is a pickle.
+        ModelError: RobustBench is not installed, a name of another form, a checkpoint that is not on disk (and no leave
+            to download), or one that is a pickle.
         UnknownNameError: A model that RobustBench does not have.
     """
     steps = request.name.split("/")
@@ -57,8 +61,7 @@ def load(request: ZooRequest) -> ZooModel:
     for file in files:
         if file.is_file():
             read_state_quietly(file)
-    utils = importlib.import_module("robustbench.utils")
-    module = utils.load_model(name, model_dir=folder, dataset=dataset, threat_model=threat)
+    module = _module("robustbench.utils").load_model(name, model_dir=folder, dataset=dataset, threat_model=threat)
     return ZooModel(
         module,
         preprocessing=preprocessing(entry.get("preprocessing")),
@@ -147,12 +150,51 @@ def _entry(dataset: str, threat: str, name: str) -> Mapping[str, Any]:
     return entry
 
 
-def _model_dicts() -> Mapping[Any, Mapping[Any, Mapping[str, Any]]]:
+def require_own_code() -> None:
+    """Check that ``robustbench`` is RobustBench: the wheel of torchattacks 3.5.1 brings an old copy under that name.
+
+    Raises:
+        ModelError: It is not installed, or the copy was installed over it.
+    """
     try:
-        tables: Mapping[Any, Any] = importlib.import_module("robustbench.model_zoo").model_dicts
-    except ImportError as error:
+        distribution = importlib.metadata.distribution("robustbench")
+    except importlib.metadata.PackageNotFoundError:
         raise ModelError(
-            f"RobustBench can't be imported ({error}), and its code builds its models. Mend: {INSTALL} in an "
-            "environment of its own, because it pins timm"
+            "RobustBench is not installed, and its code builds its models (torchattacks brings an old copy of it, "
+            f"which is not used). Mend: {INSTALL}, in an environment of its own, because it pins timm"
         ) from None
+    for file in distribution.files or ():
+        if str(file) in {"robustbench/utils.py", "robustbench/model_zoo/models.py"} and file.hash:
+            digest = hashlib.new(file.hash.mode, Path(str(file.locate())).read_bytes()).digest()
+            if base64.urlsafe_b64encode(digest).rstrip(b"=").decode() != file.hash.value:
+                raise ModelError(
+                    f"{file} is not RobustBench's: torchattacks 3.5.1 brings an old copy and was installed over it. "
+                    "Mend: pip install --force-reinstall --no-deps robustbench"
+                )
+
+
+def _model_dicts() -> Mapping[Any, Mapping[Any, Mapping[str, Any]]]:
+    tables: Mapping[Any, Any] = _module("robustbench.model_zoo").model_dicts
     return tables
+
+
+def _module(name: str) -> Any:
+    """A module of RobustBench, without its ``__init__``.
+
+    That one imports the evaluation, which robustbench 1.1.1 can't: it wants ``autoattack``, which no dependency brings,
+    and ``pkg_resources``, which setuptools 81 removed. Models need neither.
+    """
+    require_own_code()
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        pass
+    package = ModuleType("robustbench")
+    package.__path__ = [str(importlib.metadata.distribution("robustbench").locate_file("robustbench"))]
+    sys.modules["robustbench"] = package
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ModelError(f"RobustBench can't be imported: {error}. Mend: {INSTALL}") from None
+    finally:
+        del sys.modules["robustbench"]  # whoever imports it later gets what it is

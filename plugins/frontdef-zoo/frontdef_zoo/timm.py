@@ -20,14 +20,14 @@ FILE = "model.safetensors"
 
 def names() -> Iterable[str]:
     """Names of architectures."""
-    return timm.list_models()  # type: ignore[no-any-return]
+    return timm.list_models()
 
 
 def load(request: ZooRequest) -> ZooModel:
     """A model of timm: ``timm:resnet18``, or with a tag of its weights, ``timm:resnet18.a1_in1k``.
 
-    Random weights where none are named: a tag in the name says which preprocessing is meant, ``weights = "a1_in1k"`` that
-    the weights are to be loaded.
+    Random weights where none are named: a tag in the name says which preprocessing is meant, ``weights = "a1_in1k"``
+    that the weights are to be loaded.
 
     Raises:
         UnknownNameError: A model or a tag that timm does not have.

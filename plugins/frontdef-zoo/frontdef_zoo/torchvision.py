@@ -22,8 +22,8 @@ def names() -> Iterable[str]:
 def load(request: ZooRequest) -> ZooModel:
     """A classifier of torchvision.
 
-    Random weights where none are named. The normalization is that of the named weights, of those whose file has the name
-    of the given file, or else of the model's newest.
+    Random weights where none are named. The normalization is that of the named weights, of those whose file has the
+    name of the given file, or else of the model's newest.
 
     Raises:
         UnknownNameError: A model or weights that torchvision does not have.
@@ -68,7 +68,7 @@ def _shape_of(chosen: Any, request: ZooRequest) -> dict[str, Any]:
 
 def _on_disk(chosen: Any, download: bool) -> Path:
     """The file of weights in torch's own cache; fetched there, its hash checked, where that is allowed."""
-    file = Path(torch.hub.get_dir()) / "checkpoints" / chosen.url.rpartition("/")[2]
+    file: Path = Path(torch.hub.get_dir()) / "checkpoints" / chosen.url.rpartition("/")[2]
     if not file.is_file():
         if not download:
             raise ModelError(
@@ -78,7 +78,7 @@ def _on_disk(chosen: Any, download: bool) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         digest = file.stem.rpartition("-")[2]
         torch.hub.download_url_to_file(chosen.url, str(file), hash_prefix=digest, progress=False)
-    return file
+    return Path(file)
 
 
 def _preprocessing(transform: Any) -> Preprocessing:

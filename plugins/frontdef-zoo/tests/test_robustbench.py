@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
+import base64
+import contextlib
+import hashlib
+import importlib.metadata
+import importlib.util
 import pickle
 import subprocess
 import sys
@@ -18,18 +22,18 @@ from frontdef.models.sources import ModelSource, open_model
 NAME = "Sehwag2020Hydra"  # a WideResNet-28-10 without a normalization of its own
 
 
-def available():
-    """Why RobustBench can't be imported; empty where it can. A process of its own: half an import would stay behind."""
-    code = "import warnings; warnings.simplefilter('ignore'); import robustbench.model_zoo"
+def missing():
+    """Why RobustBench can't be used; empty where it can. A process of its own: half an import would stay behind."""
+    code = "from frontdef_zoo import robustbench; robustbench.names()"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     return ended.stderr.strip().splitlines()[-1] if ended.returncode else ""
 
 
 @pytest.fixture(scope="module")
 def bench():
-    if reason := available():
-        pytest.skip(f"RobustBench can't be imported ({reason}): {zoo.INSTALL}")
-    return importlib.import_module("robustbench.model_zoo")
+    if reason := missing():
+        pytest.skip(f"RobustBench can't be used: {reason}")
+    return zoo._module("robustbench.model_zoo")
 
 
 def opened(tmp_path, name, **arguments):
@@ -67,11 +71,30 @@ def test_a_name_that_does_not_exist_gets_the_nearest(bench, tmp_path, name, near
         opened(tmp_path, name)
 
 
-def test_where_it_is_not_installed_the_mend_is_said(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "robustbench", None)
-    monkeypatch.delitem(sys.modules, "robustbench.model_zoo", raising=False)
-    with pytest.raises(ModelError, match=r'pip install "frontdef-zoo\[robustbench\]"'):
+def test_where_it_is_not_installed_the_mend_is_said(tmp_path):
+    """The copy that torchattacks brings can be found under the name, and is not taken for it."""
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        importlib.metadata.distribution("robustbench")
+        pytest.skip("RobustBench is installed here")
+    assert importlib.util.find_spec("robustbench") is not None
+    with pytest.raises(ModelError, match=r'an old copy.*pip install "frontdef-zoo\[robustbench\]"'):
         opened(tmp_path, f"cifar10/Linf/{NAME}")
+
+
+def test_a_copy_that_was_installed_over_it_is_found_out(tmp_path, monkeypatch):
+    """A real distribution, one of whose files is another than its RECORD says."""
+    package, info = tmp_path / "robustbench", tmp_path / "robustbench-9.9.dist-info"
+    for folder in (package, info):
+        folder.mkdir()
+    (package / "utils.py").write_text("old = 1\n", encoding="utf-8")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: robustbench\nVersion: 9.9\n", encoding="utf-8")
+    digest = base64.urlsafe_b64encode(hashlib.sha256(b"new = 1\n").digest()).rstrip(b"=").decode()
+    (info / "RECORD").write_text(f"robustbench/utils.py,sha256={digest},8\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ModelError, match="pip install --force-reinstall --no-deps robustbench"):
+        zoo.require_own_code()
+    (package / "utils.py").write_text("new = 1\n", encoding="utf-8")
+    zoo.require_own_code()
 
 
 # What needs no RobustBench
