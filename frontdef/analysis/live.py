@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
-from torch import nn
+from torch import Tensor, nn
 
 from frontdef.analysis.look import Look
 from frontdef.analysis.plan import MEASURED, SETTINGS
@@ -18,7 +20,10 @@ from frontdef.config import build
 from frontdef.datasets import Split
 from frontdef.errors import ConfigError, UnknownNameError
 from frontdef.images import as_images, as_labels
-from frontdef.models.live import LiveModel, borrowed
+from frontdef.models.fingerprint import digest
+from frontdef.models.live import INPUTS, borrowed, identity_of_live
+from frontdef.models.load import Means, load_model
+from frontdef.protected import Protected
 from frontdef.runs.plan import Held, Plan
 from frontdef.runs.progress import PlainProgress
 from frontdef.runs.results import Results
@@ -74,14 +79,16 @@ def analyze(
     samples = Held(Split(pixels, torch.as_tensor(labels), torch.arange(len(pixels))))
     tables = tuple(dict.fromkeys(table for topic in what for table in MEASURED[topic]))
     with ExitStack() as stack:
-        for module in models.values():
-            protected = stack.enter_context(borrowed(module))
-            as_labels(labels, len(pixels), int(protected.predict(pixels[:1]).shape[1]))
+        given = {
+            title: _Given(title, stack.enter_context(borrowed(module)), pixels) for title, module in models.items()
+        }
+        for request in given.values():
+            as_labels(labels, len(pixels), int(request.protected.predict(pixels[:1]).shape[1]))
         jobs = tuple(
             Look(
                 of=table,
                 title=title,
-                request=LiveModel(title, module, SAMPLES),
+                request=request,
                 dataset=SAMPLES,
                 settings=chosen,
                 seed=seed,
@@ -91,7 +98,7 @@ def analyze(
                     "samples": samples.key,
                 },
             )
-            for title, module in models.items()
+            for title, request in given.items()
             for table in tables
         )
         study = {
@@ -104,3 +111,29 @@ def analyze(
         plan = Plan("study", name, study, jobs, {SAMPLES: samples})
         run(plan, RunSettings(Path(out), command=""), PlainProgress(Console(quiet=True)))
     return Results(out)
+
+
+@dataclass(frozen=True, eq=False)
+class _Given:
+    """A model that is at hand, as a request: known by its tensors, code and answers."""
+
+    title: str
+    protected: Protected
+    images: Tensor
+    dataset: str = SAMPLES
+
+    @cached_property
+    def _key(self) -> str:
+        return digest(identity_of_live(self.protected, self.protected.predict, self.images[:INPUTS]))
+
+    def key(self) -> str:
+        """Hash of its identity, taken once."""
+        return self._key
+
+    def __str__(self) -> str:
+        return self.title
+
+
+@load_model.register(_Given)
+def _as_it_is(request: _Given, means: Means, progress: Any = None) -> Protected:
+    return request.protected

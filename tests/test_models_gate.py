@@ -1,0 +1,153 @@
+"""The gate refuses a model below its stated accuracy, and names the reading that would reach it, and no other."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+import torch
+from torch import nn
+
+from frontdef.errors import ModelError
+from frontdef.models.gate import NORMALIZATIONS, class_order, gate
+from frontdef.models.sources import UserModel
+from frontdef.models.wrapped import Reading, UserClassifier
+from frontdef.zoo import Normalization
+
+CLASSES = 6
+BLACK, WHITE = torch.tensor((0.1, 0.2, 0.4)), torch.tensor((0.9, 0.8, 0.5))
+
+
+@functools.cache
+def data():
+    """Noisy tiles whose color tells their class: (X, Y)."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(0, CLASSES, (240,), generator=generator)
+    shade = labels / (CLASSES - 1)
+    colors = BLACK + shade[:, None] * (WHITE - BLACK)
+    noise = 0.01 * torch.randn((240, 3, 4, 4), generator=generator)
+    return (colors[:, :, None, None] + noise).clamp(0, 1), labels
+
+
+class Nearest(nn.Module):
+    """Classifies by the nearest color, of images that it expects to be read in a certain way."""
+
+    def __init__(self, reading):
+        super().__init__()
+        centers = BLACK + torch.linspace(0, 1, CLASSES)[:, None] * (WHITE - BLACK)
+        echo = UserClassifier(nn.Flatten(), reading)
+        self.register_buffer("centers", echo(centers[:, :, None, None]))
+
+    def forward(self, x):
+        return -torch.cdist(x.mean((2, 3)), self.centers)
+
+
+def normalization(name):
+    mean, std = NORMALIZATIONS[name]
+    return Normalization(mean=mean, std=std)
+
+
+def model(expects, now):
+    return UserModel("mine", UserClassifier(Nearest(expects), now).eval(), {})
+
+
+READINGS = {
+    "none": Reading(),
+    "ImageNet's": Reading(normalize=normalization("ImageNet's")),
+    "[-1, 1]": Reading(normalize=normalization("[-1, 1]")),
+    "0-255": Reading(input_range=(0.0, 255.0)),
+    "bgr": Reading(channels="bgr"),
+    "bgr and CIFAR-10's": Reading(
+        normalize=Normalization(mean=(0.4465, 0.4822, 0.4914), std=(0.2616, 0.2435, 0.2470)), channels="bgr"
+    ),
+}
+SAID = {
+    "none": "no `normalize`",
+    "ImageNet's": "normalize = { mean = [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225] } (ImageNet's)",
+    "[-1, 1]": "normalize = { mean = [0.5], std = [0.5] }",
+    "0-255": "input_range = [0, 255]",
+    "bgr": 'channels = "bgr"',
+    "bgr and CIFAR-10's": "CIFAR-10's",
+}
+
+
+@pytest.mark.parametrize("expected", READINGS)
+def test_a_model_that_is_read_as_it_expects_passes(expected):
+    measured = gate(model(READINGS[expected], READINGS[expected]), *data(), 0.99)
+    assert measured.value > 0.98
+    assert measured.low < measured.value < measured.high or measured.value == 1
+
+
+@pytest.mark.parametrize("expected", [name for name in READINGS if name != "none"])
+def test_the_message_names_the_reading_that_fits(expected):
+    with pytest.raises(ModelError) as caught:
+        gate(model(READINGS[expected], Reading()), *data(), 0.99)
+    assert SAID[expected] in str(caught.value)
+    assert ("bgr" in expected) == ('channels = "bgr"' in str(caught.value))
+    assert "Nothing was attacked" in str(caught.value)
+
+
+def test_a_normalization_that_is_done_twice_is_named():
+    with pytest.raises(ModelError, match=r"no `normalize` \(the model does it itself, so it was done twice\)"):
+        gate(model(Reading(), READINGS["ImageNet's"]), *data(), 0.99)
+
+
+def test_another_order_of_the_classes_is_named_and_mends_it():
+    order = (3, 5, 0, 1, 4, 2)
+    body = Nearest(Reading())
+    body.centers = body.centers[list(order)]
+    with pytest.raises(ModelError, match=r"class_order = \[3, 5, 0, 1, 4, 2\] it reaches"):
+        gate(UserModel("mine", UserClassifier(body).eval(), {}), *data(), 0.99)
+    assert (
+        gate(UserModel("mine", UserClassifier(body, Reading(class_order=order)).eval(), {}), *data(), 0.99).value > 0.98
+    )
+
+
+def test_a_wrong_class_order_is_corrected_from_what_it_is():
+    wrong = Reading(class_order=(1, 0, 2, 3, 4, 5))
+    with pytest.raises(ModelError, match="without class_order it reaches"):
+        gate(UserModel("mine", UserClassifier(Nearest(Reading()), wrong).eval(), {}), *data(), 0.99)
+
+
+def test_noise_is_not_explained():
+    """Best of many readings, and an order fitted to chance, must not pass for a mend."""
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Flatten(), nn.Linear(48, CLASSES))
+    with pytest.raises(ModelError, match="No usual normalization"):
+        gate(UserModel("mine", UserClassifier(body).eval(), {}), *data(), 0.9)
+
+
+def test_too_few_samples_name_no_order_of_the_classes():
+    y = data()[1]
+    assert class_order(torch.nn.functional.one_hot((y[:20] + 1) % CLASSES, CLASSES).float(), y[:20]) is None
+
+
+@pytest.mark.parametrize(
+    ("right", "n", "stated", "passes"),
+    [
+        (93, 100, 0.94, True),  # within two points
+        (92, 100, 0.94, True),
+        (17, 20, 0.94, True),  # within the interval of so few samples
+        (180, 200, 0.94, False),
+        (0, 100, 0.5, False),
+        (100, 100, 0.5, True),  # better than stated
+    ],
+)
+def test_two_points_or_the_interval(right, n, stated, passes):
+    x, y = torch.rand(n, 1, 2, 2), torch.zeros(n, dtype=torch.long)
+    answers = torch.ones(n, dtype=torch.long)
+    answers[:right] = 0
+    logits = torch.nn.functional.one_hot(answers, 2).float()
+    batches = iter(logits.split(64))
+    if passes:
+        assert gate(lambda batch: next(batches), x, y, stated).correct == right
+    else:
+        with pytest.raises(ModelError, match=f"reaches {right / n:.1%}"):
+            gate(lambda batch: next(batches), x, y, stated)
+
+
+def test_a_model_that_knows_nothing_is_warned_of_where_no_accuracy_is_stated():
+    (note,) = gate(model(READINGS["0-255"], Reading()), *data()).notes
+    assert note.severity == "warning"
+    assert "input_range = [0, 255]" in note.text
+    assert gate(model(Reading(), Reading()), *data()).notes == ()
