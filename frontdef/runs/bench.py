@@ -1,0 +1,132 @@
+"""What a process that runs jobs has at hand: models, samples, and the store that it writes."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from frontdef.models.load import Means, load_model
+from frontdef.models.request import Request
+from frontdef.protected import Protected
+from frontdef.registry import get_dataset
+from frontdef.runs.job import Job
+from frontdef.runs.plan import Held, Samples
+from frontdef.runs.store import Store, encode, plain
+from frontdef.runs.table import Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from frontdef.datasets import Split
+    from frontdef.datasets.record import SplitName
+
+    Trained = Callable[[Request, int, int, float, float], None]
+
+KEPT = 2
+"""Models that are kept in memory: the one that is judged, and one that attacks are transferred from."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a job.
+
+    Args:
+        about: What is known of it once it is stored; None where it failed.
+        error: Why it failed: a traceback, or what killed it.
+    """
+
+    about: Mapping[str, Any] | None = None
+    error: str = ""
+
+
+class Bench:
+    """Models and samples, each read when it is first asked for.
+
+    Args:
+        samples: Id of a data set → its test samples.
+        means: Where models and data come from.
+        progress: Told ``(request, epoch, epochs, loss, accuracy)`` after each epoch of training.
+    """
+
+    def __init__(self, samples: Mapping[str, Samples | Held], means: Means, progress: Trained | None = None) -> None:
+        self.means = means
+        self.device = torch.device(means.device)
+        self._wanted = samples
+        self._progress = progress
+        self._splits: dict[str, Split] = {}
+        self._models: OrderedDict[str, Protected] = OrderedDict()
+
+    def split(self, dataset: str) -> Split:
+        """The run's test samples of a data set.
+
+        Raises:
+            DataError: It is missing or damaged.
+            ConfigError: More samples are asked for than there are.
+        """
+        if dataset not in self._splits:
+            self._splits[dataset] = self._wanted[dataset].load(self.means.data, self.means.download)
+        return self._splits[dataset]
+
+    def draw(self, dataset: str, split: SplitName, count: int | None, seed: int) -> Split:
+        """Other samples of a data set.
+
+        Raises:
+            DataError: It is missing or damaged.
+            ConfigError: More samples are asked for than there are.
+        """
+        chosen = get_dataset(dataset)
+        return chosen.load(split, root=self.means.data, download=self.means.download, samples=count, seed=seed)
+
+    def model(self, request: Request) -> Protected:
+        """A model on its device, trained if it is not in the cache; the last ones are kept.
+
+        Raises:
+            ConfigError: A training that diverges, or parts that do not fit.
+            DataError: The data set is missing or damaged.
+            StoreError: The cache can't be written.
+        """
+        key = request.key()
+        if key not in self._models:
+            self._models[key] = load_model(request, self.means, self._report(request))
+        self._models.move_to_end(key)
+        while len(self._models) > KEPT:
+            self._models.popitem(last=False)
+        return self._models[key]
+
+    def load(self, job: Job) -> None:
+        """Load a job's models, the one that is judged last."""
+        for request in reversed(job.models):
+            self.model(request)
+
+    def attempt(self, job: Job, store: Store) -> Outcome:
+        """Run a job and store it; whatever it raises is a result.
+
+        Args:
+            job: What to run.
+            store: The run folder.
+
+        Raises:
+            StoreError: The run folder can't be written.
+        """
+        started = time.perf_counter()
+        try:
+            rows = job.run(self)
+            about = plain({**rows.about, "wall": time.perf_counter() - started})
+            data = encode(job.table, job.key, Rows(rows.columns, about))
+        except (Exception, SystemExit):
+            return Outcome(error=traceback.format_exc())
+        store.write(job.table.name, job.key, data, rows.tensors)
+        return Outcome(about=about)
+
+    def _report(self, request: Request) -> Callable[[int, int, float, float], None]:
+        def report(epoch: int, epochs: int, loss: float, accuracy: float) -> None:
+            if self._progress:
+                self._progress(request, epoch, epochs, loss, accuracy)
+
+        return report

@@ -1,0 +1,112 @@
+"""``run.json``: what was asked for, written before anything else and read back through the same classes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from frontdef.errors import StoreError
+
+FORMAT = 2
+"""Version of the layout of a run folder; another one is refused, never guessed at."""
+
+Key = r"^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class JobEntry(_Part):
+    """A job that was asked for.
+
+    Args:
+        key: Hash of all that decides its result.
+        table: Where its rows are.
+        what: It in words.
+        model: Key of the model that it is about; empty where there is none.
+        about: Ids and numbers by which it is found.
+    """
+
+    key: str = Field(pattern=Key)
+    table: str = Field(pattern=Key)
+    what: str
+    model: str = ""
+    about: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class Head(_Part):
+    """A run.
+
+    Args:
+        format: Version of the layout.
+        kind: ``matrix`` or ``study``.
+        name: Of the run.
+        frontdef: Version that wrote it.
+        versions: Distribution → version.
+        device: Type of device.
+        started: When, ISO 8601.
+        command: The command line that repeats it.
+        document: The matrix or the study.
+        radii: Norm → the radii at which examples are judged.
+        skipped: What no job was made for, and why.
+        samples: Id of a data set → key of its images under ``clean/``.
+        jobs: All that was asked for.
+    """
+
+    format: int = FORMAT
+    kind: str = "matrix"
+    name: str = "run"
+    frontdef: str = ""
+    versions: Mapping[str, str] = Field(default_factory=dict)
+    device: str = ""
+    started: str = ""
+    command: str = ""
+    document: Mapping[str, Any] = Field(default_factory=dict)
+    radii: Mapping[str, tuple[float, ...]] = Field(default_factory=dict)
+    skipped: tuple[str, ...] = ()
+    samples: Mapping[str, str] = Field(default_factory=dict)
+    jobs: tuple[JobEntry, ...] = ()
+
+
+def dump(head: Head) -> bytes:
+    """The file, with a checksum over all of it."""
+    values = head.model_dump(mode="json")
+    return json.dumps({"sha256": _digest(values), **values}, indent=1).encode()
+
+
+def parse(data: bytes, where: str) -> Head:
+    """Read the file.
+
+    Args:
+        data: Its bytes.
+        where: Its name, for messages.
+
+    Raises:
+        StoreError: It is damaged, or in another format.
+    """
+    try:
+        values = json.loads(data)
+        version = values.get("format")
+        checksum = values.pop("sha256", None)
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise StoreError(f"{where} is damaged: {error}") from None
+    if version != FORMAT:
+        raise StoreError(
+            f"{where} has the store format {version!r}, this frontdef reads format {FORMAT}. Read it with the version "
+            "that wrote it (run.json names it), or choose another --out"
+        )
+    if checksum != _digest(values):
+        raise StoreError(f"{where} was changed after it was written (sha256 differs): the same command writes it anew")
+    try:
+        return Head.model_validate(values)
+    except ValidationError as error:
+        raise StoreError(f"{where} is damaged: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}") from None
+
+
+def _digest(values: Any) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -1,0 +1,143 @@
+"""A plan: jobs, the samples that they share, and the document that they were made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from frontdef.lazy import resolve
+from frontdef.models.fingerprint import digest
+from frontdef.models.request import Request
+from frontdef.registry import get_dataset
+from frontdef.runs.job import Job
+from frontdef.runs.table import Table, View
+
+if TYPE_CHECKING:
+    from frontdef.datasets import Split
+
+KINDS: Mapping[str, str] = {"matrix": "frontdef.matrix.kind:MATRIX", "study": "frontdef.analysis.kind:STUDY"}
+"""Kind of a plan → where it is described; a new kind is a row here."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kind:
+    """A kind of plan.
+
+    Args:
+        name: Its row in `KINDS`.
+        remake: ``(document, device) -> Plan``: the same plan again, from JSON values, in another process.
+        tables: What its jobs fill.
+        views: What is computed from these.
+        command: What makes such a run.
+    """
+
+    name: str
+    remake: Callable[[Mapping[str, Any], str], Plan]
+    tables: tuple[Table, ...]
+    views: tuple[View, ...] = ()
+    command: str = "frontdef run"
+
+
+def get_kind(name: str) -> Kind:
+    """The kind of a name.
+
+    Raises:
+        KeyError: None.
+    """
+    kind: Kind = resolve(KINDS[name])
+    return kind
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Test samples, the same ones for every job.
+
+    Args:
+        dataset: Id of the data set.
+        count: How many; None takes all.
+        seed: Decides which.
+    """
+
+    dataset: str
+    count: int | None
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """Under which their images are kept: a hash, because an id may hold anything."""
+        return digest({"dataset": get_dataset(self.dataset).describe(), "count": self.count, "seed": self.seed})
+
+    def load(self, data: Path | None, download: bool) -> Split:
+        """Read them.
+
+        Args:
+            data: Folder of the data sets; None takes ``FRONTDEF_DATA``.
+            download: Whether it may be downloaded.
+
+        Raises:
+            DataError: The data set is missing or damaged.
+            ConfigError: More than there are.
+        """
+        return get_dataset(self.dataset).load("test", root=data, download=download, samples=self.count, seed=self.seed)
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """Samples that are at hand.
+
+    Args:
+        split: The samples.
+    """
+
+    split: Split
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of images, labels and ids."""
+        return self.split.digest()
+
+    def load(self, data: Path | None, download: bool) -> Split:
+        """As they are."""
+        return self.split
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What is to be done.
+
+    Args:
+        kind: Name of its kind.
+        name: Of the run.
+        document: The matrix or the study, JSON values.
+        jobs: In the order in which they are run; those of one model stand together.
+        samples: Id of a data set → its test samples.
+        device: Type of device.
+        radii: Norm → the radii at which examples are judged.
+        skipped: What no job was made for, and why, one line each.
+    """
+
+    kind: str
+    name: str
+    document: Mapping[str, Any]
+    jobs: Sequence[Job]
+    samples: Mapping[str, Samples | Held]
+    device: str = "cpu"
+    radii: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    skipped: tuple[str, ...] = ()
+
+    def of(self, *tables: str) -> tuple[Any, ...]:
+        """The jobs that fill some tables."""
+        return tuple(job for job in self.jobs if job.table.name in tables)
+
+    @cached_property
+    def by_key(self) -> Mapping[str, Job]:
+        """Key → job."""
+        return {job.key: job for job in self.jobs}
+
+    @cached_property
+    def requests(self) -> tuple[Request, ...]:
+        """The models, each once."""
+        return tuple({request.key(): request for job in self.jobs for request in job.models}.values())

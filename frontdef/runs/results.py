@@ -1,0 +1,258 @@
+"""Reading a run of any kind: data frames, SQL, pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from frontdef.errors import StoreError, UnknownNameError
+from frontdef.runs.head import Head, JobEntry
+from frontdef.runs.plan import Kind, get_kind
+from frontdef.runs.store import ARROW, Store
+from frontdef.runs.table import Table
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class JobState:
+    """A job that was asked for, and how far it is.
+
+    Args:
+        entry: What was asked.
+        status: ``ok``, ``failed``, or ``missing`` (not run yet).
+        about: What is known of it beside its rows; empty where it is not done.
+        error: Traceback of a failed one.
+    """
+
+    entry: JobEntry
+    status: str
+    about: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+
+class Results:
+    """A run that was stored.
+
+    Args:
+        path: The run folder.
+
+    Raises:
+        StoreError: No run there, a damaged one, or one in another format.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.store = Store(Path(path))
+        self.head: Head = self.store.require_head()
+        self.kind: Kind = get_kind(self.head.kind)
+
+    @property
+    def path(self) -> Path:
+        """The run folder."""
+        return self.store.root
+
+    @cached_property
+    def jobs(self) -> tuple[JobState, ...]:
+        """Every job that was asked for.
+
+        Raises:
+            StoreError: A file is damaged, was changed, or is another job's.
+        """
+        return tuple(self._state(entry) for entry in self.head.jobs)
+
+    def _state(self, entry: JobEntry) -> JobState:
+        if self.store.has(entry.table, entry.key):
+            rows, about = self.store.read(entry.table, entry.key)
+            self._rows[entry.table, entry.key] = rows
+            return JobState(entry, "ok", about)
+        if self.store.failed(entry.key):
+            return JobState(entry, "failed", error=self.store.failure(entry.key)["error"])
+        return JobState(entry, "missing")
+
+    @cached_property
+    def _rows(self) -> dict[tuple[str, str], pa.Table]:
+        return {}
+
+    def jobs_of(self, table: str) -> tuple[JobState, ...]:
+        """The jobs that fill a table."""
+        return tuple(job for job in self.jobs if job.entry.table == table)
+
+    def rows(self, job: JobState) -> pa.Table:
+        """The rows of a job that is done, without the columns that its description holds."""
+        return self._rows[job.entry.table, job.entry.key]
+
+    def failures(self) -> list[dict[str, str]]:
+        """What failed, of whatever kind: its key, what it is, and its traceback."""
+        return [
+            {"key": job.entry.key, "what": job.entry.what, "error": job.error}
+            for job in self.jobs
+            if job.status == "failed"
+        ]
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A whole table or view, with the columns that it declares.
+
+        Raises:
+            UnknownNameError: This kind of run has none of that name.
+        """
+        if name in self._tables:
+            frame: pd.DataFrame = self._arrow(self._tables[name]).to_pandas()
+            return frame
+        for view in self.kind.views:
+            if view.name == name:
+                return self.sql(view.make) if isinstance(view.make, str) else view.make(self)
+        raise UnknownNameError("table", name, self._names, f"{self.path} is a {self.head.kind}.")
+
+    @cached_property
+    def _tables(self) -> dict[str, Table]:
+        return {table.name: table for table in self.kind.tables}
+
+    @property
+    def _names(self) -> list[str]:
+        return [*self._tables, *(view.name for view in self.kind.views)]
+
+    def _arrow(self, table: Table) -> pa.Table:
+        """The rows of all jobs that are done, with what their descriptions add."""
+        schema = pa.schema([(name, ARROW[column.type]) for name, column in table.columns.items()])
+        filled = []
+        for job in self.jobs_of(table.name):
+            if job.status == "ok":
+                rows = self.rows(job)
+                for name in table.joined:
+                    value = pa.array([job.entry.about[name]] * len(rows), ARROW[table.columns[name].type])
+                    rows = rows.append_column(name, value)
+                filled.append(rows.select(list(table.columns)).cast(schema))
+        return pa.concat_tables(filled) if filled else schema.empty_table()
+
+    @cached_property
+    def _database(self) -> duckdb.DuckDBPyConnection:
+        """Every table and view. Files are read by their exact paths, and none by DuckDB."""
+        database = duckdb.connect()
+        for name, table in self._tables.items():
+            database.register(name, self._arrow(table))
+        for view in self.kind.views:
+            if isinstance(view.make, str):
+                database.execute(f"create view {view.name} as {view.make}")
+            else:
+                database.register(view.name, view.make(self))
+        return database
+
+    def sql(self, query: str) -> pd.DataFrame:
+        """Ask with SQL (DuckDB) over the tables of this kind of run.
+
+        Raises:
+            StoreError: The query is wrong; DuckDB's message is given.
+        """
+        try:
+            return self._database.execute(query).df()
+        except duckdb.Error as error:
+            raise StoreError(f"{error}. Tables: {', '.join(self._names)}") from None
+
+    def arrow(self, query: str) -> pa.Table:
+        """The same as `sql`, as an Arrow table."""
+        return self._database.execute(query).to_arrow_table()
+
+    def cells(self) -> pd.DataFrame:
+        """One row a cell of a matrix."""
+        return self.table("cells")
+
+    def records(self) -> pd.DataFrame:
+        """One row a sample and cell, as recorded."""
+        return self.table("records")
+
+    def outcomes(self) -> pd.DataFrame:
+        """One row a sample, cell and radius; minimum-norm attacks are judged at every radius in their norm."""
+        return self.table("outcomes")
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """The same as `outcomes`."""
+        return self.outcomes()
+
+    def certified(self) -> pd.DataFrame:
+        """One row a sample, defense and threat model for which a certificate was computed."""
+        return self.table("certified")
+
+    def metrics(self) -> pd.DataFrame:
+        """One row a sample, model, metric and quantity."""
+        return self.table("metrics")
+
+    def diagnoses(self) -> list[dict[str, Any]]:
+        """What was said of each model's gradient: the model's names, the verdict, and its checks."""
+        return [
+            {**job.entry.about, **job.about, "findings": [_costed(check) for check in self.rows(job).to_pylist()]}
+            for job in self.jobs_of("diagnoses")
+            if job.status == "ok"
+        ]
+
+    def models(self) -> list[str]:
+        """Names of a study's models, in its order."""
+        return [str(job.entry.about["model"]) for job in self.jobs_of("layers")]
+
+    def notes(self) -> list[str]:
+        """What was left out in finished jobs, and why, one line each."""
+        return [
+            f"{job.entry.what}: not of {what}, {why}"
+            for job in self.jobs
+            for what, why in job.about.get("skipped", {}).items()
+        ]
+
+    def examples(self, cell: str) -> np.ndarray:
+        """What the library returned for a cell, float32 ``(N,C,H,W)``, in the order of the records."""
+        return np.asarray(self.tensors("records", cell)["x_adv"].numpy())
+
+    def tensors(self, table: str, key: str) -> dict[str, Tensor]:
+        """The pictures or examples that a job keeps beside its rows.
+
+        Raises:
+            StoreError: Missing, damaged, or another job's.
+        """
+        return self.store.tensors(table, key)
+
+    def clean(self, dataset: str) -> np.ndarray:
+        """The images of a data set that the run used, float32 ``(N,C,H,W)``, in the order of the records."""
+        return np.asarray(self.samples(dataset)["images"].numpy())
+
+    def samples(self, dataset: str) -> dict[str, Tensor]:
+        """``images``, ``labels`` and ``ids`` of the samples of a data set that the run used.
+
+        Raises:
+            UnknownNameError: The run has no such data set.
+        """
+        if dataset not in self.head.samples:
+            raise UnknownNameError("data set of this run", dataset, self.head.samples)
+        return self.store.tensors("clean", self.head.samples[dataset])
+
+    def figures(self, dataset: str, classifier: str, defense: str) -> dict[str, np.ndarray]:
+        """Title → pictures ``(n,C,H,W)`` of what a defense does to the run's first images."""
+        wanted = {"dataset": dataset, "classifier": classifier, "defense": defense}
+        for job in self.jobs_of("figures"):
+            if job.status == "ok" and dict(job.entry.about) == wanted and self.store.has_tensors("figures", job.entry.key):
+                return {title: tensor.numpy() for title, tensor in self.tensors("figures", job.entry.key).items()}
+        return {}
+
+
+def _costed(check: dict[str, Any]) -> dict[str, Any]:
+    """A row of the table ``diagnoses`` as a diagnosis holds it."""
+    rest = {name: value for name, value in check.items() if name not in {"forwards", "backwards"}}
+    return {**rest, "cost": {"forward": check["forwards"], "backward": check["backwards"]}}
+
+
+def load_results(path: str | Path) -> Results:
+    """Open a run folder.
+
+    Args:
+        path: The folder that ``frontdef run`` or ``frontdef analyze`` named.
+
+    Raises:
+        StoreError: No run there, or one in another format.
+    """
+    return Results(path)

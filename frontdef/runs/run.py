@@ -1,0 +1,230 @@
+"""The runner: trains what is missing, runs jobs, stores; goes on where it was stopped. One for every kind of job."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from frontdef._version import __version__
+from frontdef.errors import ConfigError, DataError, StoreError, UnknownNameError
+from frontdef.models.load import Means, check_device
+from frontdef.models.request import Request
+from frontdef.runs.bench import Bench, Outcome
+from frontdef.runs.executors import Executor
+from frontdef.runs.executors.inline import Inline
+from frontdef.runs.executors.processes import Processes
+from frontdef.runs.executors.worker import order
+from frontdef.runs.head import Head, JobEntry
+from frontdef.runs.job import Job
+from frontdef.runs.plan import Plan
+from frontdef.runs.progress import Progress
+from frontdef.runs.store import Store
+from frontdef.runs.versions import versions
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to run, as opposed to what.
+
+    Args:
+        out: The run folder.
+        device: ``cpu`` or ``cuda``.
+        data: Folder of the data sets; None takes ``FRONTDEF_DATA``.
+        cache: Folder of trained models; None takes ``FRONTDEF_CACHE`` or the user's cache folder.
+        download: Whether data sets may be downloaded.
+        overwrite: Whether finished jobs are run again.
+        only: Which jobs to run: keys, whole or abbreviated, or names of tables; empty means all.
+        command: The command line that repeats the run, for the report.
+        jobs: Processes that run jobs side by side; None runs them in this one.
+        time_limit: Seconds that a job may take before it is killed and recorded as failed; None for no limit. Needs
+            processes: one, if ``jobs`` says nothing else.
+    """
+
+    out: Path
+    device: str = "cpu"
+    data: Path | None = None
+    cache: Path | None = None
+    download: bool = False
+    overwrite: bool = False
+    only: tuple[str, ...] = ()
+    command: str = "frontdef run"
+    jobs: int | None = None
+    time_limit: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.jobs is not None and self.jobs < 1:
+            raise ConfigError(f"jobs is the number of processes, at least 1, got {self.jobs}")
+        if self.time_limit is not None and not self.time_limit > 0:
+            raise ConfigError(f"the time limit is a positive number of seconds, got {self.time_limit}")
+
+    @property
+    def means(self) -> Means:
+        """Where models and data come from."""
+        return Means(self.device, self.data, self.cache, self.download)
+
+
+@dataclass
+class Summary:
+    """What a run did.
+
+    Args:
+        ran: Keys of the jobs that were run and stored.
+        cached: Keys of those that were there already.
+        failed: Keys of those that failed, now or in an earlier run.
+    """
+
+    ran: list[str] = field(default_factory=list)
+    cached: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+
+def run(plan: Plan, settings: Settings, progress: Progress) -> Summary:
+    """Run what is missing of a plan. Every finished job is kept, whatever happens after it.
+
+    Args:
+        plan: What to run.
+        settings: How.
+        progress: Who is told.
+
+    Raises:
+        ConfigError: The device is not there, or more samples are asked for than the data set has.
+        UnknownNameError: ``only`` names no job.
+        DataError: A data set is missing or damaged.
+        StoreError: The run folder or the cache can't be written.
+    """
+    check_device(settings.device)
+    jobs = select(plan, settings.only)
+    store = Store(settings.out)
+    bench = Bench(plan.samples, settings.means, progress.training)
+    splits = {name: bench.split(name) for name in plan.samples}
+    store.require_space(sum(job.bytes(bench) for job in jobs if not store.has(job.table.name, job.key)))
+    store.write_head(head_of(plan, settings.command))
+    for name, split in splits.items():
+        key = plan.samples[name].key
+        if not store.has_tensors("clean", key):
+            store.write_tensors("clean", key, {"images": split.images, "labels": split.labels, "ids": split.ids})
+    summary = Summary()
+    if settings.overwrite:
+        store.forget_failures(job.key for job in jobs)
+    else:
+        summary.cached = [job.key for job in jobs if store.has(job.table.name, job.key)]
+        done = set(summary.cached)
+        summary.failed = [job.key for job in jobs if job.key not in done and store.failed(job.key)]
+    settled = {*summary.cached, *summary.failed}
+    progress.begin(jobs, len(settled))
+    executor = _executor(plan, settings, bench, store)
+    try:
+        for job, outcome in _outcomes([job for job in jobs if job.key not in settled], bench, executor, progress):
+            if outcome.about is None:
+                store.write_failure(job.table.name, job.key, str(job), outcome.error)
+                summary.failed.append(job.key)
+                progress.failed(job, outcome.error)
+            else:
+                summary.ran.append(job.key)
+                progress.done(job, outcome.about)
+    finally:
+        executor.close()
+        progress.end()
+    return summary
+
+
+def select(plan: Plan, only: Iterable[str]) -> tuple[Job, ...]:
+    """The jobs of a plan that are wanted.
+
+    Args:
+        plan: The plan.
+        only: Keys, whole or abbreviated, or names of tables; empty means all.
+
+    Raises:
+        UnknownNameError: One that fits no job.
+    """
+    wanted = tuple(only)
+    tables = {job.table.name for job in plan.jobs}
+    for name in wanted:
+        if name not in tables and not (name and any(job.key.startswith(name) for job in plan.jobs)):
+            known = [*sorted(tables), *(job.key for job in plan.jobs[:3])]
+            raise UnknownNameError("job", name, known, "`frontdef plan` lists the keys.")
+    prefixes = tuple(name for name in wanted if name not in tables)
+    return tuple(
+        job for job in plan.jobs if not wanted or job.table.name in wanted or job.key.startswith(prefixes)
+    )
+
+
+def head_of(plan: Plan, command: str) -> Head:
+    """What ``run.json`` says of a plan.
+
+    Args:
+        plan: What is asked for.
+        command: The command line that repeats it.
+    """
+    return Head(
+        kind=plan.kind,
+        name=plan.name,
+        frontdef=__version__,
+        versions=versions(),
+        device=plan.device,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=command,
+        document=plan.document,
+        radii=plan.radii,
+        skipped=plan.skipped,
+        samples={name: samples.key for name, samples in plan.samples.items()},
+        jobs=tuple(
+            JobEntry(
+                key=job.key,
+                table=job.table.name,
+                what=str(job),
+                model=job.models[0].key() if job.models else "",
+                about=job.describe(),
+            )
+            for job in plan.jobs
+        ),
+    )
+
+
+def _outcomes(
+    jobs: Sequence[Job], bench: Bench, executor: Executor, progress: Progress
+) -> Iterator[tuple[Job, Outcome]]:
+    """Load the models, then run their jobs; a model that can't be had fails every job that needs it, whatever its kind."""
+    errors: dict[str, str] = {}
+    for group in _by_model(jobs):
+        ready = []
+        for job in group:
+            error = next(filter(None, (_error(request, bench, errors) for request in reversed(job.models))), "")
+            if error:
+                yield job, Outcome(error=error)
+            else:
+                ready.append(job)
+        yield from executor.run(ready, progress.started)
+
+
+def _by_model(jobs: Iterable[Job]) -> Iterable[list[Job]]:
+    groups: dict[str, list[Job]] = {}
+    for job in jobs:
+        groups.setdefault(job.models[0].key() if job.models else "", []).append(job)
+    return groups.values()
+
+
+def _error(request: Request, bench: Bench, errors: dict[str, str]) -> str:
+    """Why a model can't be had; empty where it can. Tried once a run."""
+    key = request.key()
+    if key not in errors:
+        try:
+            bench.model(request)
+            errors[key] = ""
+        except (StoreError, DataError):
+            raise
+        except (Exception, SystemExit):
+            errors[key] = traceback.format_exc()
+    return errors[key]
+
+
+def _executor(plan: Plan, settings: Settings, bench: Bench, store: Store) -> Executor:
+    if settings.jobs is None and settings.time_limit is None:
+        return Inline(bench, store)
+    return Processes(
+        order(plan, settings.means, settings.out), jobs=settings.jobs or 1, limit=settings.time_limit
+    )

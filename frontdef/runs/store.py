@@ -1,0 +1,299 @@
+"""The run folder: one Parquet file a job, written whole or not at all, each with its key and a checksum.
+
+``run.json`` names the jobs that were asked for last; ``TABLE/KEY.parquet`` holds a job's rows, and in its footer what is
+known of the job beside them; ``TABLE/KEY.safetensors`` its pictures or examples; ``failures/KEY.json`` a traceback.
+Keys are hashes of content, so a folder may hold more than is asked for. What is read is believed only where key, table
+and checksum are those that were asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from frontdef import weights
+from frontdef.errors import StoreError
+from frontdef.runs import head as heads
+from frontdef.runs.head import Head
+from frontdef.runs.table import Rows, Table
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+HEAD = "run.json"
+ABOUT, CHECKSUM = b"frontdef", b"sha256"
+
+UNSIGNED = b"these 64 letters stand here while the sha256 of all is computed."
+"""What stands in the footer in place of the checksum while that is computed over the whole file."""
+
+Values = (np.ndarray, list)
+
+ARROW = {
+    "varchar": pa.string(),
+    "integer": pa.int32(),
+    "bigint": pa.int64(),
+    "double": pa.float64(),
+    "boolean": pa.bool_(),
+}
+"""DuckDB's type → Arrow's."""
+
+
+class Store:
+    """A run folder.
+
+    Args:
+        root: The folder; made when something is written.
+
+    Raises:
+        StoreError: It was written in another format, is damaged, or holds something else.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.head = self._read_head() if self.exists() else None
+
+    def exists(self) -> bool:
+        """Whether a run was begun here.
+
+        Raises:
+            StoreError: The folder holds something else.
+        """
+        if (self.root / HEAD).is_file():
+            return True
+        if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
+            raise StoreError(f"{self.root} is no run folder (it has no {HEAD}) and is not empty: choose another --out")
+        return False
+
+    def require_head(self) -> Head:
+        """What was asked for.
+
+        Raises:
+            StoreError: No run was begun here.
+        """
+        if self.head is None:
+            raise StoreError(f"{self.root} is no run folder: it has no {HEAD}. `frontdef run --out FOLDER` makes one")
+        return self.head
+
+    def write_head(self, head: Head) -> None:
+        """Say what is asked for, before anything else is written.
+
+        Raises:
+            StoreError: It can't be written.
+        """
+        weights.write_whole(self.root / HEAD, heads.dump(head))
+        self.head = head
+
+    def _read_head(self) -> Head:
+        path = self.root / HEAD
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise StoreError(f"cannot read {path}: {error.strerror}") from None
+        return heads.parse(data, str(path))
+
+    def path(self, table: str, key: str) -> Path:
+        """Where a job's rows are."""
+        return self.root / table / f"{key}.parquet"
+
+    def has(self, table: str, key: str) -> bool:
+        """Whether a job is done."""
+        return self.path(table, key).is_file()
+
+    def write(self, table: str, key: str, data: bytes, tensors: Mapping[str, Tensor]) -> None:
+        """Store what a job ended in; its rows are written last, so a job that is there is whole.
+
+        Args:
+            table: Name of the job's table.
+            key: The job's.
+            data: Its rows, as `encode` gives them.
+            tensors: What is kept beside them.
+
+        Raises:
+            StoreError: No space or no permission; nothing that was there is lost.
+        """
+        if tensors:
+            self.write_tensors(table, key, tensors)
+        weights.write_whole(self.path(table, key), data)
+        self._failure(key).unlink(missing_ok=True)
+
+    def read(self, table: str, key: str) -> tuple[pa.Table, dict[str, Any]]:
+        """A job's rows, and what is known of it.
+
+        Raises:
+            StoreError: Missing, damaged, changed, or another job's.
+        """
+        path = self.path(table, key)
+        try:
+            return decode(path.read_bytes(), table, key)
+        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+            told = " ".join(str(error).split())
+            raise StoreError(f"{path} is damaged ({told}): delete it, and it is made again") from None
+
+    def about(self, table: str, key: str) -> dict[str, Any]:
+        """What is known of a job beside its rows.
+
+        Raises:
+            StoreError: Missing, damaged, changed, or another job's.
+        """
+        return self.read(table, key)[1]
+
+    def write_failure(self, table: str, key: str, what: str, error: str) -> None:
+        """Record why a job failed; an older result of it is gone then.
+
+        Raises:
+            StoreError: It can't be written.
+        """
+        values = {"key": key, "what": what, "error": error}
+        weights.write_whole(self._failure(key), json.dumps(values, indent=1).encode())
+        self.path(table, key).unlink(missing_ok=True)
+
+    def failed(self, key: str) -> bool:
+        """Whether a job is recorded as failed."""
+        return self._failure(key).is_file()
+
+    def failure(self, key: str) -> dict[str, str]:
+        """What is recorded of a failed job: ``key``, ``what`` it is, and ``error``, a traceback.
+
+        Raises:
+            StoreError: The record is damaged.
+        """
+        path = self._failure(key)
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            return {name: str(values[name]) for name in ("key", "what", "error")}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{path} is damaged ({error}): delete it, and the job is run again") from None
+
+    def forget_failures(self, keys: Iterable[str]) -> int:
+        """Delete the records of failures, so that the jobs are run again; returns how many there were."""
+        failures = [self._failure(key) for key in keys if self.failed(key)]
+        for path in failures:
+            path.unlink()
+        return len(failures)
+
+    def write_tensors(self, folder: str, key: str, tensors: Mapping[str, Tensor]) -> None:
+        """Store pictures, examples or images.
+
+        Raises:
+            StoreError: No space or no permission.
+        """
+        weights.save_single(tensors, self._tensors(folder, key), {"table": folder, "key": key})
+
+    def has_tensors(self, folder: str, key: str) -> bool:
+        """Whether there are such."""
+        return self._tensors(folder, key).is_file()
+
+    def tensors(self, folder: str, key: str) -> dict[str, Tensor]:
+        """Read what `write_tensors` stored.
+
+        Raises:
+            StoreError: Missing, damaged, changed, or another job's.
+        """
+        path = self._tensors(folder, key)
+        tensors, about = weights.load_single(path)
+        if (about.get("table"), about.get("key")) != (folder, key):
+            raise StoreError(f"{path} belongs to another job: delete it, and it is made again")
+        return tensors
+
+    def _tensors(self, folder: str, key: str) -> Path:
+        return self.root / folder / f"{key}.safetensors"
+
+    def _failure(self, key: str) -> Path:
+        return self.root / "failures" / f"{key}.json"
+
+    def require_space(self, n_bytes: int) -> None:
+        """Check that the disk has room for what a run will write.
+
+        Raises:
+            StoreError: It has not.
+        """
+        folder = next(parent for parent in (self.root, *self.root.resolve().parents) if parent.exists())
+        free = shutil.disk_usage(folder).free
+        if free < n_bytes:
+            raise StoreError(
+                f"{self.root} needs about {n_bytes / 1e6:.0f} MB and the disk has {free / 1e6:.0f} MB free"
+            )
+
+
+def encode(table: Table, key: str, rows: Rows) -> bytes:
+    """A Parquet file whose footer holds the job's key, what is known of it, and a checksum over every byte.
+
+    Args:
+        table: The job's.
+        key: The job's.
+        rows: What it ended in.
+
+    Raises:
+        ValueError: A column is missing, unknown, of another type or of another length.
+    """
+    if set(rows.columns) != set(table.stored):
+        raise ValueError(f"table {table.name} has the columns {list(table.stored)}, got {list(rows.columns)}")
+    count = max((len(value) for value in rows.columns.values() if isinstance(value, Values)), default=1)
+    try:
+        arrays = {
+            name: pa.array(_repeated(rows.columns[name], count), ARROW[column.type])
+            for name, column in table.stored.items()
+        }
+        filled = pa.table(arrays)
+    except pa.ArrowException as error:
+        raise ValueError(f"rows do not fit the table {table.name}: {error}") from None
+    about = json.dumps({"table": table.name, "key": key, "about": plain(rows.about)}, sort_keys=True)
+    buffer = io.BytesIO()
+    with pq.ParquetWriter(buffer, filled.schema, compression="zstd", store_schema=False) as writer:
+        writer.write_table(filled)
+        writer.add_key_value_metadata({ABOUT: about.encode(), CHECKSUM: UNSIGNED})
+    data = buffer.getvalue()
+    return _signed(data, UNSIGNED, hashlib.sha256(data).hexdigest().encode())
+
+
+def decode(data: bytes, table: str, key: str) -> tuple[pa.Table, dict[str, Any]]:
+    """Read what `encode` gives.
+
+    Args:
+        data: The file.
+        table: Name of the table that it is believed to be of.
+        key: The key that it is believed to be of.
+
+    Raises:
+        ValueError: It was changed, or is another job's.
+        ArrowException: It is no Parquet file.
+    """
+    file = pq.ParquetFile(pa.BufferReader(data))
+    metadata = file.metadata.metadata
+    checksum = metadata[CHECKSUM]
+    if hashlib.sha256(_signed(data, checksum, UNSIGNED)).hexdigest().encode() != checksum:
+        raise ValueError("its sha256 differs from the one in its footer")
+    about = json.loads(metadata[ABOUT])
+    if (about["table"], about["key"]) != (table, key):
+        raise ValueError(f"it holds {about['table']} {about['key']}")
+    return file.read().replace_schema_metadata(None), dict(about["about"])
+
+
+def _signed(data: bytes, old: bytes, new: bytes) -> bytes:
+    """The file with another checksum in its footer, which is at its end."""
+    start = data.rindex(old)
+    return data[:start] + new + data[start + len(old) :]
+
+
+def _repeated(value: Any, rows: int) -> Any:
+    return value if isinstance(value, Values) else [value] * rows
+
+
+def plain(value: Any) -> Any:
+    """JSON values of what a job says of itself; a figure that is not finite is None."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

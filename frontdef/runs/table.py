@@ -1,0 +1,71 @@
+"""Tables: every column that a run stores, with its type, its meaning and its unit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from frontdef.runs.results import Results
+
+Type = Literal["varchar", "bigint", "integer", "double", "boolean"]
+
+
+class Column(NamedTuple):
+    """A column: its type in DuckDB, and what it means, with its unit."""
+
+    type: Type
+    meaning: str
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A table that jobs fill: one file a job, ``NAME/KEY.parquet`` in the run folder.
+
+    Args:
+        name: Of the folder and in SQL.
+        columns: Column → type and meaning, in their order.
+        joined: Columns that a job's description holds instead of its file; they are added when the table is read.
+    """
+
+    name: str
+    columns: Mapping[str, Column]
+    joined: tuple[str, ...] = ()
+
+    @property
+    def stored(self) -> Mapping[str, Column]:
+        """The columns of a job's file."""
+        return {name: column for name, column in self.columns.items() if name not in self.joined}
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A table that is computed from others when it is asked for.
+
+    Args:
+        name: In SQL.
+        columns: Column → type and meaning, in their order.
+        make: SQL over the tables, or a function of the results.
+    """
+
+    name: str
+    columns: Mapping[str, Column]
+    make: str | Callable[[Results], pd.DataFrame]
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """What a job ends in.
+
+    Args:
+        columns: Column → values ``(N,)``, or one value for all rows; those of the job's table that its file holds.
+        about: What is known of the job beside its rows, JSON values.
+        tensors: Pictures or examples, kept beside the rows.
+    """
+
+    columns: Mapping[str, Any]
+    about: Mapping[str, Any] = field(default_factory=dict)
+    tensors: Mapping[str, Any] = field(default_factory=dict)
