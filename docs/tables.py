@@ -12,7 +12,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from frontdef import hookspecs, registry
-from frontdef.attacks.library import AttackLibrary, Realisation
+from frontdef.attacks.library import AttackLibrary, Realization
 from frontdef.checks import invariants, kit, masking
 from frontdef.matrix import tables as matrix
 from frontdef.stage import Stage
@@ -158,11 +158,11 @@ def _default(field: FieldInfo) -> str:
     return f"`{field.default}`" if field.default not in (None, "", ()) else "none"
 
 
-def _rows(library: AttackLibrary) -> Iterator[tuple[str, str, Realisation]]:
+def _rows(library: AttackLibrary) -> Iterator[tuple[str, str, Realization]]:
     return ((family, norm, row) for (family, norm), row in library.table().items())
 
 
-def _cell(row: Realisation | None) -> str:
+def _cell(row: Realization | None) -> str:
     if row is None:
         return NOT_OFFERED
     if row.violations is None:

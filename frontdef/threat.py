@@ -108,7 +108,7 @@ class ThreatModel:
             )
         if self.norm == "linf" and self.eps > 1:
             raise ConfigError(
-                f"ε = {self.eps!r} in ℓ∞ exceeds the whole range of an image: pixels are in [0,1], so 8 grey levels "
+                f"ε = {self.eps!r} in ℓ∞ exceeds the whole range of an image: pixels are in [0,1], so 8 gray levels "
                 f"are ε = 8/255. Did you mean {format_eps(self.eps / 255)!r}?"
             )
 

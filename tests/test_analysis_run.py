@@ -271,7 +271,7 @@ def test_the_command_shows_ratios_and_answers_sql(finished, tmp_path, cache):
         ("", ["--cuts", "linear3"], "unknown layer 'linear3'. Did you mean 'linear"),
         ("", ["--what", "prs"], "psr"),
         ("", ["--p", "two"], "--p is one or several positive numbers or inf"),
-        ("", ["-d", "none", "--what", "partial"], "there is none labelled 'natural'"),
+        ("", ["-d", "none", "--what", "partial"], "there is none labeled 'natural'"),
         ("", ["--eps", "8"], "exceeds the whole range of an image"),
         ("", ["--dataset", "mnits"], "Did you mean 'mnist'?"),
         ("", ["--samples", "99999"], "99999 samples were asked for"),

@@ -12,7 +12,7 @@ from tests.plugins.conftest import Site
 ROGUES = """
     import os, time
     import frontdef
-    from frontdef.attacks.library import AttackLibrary, Realisation
+    from frontdef.attacks.library import AttackLibrary, Realization
 
     def nan(spec, protected, x, y):
         return x * float("nan")
@@ -72,7 +72,7 @@ ROGUES = """
 
         def __init__(self, run):
             self.name = "rogue-" + run.__name__.replace("_", "-")
-            self.row = Realisation(run.__name__, run)
+            self.row = Realization(run.__name__, run)
 
         def table(self):
             return {("fgsm", "linf"): self.row}
@@ -81,7 +81,7 @@ ROGUES = """
         name, distribution = "rogue-missing", "a-package-that-nobody-has"
 
         def table(self):
-            return {("fgsm", "linf"): Realisation("missing", raises)}
+            return {("fgsm", "linf"): Realization("missing", raises)}
 
     @frontdef.hookimpl
     def frontdef_attacks():

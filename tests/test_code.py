@@ -14,7 +14,7 @@ import torch
 import frontdef
 from frontdef import code
 from frontdef.attacks.families import FAMILIES
-from frontdef.attacks.library import AttackLibrary, Realisation
+from frontdef.attacks.library import AttackLibrary, Realization
 from frontdef.attacks.native.library import NativeLibrary
 from frontdef.attacks.spec import make_spec
 from frontdef.checks import masking
@@ -134,7 +134,7 @@ def test_of_a_plugins_library_the_whole_package_counts(tmp_path, monkeypatch):
         name = distribution = "made-up"
 
         def table(self):
-            return {("pgd", "linf"): Realisation("call", lambda spec, protected, x, y: x)}
+            return {("pgd", "linf"): Realization("call", lambda spec, protected, x, y: x)}
 
     Library.__module__ = "frontdef_made_up_attacks.library"
     before = Library().code("pgd", "linf")

@@ -411,7 +411,7 @@ class TestImageFolder:
     def test_images_of_two_sizes_are_named(self, tmp_path):
         write_images(tmp_path, {"a": 2, "b": 2})
         Image.new("L", (20, 8)).save(tmp_path / "b" / "1.png")
-        with pytest.raises(DataError, match=r"0\.png has 10x8 grey, .*1\.png has 20x8 grey.*Resize"):
+        with pytest.raises(DataError, match=r"0\.png has 10x8 gray, .*1\.png has 20x8 gray.*Resize"):
             parse(f"imagefolder:{tmp_path}").load("train")
 
     def test_damaged_images_are_named(self, tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from frontdef.attacks.library import AttackLibrary, Realisation
+from frontdef.attacks.library import AttackLibrary, Realization
 from frontdef.errors import ConfigError
 from frontdef.registry import get_family
 from frontdef.testing import LibraryConformance, PluginConformance, Readme
@@ -35,7 +35,7 @@ def kit(run, **about):
         name, distribution = "lab", "frontdef"
 
         def table(self):
-            return {ROW: Realisation("pgd", run, **{"unsupported": {"fast": False}, **about})}
+            return {ROW: Realization("pgd", run, **{"unsupported": {"fast": False}, **about})}
 
     class Kit(LibraryConformance):
         library, modules = Lab(), ("frontdef.attacks.native.pgd",)

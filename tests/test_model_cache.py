@@ -47,7 +47,7 @@ def models_at(tmp_path):
 
 
 def write_images(folder: Path) -> None:
-    """Two classes of two grey images of 8x8."""
+    """Two classes of two gray images of 8x8."""
     for name in ("a", "b"):
         (folder / name).mkdir(parents=True)
         for i in range(2):

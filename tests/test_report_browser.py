@@ -430,7 +430,7 @@ def test_it_fits_and_reads(browser, width, scheme):
     ground, ink = browser.execute_script(
         "const s = getComputedStyle(document.documentElement); return [s.backgroundColor, s.color]"
     )
-    brightness = lambda colour: sum(map(int, re.findall(r"\d+", colour)[:3]))  # noqa: E731
+    brightness = lambda color: sum(map(int, re.findall(r"\d+", color)[:3]))  # noqa: E731
     assert (brightness(ground) > brightness(ink)) == (scheme == "light")
     one(browser, "#theme").click()
     turned = browser.execute_script("return getComputedStyle(document.documentElement).backgroundColor")

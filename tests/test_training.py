@@ -50,7 +50,7 @@ class Noise(FrontEnd[Config]):
         return x + 0.1 * noise
 
 
-class Relabelled(Identity):
+class Relabeled(Identity):
     """The identity, said to be randomized, so that its outputs are computed in every epoch."""
 
     randomized = True
@@ -143,7 +143,7 @@ def test_the_learning_rate_follows_a_cosine_in_each_stage(train, monkeypatch):
 
 class TestPrecomputing:
     def test_changes_no_bit(self, train):
-        (once, log), (anew, other) = (fit(front_end, train) for front_end in (Identity(Config()), Relabelled(Config())))
+        (once, log), (anew, other) = (fit(front_end, train) for front_end in (Identity(Config()), Relabeled(Config())))
         assert (log.precomputed, other.precomputed) == (True, False)
         assert torch.equal(weights(once), weights(anew))
 

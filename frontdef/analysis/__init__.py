@@ -1,7 +1,7 @@
 """What happens in the layers: perturbations on their way through a network, and what adversarial training changes.
 
-Chapter 3 of C. Bakiskan, *Adversarial Robustness via Structural Defenses*: the perturbation-to-signal ratio of each
-layer, partial adversarial training, statistics of the weights. Works on any classifier, defended or not.
+Chapter 3 of C. Bakiskan, *Structural Defense Techniques in Adversarial Machine Learning*: the perturbation-to-signal
+ratio of each layer, partial adversarial training, statistics of the weights. Works on any classifier, defended or not.
 """
 
 from __future__ import annotations

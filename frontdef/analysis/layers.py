@@ -65,8 +65,8 @@ def linear_list(model: nn.Module) -> tuple[Layer, ...]:
     """Every module that holds weights of its own, every batch norm and front end, in the order of ``named_modules()``.
 
     A residual network is no line; in this order a shortcut's layers follow those of its main branch (Bakiskan,
-    *Adversarial Robustness via Structural Defenses*, chapter 3.1.2.1). A front end follows what is inside it, and the
-    identity is none. A module that is used twice stands once.
+    *Structural Defense Techniques in Adversarial Machine Learning*, chapter 3.1.2.1). A front end follows what is
+    inside it, and the identity is none. A module that is used twice stands once.
 
     Args:
         model: Any classifier.

@@ -1,7 +1,7 @@
 """Partial adversarial training: which layers have to be trained adversarially for a network to be robust?
 
 A network is trained as a whole, one way. Then some of its layers are kept as they are, the others are drawn anew and
-trained the other way (Bakiskan, *Adversarial Robustness via Structural Defenses*, chapter 3.1.2.1).
+trained the other way (Bakiskan, *Structural Defense Techniques in Adversarial Machine Learning*, chapter 3.1.2.1).
 """
 
 from __future__ import annotations

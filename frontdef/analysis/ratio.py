@@ -1,6 +1,6 @@
 """The perturbation-to-signal ratio: how large a perturbation is, layer by layer, against what it perturbs.
 
-C. Bakiskan, *Adversarial Robustness via Structural Defenses*, chapter 3, equation 3.1.
+C. Bakiskan, *Structural Defense Techniques in Adversarial Machine Learning*, chapter 3, equation 3.1.
 """
 
 from __future__ import annotations

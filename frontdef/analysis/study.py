@@ -75,7 +75,7 @@ class Study(Settings):
             if model.title == title:
                 return model
         raise ConfigError(
-            f"partial training takes its two recipes from models of this study, and there is none labelled {title!r}: "
+            f"partial training takes its two recipes from models of this study, and there is none labeled {title!r}: "
             f"it has {', '.join(repr(model.title) for model in self.model)}. Label two, one with an adversarial recipe "
             '(adversarial = "linf", eps = …), and name them in [partial] natural = …, adversarial = …'
         )

@@ -1,1 +1,1 @@
-"""Attack families, named once, and the libraries that realise them."""
+"""Attack families, named once, and the libraries that realize them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from frontdef.attacks.library import AttackLibrary, Cause, Realisation, Run, Violation
+from frontdef.attacks.library import AttackLibrary, Cause, Realization, Run, Violation
 from frontdef.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class FoolboxLibrary(AttackLibrary):
     distribution: ClassVar[str] = "foolbox"
     read: ClassVar[str] = "3.3.4"
 
-    def table(self) -> Mapping[tuple[str, str], Realisation]:
+    def table(self) -> Mapping[tuple[str, str], Realization]:
         """What is offered."""
         return TABLE
 
@@ -109,10 +109,10 @@ def _offer(
     defaults: Arguments = _nothing,
     where: tuple[str, ...] = (),
     violations: tuple[Violation, ...] | None = (),
-) -> Realisation:
+) -> Realization:
     """A call with every parameter mapped by ``arguments``; its defaults take nothing, ε is given when it runs."""
     run, minimal = runner(attack, arguments), runner(attack, defaults)
-    return Realisation(attack, run, difference, unsupported, caveat, causes, minimal, where, violations)
+    return Realization(attack, run, difference, unsupported, caveat, causes, minimal, where, violations)
 
 
 def _fgsm(_: AttackSpec) -> dict[str, Any]:
@@ -213,7 +213,7 @@ _NEVER_PROJECTS = "Never projects onto the ℓ2 ball, so a first misclassified i
 _ZERO = "0 / 0 where an image's gradient is zero."
 _RESCALED = f"{_SPREAD}, and rescales into the ball instead of projecting."
 
-TABLE: Mapping[tuple[str, str], Realisation] = {
+TABLE: Mapping[tuple[str, str], Realization] = {
     ("fgsm", "linf"): _offer("LinfFastGradientAttack", _fgsm, unsupported=_UNTARGETED),
     ("fgsm", "l2"): _offer(
         "L2FastGradientAttack", _fgsm, unsupported=_UNTARGETED, caveat=_GUARD, where=("`normalize_lp_norms`, in ℓ2",)
@@ -380,7 +380,7 @@ TABLE: Mapping[tuple[str, str], Realisation] = {
         ),
         violations=None,
     ),
-    ("spatial", "spatial"): Realisation(
+    ("spatial", "spatial"): Realization(
         "SpatialAttack",
         _run_in_pixels,
         "foolbox shifts by a share of the side less one pixel, and by another share along the two axes of an oblong "

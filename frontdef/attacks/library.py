@@ -58,8 +58,8 @@ class Violation:
 
 
 @dataclass(frozen=True)
-class Realisation:
-    """How one library realises one family in one norm.
+class Realization:
+    """How one library realizes one family in one norm.
 
     Args:
         call: The library's own name for it, as a user would type it.
@@ -101,7 +101,7 @@ class Realisation:
         return not self.difference
 
     def refusal(self, spec: AttackSpec) -> str:
-        """Why this realisation can't run the spec; empty where it can."""
+        """Why this realization can't run the spec; empty where it can."""
         if spec.defaults:
             return "" if self.defaults else f"{self.call} has no defaults of its own"
         for name, only in (self.unsupported or {}).items():
@@ -126,11 +126,11 @@ class AttackLibrary(ABC):
     """The version in whose source the differences were read, and with which the violations were measured."""
 
     @abstractmethod
-    def table(self) -> Mapping[tuple[str, str], Realisation]:
-        """What is offered: ``(family, norm)`` → `Realisation`."""
+    def table(self) -> Mapping[tuple[str, str], Realization]:
+        """What is offered: ``(family, norm)`` → `Realization`."""
 
-    def offers(self, family: str, norm: str) -> Realisation | None:
-        """The realisation of a family in a norm, or None: nothing stands in for what is missing."""
+    def offers(self, family: str, norm: str) -> Realization | None:
+        """The realization of a family in a norm, or None: nothing stands in for what is missing."""
         return self.table().get((family, norm))
 
     def run(self, spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:

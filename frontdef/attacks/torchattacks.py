@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from frontdef.attacks.library import AttackLibrary, Cause, Realisation, Run, Violation
+from frontdef.attacks.library import AttackLibrary, Cause, Realization, Run, Violation
 from frontdef.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class TorchattacksLibrary(AttackLibrary):
     distribution: ClassVar[str] = "torchattacks"
     read: ClassVar[str] = "3.5.1"
 
-    def table(self) -> Mapping[tuple[str, str], Realisation]:
+    def table(self) -> Mapping[tuple[str, str], Realization]:
         """What is offered."""
         return TABLE
 
@@ -109,10 +109,10 @@ def _offer(
     caveat: str = "",
     where: tuple[str, ...] = (),
     violations: tuple[Violation, ...] | None = (),
-) -> Realisation:
+) -> Realization:
     """A call with every parameter mapped by ``arguments``, and with the threat model alone, by ``minimal``."""
     run, defaults = _run(attack, arguments), _run(attack, minimal)
-    return Realisation(attack, run, difference, unsupported, caveat, causes, defaults, where, violations)
+    return Realization(attack, run, difference, unsupported, caveat, causes, defaults, where, violations)
 
 
 def _nothing(*_: Any) -> dict[str, Any]:
@@ -275,7 +275,7 @@ _BOUNDARY = "Its examples end on the boundary itself, where a rounding error dec
 _ZERO = "0 / 0 where an image's gradient is zero."
 _TILES = "Heights of 1 to 4, 12, 14, 18, 19 and 24 pixels cannot be tiled by its first squares and are refused."
 
-TABLE: Mapping[tuple[str, str], Realisation] = {
+TABLE: Mapping[tuple[str, str], Realization] = {
     ("fgsm", "linf"): _offer("FGSM", _radius, _radius),
     ("bim", "linf"): _offer("BIM", _steps, _radius),
     ("pgd", "linf"): _offer("PGD", _pgd, _radius, unsupported=_PGD_ONLY),
@@ -392,7 +392,7 @@ TABLE: Mapping[tuple[str, str], Realisation] = {
     ),
     ("fab", "linf"): _offer("FAB", _fab, _ball, unsupported=_ONE_RUN, violations=_SEEDS),
     ("fab", "l2"): _offer("FAB", _fab, _ball, unsupported=_ONE_RUN, violations=_SEEDS),
-    ("ead", "l1"): Realisation(
+    ("ead", "l1"): Realization(
         "EADEN(EADL1 for rule='L1')",
         _run_ead(_ead),
         "torchattacks moves the image that it measures from by its first gradient step, out of [0,1] where that leads "
@@ -437,7 +437,7 @@ TABLE: Mapping[tuple[str, str], Realisation] = {
         caveat=f"{_SQUARE_IMAGES} {_NAN_MOMENTUM}",
         where=("`difgsm.py`, `input_diversity`, `forward` (0 / 0)",),
     ),
-    ("tifgsm", "linf"): Realisation(
+    ("tifgsm", "linf"): Realization(
         "TIFGSM",
         _run_tifgsm(_tifgsm),
         caveat=f"{_GRAY} {_SQUARE_IMAGES} {_NAN_MOMENTUM}",

@@ -60,7 +60,7 @@ def defenses(norm: str | None, randomized: bool | None, certified: bool | None, 
 @click.option("--library", metavar="LIBRARY", help="Only this library.")
 @as_json_option
 def attacks(norm: str | None, library: str | None, as_json: bool) -> None:
-    """List attacks: families, their norms, and how each library realises them."""
+    """List attacks: families, their norms, and how each library realizes them."""
     with _quiet():
         found = registry.get_attacks(norm=norm, library=library)
         left_out = {} if library else registry.missing_attack_libraries()
@@ -207,7 +207,7 @@ class _Notes:
         """What stands in the cell: ``exact``, ``differs`` or ``–``, with its notes."""
         if attack is None:
             return "–"
-        found, labels = attack.realisation, []
+        found, labels = attack.realization, []
         if found.difference:
             labels.append(str(1 + self._place(self.differences, f"{attack.library} {found.call}: {found.difference}")))
         if found.unsupported:
@@ -247,7 +247,7 @@ def _defense_json(entry: Entry) -> dict[str, Any]:
 
 
 def _attack_json(attack: Attack) -> dict[str, Any]:
-    found = attack.realisation
+    found = attack.realization
     return {
         "family": attack.family.name,
         "norm": attack.norm,

@@ -58,7 +58,7 @@ DATASETS: tuple[Dataset, ...] = (
         10,
         n_train=60_000,
         n_test=10_000,
-        summary="70,000 grey pictures of clothes",
+        summary="70,000 gray pictures of clothes",
         license="MIT",
         citation="Xiao et al. 2017, arXiv:1708.07747",
         revision="sha256 c59f468a 5b4141f0",

@@ -25,10 +25,10 @@ def decode(path: Path, preparation: Preparation | None = None) -> np.ndarray:
         preparation: How to resize and crop it; None leaves it as it is.
 
     Returns:
-        uint8, ``(H,W)`` for grey or ``(H,W,3)``.
+        uint8, ``(H,W)`` for gray or ``(H,W,3)``.
 
     Raises:
-        DataError: It can't be decoded, has more than `MAX_PIXELS`, or is neither 8-bit grey nor RGB.
+        DataError: It can't be decoded, has more than `MAX_PIXELS`, or is neither 8-bit gray nor RGB.
         MissingExtraError: Pillow is not installed.
     """
     image = _open(path)
@@ -48,10 +48,10 @@ def pixels_of(image: Image, preparation: Preparation | None = None) -> np.ndarra
         preparation: How to convert, resize and crop it; None leaves it as it is.
 
     Returns:
-        uint8, ``(H,W)`` for grey or ``(H,W,3)``.
+        uint8, ``(H,W)`` for gray or ``(H,W,3)``.
 
     Raises:
-        ImageError: More than `MAX_PIXELS`, neither 8-bit grey nor RGB, or smaller than what is to be cut out.
+        ImageError: More than `MAX_PIXELS`, neither 8-bit gray nor RGB, or smaller than what is to be cut out.
     """
     import numpy as np
 
@@ -64,7 +64,7 @@ def pixels_of(image: Image, preparation: Preparation | None = None) -> np.ndarra
         image = preparation.apply(image)
     if image.mode not in CHANNELS:
         raise ImageError(
-            f"the image has Pillow's mode {image.mode!r}; 8-bit grey ('L') or 'RGB' is needed: convert it, or say "
+            f"the image has Pillow's mode {image.mode!r}; 8-bit gray ('L') or 'RGB' is needed: convert it, or say "
             "mode=RGB or mode=L"
         )
     return np.asarray(image)
@@ -72,7 +72,7 @@ def pixels_of(image: Image, preparation: Preparation | None = None) -> np.ndarra
 
 def size_of(pixels: np.ndarray) -> str:
     """Width, height and kind of an image, for messages."""
-    return f"{pixels.shape[1]}x{pixels.shape[0]} {'grey' if pixels.ndim == 2 else 'RGB'}"
+    return f"{pixels.shape[1]}x{pixels.shape[0]} {'gray' if pixels.ndim == 2 else 'RGB'}"
 
 
 def _open(path: Path) -> Any:

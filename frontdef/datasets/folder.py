@@ -45,7 +45,7 @@ def describe(path: str) -> Dataset:
 
     Raises:
         ConfigError: Options that there are not, or outside their range.
-        DataError: No such folder, fewer than two classes, or a first image that is neither grey nor RGB.
+        DataError: No such folder, fewer than two classes, or a first image that is neither gray nor RGB.
         MissingExtraError: Pillow is not installed.
     """
     place, options = split_options(path, "imagefolder")

@@ -62,7 +62,7 @@ def arrange(tensor: Tensor, layout: str | None) -> Tensor:
     if layout is None:
         if tensor.ndim == 3:
             raise ImageError(
-                f"images have the shape (N,C,H,W), got {shape}: for one image add the first axis (x[None]), for grey "
+                f"images have the shape (N,C,H,W), got {shape}: for one image add the first axis (x[None]), for gray "
                 "images without an axis of channels say layout='NHW'"
             )
         if tensor.ndim == 4 and shape[3] in CHANNEL_COUNTS and shape[1] not in CHANNEL_COUNTS:

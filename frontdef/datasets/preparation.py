@@ -32,7 +32,7 @@ Size = Annotated[tuple[Annotated[int, field(ge=1, le=8000)], ...] | None, Before
 class Preparation(Config):
     """What is done to each picture, in this order: mode, resize, crop."""
 
-    mode: Literal["L", "RGB"] | None = field(None, description="convert to 8-bit grey (L) or RGB")
+    mode: Literal["L", "RGB"] | None = field(None, description="convert to 8-bit gray (L) or RGB")
     resize: Size = field(None, description="the shorter side in pixels, or height x width")
     crop: Size = field(None, description="side of the square, or height x width, that is cut out of the center")
     interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"] = field(

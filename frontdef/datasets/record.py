@@ -21,7 +21,7 @@ SPLITS: tuple[SplitName, ...] = get_args(SplitName)
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Labelled images.
+    """Labeled images.
 
     Args:
         images: float32 ``(N,C,H,W)`` in [0,1].

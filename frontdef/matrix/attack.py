@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from frontdef.runs.bench import Bench
 
 CODE = (
-    *("frontdef.matrix.attack:", "frontdef.matrix.verify:", "frontdef.attacks.guard:", "frontdef.attacks.goal:"),
-    *("frontdef.protected:", "frontdef.verdicts.broken:"),
+    *("frontdef.matrix.attack:", "frontdef.matrix.verify:"),
+    *("frontdef.protected:", "frontdef.frontend:", "frontdef.verdicts.broken:"),
 )
 """What computes every cell, beside the library's adapter."""
 
@@ -106,7 +106,7 @@ class Attack(Job):
             "seed": spec.seed,
             "library": self.library,
             "library_version": library.version(),
-            "code": [code_of(type(library)), *map(code_of, CODE)],
+            "code": [library.code(spec.family.name, spec.threat.norm), *map(code_of, CODE)],
             "samples": self.samples,
             "sample_seed": self.sample_seed,
             "batch_size": self.batch_size,
@@ -201,8 +201,8 @@ class Attack(Job):
         victim = bench.model(self.source.request) if self.source else protected
         split, spec = bench.split(self.row.dataset).first(self.samples), self.spec
         library = get_attack_libraries()[self.library]
-        realisation = library.offers(spec.family.name, spec.threat.norm)
-        assert realisation is not None
+        realization = library.offers(spec.family.name, spec.threat.norm)
+        assert realization is not None
         target = victim.eot(self.eot_draws) if type(victim.front_end).randomized else victim
         fresh = spec.seed + 1
         wanted = goal(spec, victim, split.images, split.labels)
@@ -229,10 +229,10 @@ class Attack(Job):
             "forwards": spent[0] / len(split),
             "backwards": spent[1] / len(split),
             "seconds": seconds,
-            "call": realisation.call,
-            "difference": "" if spec.defaults else realisation.difference,
-            "causes": [] if spec.defaults else list(realisation.causes),
-            "caveat": realisation.caveat,
+            "call": realization.call,
+            "difference": "" if spec.defaults else realization.difference,
+            "causes": [] if spec.defaults else list(realization.causes),
+            "caveat": realization.caveat,
             "faults": conduct.faults,
             "robust_accuracy": broken.robust_accuracy(columns, spec.threat.norm, self.judged_eps),
         }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from frontdef._version import __version__
-from frontdef.checks.masking import diagnose
+from frontdef.checks import masking
 from frontdef.matrix.certify import certificate_code, prove
 from frontdef.matrix.row import Row
 from frontdef.matrix.tables import DIAGNOSES
@@ -20,10 +20,6 @@ from frontdef.threat import ThreatModel
 
 if TYPE_CHECKING:
     from frontdef.runs.bench import Bench
-
-
-CODE = ("frontdef.checks.masking:", "frontdef.matrix.diagnose:")
-"""What computes every diagnosis, beside the certificate."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +54,8 @@ class Diagnose(Job):
             "eps": self.threat.eps,
             "code": [
                 certificate_code(self.row.entry.name),
-                *map(code_of, CODE),
+                masking.code(),
+                code_of("frontdef.matrix.diagnose:"),
             ],
             "samples": self.samples,
             "sample_seed": self.sample_seed,
@@ -98,7 +95,7 @@ class Diagnose(Job):
         x, y = split.images.to(protected.device), split.labels.to(protected.device)
         certified = prove(self.row.entry.name, protected, x, y, self.threat, seed=self.sample_seed)
         with protected.surrogate(self.row.entry.surrogate):
-            diagnosis = diagnose(protected, x, y, self.threat, seed=self.sample_seed, certified=certified)
+            diagnosis = masking.diagnose(protected, x, y, self.threat, seed=self.sample_seed, certified=certified)
         values = diagnosis.to_dict()
         checks = [
             {**{name: value for name, value in check.items() if name != "cost"},

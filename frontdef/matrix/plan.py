@@ -206,8 +206,8 @@ def _seeded(spec: AttackSpec, seed: int) -> AttackSpec:
 
 
 def _why_not(spec: AttackSpec, library: AttackLibrary) -> str:
-    realisation = library.offers(spec.family.name, spec.threat.norm)
-    return "not offered" if realisation is None else str(realisation.refusal(spec))
+    realization = library.offers(spec.family.name, spec.threat.norm)
+    return "not offered" if realization is None else str(realization.refusal(spec))
 
 
 def _surrogates(entry: DefenseEntry, defense: Defense, attack: AttackEntry, spec: AttackSpec) -> tuple[str | None, ...]:

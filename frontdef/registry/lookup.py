@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
-from frontdef.attacks.library import AttackLibrary, Realisation
+from frontdef.attacks.library import AttackLibrary, Realization
 from frontdef.attacks.spec import Family
 from frontdef.classifiers import Classifier
 from frontdef.datasets import Dataset, form_of, parse
@@ -27,13 +27,13 @@ class Attack:
         family: The family.
         norm: The norm.
         library: Id of the library.
-        realisation: How the library does it.
+        realization: How the library does it.
     """
 
     family: Family
     norm: Norm
     library: str
-    realisation: Realisation
+    realization: Realization
 
 
 def get_defense(name: str) -> Defense:
@@ -119,12 +119,12 @@ def get_attacks(*, norm: str | None = None, library: str | None = None) -> list[
         reason = missing_attack_libraries().get(library, "`frontdef ls attacks` lists them.")
         raise UnknownNameError("attack library", library, libraries, reason)
     return [
-        Attack(family, exists, name, realisation)
+        Attack(family, exists, name, realization)
         for family in get_families()
         for exists in family.norms
         if norm in {None, exists}
         for name, offers in libraries.items()
-        if library in {None, name} and (realisation := offers.offers(family.name, exists))
+        if library in {None, name} and (realization := offers.offers(family.name, exists))
     ]
 
 

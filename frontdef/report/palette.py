@@ -85,7 +85,7 @@ def scale(dark: bool) -> list[Oklch]:
 
 
 def series(dark: bool) -> list[Oklch]:
-    """Colors of lines; neighbours differ in lightness as well as in hue."""
+    """Colors of lines; neighbors differ in lightness as well as in hue."""
     base = 0.76 if dark else 0.50
     return [(base + (0.08 if i % 2 else 0.0), 0.13, hue) for i, hue in enumerate(_HUES)]
 

@@ -13,7 +13,6 @@ from torch.nn import functional as F
 from frontdef.models.load import Means
 from frontdef.models.request import Request
 from frontdef.models.sketch import sketch, training_passes
-from frontdef.runs.job import Job
 from frontdef.runs.plan import Plan
 from frontdef.runs.store import Store
 

@@ -103,10 +103,7 @@ class LiveProgress:
 
     def training(self, request: Request, epoch: int, epochs: int, loss: float, accuracy: float) -> None:
         """Show the epoch below the grid."""
-        self.line = (
-            f"training {request}: epoch {epoch}/{epochs}, "
-            f"loss {loss:.4f}, training accuracy {accuracy:.1%}"
-        )
+        self.line = f"training {request}: epoch {epoch}/{epochs}, loss {loss:.4f}, training accuracy {accuracy:.1%}"
 
     def started(self, job: Job) -> None:
         """Show the job below the grid."""

@@ -235,7 +235,11 @@ class Results:
         """Title → pictures ``(n,C,H,W)`` of what a defense does to the run's first images."""
         wanted = {"dataset": dataset, "classifier": classifier, "defense": defense}
         for job in self.jobs_of("figures"):
-            if job.status == "ok" and dict(job.entry.about) == wanted and self.store.has_tensors("figures", job.entry.key):
+            if (
+                job.status == "ok"
+                and dict(job.entry.about) == wanted
+                and self.store.has_tensors("figures", job.entry.key)
+            ):
                 return {title: tensor.numpy() for title, tensor in self.tensors("figures", job.entry.key).items()}
         return {}
 

@@ -148,9 +148,7 @@ def select(plan: Plan, only: Iterable[str]) -> tuple[Job, ...]:
             known = [*sorted(tables), *(job.key for job in plan.jobs[:3])]
             raise UnknownNameError("job", name, known, "`frontdef plan` lists the keys.")
     prefixes = tuple(name for name in wanted if name not in tables)
-    return tuple(
-        job for job in plan.jobs if not wanted or job.table.name in wanted or job.key.startswith(prefixes)
-    )
+    return tuple(job for job in plan.jobs if not wanted or job.table.name in wanted or job.key.startswith(prefixes))
 
 
 def head_of(plan: Plan, command: str) -> Head:
@@ -188,7 +186,7 @@ def head_of(plan: Plan, command: str) -> Head:
 def _outcomes(
     jobs: Sequence[Job], bench: Bench, executor: Executor, progress: Progress
 ) -> Iterator[tuple[Job, Outcome]]:
-    """Load the models, then run their jobs; a model that can't be had fails every job that needs it, whatever its kind."""
+    """Load the models, then run their jobs; a model that can't be had fails every job that needs it."""
     errors: dict[str, str] = {}
     for group in _by_model(jobs):
         ready = []
@@ -225,6 +223,4 @@ def _error(request: Request, bench: Bench, errors: dict[str, str]) -> str:
 def _executor(plan: Plan, settings: Settings, bench: Bench, store: Store) -> Executor:
     if settings.jobs is None and settings.time_limit is None:
         return Inline(bench, store)
-    return Processes(
-        order(plan, settings.means, settings.out), jobs=settings.jobs or 1, limit=settings.time_limit
-    )
+    return Processes(order(plan, settings.means, settings.out), jobs=settings.jobs or 1, limit=settings.time_limit)

@@ -1,7 +1,7 @@
 """The run folder: one Parquet file a job, written whole or not at all, each with its key and a checksum.
 
-``run.json`` names the jobs that were asked for last; ``TABLE/KEY.parquet`` holds a job's rows, and in its footer what is
-known of the job beside them; ``TABLE/KEY.safetensors`` its pictures or examples; ``failures/KEY.json`` a traceback.
+``run.json`` names the jobs that were asked for last; ``TABLE/KEY.parquet`` holds a job's rows, and in its footer what
+is known of the job beside them; ``TABLE/KEY.safetensors`` its pictures or examples; ``failures/KEY.json`` a traceback.
 Keys are hashes of content, so a folder may hold more than is asked for. What is read is believed only where key, table
 and checksum are those that were asked for.
 """

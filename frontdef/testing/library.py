@@ -13,7 +13,7 @@ from torch import nn
 
 from frontdef.attacks.goal import goal
 from frontdef.attacks.guard import isolated
-from frontdef.attacks.library import AttackLibrary, Realisation
+from frontdef.attacks.library import AttackLibrary, Realization
 from frontdef.attacks.spec import AttackSpec, Family
 from frontdef.errors import ConfigError, MissingExtraError
 from frontdef.registry import get_attack_libraries, get_family
@@ -112,11 +112,11 @@ class LibraryConformance:
 
     def test_what_it_cannot_express_is_refused(self, row: Row) -> None:
         """Another value of an unsupported parameter raises, and is never approximated."""
-        family, realisation = get_family(row[0]), self._row(row)
-        for name, only in (realisation.unsupported or {}).items():
+        family, realization = get_family(row[0]), self._row(row)
+        for name, only in (realization.unsupported or {}).items():
             fixed = {**self._quick(row), name: only}
             _, other = pairs(family, row[1], self._eps(row), name, fixed)
-            message = re.escape(f"{realisation.call} has {name}={only!r} only")
+            message = re.escape(f"{realization.call} has {name}={only!r} only")
             with pytest.raises(ConfigError, match=message):
                 self._library().run(other, self._model(), *self._batch(4))
 
@@ -174,7 +174,7 @@ class LibraryConformance:
         assert self._library().version() == version(self._library().distribution)
 
     @classmethod
-    def _row(cls, row: Row) -> Realisation:
+    def _row(cls, row: Row) -> Realization:
         return cls._library().table()[row]
 
     @classmethod

@@ -76,7 +76,7 @@ class Agreement:
         verdict: The verdict.
         weaker: The library that fell short, where the verdict is ``different``.
         reason: The verdict in words, with its figures and what is known to explain it.
-        known: The named differences of the two realisations.
+        known: The named differences of the two realizations.
         cause: What explains a verdict other than identical, in the words of `frontdef.attacks.library.Cause`, separated
             by commas; ``unexplained`` for a difference between two calls that are said to be exact.
     """

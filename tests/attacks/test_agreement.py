@@ -1,4 +1,4 @@
-"""Libraries that realise a family exactly give the same examples, to 1e-4 on at least 99 % of the samples."""
+"""Libraries that realize a family exactly give the same examples, to 1e-4 on at least 99 % of the samples."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOLERANCE, SHARE = 1e-4, 0.99
 
 
 def exact(family: str, norm: str) -> list[str]:
-    """The libraries that realise a family in a norm exactly."""
+    """The libraries that realize a family in a norm exactly."""
     return [name for name, table in TABLES.items() if (family, norm) in table and table[family, norm].exact]
 
 
@@ -36,7 +36,7 @@ def same(first, second) -> float:
 
 
 @pytest.mark.parametrize(("family", "norm", "one", "other"), PAIRS)
-def test_exact_realisations_agree(family, norm, one, other, attack, cnn, batch):
+def test_exact_realizations_agree(family, norm, one, other, attack, cnn, batch):
     first, second = (attack(library, family, norm, EPS[norm], cnn, *batch) for library in (one, other))
     assert (first - batch[0]).abs().amax() > 0.05, "nothing was attacked"
     assert same(first, second) >= SHARE

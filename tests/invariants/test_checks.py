@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from frontdef.attacks.families import FAMILIES
-from frontdef.attacks.library import AttackLibrary, Realisation
+from frontdef.attacks.library import AttackLibrary, Realization
 from frontdef.checks.invariants import CHECKS, examine
 from frontdef.checks.invariants.models import disc, linear, trained
 from frontdef.checks.invariants.trial import Trial
@@ -24,7 +24,7 @@ class Sample(AttackLibrary):
     name, distribution = "sample", "frontdef"
 
     def __init__(self, run):
-        self.rows = {("pgd", "linf"): Realisation("Sample", run)}
+        self.rows = {("pgd", "linf"): Realization("Sample", run)}
 
     def table(self):
         return self.rows
@@ -200,8 +200,8 @@ def test_every_check_has_found_something():
 
 def test_units_are_found():
     def fails_on_grey_levels(spec, model, x, y):
-        grey = getattr(model.classifier.net, "unit", 1.0) != 1
-        return x if grey else pgd(spec, model, x, y)
+        gray = getattr(model.classifier.net, "unit", 1.0) != 1
+        return x if gray else pgd(spec, model, x, y)
 
     report = examine(Sample(fails_on_grey_levels), PGD, "linf")
     assert {violation.name for violation in report.violations} == {"input units"}

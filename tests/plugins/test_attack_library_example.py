@@ -25,7 +25,7 @@ ASK = """
     print(json.dumps({
         "same": torch.allclose(found, native),
         "moved": not torch.equal(found, x),
-        "offers": [[a.family.name, a.norm, a.realisation.exact] for a in registry.get_attacks(library="lab")],
+        "offers": [[a.family.name, a.norm, a.realization.exact] for a in registry.get_attacks(library="lab")],
         "version": libraries["lab"].version(),
         "refusal": libraries["lab"].offers("fgsm", "linf").refusal(
             make_spec(registry.get_family("fgsm"), "linf", 0.1, {"target": "next"})

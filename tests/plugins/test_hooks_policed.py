@@ -23,7 +23,7 @@ def hooks():
 # One plugin that offers something through every hook, and how a user would see each.
 OFFERS_ALL = """
     import frontdef
-    from frontdef.attacks.library import AttackLibrary, Realisation
+    from frontdef.attacks.library import AttackLibrary, Realization
     from frontdef.attacks.spec import Family, Parameters
     from frontdef.classifiers import Classifier
     from frontdef.datasets import Dataset
@@ -33,7 +33,7 @@ OFFERS_ALL = """
         distribution = "frontdef-all"
 
         def table(self):
-            return {("swirl", "l2"): Realisation("lab.swirl", run=None, difference="it swirls", causes=("step rule",))}
+            return {("swirl", "l2"): Realization("lab.swirl", run=None, difference="it swirls", causes=("step rule",))}
 
     @frontdef.hookimpl
     def frontdef_defenses():
@@ -70,7 +70,7 @@ REACHES = """
     (attack,) = r.get_attacks(library="lab")
     print(json.dumps({
         "frontdef_defenses": r.get_defense("my-defense").name == "my-defense",
-        "frontdef_attacks": (attack.realisation.difference, r.get_attack_libraries()["lab"].version())
+        "frontdef_attacks": (attack.realization.difference, r.get_attack_libraries()["lab"].version())
                             == ("it swirls", "2.0"),
         "frontdef_families": r.get_family("swirl") in r.get_families() and attack.family.name == "swirl",
         "frontdef_datasets": r.get_dataset("my-data") in r.get_datasets(),

@@ -31,7 +31,7 @@ ONE_FILE = """
     from frontdef import bpda
 
     class RoundingConfig(frontdef.Config):
-        levels: int = frontdef.field(8, ge=2, description="grey levels per channel")
+        levels: int = frontdef.field(8, ge=2, description="gray levels per channel")
 
     class Rounding(frontdef.FrontEnd):
         def forward(self, x):

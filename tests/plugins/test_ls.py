@@ -107,7 +107,7 @@ def test_the_attack_grid_has_a_mark_for_every_family_norm_and_library():
 def test_every_difference_is_told_in_full():
     told = " ".join(ls("attacks").split())
     for attack in frontdef.get_attacks():
-        assert " ".join(attack.realisation.difference.split()) in told
+        assert " ".join(attack.realization.difference.split()) in told
 
 
 @pytest.mark.parametrize("filters", [{"norm": "l2"}, {"library": "native"}, {"norm": "linf", "library": "foolbox"}])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 import frontdef
-from frontdef.attacks.library import AttackLibrary, Realisation
+from frontdef.attacks.library import AttackLibrary, Realization
 from frontdef.attacks.native.losses import cross_entropy
 from frontdef.frontend import FrontEnd
 
@@ -47,7 +47,7 @@ def descends(spec, protected, x, y):
 
 
 def thinks_in_bytes(spec, protected, x, y):
-    """ε is taken for grey levels although images are in [0,1]."""
+    """ε is taken for gray levels although images are in [0,1]."""
     return climb(spec, protected, x, y, eps=spec.threat.eps / 255, step=spec.step_size / 255)
 
 
@@ -111,7 +111,7 @@ class Broken(AttackLibrary):
 
     def __init__(self, run):
         self.name = run.__name__.replace("_", "-")
-        self.row = Realisation(run.__name__, run)
+        self.row = Realization(run.__name__, run)
 
     def table(self):
         """PGD in ℓ∞."""

@@ -8,9 +8,9 @@ from typing import ClassVar
 from frontdef.attacks.art.black_box import BLACK_BOX
 from frontdef.attacks.art.gradient import GRADIENT
 from frontdef.attacks.art.minimum_norm import MINIMUM_NORM
-from frontdef.attacks.library import AttackLibrary, Realisation
+from frontdef.attacks.library import AttackLibrary, Realization
 
-TABLE: Mapping[tuple[str, str], Realisation] = {**GRADIENT, **MINIMUM_NORM, **BLACK_BOX}
+TABLE: Mapping[tuple[str, str], Realization] = {**GRADIENT, **MINIMUM_NORM, **BLACK_BOX}
 
 
 class ArtLibrary(AttackLibrary):
@@ -20,6 +20,6 @@ class ArtLibrary(AttackLibrary):
     distribution: ClassVar[str] = "adversarial-robustness-toolbox"
     read: ClassVar[str] = "1.20.1"
 
-    def table(self) -> Mapping[tuple[str, str], Realisation]:
+    def table(self) -> Mapping[tuple[str, str], Realization]:
         """What is offered."""
         return TABLE

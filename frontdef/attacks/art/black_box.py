@@ -9,7 +9,7 @@ from frontdef.attacks.art.call import NORMS, ball, nothing, offer
 from frontdef.errors import ConfigError
 
 if TYPE_CHECKING:
-    from frontdef.attacks.library import Realisation
+    from frontdef.attacks.library import Realization
     from frontdef.attacks.spec import AttackSpec
 
 _TRIALS = 25 * 20
@@ -113,7 +113,7 @@ _NO_SEARCH = (
     "back to the boundary."
 )
 
-BLACK_BOX: Mapping[tuple[str, str], Realisation] = {
+BLACK_BOX: Mapping[tuple[str, str], Realization] = {
     ("square", "linf"): offer(
         "SquareAttack(norm=inf)",
         _square,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from frontdef.attacks.library import Cause, Realisation, Run, Violation
+from frontdef.attacks.library import Cause, Realization, Run, Violation
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -36,24 +36,24 @@ def offer(
     image_by_image: bool = False,
     where: tuple[str, ...] = (),
     violations: tuple[Violation, ...] | None = None,
-) -> Realisation:
+) -> Realization:
     """A call of ``art.attacks.evasion``.
 
     Args:
         call: The attack's class, with what distinguishes this call from others in parentheses.
         arguments: Every parameter mapped.
         minimal: The threat model alone, for the library's own defaults; None where those do nothing.
-        difference: As in `Realisation`.
-        causes: As in `Realisation`.
-        unsupported: As in `Realisation`.
-        caveat: As in `Realisation`.
+        difference: As in `Realization`.
+        causes: As in `Realization`.
+        unsupported: As in `Realization`.
+        caveat: As in `Realization`.
         reads: What the attack takes the classifier's outputs for.
         image_by_image: Whether the attack has one result for a whole batch, so that each image is a batch of its own.
-        where: As in `Realisation`.
-        violations: As in `Realisation`.
+        where: As in `Realization`.
+        violations: As in `Realization`.
     """
     attack = call.partition("(")[0]
-    return Realisation(
+    return Realization(
         call,
         _run(attack, arguments, reads, image_by_image),
         difference,

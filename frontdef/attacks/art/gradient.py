@@ -11,7 +11,7 @@ from frontdef.attacks.library import Violation
 from frontdef.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from frontdef.attacks.library import Realisation
+    from frontdef.attacks.library import Realization
     from frontdef.attacks.spec import AttackSpec
 
 
@@ -77,7 +77,7 @@ _STALL = "steps along the pixel of the largest gradient even where the box holds
 _UNDERFLOW = "Gradients below about 1e-22 count as zero, because ART's norm squares them in float32."
 _RESTARTS = "A later restart overwrites an earlier success on images whose clean prediction is wrong."
 
-GRADIENT: Mapping[tuple[str, str], Realisation] = {
+GRADIENT: Mapping[tuple[str, str], Realization] = {
     ("fgsm", "linf"): offer("FastGradientMethod(norm=inf)", _fgsm, ball, violations=()),
     ("fgsm", "l2"): offer(
         "FastGradientMethod(norm=2)",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from frontdef.attacks.art.call import nothing, offer
 
 if TYPE_CHECKING:
-    from frontdef.attacks.library import Realisation
+    from frontdef.attacks.library import Realization
     from frontdef.attacks.spec import AttackSpec
 
 
@@ -50,7 +50,7 @@ def _newtonfool(spec: AttackSpec, _: Any) -> dict[str, Any]:
     return {"max_iter": spec.parameters.steps, "eta": spec.parameters.eta}
 
 
-MINIMUM_NORM: Mapping[tuple[str, str], Realisation] = {
+MINIMUM_NORM: Mapping[tuple[str, str], Realization] = {
     ("cw", "l2"): offer(
         "CarliniL2Method",
         _cw,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from frontdef.attacks.library import AttackLibrary, Realisation, Run, Violation
+from frontdef.attacks.library import AttackLibrary, Realization, Run, Violation
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,7 +21,7 @@ class NativeLibrary(AttackLibrary):
     name: ClassVar[str] = "native"
     distribution: ClassVar[str] = "frontdef"
 
-    def table(self) -> Mapping[tuple[str, str], Realisation]:
+    def table(self) -> Mapping[tuple[str, str], Realization]:
         """What is offered."""
         return TABLE
 
@@ -113,10 +113,10 @@ def _rows(
     modules: tuple[str, ...],
     *norms: str,
     violations: tuple[Violation, ...] = (),
-) -> dict[tuple[str, str], Realisation]:
+) -> dict[tuple[str, str], Realization]:
     """The same call in several norms; ``modules`` are those of `frontdef.attacks.native` that ``run`` imports."""
     reached = tuple(f"frontdef.attacks.native.{module}" for module in modules)
-    row = Realisation(call, run, defaults=run, violations=violations, modules=reached)
+    row = Realization(call, run, defaults=run, violations=violations, modules=reached)
     return {(family, norm): row for norm in norms}
 
 
@@ -129,7 +129,7 @@ _LAST = (
 )
 
 
-TABLE: Mapping[tuple[str, str], Realisation] = {
+TABLE: Mapping[tuple[str, str], Realization] = {
     **_rows("fgsm", "pgd(steps=1, step_size=ε)", _fgsm, ("pgd",), "linf", "l2", "l1"),
     **_rows("bim", "pgd(random_start=False)", _bim, ("pgd",), "linf", "l2"),
     **_rows("bim", "pgd(random_start=False)", _bim, ("pgd",), "l1", violations=_LAST),

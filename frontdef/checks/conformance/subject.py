@@ -29,7 +29,7 @@ class Subject:
     Args:
         defense: Id of the defense, or its record.
         config: Its configuration.
-        image_shape: ``(C,H,W)``; grey digits are repeated over channels and resized.
+        image_shape: ``(C,H,W)``; gray digits are repeated over channels and resized.
         device: Where to test.
 
     Raises:

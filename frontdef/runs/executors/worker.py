@@ -35,7 +35,9 @@ def order(plan: Plan, means: Means, out: Path) -> dict[str, Any]:
         means: Where models and data come from.
         out: The run folder, which the worker writes.
     """
-    folders = {name: None if path is None else str(path) for name, path in (("data", means.data), ("cache", means.cache))}
+    folders = {
+        name: None if path is None else str(path) for name, path in (("data", means.data), ("cache", means.cache))
+    }
     return {"kind": plan.kind, "document": plan.document, "device": means.device, "out": str(out), **folders}
 
 

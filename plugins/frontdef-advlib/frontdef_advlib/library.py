@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from frontdef.attacks.library import AttackLibrary, Cause, Realisation, Run
+from frontdef.attacks.library import AttackLibrary, Cause, Realization, Run
 from frontdef.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class AdvLibrary(AttackLibrary):
     distribution: ClassVar[str] = "adv-lib"
     read: ClassVar[str] = "0.2.8"
 
-    def table(self) -> Mapping[tuple[str, str], Realisation]:
+    def table(self) -> Mapping[tuple[str, str], Realization]:
         """What is offered."""
         return TABLE
 
@@ -66,10 +66,10 @@ def _offer(
     unsupported: Mapping[str, Any] | None = None,
     caveat: str = "",
     where: tuple[str, ...] = (),
-) -> Realisation:
+) -> Realization:
     """A call with the threat model mapped by ``threat``, which is all that its defaults take."""
     run, defaults = _run(attack, threat, arguments), _run(attack, threat, _nothing)
-    return Realisation(attack, run, difference, unsupported, caveat, causes, defaults, where)
+    return Realization(attack, run, difference, unsupported, caveat, causes, defaults, where)
 
 
 def _nothing(_: AttackSpec) -> dict[str, Any]:
@@ -217,13 +217,13 @@ _LATE = "adv-lib never looks at the point after its last step"
 _APGDT = _run("apgd_targeted", _ball, _nothing)
 
 
-def _apgdt(difference: str, *causes: Cause, caveat: str = _REPAIRS, where: tuple[str, ...]) -> Realisation:
-    return Realisation(
+def _apgdt(difference: str, *causes: Cause, caveat: str = _REPAIRS, where: tuple[str, ...]) -> Realization:
+    return Realization(
         "apgd_targeted", _run_apgdt, difference, caveat=caveat, causes=causes, defaults=_APGDT, where=where
     )
 
 
-TABLE: Mapping[tuple[str, str], Realisation] = {
+TABLE: Mapping[tuple[str, str], Realization] = {
     ("pgd", "linf"): _offer(
         "pgd_linf",
         _radius,

@@ -1,4 +1,4 @@
-"""How near is the differentiable JPEG to Pillow's? Mean absolute difference in grey levels (of 255).
+"""How near is the differentiable JPEG to Pillow's? Mean absolute difference in gray levels (of 255).
 
 Images: scikit-learn's digits at 28×28 (8 bits), and 32×32 crops of its sample photograph "china.jpg". *Hard* rounds the
 DCT coefficients, *cubic* is the surrogate of `art-jpeg`, *image* is the distance of the image itself from its JPEG.
@@ -19,7 +19,7 @@ QUALITIES = (10, 50, 75, 95)
 
 
 def images() -> dict[str, torch.Tensor]:
-    """Grey and color images ``(N,C,H,W)`` with 8-bit values in [0,1]."""
+    """Gray and color images ``(N,C,H,W)`` with 8-bit values in [0,1]."""
     digits = torch.from_numpy(load_digits().images[:100]).float()[:, None] / 16
     digits = torch.nn.functional.interpolate(digits, size=(28, 28), mode="bilinear")
     photo = load_sample_image("china.jpg").transpose(2, 0, 1)

@@ -44,7 +44,7 @@ def _sigmoids(x: Tensor, exact: Tensor, config: configs.ThermometerConfig, surro
 class Jpeg(ArtFrontEnd[configs.JpegConfig]):
     """JPEG compression (Dziugaite et al. 2016, arXiv:1608.00853; Das et al. 2017, arXiv:1705.02900).
 
-    Three channels are coded as RGB with 4:2:0 chroma, of any other number each as grey. ART truncates to 8 bits.
+    Three channels are coded as RGB with 4:2:0 chroma, of any other number each as gray. ART truncates to 8 bits.
     """
 
     row = Row(

@@ -40,7 +40,7 @@ def jpeg(x: Tensor, quality: int, rounding: Rounding = cubic_rounding) -> Tensor
     What is left out: rounding of pixels to 8 bits before and after, and libjpeg's integer arithmetic.
 
     Args:
-        x: ``(N,C,H,W)`` in [0,1]; three channels are RGB, of any other number each is a grey image (as in ART).
+        x: ``(N,C,H,W)`` in [0,1]; three channels are RGB, of any other number each is a gray image (as in ART).
         quality: 1 to 100.
         rounding: Applied to the DCT coefficients; ``torch.round`` gives the coder itself.
 

@@ -15,7 +15,7 @@ ROWS = {defense.name: defense for defense in DEFENSES}
 
 
 @pytest.fixture(scope="session")
-def grey():
+def gray():
     """Six handwritten digits, float32 ``(6,1,28,28)``, with the black background that digits have."""
     digits = torch.from_numpy(load_digits().images[:6]).float()[:, None] / 16
     return nn.functional.interpolate(digits, size=(28, 28), mode="bilinear").clamp(0, 1)

@@ -14,8 +14,8 @@ SURROGATES = [(d.name, surrogate.name) for d in DEFENSES for surrogate in d.fron
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_output_is_float32_in_the_unit_interval_and_the_input_is_untouched(name, build, grey, rgb):
-    for images in (grey, rgb):
+def test_output_is_float32_in_the_unit_interval_and_the_input_is_untouched(name, build, gray, rgb):
+    for images in (gray, rgb):
         before = images.clone()
         output = build(name)(images)
         assert torch.equal(images, before)
@@ -26,8 +26,8 @@ def test_output_is_float32_in_the_unit_interval_and_the_input_is_untouched(name,
 
 
 @pytest.mark.parametrize("name", DETERMINISTIC)
-def test_each_sample_is_treated_on_its_own(name, build, grey, rgb):
-    for images in (grey, rgb):
+def test_each_sample_is_treated_on_its_own(name, build, gray, rgb):
+    for images in (gray, rgb):
         front_end = build(name)
         whole = front_end(images)
         for i in range(len(images)):
@@ -37,9 +37,9 @@ def test_each_sample_is_treated_on_its_own(name, build, grey, rgb):
 
 @pytest.mark.parametrize(("name", "surrogate"), SURROGATES)
 def test_gradient_is_finite_and_not_zero_and_the_value_does_not_depend_on_the_surrogate(
-    name, surrogate, build, grey, rgb
+    name, surrogate, build, gray, rgb
 ):
-    for images in (grey, rgb):
+    for images in (gray, rgb):
         front_end = build(name, surrogate)
         front_end.reseed(3)
         with torch.no_grad():

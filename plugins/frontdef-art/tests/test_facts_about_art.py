@@ -40,9 +40,9 @@ def _classifier(model, *defences, **more):
     )
 
 
-def test_a_numpy_preprocessor_gives_the_identity_gradient_at_the_smoothed_image(grey):
+def test_a_numpy_preprocessor_gives_the_identity_gradient_at_the_smoothed_image(gray):
     """And not the median's own derivative, which exists."""
-    images, model = grey[:3], _linear()
+    images, model = gray[:3], _linear()
     smoothing = art.SpatialSmoothing(channels_first=True)
     through_art = _classifier(model, smoothing).loss_gradient(images.numpy(), ONE_HOT)
     at = torch.from_numpy(smoothing(images.numpy())[0]).requires_grad_()
@@ -50,27 +50,27 @@ def test_a_numpy_preprocessor_gives_the_identity_gradient_at_the_smoothed_image(
     np.testing.assert_allclose(through_art, at.grad.numpy(), rtol=1e-5, atol=1e-9)
 
 
-def test_two_numpy_preprocessors_do_not_chain(grey):
+def test_two_numpy_preprocessors_do_not_chain(gray):
     classifier = _classifier(
         _linear(), art.SpatialSmoothing(channels_first=True), art.JpegCompression(BOX, channels_first=True)
     )
     with pytest.raises(NotImplementedError, match="combination of preprocessing"):
-        classifier.loss_gradient(grey[:3].numpy(), ONE_HOT)
+        classifier.loss_gradient(gray[:3].numpy(), ONE_HOT)
     with pytest.raises(NotImplementedError, match="combination of preprocessing"):
-        classifier.predict(grey[:3].numpy())
+        classifier.predict(gray[:3].numpy())
 
 
 @pytest.mark.skipif(not NUMPY_2, reason="numpy 1 kept float32")
-def test_feature_squeezing_returns_float64_under_numpy_2_and_no_float32_model_takes_it(grey):
+def test_feature_squeezing_returns_float64_under_numpy_2_and_no_float32_model_takes_it(gray):
     squeezing = art.FeatureSqueezing(clip_values=BOX, bit_depth=3)
-    assert squeezing(grey.numpy())[0].dtype == np.float64
+    assert squeezing(gray.numpy())[0].dtype == np.float64
     with pytest.raises(RuntimeError, match="dtype"):
-        _classifier(_linear(), squeezing).predict(grey[:3].numpy())
+        _classifier(_linear(), squeezing).predict(gray[:3].numpy())
 
 
-def test_total_variation_minimization_takes_columns_for_channels_where_pytorch_has_channels_first(grey):
+def test_total_variation_minimization_takes_columns_for_channels_where_pytorch_has_channels_first(gray):
     """Every column is smoothed on its own, as an image of 1×28: differences between columns never count."""
-    images = grey[:2].numpy()
+    images = gray[:2].numpy()
     tv_min = art.TotalVarMin(clip_values=BOX, prob=1.0, lamb=5.0, max_iter=50)
     columns = []
     for column in range(28):
@@ -91,10 +91,10 @@ def test_the_gradient_that_total_variation_minimization_gives_its_solver(norm, r
         np.testing.assert_allclose(given, 2 * numeric, atol=1e-5)
 
 
-def test_thermometer_gradients_need_a_classifier_without_standardization(grey):
+def test_thermometer_gradients_need_a_classifier_without_standardization(gray):
     """ART's standardization, on by default, takes the encoded gradient for class gradients: the shapes differ."""
     thermometer = art.ThermometerEncoding(clip_values=BOX, channels_first=True)
-    images, model = grey[:3].numpy(), _linear(7840)
+    images, model = gray[:3].numpy(), _linear(7840)
     with pytest.raises(RuntimeError, match="Mismatch in shape"):
         _classifier(model, thermometer).loss_gradient(images.copy(), ONE_HOT)
     bare = _classifier(model, thermometer, preprocessing=None)
@@ -103,9 +103,9 @@ def test_thermometer_gradients_need_a_classifier_without_standardization(grey):
         bare.class_gradient(images.copy())
 
 
-def test_thermometer_gradients_are_zero_at_black_pixels_and_one_at_the_constant_plane(grey):
+def test_thermometer_gradients_are_zero_at_black_pixels_and_one_at_the_constant_plane(gray):
     thermometer = art.ThermometerEncoding(clip_values=BOX, num_space=4, channels_first=True)
-    images = grey[:3].numpy()
+    images = gray[:3].numpy()
     first_plane = np.zeros((3, 4, 28, 28), dtype=np.float32)
     first_plane[:, 0] = 1
     assert (thermometer(images.copy())[0][:, 0] == 1).all()
@@ -133,10 +133,10 @@ def test_jpeg_truncates_and_wraps():
         compress(-flat)
 
 
-def test_gaussian_augmentation_does_nothing_at_prediction_unless_told(grey):
+def test_gaussian_augmentation_does_nothing_at_prediction_unless_told(gray):
     classifier = _classifier(_linear(), art.GaussianAugmentation(sigma=1.0))
     bare = _classifier(_linear())
-    np.testing.assert_array_equal(classifier.predict(grey.numpy()), bare.predict(grey.numpy()))
+    np.testing.assert_array_equal(classifier.predict(gray.numpy()), bare.predict(gray.numpy()))
 
 
 @pytest.mark.parametrize(("window", "inside"), [(3, True), (4, False), (5, True)])

@@ -28,15 +28,15 @@ CASES = [
 
 
 @pytest.mark.parametrize(("name", "config", "by_hand"), CASES, ids=[f"{name} {config}" for name, config, _ in CASES])
-def test_deterministic(name, config, by_hand, build, grey, rgb):
-    for images in (grey[:3], rgb[:2], rgb[:2, :2]):
+def test_deterministic(name, config, by_hand, build, gray, rgb):
+    for images in (gray[:3], rgb[:2], rgb[:2, :2]):
         theirs, _ = by_hand()(images.numpy().copy())
         assert torch.equal(build(name, **config)(images), torch.from_numpy(theirs).float())
 
 
 @pytest.mark.parametrize("config", [{}, {"norm": 1, "lamb": 0.1, "prob": 0.8, "solver": "CG", "max_iter": 3}])
-def test_total_variation_minimization_gets_channels_last(config, build, grey, rgb):
-    for images in (grey[:2], rgb[:2]):
+def test_total_variation_minimization_gets_channels_last(config, build, gray, rgb):
+    for images in (gray[:2], rgb[:2]):
         front_end = build("art-tv-min", **config)
         front_end.reseed(11)
         ours = front_end(images)

@@ -34,8 +34,8 @@ def _by_autograd(function, images):
 
 
 @pytest.mark.parametrize(("name", "surrogate"), SURROGATES)
-def test_loss_gradient(name, surrogate, build, net, grey):
-    images, front_end = grey[:3], build(name, surrogate)
+def test_loss_gradient(name, surrogate, build, net, gray):
+    images, front_end = gray[:3], build(name, surrogate)
     model = net(front_end, images)
     classifier = _classifier(model, images, front_end)
     one_hot = np.eye(10, dtype=np.float32)[LABELS]
@@ -48,8 +48,8 @@ def test_loss_gradient(name, surrogate, build, net, grey):
 
 
 @pytest.mark.parametrize("name", ["art-jpeg", "art-spatial-smoothing", "art-thermometer"])
-def test_class_gradient(name, build, net, grey):
-    images, front_end = grey[:3], build(name)
+def test_class_gradient(name, build, net, gray):
+    images, front_end = gray[:3], build(name)
     model = net(front_end, images)
     through_art = _classifier(model, images, front_end).class_gradient(images.numpy())
     assert through_art.shape == (3, 10, 1, 28, 28)
@@ -59,8 +59,8 @@ def test_class_gradient(name, build, net, grey):
     np.testing.assert_allclose(through_art, by_hand.numpy(), rtol=1e-5, atol=1e-8)
 
 
-def test_three_front_ends_chain(build, net, grey):
-    images = grey[:3]
+def test_three_front_ends_chain(build, net, gray):
+    images = gray[:3]
     chain = [build("art-spatial-smoothing"), build("art-jpeg"), build("art-thermometer")]
     model = net(nn.Sequential(*chain), images)
     through_art = _classifier(model, images, *chain).loss_gradient(images.numpy(), np.eye(10, dtype=np.float32)[LABELS])

@@ -27,11 +27,11 @@ def _eight_bit(images):
 
 
 @pytest.mark.parametrize("quality", [5, 10])
-def test_grey_with_hard_rounding_is_pillows_to_the_rounding_of_pixels(quality, grey):
+def test_grey_with_hard_rounding_is_pillows_to_the_rounding_of_pixels(quality, gray):
     """At high quality the steps are so small that libjpeg's integer DCT puts some coefficients on the other side."""
-    images = _eight_bit(grey)
+    images = _eight_bit(gray)
     levels = 255 * (jpeg(images, quality, torch.round) - _pillow(images, quality)).abs()
-    assert levels.max() < 0.55, "grey levels; decoded pixels are whole, which costs up to 0.5"
+    assert levels.max() < 0.55, "gray levels; decoded pixels are whole, which costs up to 0.5"
 
 
 @pytest.mark.parametrize("rounding", [torch.round, cubic_rounding])
@@ -47,8 +47,8 @@ def test_of_all_of_pillows_codings_it_is_nearest_to_the_one_it_names(quality, ro
 
 
 @pytest.mark.parametrize("quality", [10, 50, 75])
-def test_with_cubic_rounding_it_is_nearer_to_jpeg_than_the_image_is(quality, grey, rgb):
-    for images in (_eight_bit(grey), rgb):
+def test_with_cubic_rounding_it_is_nearer_to_jpeg_than_the_image_is(quality, gray, rgb):
+    for images in (_eight_bit(gray), rgb):
         real = _pillow(images, quality)
         assert (jpeg(images, quality) - real).abs().mean() < 0.25 * (images - real).abs().mean()
 

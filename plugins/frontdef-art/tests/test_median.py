@@ -35,9 +35,9 @@ def test_gradient_is_the_numerical_derivative_of_scipys_filter(window):
 
 
 @pytest.mark.parametrize("name", ["art-spatial-smoothing", "art-spatial-smoothing-pytorch"])
-def test_every_output_pixel_gives_its_gradient_to_one_input_pixel_of_the_median_value(name, build, grey):
-    assert (grey == 0).any(), "where a clip to [0,1] could lose it"
-    x = grey.clone().requires_grad_()
+def test_every_output_pixel_gives_its_gradient_to_one_input_pixel_of_the_median_value(name, build, gray):
+    assert (gray == 0).any(), "where a clip to [0,1] could lose it"
+    x = gray.clone().requires_grad_()
     output = build(name)(x)
     (grad,) = torch.autograd.grad(output.sum(), x)
     assert grad.sum().item() == pytest.approx(output.numel())

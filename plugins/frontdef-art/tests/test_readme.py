@@ -15,15 +15,15 @@ README = Readme.beside(__file__)
 
 
 @pytest.mark.parametrize(("word", "result"), [("PyTorchClassifier", "gradient"), ("torchattacks", "examples")])
-def test_snippets(word, result, grey):
+def test_snippets(word, result, gray):
     assert len(README.snippets()) == 2
     if word == "torchattacks":
         pytest.importorskip("torchattacks")
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
-    made = README.run(word, network=network, images=grey[:4], labels=torch.arange(4))[result]
-    assert made.shape == grey[:4].shape
-    assert bool((torch.as_tensor(made) != (0 if result == "gradient" else grey[:4])).any())
+    made = README.run(word, network=network, images=gray[:4], labels=torch.arange(4))[result]
+    assert made.shape == gray[:4].shape
+    assert bool((torch.as_tensor(made) != (0 if result == "gradient" else gray[:4])).any())
 
 
 @pytest.mark.parametrize("defense", DEFENSES, ids=lambda defense: defense.name)

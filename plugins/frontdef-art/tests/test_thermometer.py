@@ -51,18 +51,18 @@ def test_planes_of_the_ramp_are_where_the_planes_of_the_code_are(build):
     assert torch.equal(lit & (x > 0).repeat_interleave(4, 1), code_of_positive)
 
 
-def test_black_pixels_have_a_gradient_only_with_the_smooth_surrogate(build, grey):
-    black = grey == 0
+def test_black_pixels_have_a_gradient_only_with_the_smooth_surrogate(build, gray):
+    black = gray == 0
     assert black.float().mean() > 0.2
     for surrogate, reaches in (("smooth", True), ("ramp", False)):
-        x = grey.clone().requires_grad_()
+        x = gray.clone().requires_grad_()
         output = build("art-thermometer", surrogate)(x)
         (grad,) = torch.autograd.grad((output * torch.arange(10).view(1, 10, 1, 1)).sum(), x)
         assert bool((grad[black] != 0).all()) is reaches
         assert bool((grad[black] != 0).any()) is reaches
 
 
-def test_figure_shows_the_quantized_image(build, grey):
-    (figure,) = build("art-thermometer", num_space=4).figures(grey).values()
-    assert figure.shape == grey.shape
+def test_figure_shows_the_quantized_image(build, gray):
+    (figure,) = build("art-thermometer", num_space=4).figures(gray).values()
+    assert figure.shape == gray.shape
     assert set(figure.unique().tolist()) == {0.25, 0.5, 0.75, 1.0}

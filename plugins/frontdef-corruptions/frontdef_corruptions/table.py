@@ -21,7 +21,7 @@ COMMON: tuple[str, ...] = tuple(name for name in CORRUPTIONS if name not in EXTR
 LEFT_OUT: dict[str, str] = {
     "frost": "it pastes photographs, which cannot be shipped, and a drawn stand-in would be another corruption",
     "spatter": "it needs OpenCV's Canny edges, distance transform and histogram equalization",
-    "saturate": "a grey image has no saturation",
+    "saturate": "a gray image has no saturation",
 }
 
 

@@ -10,10 +10,10 @@ from frontdef_corruptions.corruption import Corruption
 from frontdef_corruptions.plasma import plasma
 
 LUMINANCE = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in grey (ITU-R BT.601)."""
+"""Weights of red, green and blue in gray (ITU-R BT.601)."""
 
 
-def grey(x: Tensor) -> Tensor:
+def gray(x: Tensor) -> Tensor:
     """Luminance ``(N,1,H,W)`` of three channels, the mean of any other number."""
     if x.shape[1] == 3:
         return (x * x.new_tensor(LUMINANCE).view(-1, 1, 1)).sum(dim=1, keepdim=True)
@@ -33,7 +33,7 @@ def snow(x: Tensor, level: tuple[float, ...], draws: Generator, pixel: float) ->
     flakes = torch.where(layer < floor, 0.0, layer).clamp(0, 1)
     angles = 90 * torch.rand(n, generator=draws) - 135
     blown = filters.drag(flakes, radius * pixel, sigma * pixel, angles)
-    paler = share * x + (1 - share) * torch.maximum(x, 1.5 * grey(x) + 0.5)
+    paler = share * x + (1 - share) * torch.maximum(x, 1.5 * gray(x) + 0.5)
     return paler + blown + blown.flip(2, 3)
 
 

@@ -10,7 +10,7 @@ import torch
 from frontdef_corruptions import filters
 from frontdef_corruptions.plasma import plasma
 from frontdef_corruptions.table import CORRUPTIONS, LEFT_OUT, explain_unknown
-from frontdef_corruptions.weather import grey
+from frontdef_corruptions.weather import gray
 
 
 @pytest.mark.parametrize(("severity", "more"), list(enumerate([0.05, 0.1, 0.15, 0.2, 0.3], start=1)))
@@ -100,8 +100,8 @@ def test_snow_is_flakes_over_a_paler_image(images):
 
 
 def test_luminance():
-    assert grey(torch.ones(1, 3, 1, 1)).item() == pytest.approx(1)
-    assert grey(torch.full((1, 1, 1, 1), 0.3)).item() == pytest.approx(0.3)
+    assert gray(torch.ones(1, 3, 1, 1)).item() == pytest.approx(1)
+    assert gray(torch.full((1, 1, 1, 1), 0.3)).item() == pytest.approx(0.3)
 
 
 def test_frost_is_left_out_by_name():

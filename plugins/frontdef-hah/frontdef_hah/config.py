@@ -15,7 +15,7 @@ class HahConfig(frontdef.Config):
     size: Size = frontdef.field(
         "auto",
         description="vgg16: six blocks (64, 64, pool, 128, 128, pool, 256, 256), the paper's; small: three (16, 32, "
-        "pool, 64) for grey images of 28x28; auto: vgg16 from 32x32 on",
+        "pool, 64) for gray images of 28x28; auto: vgg16 from 32x32 on",
     )
     hah_blocks: int | None = frontdef.field(
         None,

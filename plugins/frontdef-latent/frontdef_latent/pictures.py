@@ -32,7 +32,7 @@ def principal(codes: Tensor) -> Tensor:
 
 
 def code_map(codes: Tensor, size: Sequence[int]) -> Tensor:
-    """Maps of codes on their two principal axes, one a sample: its own mark is white, those of the others are grey.
+    """Maps of codes on their two principal axes, one a sample: its own mark is white, those of the others are gray.
 
     Args:
         codes: ``(N,latent)``.

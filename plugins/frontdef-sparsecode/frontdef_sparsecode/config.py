@@ -1,4 +1,4 @@
-"""What can be set, and what is taken where the images decide: grey, small color or large ones."""
+"""What can be set, and what is taken where the images decide: gray, small color or large ones."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ FIXED_TOP = {GREY: 5, COLOR: 15, LARGE: 15}
 
 
 def preset(image_shape: Sequence[int]) -> Settings:
-    """The values for images ``(C,H,W)``: 4.2.4 and appendix B.3 for color ones, ours for grey ones."""
+    """The values for images ``(C,H,W)``: 4.2.4 and appendix B.3 for color ones, ours for gray ones."""
     channels, height, width = image_shape
     if max(height, width) >= LARGE_FROM:
         return LARGE
@@ -70,24 +70,24 @@ class FixedSparseCodeConfig(frontdef.Config):
         None, ge=1, description="S, pixels from patch to patch; None: 2, of images from 64 pixels on 4"
     )
     atoms: int | None = frontdef.field(
-        None, ge=1, description="L, number of atoms; None: 500, of grey images 160, of images from 64 pixels on 1000"
+        None, ge=1, description="L, number of atoms; None: 500, of gray images 160, of images from 64 pixels on 1000"
     )
     lam: float | None = frontdef.field(
-        None, gt=0, description="λ of eq. 4.4, weight of the ℓ1 norm; None: 1, of grey or large images 0.5"
+        None, gt=0, description="λ of eq. 4.4, weight of the ℓ1 norm; None: 1, of gray or large images 0.5"
     )
     iterations: int | None = frontdef.field(
         None,
         ge=1,
-        description="mini-batches of dictionary learning; None: 1000, of grey images 300, of large ones 10000",
+        description="mini-batches of dictionary learning; None: 1000, of gray images 300, of large ones 10000",
     )
     batch_size: int | None = frontdef.field(
-        None, ge=1, description="patches a mini-batch of dictionary learning; None: the 5 of the authors' code, grey 25"
+        None, ge=1, description="patches a mini-batch of dictionary learning; None: the 5 of the authors' code, gray 25"
     )
     top: int | None = frontdef.field(
-        None, ge=1, description="T, coefficients kept a patch; None: 50, without dropout 15; of grey images 16 and 5"
+        None, ge=1, description="T, coefficients kept a patch; None: 50, without dropout 15; of gray images 16 and 5"
     )
     eps: float | None = frontdef.field(
-        None, gt=0, le=1, description="ε of eq. 4.6, ℓ∞ radius in [0,1] pixel values; None: 8/255, of grey images 0.1"
+        None, gt=0, le=1, description="ε of eq. 4.6, ℓ∞ radius in [0,1] pixel values; None: 8/255, of gray images 0.1"
     )
     beta: float = frontdef.field(
         3.0, gt=0, description="β of eq. 4.6: a coefficient below β·ε·‖d‖₁ gives 0; the paper asks for β > 1"
@@ -101,7 +101,7 @@ class FixedSparseCodeConfig(frontdef.Config):
         "to reconstruct the images (ℓ2) and then the classifier: the source model of the transfer attack PW-T",
     )
     widths: tuple[int, int] | None = frontdef.field(
-        None, description="channels after the decoder's first two layers; None: (300, 100), of grey images (32, 16)"
+        None, description="channels after the decoder's first two layers; None: (300, 100), of gray images (32, 16)"
     )
     upsampling: Literal["transposed", "bicubic"] | None = frontdef.field(
         None,

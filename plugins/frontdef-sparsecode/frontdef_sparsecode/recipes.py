@@ -10,7 +10,7 @@ _SMALL: dict[str, Stage] = {
     "mnist": Stage(epochs=5, lr=1e-3, final_lr=1e-5, batch_size=128),
     "fashion-mnist": Stage(epochs=8, lr=1e-3, final_lr=1e-5, batch_size=128),
 }
-"""Grey images; the dissertation has none."""
+"""Gray images; the dissertation has none."""
 
 PEAK = 0.05
 PEAK_FIXED, PEAK_FIXED_FROM = 0.02, 5

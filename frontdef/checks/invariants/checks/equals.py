@@ -74,7 +74,7 @@ def batch(trial: Trial) -> Finding:
     return at_most(differ, SAME + 2 * trial.chance, f"{differ} of {ALONE} outcomes change: {counts}")
 
 
-@CHECKS.register("input units", reference="grey levels are a unit")
+@CHECKS.register("input units", reference="gray levels are a unit")
 def units(trial: Trial) -> Finding:
-    """The same images fall when the model reads grey levels from 0 to 255 behind a rescaling layer."""
+    """The same images fall when the model reads gray levels from 0 to 255 behind a rescaling layer."""
     return equal(trial, rewritten(trial, unit=255.0))
