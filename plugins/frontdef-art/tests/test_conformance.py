@@ -32,6 +32,7 @@ class TestThermometer(DefenseConformance):
 
 class TestTvMin(DefenseConformance):
     defense = "art-tv-min"  # an optimization for each image, in each pass
+    config = {"max_iter": 3}  # noqa: RUF012
     image_shape = (1, 8, 8)
     train_images, test_images = 150, 32
     stages = (Stage(epochs=4, lr=3e-2, batch_size=16),)
