@@ -13,6 +13,7 @@ from torch import nn
 
 import frontdef
 from frontdef.errors import ModelError
+from frontdef.models.digest import code_digest
 from frontdef.models.live import adopt, borrowed
 from frontdef.models.wrapped import Reading
 
@@ -116,6 +117,12 @@ KINDS = (
 def test_whatever_changes_a_model_changes_its_key(images, kind):
     assert adopt(net(), images).key == adopt(net(), images).key
     assert adopt(changed(kind), images).key != adopt(net(), images).key
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in {"a weight", "a statistic"}])
+def test_code_settings_and_hooks_are_told_apart_without_a_pass(kind):
+    assert code_digest(net()) == code_digest(net(seed=1))
+    assert code_digest(changed(kind)) != code_digest(net())
 
 
 def test_what_no_inspection_sees_the_pass_over_inputs_does(images):

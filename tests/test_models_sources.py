@@ -140,6 +140,18 @@ def test_what_decides_its_outputs_is_in_its_key(folder):
     assert len(set(keys.values())) == len(keys)
 
 
+def test_weights_that_the_function_reads_itself_are_in_its_key(folder):
+    add(
+        folder, "own", "import torch\n\ndef own():\n    net = build()\n    net[2].bias.data += BIAS()\n    return net\n"
+    )
+    with (folder / "own.py").open("a", encoding="utf-8") as file:
+        file.write("\ndef BIAS():\n    return float(open(__file__.replace('own.py', 'bias.txt')).read())\n")
+    (folder / "bias.txt").write_text("0.5", encoding="utf-8")
+    before = opened(folder, "own.py:own").key
+    (folder / "bias.txt").write_text("0.75", encoding="utf-8")
+    assert opened(folder, "own.py:own").key != before
+
+
 def test_neither_the_name_nor_the_place_is_in_its_key(folder, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     for file in ("nets.py", "blocks.py"):

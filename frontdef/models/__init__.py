@@ -1,1 +1,1 @@
-"""Which model: trained here from a recipe, kept by content, or read from a file."""
+"""Which model: trained here from a recipe, kept by content, read from a file, or a user's own."""

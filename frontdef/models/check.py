@@ -11,6 +11,7 @@ from frontdef.errors import ModelError
 from frontdef.images import as_images, as_labels
 from frontdef.models.notes import Note
 from frontdef.models.sources import UserModel, require_classes
+from frontdef.models.wrapped import batches
 
 SAMPLES = 64
 """How many samples are looked at."""
@@ -122,8 +123,7 @@ def _labels(labels: Any, count: int, classes: int, what: str) -> Tensor:
 
 def _logits(module: nn.Module, x: Tensor) -> Tensor:
     with torch.no_grad():
-        logits: Tensor = module(x)
-    return logits.detach().cpu()
+        return torch.cat([module(batch).cpu() for batch in batches(x)])
 
 
 def _span(logits: Tensor) -> float:

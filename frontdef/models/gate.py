@@ -17,7 +17,7 @@ from frontdef.errors import ModelError
 from frontdef.images import as_images, as_labels
 from frontdef.models.notes import Note
 from frontdef.models.sources import UserModel
-from frontdef.models.wrapped import Channels, Reading, UserClassifier
+from frontdef.models.wrapped import Channels, Reading, UserClassifier, batches
 from frontdef.zoo import Normalization
 
 MARGIN = 0.02
@@ -25,8 +25,6 @@ MARGIN = 0.02
 
 TRIAL_SAMPLES = 128
 """How many samples each trial of another reading is judged by before the best is judged by all."""
-
-BATCH = 64
 
 NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "ImageNet's": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
@@ -251,4 +249,4 @@ def _logits(predict: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         next((tensor.device for tensor in predict.parameters()), x.device) if isinstance(predict, nn.Module) else None
     )
     with torch.no_grad():
-        return torch.cat([predict(batch if device is None else batch.to(device)).cpu() for batch in x.split(BATCH)])
+        return torch.cat([predict(batch if device is None else batch.to(device)).cpu() for batch in batches(x)])

@@ -14,6 +14,9 @@ from frontdef.zoo import Normalization
 
 Channels = Literal["rgb", "bgr"]
 
+PIXELS = 1_500_000
+"""How many values go through a model at once where it is only asked: nine images of 224×224, 128 of CIFAR-10."""
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -173,6 +176,16 @@ def _candidates(returned: Any) -> list[str | int]:
     else:
         pairs = list(getattr(returned, "__dict__", {}).items())
     return [cast("str | int", key) for key, value in pairs if isinstance(value, Tensor) and value.ndim == 2]
+
+
+def batches(images: Tensor) -> tuple[Tensor, ...]:
+    """Images in batches of at most 128, fewer where they are large, so that a pass needs little memory.
+
+    Args:
+        images: ``(N,C,H,W)``.
+    """
+    size = max(2, min(128, PIXELS // max(1, images[0].numel())))
+    return cast("tuple[Tensor, ...]", images.split(size))
 
 
 def first_pass(model: UserClassifier, images: Tensor) -> Tensor:
