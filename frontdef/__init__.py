@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from frontdef.defense import Defense
     from frontdef.errors import ModelError
     from frontdef.frontend import FrontEnd
+    from frontdef.matrix.evaluate import evaluate
     from frontdef.metrics import Metric
     from frontdef.models.train import train
     from frontdef.protected import Protected
@@ -48,6 +49,7 @@ _HOMES = {
     "Zoo": "frontdef.zoo",
     "ZooModel": "frontdef.zoo",
     "ZooRequest": "frontdef.zoo",
+    "evaluate": "frontdef.matrix.evaluate",
     "field": "frontdef.config",
     "get_attacks": "frontdef.registry",
     "get_classifiers": "frontdef.registry",
@@ -77,6 +79,7 @@ __all__ = [
     "ZooRequest",
     "__version__",
     "bpda",
+    "evaluate",
     "field",
     "get_attacks",
     "get_classifiers",

@@ -16,4 +16,11 @@ def remake(document: Mapping[str, Any], device: str) -> Plan:
     return make_plan(Study.model_validate(document), device=device)
 
 
-STUDY = Kind("study", remake, tuple(TABLES.values()), VIEWS, command="frontdef analyze")
+STUDY = Kind(
+    "study",
+    remake,
+    tuple(TABLES.values()),
+    VIEWS,
+    command="frontdef analyze",
+    report="frontdef.report.layers.build:build_layers_report",
+)

@@ -121,10 +121,17 @@ class _Given:
     protected: Protected
     images: Tensor
     dataset: str = SAMPLES
+    classifier: str = ""
+    defense: str = "none"
+    training: str = "as it is"
+
+    def describe(self) -> dict[str, Any]:
+        """Its identity: tensors, code and answers to fixed inputs."""
+        return identity_of_live(self.protected, self.protected.predict, self.images[:INPUTS])
 
     @cached_property
     def _key(self) -> str:
-        return digest(identity_of_live(self.protected, self.protected.predict, self.images[:INPUTS]))
+        return digest(self.describe())
 
     def key(self) -> str:
         """Hash of its identity, taken once."""

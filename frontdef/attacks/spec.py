@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -49,6 +50,20 @@ class Family:
     deterministic: bool = True
 
 
+REPEATED = (
+    "steps",
+    "restarts",
+    "binary_search_steps",
+    "draws",
+    "classes",
+    "queries",
+    "max_eval",
+    "neighbors",
+    "scales",
+)
+"""Parameters that say how often something is repeated; together they are what an attack costs."""
+
+
 @dataclass(frozen=True)
 class AttackSpec:
     """One attack, fully specified: what every library is asked to run.
@@ -88,6 +103,12 @@ class AttackSpec:
     def targeted(self) -> bool:
         """Whether one class counts as success, instead of any wrong one."""
         return self.target != "none"
+
+    @property
+    def passes(self) -> int:
+        """Forward and backward passes a sample that its parameters ask for, at most; queries count as passes."""
+        values: dict[str, Any] = self.parameters.model_dump()
+        return math.prod(int(values.get(name, 1)) for name in REPEATED)
 
     @property
     def step_size(self) -> float:

@@ -8,9 +8,12 @@ from frontdef._version import __version__
 from frontdef.cli.group import Command, LazyGroup
 
 COMMANDS = {
+    "evaluate": Command(
+        "frontdef.cli.evaluate:evaluate", "Compare defenses", "What does a model that you have withstand?"
+    ),
     "run": Command("frontdef.cli.run:run", "Compare defenses", "Train, attack, verify and store what is missing."),
-    "plan": Command("frontdef.cli.run:plan", "Compare defenses", "Show the cells of a run and what they will cost."),
-    "retry": Command("frontdef.cli.run:retry", "Compare defenses", "Run the failed cells of a run again."),
+    "plan": Command("frontdef.cli.run:plan", "Compare defenses", "Show the jobs of a run and what they will cost."),
+    "retry": Command("frontdef.cli.run:retry", "Compare defenses", "Run what failed of a run again."),
     "results": Command("frontdef.cli.results:results", "Compare defenses", "Show what a run found; ask it in SQL."),
     "report": Command("frontdef.cli.results:report", "Compare defenses", "Write a run as one offline HTML file."),
     "analyze": Command("frontdef.cli.analyze:analyze", "Look inside", "What happens in the layers of a network."),

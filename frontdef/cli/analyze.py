@@ -78,9 +78,7 @@ def analyze(path: Path | None, **options: Any) -> None:
 
         console.print(f"figure: {save_figure(found, options['figure']).resolve()}", soft_wrap=True)
     if not stored or options["report"]:
-        from frontdef.report.layers.build import build_layers_report
-
-        console.print(f"report: {build_layers_report(found, found.path / 'report.html').resolve()}", soft_wrap=True)
+        console.print(f"report: {found.report().resolve()}", soft_wrap=True)
     if not stored and failed:
         click.echo(
             f"{len(failed)} jobs failed: `frontdef results {found.path} --failed` shows why, `frontdef retry "

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from frontdef.cli.tables import print_agreement, print_failures, print_frame, print_metrics, print_results
+from frontdef.cli.show import show
+from frontdef.cli.tables import print_agreement, print_failures, print_frame, print_metrics
 from frontdef.runs.results import load_results
 
 
@@ -31,7 +32,7 @@ def results(path: Path, sql: str | None, csv: bool, agreement: bool, metrics: bo
     elif agreement:
         print_agreement(console, found)
     else:
-        print_results(console, found)
+        show(console, found)
 
 
 @click.command()
@@ -39,6 +40,4 @@ def results(path: Path, sql: str | None, csv: bool, agreement: bool, metrics: bo
 @click.option("--out", type=click.Path(path_type=Path), help="The file to write; default: RUN/report.html.")
 def report(path: Path, out: Path | None) -> None:
     """Write RUN as one offline HTML file."""
-    from frontdef.report.build import build_report
-
-    click.echo(str(build_report(load_results(path), out or path / "report.html").resolve()))
+    click.echo(str(load_results(path).report(out).resolve()))

@@ -10,7 +10,8 @@ from typing import Any
 import click
 from rich.console import Console
 
-from frontdef.cli.tables import print_plan, print_results
+from frontdef.cli.show import show
+from frontdef.cli.tables import print_plan
 from frontdef.matrix.entries import DefenseEntry, Matrix, load_matrix
 from frontdef.matrix.plan import make_plan
 from frontdef.models.load import Means, check_device
@@ -30,7 +31,10 @@ def _matrix_options(command: Any) -> Any:
         [
             click.argument("matrix", required=False, type=click.Path(path_type=Path)),
             click.option(
-                "--defense", "-d", "defenses", help="Only these defenses, separated by commas; default configuration."
+                "--defense",
+                "-d",
+                "defenses",
+                help="Only these defenses, separated by commas, as they come; or all.",
             ),
             click.option("--dataset", help="This data set instead of the matrix's."),
             click.option("--classifier", help="This classifier instead of the matrix's."),
@@ -83,13 +87,17 @@ def _read(matrix: Path | None, **changes: Any) -> Matrix:
 def _changes(options: dict[str, Any]) -> dict[str, Any]:
     split = {key: options[key].split(",") if options[key] else None for key in ("defenses", "libraries")}
     return {
-        "defense": [DefenseEntry(name=name) for name in split["defenses"]] if split["defenses"] else None,
+        "defense": "all" if split["defenses"] == ["all"] else _entries(split["defenses"]),
         "libraries": split["libraries"],
         "datasets": [options["dataset"]] if options["dataset"] else None,
         "classifiers": [options["classifier"]] if options["classifier"] else None,
         "samples": options["samples"],
         "seed": options["seed"],
     }
+
+
+def _entries(names: list[str] | None) -> list[DefenseEntry] | None:
+    return [DefenseEntry(name=name) for name in names] if names else None
 
 
 @click.command()
@@ -119,7 +127,7 @@ def run(matrix: Path | None, **options: Any) -> None:
         jobs=options["jobs"],
         time_limit=options["time_limit"],
     )
-    _run(plan, settings, options["report"])
+    execute(plan, settings, options["report"])
 
 
 @click.command()
@@ -166,10 +174,17 @@ def retry(
         jobs=jobs,
         time_limit=time_limit,
     )
-    _run(jobs_again, settings, report)
+    execute(jobs_again, settings, report)
 
 
-def _run(plan: Plan, settings: Settings, report: bool) -> None:
+def execute(plan: Plan, settings: Settings, report: bool) -> None:
+    """Run a plan and show what came of it; ends the process with 1 where something failed, with 130 where stopped.
+
+    Args:
+        plan: What to run.
+        settings: How.
+        report: Whether to write the HTML report.
+    """
     console = Console()
     try:
         summary = run_plan(plan, settings, make_progress(console))
@@ -195,12 +210,10 @@ def _run(plan: Plan, settings: Settings, report: bool) -> None:
 
 def _show(console: Console, results: Results, summary: Summary, report: bool) -> bool:
     """Print what was found; whether every certified sample stood."""
-    stood = print_results(console, results)
+    stood = show(console, results)
     console.print(f"{len(summary.ran)} jobs run, {len(summary.cached)} were stored already: {results.path}")
     if report:
-        from frontdef.report.build import build_report
-
-        console.print(f"report: {build_report(results, results.path / 'report.html').resolve()}", soft_wrap=True)
+        console.print(f"report: {results.report().resolve()}", soft_wrap=True)
     return stood
 
 

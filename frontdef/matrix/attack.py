@@ -21,7 +21,7 @@ from frontdef.matrix.tables import RECORDS
 from frontdef.matrix.verify import score, verify
 from frontdef.models.entry import ModelEntry
 from frontdef.models.fingerprint import code_of
-from frontdef.models.request import ModelRequest
+from frontdef.models.request import ModelRequest, Request
 from frontdef.protected import Protected
 from frontdef.registry import get_attack_libraries, get_defense
 from frontdef.runs.job import Job
@@ -88,7 +88,7 @@ class Attack(Job):
     table = RECORDS
 
     @property
-    def models(self) -> tuple[ModelRequest, ...]:
+    def models(self) -> tuple[Request, ...]:
         """The one that is judged, and the one that is attacked where that is another."""
         return (self.row.request, *((self.source.request,) if self.source else ()))
 
@@ -98,6 +98,7 @@ class Attack(Job):
         source = {"source": self.source.request.key()} if self.source else {}
         return source | {
             "model": self.row.request.key(),
+            "data": self.row.data,
             "surrogate": self.surrogate,
             "family": spec.family.name,
             "norm": spec.threat.norm,
@@ -122,6 +123,7 @@ class Attack(Job):
             "cell": self.key,
             **self.row.describe(),
             "network": self.row.request.classifier,
+            "training": self.row.request.training,
             "defense_id": self.row.entry.name,
             "surrogate": self.surrogate or "",
             "source": self.source.entry.title if self.source else "",
@@ -143,11 +145,8 @@ class Attack(Job):
     @property
     def passes(self) -> float:
         """Forward and backward passes that the attack asks for, at most."""
-        values: dict[str, Any] = self.spec.parameters.model_dump()
-        count = self.samples
-        for name in ("steps", "restarts", "binary_search_steps", "draws"):
-            count *= int(values.get(name, 1))
-        return count * (self.eot_draws if get_defense(self.row.entry.name).randomized else 1)
+        draws = self.eot_draws if get_defense(self.row.entry.name).randomized else 1
+        return self.samples * self.spec.passes * draws
 
     @property
     def alike(self) -> tuple[Any, ...]:

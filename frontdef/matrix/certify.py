@@ -14,7 +14,7 @@ from frontdef.errors import ConfigError
 from frontdef.matrix.row import Row
 from frontdef.matrix.tables import CERTIFIED
 from frontdef.models.fingerprint import code_of
-from frontdef.models.request import ModelRequest
+from frontdef.models.request import Request
 from frontdef.protected import Protected
 from frontdef.registry import get_defense
 from frontdef.runs.job import Job
@@ -44,7 +44,7 @@ class Certify(Job):
     table = CERTIFIED
 
     @property
-    def models(self) -> tuple[ModelRequest, ...]:
+    def models(self) -> tuple[Request, ...]:
         """The one that is certified."""
         return (self.row.request,)
 
@@ -52,6 +52,7 @@ class Certify(Job):
         """All that decides the result."""
         return {
             "model": self.row.request.key(),
+            "data": self.row.data,
             "norm": self.threat.norm,
             "eps": self.threat.eps,
             "code": [certificate_code(self.row.entry.name), code_of("frontdef.matrix.certify:")],

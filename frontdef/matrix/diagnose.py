@@ -13,7 +13,7 @@ from frontdef.matrix.certify import certificate_code, prove
 from frontdef.matrix.row import Row
 from frontdef.matrix.tables import DIAGNOSES
 from frontdef.models.fingerprint import code_of
-from frontdef.models.request import ModelRequest
+from frontdef.models.request import Request
 from frontdef.runs.job import Job
 from frontdef.runs.table import Rows
 from frontdef.threat import ThreatModel
@@ -41,7 +41,7 @@ class Diagnose(Job):
     table = DIAGNOSES
 
     @property
-    def models(self) -> tuple[ModelRequest, ...]:
+    def models(self) -> tuple[Request, ...]:
         """The one that is diagnosed."""
         return (self.row.request,)
 
@@ -49,6 +49,7 @@ class Diagnose(Job):
         """All that decides the result."""
         return {
             "model": self.row.request.key(),
+            "data": self.row.data,
             "surrogate": self.row.entry.surrogate,
             "norm": self.threat.norm,
             "eps": self.threat.eps,

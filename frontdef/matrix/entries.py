@@ -5,11 +5,14 @@ from __future__ import annotations
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
+
+from pydantic import model_validator
 
 from frontdef.config import Config, build, field
 from frontdef.errors import ConfigError
 from frontdef.models.entry import ModelEntry
+from frontdef.models.sources import ModelSource
 from frontdef.stage import Stage
 from frontdef.threat import Norm
 
@@ -69,8 +72,16 @@ class Matrix(Config):
     samples: int = field(200, ge=1, description="test images, the same ones in every cell")
     train_samples: int | None = field(None, ge=1, description="training images; all if absent")
     datasets: tuple[str, ...] = field(("digits",), min_length=1, description="data sets")
-    classifiers: tuple[str, ...] = field(("small-cnn",), min_length=1, description="classifiers behind the front ends")
-    libraries: tuple[str, ...] = field((), description="attack libraries; all installed if absent")
+    classifiers: tuple[str, ...] = field(
+        (), description="classifiers that are trained behind the front ends; small-cnn if absent and there is no model"
+    )
+    model: tuple[ModelSource, ...] = field((), description="models that somebody else trained, attacked as they are")
+    base: str = field("", description="folder where the models' relative paths start; the matrix file's own if absent")
+    libraries: tuple[str, ...] = field((), description="attack libraries; all installed if absent, or ['all']")
+    attacks: str = field("", description="a set of attacks by name, run at the threats: quick, standard, thorough")
+    threats: dict[Norm, tuple[float | str, ...]] = field(
+        default_factory=dict, description="norm → radii of the set, as linf = ['8/255']"
+    )
     batch_size: int = field(256, ge=1, description="images an attack call gets at once")
     eot_draws: int = field(
         10, ge=1, description="draws over which attacks on randomized front ends average their logits"
@@ -87,9 +98,29 @@ class Matrix(Config):
         (),
         description="training stages for every defense that has none of its own; the classifier's if absent",
     )
-    defense: tuple[DefenseEntry, ...] = field((DefenseEntry(name="none"),), min_length=1, description="rows")
+    defense: tuple[DefenseEntry, ...] | Literal["all"] = field(
+        (DefenseEntry(name="none"),), description="rows, or 'all' for each defense of each installed plugin as it comes"
+    )
     attack: tuple[AttackEntry, ...] = field((), description="columns")
     metric: tuple[MetricEntry, ...] = field((), description="measurements beside the attacks")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not self.defense:
+            raise ValueError("defense is empty: rows, or 'all'")
+        if self.attacks and not any(self.threats.values()):
+            raise ValueError(f"attacks = {self.attacks!r} needs threats = {{ linf = ['8/255'] }}: norms and radii")
+        if self.threats and not self.attacks:
+            raise ValueError("threats are the radii of a set of attacks: attacks = 'standard'")
+        names = [source.name for source in self.model]
+        if repeated := {name for name in (*names, *self.classifiers) if [*names, *self.classifiers].count(name) > 1}:
+            raise ValueError(f"two models are called {sorted(repeated)[0]!r}, so their results could not be told apart")
+        return self
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """The classifiers that are trained here."""
+        return self.classifiers or (() if self.model else ("small-cnn",))
 
 
 def packaged(name: str = "digits") -> str:
@@ -119,7 +150,8 @@ def load_matrix(path: str | Path | None) -> Matrix:
     if path is None:
         return parse_matrix(packaged(), "the packaged digits matrix")
     try:
-        return parse_matrix(Path(path).read_text(encoding="utf-8"), str(path))
+        matrix = parse_matrix(Path(path).read_text(encoding="utf-8"), str(path))
+        return matrix if matrix.base else matrix.model_copy(update={"base": str(Path(path).resolve().parent)})
     except OSError as error:
         raise ConfigError(
             f"cannot read the matrix {path}: {error.strerror}. `frontdef run` without a file runs digits"

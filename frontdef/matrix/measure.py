@@ -15,7 +15,7 @@ from frontdef.matrix.row import Row
 from frontdef.matrix.tables import METRICS
 from frontdef.metrics import Metric
 from frontdef.models.fingerprint import code_of
-from frontdef.models.request import ModelRequest
+from frontdef.models.request import Request
 from frontdef.runs.job import Job
 from frontdef.runs.table import Rows
 
@@ -44,7 +44,7 @@ class Measure(Job):
     table = METRICS
 
     @property
-    def models(self) -> tuple[ModelRequest, ...]:
+    def models(self) -> tuple[Request, ...]:
         """The one that is measured."""
         return (self.row.request,)
 
@@ -52,6 +52,7 @@ class Measure(Job):
         """All that decides the result."""
         return {
             "model": self.row.request.key(),
+            "data": self.row.data,
             "surrogate": self.row.entry.surrogate,
             "metric": self.metric.name,
             "parameters": self._settings(),

@@ -11,7 +11,7 @@ from frontdef.attacks.guard import isolated
 from frontdef.matrix.row import Row
 from frontdef.matrix.tables import FIGURES
 from frontdef.models.fingerprint import code_of
-from frontdef.models.request import ModelRequest
+from frontdef.models.request import Request
 from frontdef.registry import get_defense
 from frontdef.runs.job import Job
 from frontdef.runs.table import Rows
@@ -40,7 +40,7 @@ class Picture(Job):
     table = FIGURES
 
     @property
-    def models(self) -> tuple[ModelRequest, ...]:
+    def models(self) -> tuple[Request, ...]:
         """The one that shows itself."""
         return (self.row.request,)
 
@@ -48,6 +48,7 @@ class Picture(Job):
         """All that decides the result."""
         return {
             "model": self.row.request.key(),
+            "data": self.row.data,
             "code": [code_of(get_defense(self.row.entry.name).front_end), code_of("frontdef.matrix.picture:")],
             "samples": min(self.samples, IMAGES),
             "of": self.samples,

@@ -1,126 +1,154 @@
-"""From a matrix to what will be run."""
+"""From a matrix to jobs: cells, certificates, diagnoses, metrics and pictures."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import product
-from typing import Any, TypeVar
 
 from frontdef.attacks.library import AttackLibrary
 from frontdef.attacks.spec import AttackSpec, Family, make_spec
 from frontdef.bpda import select
 from frontdef.config import build
-from frontdef.defense import Defense
 from frontdef.errors import ConfigError, UnknownNameError
 from frontdef.matrix.attack import Attack, Source
 from frontdef.matrix.certify import Certify
 from frontdef.matrix.diagnose import Diagnose
-from frontdef.matrix.entries import AttackEntry, DefenseEntry, Matrix, MetricEntry
+from frontdef.matrix.entries import AttackEntry, Matrix, MetricEntry
 from frontdef.matrix.measure import Measure
 from frontdef.matrix.picture import Picture
 from frontdef.matrix.row import Row
-from frontdef.models.entry import ModelEntry, request_of
+from frontdef.matrix.rows import Lineup, line_up, offered, request_for
+from frontdef.matrix.sets import get_attack_set
 from frontdef.models.fingerprint import digest
-from frontdef.models.request import ModelRequest
 from frontdef.registry import (
     get_attack_libraries,
+    get_attacks,
     get_defense,
     get_family,
     get_metric,
     require_plugins,
 )
 from frontdef.runs.job import Job
-from frontdef.runs.plan import Plan, Samples
+from frontdef.runs.plan import Held, Plan, Samples
 from frontdef.threat import Norm, ThreatModel, check_norm, format_eps, parse_eps
-
-Entry = TypeVar("Entry", DefenseEntry, MetricEntry)
 
 UNBOUNDED: dict[str, float] = {"linf": 1.0, "l2": 1e6, "l1": 1e6, "l0": 1e6}
 """The radius that minimum-norm attacks are given: none of interest, so that their cells do not depend on ε."""
 
-
-def radii_of(matrix: Matrix) -> dict[str, tuple[float, ...]]:
-    """Norm → the radii that the matrix names, ascending."""
-    found: dict[str, set[float]] = {}
-    for entry in matrix.attack:
-        found.setdefault(check_norm(entry.norm), set()).update(parse_eps(eps) for eps in entry.eps)
-    return {norm: tuple(sorted(values)) for norm, values in found.items()}
+EVERY = "all"
+"""Of libraries and families: all that are installed."""
 
 
 def make_plan(matrix: Matrix, *, device: str = "cpu") -> Plan:
     """Expand a matrix into jobs: cells, certificates, diagnoses, metrics and pictures.
 
     Raises:
-        UnknownNameError: A data set, classifier, defense, attack family or library that nobody offers.
+        UnknownNameError: A data set, classifier, defense, attack family, set or library that nobody offers.
         ConfigError: ε out of range, parameters or configuration that are not allowed, missing required plugins,
             a minimum-norm attack in a norm without any ε, two rows of one title.
+        ModelError: A model that can't be built.
     """
     require_plugins(matrix.required_plugins)
+    samples = {dataset: Samples(dataset, matrix.samples, matrix.seed) for dataset in matrix.datasets}
+    attacks_of(matrix)  # mistakes in the columns are told before any model is built
+    return expand(matrix, line_up(matrix, device), samples, device)
+
+
+def expand(matrix: Matrix, lineup: Lineup, samples: Mapping[str, Samples | Held], device: str) -> Plan:
+    """The jobs of rows that are known.
+
+    Args:
+        matrix: The columns, and how much of everything.
+        lineup: The rows.
+        samples: Id of a data set → its test samples.
+        device: ``cpu`` or ``cuda``.
+
+    Raises:
+        UnknownNameError: An attack family, set, library or metric that nobody offers.
+        ConfigError: ε out of range, parameters that are not allowed.
+    """
+    columns, radii = attacks_of(matrix)
     libraries = get_attack_libraries()
-    chosen = tuple(_known_library(name, libraries) for name in matrix.libraries) or tuple(libraries)
-    radii = radii_of(matrix)
-    specs = [(entry, spec) for entry in matrix.attack for spec in _specs(entry, radii, matrix.seed)]
-    skipped: dict[str, None] = {}
-    entries = tuple(_offered(matrix.defense, get_defense, "defense", skipped))
-    metrics = tuple(_offered(matrix.metric, get_metric, "metric", skipped))
-    _check_titles(entries)
+    chosen = _libraries(matrix.libraries, libraries)
+    skipped = dict(lineup.skipped)
+    metrics = tuple(offered(matrix.metric, get_metric, "metric", skipped))
     jobs: list[Job] = []
-    for dataset, classifier, entry in product(matrix.datasets, matrix.classifiers, entries):
-        if entry.own_classifier and classifier != matrix.classifiers[0]:
-            continue
-        row = Row(_request(matrix, dataset, classifier, entry), entry, classifier)
+    for row in lineup.rows:
         jobs.append(Picture(row, matrix.samples, matrix.seed))
         jobs += _certificates(matrix, row, radii)
         jobs += _diagnoses(matrix, row, radii)
         jobs += _measurements(matrix, metrics, row)
-        jobs += _attacks(matrix, row, specs, chosen, libraries, radii, device, skipped)
+        jobs += _attacks(matrix, row, columns, chosen, libraries, radii, device, skipped)
     return Plan(
         kind="matrix",
         name=matrix.name,
         document=matrix.model_dump(mode="json"),
         jobs=tuple({job.key: job for job in jobs}.values()),
-        samples={dataset: Samples(dataset, matrix.samples, matrix.seed) for dataset in matrix.datasets},
+        samples=samples,
         device=device,
         radii=radii,
         skipped=tuple(skipped),
+        brought=tuple(lineup.brought),
     )
 
 
-def _check_titles(entries: Iterable[DefenseEntry]) -> None:
-    """Rows are told apart by their titles, so two of one title would be taken for one model."""
-    titles = Counter(entry.title for entry in entries)
-    for title, count in titles.items():
-        if count > 1:
-            raise ConfigError(
-                f"{count} rows of the matrix have the title {title!r}, so their results could not be told apart: give "
-                'each [[defense]] a label = "…" of its own'
-            )
+def attacks_of(matrix: Matrix) -> tuple[list[tuple[AttackEntry, AttackSpec]], dict[str, tuple[float, ...]]]:
+    """The columns of a matrix with their attacks, and norm → the radii that it names, ascending.
+
+    Raises:
+        UnknownNameError: An attack family or a set that nobody offers.
+        ConfigError: ε out of range, parameters that are not allowed, a minimum-norm attack in a norm without any ε.
+    """
+    entries = [entry for written in matrix.attack for entry in _families(written)]
+    if matrix.attacks:
+        entries += get_attack_set(matrix.attacks).entries(matrix.threats)
+    radii: dict[str, set[float]] = {}
+    for entry in entries:
+        radii.setdefault(check_norm(entry.norm), set()).update(parse_eps(eps) for eps in entry.eps)
+    ascending = {norm: tuple(sorted(values)) for norm, values in radii.items()}
+    return [(entry, spec) for entry in entries for spec in _specs(entry, ascending, matrix.seed)], ascending
+
+
+def _families(entry: AttackEntry) -> Iterator[AttackEntry]:
+    """The entry, or one for every family in its norm."""
+    if entry.family != EVERY:
+        yield entry
+        return
+    for family in dict.fromkeys(attack.family for attack in get_attacks(norm=entry.norm)):
+        yield entry.model_copy(update={"family": family})
+
+
+def _libraries(names: Sequence[str], libraries: Mapping[str, AttackLibrary]) -> tuple[str, ...]:
+    if not names or tuple(names) == (EVERY,):
+        return tuple(libraries)
+    for name in names:
+        if name not in libraries:
+            raise UnknownNameError("attack library", name, libraries, "`frontdef ls attacks` lists what each offers.")
+    return tuple(names)
 
 
 def _attacks(
     matrix: Matrix,
     row: Row,
-    specs: Iterable[tuple[AttackEntry, AttackSpec]],
+    columns: Iterable[tuple[AttackEntry, AttackSpec]],
     chosen: Sequence[str],
     libraries: Mapping[str, AttackLibrary],
     radii: Mapping[str, Sequence[float]],
     device: str,
     skipped: dict[str, None],
 ) -> Iterator[Attack]:
-    for entry, spec in specs:
+    for entry, spec in columns:
         source = None
         if entry.source is not None:
-            source = Source(entry.source, _request(matrix, row.dataset, row.classifier, entry.source))
-        for library in tuple(_known_library(name, libraries) for name in entry.libraries) or chosen:
+            source = Source(entry.source, request_for(matrix, row.dataset, row.classifier, entry.source))
+        for library in _libraries(entry.libraries, libraries) if entry.libraries else chosen:
             if library not in chosen:
                 continue
             reason = _why_not(spec, libraries[library])
             if reason:
                 skipped[f"{spec.family.name} {spec.threat.norm} in {library}: {reason}"] = None
                 continue
-            for surrogate in _surrogates(row.entry, get_defense(row.entry.name), entry, spec):
+            for surrogate in _surrogates(row, entry, spec):
                 yield Attack(
                     row=row,
                     surrogate=surrogate,
@@ -151,21 +179,6 @@ def _diagnoses(matrix: Matrix, row: Row, radii: Mapping[str, Sequence[float]]) -
             yield Diagnose(row, ThreatModel(norm, radii[norm][-1]), samples, matrix.seed)
 
 
-def _offered(
-    entries: Iterable[Entry], find: Callable[[str], Any], kind: str, skipped: dict[str, None]
-) -> Iterator[Entry]:
-    """The entries that the installed plugins can serve; an optional one that they can't is noted and left out."""
-    for entry in entries:
-        try:
-            find(entry.name)
-        except UnknownNameError:
-            if not entry.optional:
-                raise
-            skipped[f"{kind} {entry.name}: no installed plugin offers it; `frontdef plugins` lists them"] = None
-        else:
-            yield entry
-
-
 def _measurements(matrix: Matrix, metrics: Iterable[MetricEntry], row: Row) -> Iterator[Measure]:
     for entry in metrics:
         metric = get_metric(entry.name)
@@ -174,12 +187,6 @@ def _measurements(matrix: Matrix, metrics: Iterable[MetricEntry], row: Row) -> I
         parameters = build(metric.parameters_class(), entry.parameters, f"metric {entry.name!r}")
         samples = min(entry.samples or matrix.samples, matrix.samples)
         yield Measure(row, metric, parameters, samples, matrix.seed)
-
-
-def _known_library(name: str, libraries: Mapping[str, AttackLibrary]) -> str:
-    if name not in libraries:
-        raise UnknownNameError("attack library", name, libraries, "`frontdef ls attacks` lists what each offers.")
-    return name
 
 
 def _specs(entry: AttackEntry, radii: Mapping[str, Sequence[float]], seed: int) -> Iterable[AttackSpec]:
@@ -210,7 +217,8 @@ def _why_not(spec: AttackSpec, library: AttackLibrary) -> str:
     return "not offered" if realization is None else str(realization.refusal(spec))
 
 
-def _surrogates(entry: DefenseEntry, defense: Defense, attack: AttackEntry, spec: AttackSpec) -> tuple[str | None, ...]:
+def _surrogates(row: Row, attack: AttackEntry, spec: AttackSpec) -> tuple[str | None, ...]:
+    entry = row.entry
     if attack.source is not None:
         return (attack.source.surrogate,)
     if not entry.surrogates or not spec.family.gradient:
@@ -220,23 +228,12 @@ def _surrogates(entry: DefenseEntry, defense: Defense, attack: AttackEntry, spec
             f"defense {entry.title!r} names surrogate = {entry.surrogate!r} and surrogates = {list(entry.surrogates)}: "
             "give one of the two"
         )
-    offered = defense.front_end_class().surrogates
-    if entry.surrogates == ("all",):
-        return tuple(surrogate.name for surrogate in offered)
+    available = get_defense(entry.name).front_end_class().surrogates
+    if entry.surrogates == (EVERY,):
+        return tuple(surrogate.name for surrogate in available)
     for name in entry.surrogates:
-        select(offered, name)
+        select(available, name)
     return entry.surrogates
-
-
-def _request(matrix: Matrix, dataset: str, classifier: str, entry: ModelEntry) -> ModelRequest:
-    return request_of(
-        entry,
-        dataset=dataset,
-        classifier=classifier,
-        recipe=matrix.recipe,
-        train_samples=matrix.train_samples,
-        seed=matrix.seed,
-    )
 
 
 def describe_radii(radii: Mapping[str, Sequence[float]]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from frontdef.matrix.entries import DefenseEntry
-from frontdef.models.request import ModelRequest
+from frontdef.models.request import Request
 
 
 @dataclass(frozen=True)
@@ -15,14 +15,17 @@ class Row:
     """A defended model of the matrix.
 
     Args:
-        request: The model: data set, classifier, defense, recipe, seed.
+        request: The model: data set, classifier, defense, and how it was trained, if it was.
         entry: What the matrix says of it.
-        classifier: The matrix's classifier in whose table the row stands; a defense may have another one behind it.
+        classifier: The matrix's classifier or model in whose table the row stands; a defense may have another one
+            behind it.
+        data: Hash of what decides the test images.
     """
 
-    request: ModelRequest
+    request: Request
     entry: DefenseEntry
     classifier: str
+    data: str
 
     @property
     def dataset(self) -> str:

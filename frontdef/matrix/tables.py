@@ -119,6 +119,11 @@ CELLS: dict[str, Column] = {
     "network": Column(
         "varchar", "classifier behind the front end, where the defense has its own: another one than the table's"
     ),
+    "training": Column(
+        "varchar",
+        "what was done to the model: trained here; as it is (its owner's, nothing was trained); fine-tuned (its "
+        "owner's, trained further behind the front end)",
+    ),
     "defense_id": Column("varchar", "id of the defense"),
     "surrogate": Column("varchar", "surrogate gradient of the attack; empty for the default"),
     "source": Column(
@@ -154,7 +159,19 @@ CELLS: dict[str, Column] = {
 }
 """What is known of each cell: the table ``cells``."""
 
-CELL = ("cell", *MODEL, "defense_id", "surrogate", "family", "source", "norm", "parameters", "library", "seed")
+CELL = (
+    "cell",
+    *MODEL,
+    "training",
+    "defense_id",
+    "surrogate",
+    "family",
+    "source",
+    "norm",
+    "parameters",
+    "library",
+    "seed",
+)
 """Columns of a cell that stand before its records in the table ``outcomes``."""
 
 OUTCOMES: dict[str, Column] = {

@@ -51,6 +51,8 @@ def outcomes(results: Results) -> pd.DataFrame:
     known = cells(results).set_index("cell", drop=False)
     known = known[known["status"] == "ok"]
     records = results.table(RECORDS.name)
+    if known.empty:
+        return pd.DataFrame(columns=list(OUTCOMES)).astype({"success": bool, "minimum_norm": bool})
     radii = [
         (cell, float(eps), minimum_norm)
         for cell, norm, own, minimum_norm in zip(

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from frontdef.datasets import Dataset
 from frontdef.errors import StoreError
 from frontdef.frontend import FrontEnd
 from frontdef.models import saved
-from frontdef.models.request import ModelRequest
+from frontdef.models.request import ModelRequest, Request
+from frontdef.models.saved import Saved
 from frontdef.registry import get_classifier, get_dataset, get_defense
 
 VARIABLE = "FRONTDEF_CACHE"
@@ -56,27 +58,27 @@ class ModelCache:
         self.root = Path(given).expanduser() if given else Path(platformdirs.user_cache_dir("frontdef")) / "models"
 
     @staticmethod
-    def key(request: ModelRequest) -> str:
+    def key(request: Request) -> str:
         """The hash under which a model is kept."""
         return request.key()
 
-    def path(self, request: ModelRequest) -> Path:
+    def path(self, request: Request) -> Path:
         """Where a model is, or will be."""
         return self.root / f"{request.key()}.safetensors"
 
-    def checkpoint(self, request: ModelRequest) -> training.Checkpoint:
+    def checkpoint(self, request: Request) -> training.Checkpoint:
         """What a training of the model writes while it runs, and goes on from where it was killed."""
         path = self.root / f"{request.key()}.partial.safetensors"
         return training.Checkpoint(path, request.key(), every=self.checkpoint_every)
 
-    def has(self, request: ModelRequest) -> bool:
+    def has(self, request: Request) -> bool:
         """Whether the model was trained already. The sidecar is written last, so with it the model is whole."""
         path = self.path(request)
         return path.with_suffix(".json").is_file() and path.is_file()
 
     def get_or_train(
         self,
-        request: ModelRequest,
+        request: Request,
         *,
         device: torch.device | str = "cpu",
         data_root: Path | None = None,
@@ -105,7 +107,7 @@ class ModelCache:
             if self.has(request):
                 return self._read(request)
             checkpoint = self.checkpoint(request)
-            model = _train(request, torch.device(device), data_root, download, progress, checkpoint)
+            model = fit(request, torch.device(device), data_root, download, progress, checkpoint)
             try:
                 saved.save(self.path(request), model.front_end, model.classifier, model.about)
             except StoreError as error:
@@ -113,7 +115,7 @@ class ModelCache:
             checkpoint.remove()
             return model
 
-    def _read(self, request: ModelRequest) -> TrainedModel:
+    def _read(self, request: Request) -> TrainedModel:
         path = self.path(request)
         found = saved.read(path)
         if (found.about.get("key"), found.about.get("request")) != (request.key(), request.describe()):
@@ -122,10 +124,10 @@ class ModelCache:
                 f"(its configuration or hash differs). Delete it and {path.with_suffix('.json').name}, and it is "
                 "trained again"
             )
-        return TrainedModel(found.front_end(), found.classifier(), found.about)
+        return restore(request, found)
 
     @contextmanager
-    def _lock(self, request: ModelRequest) -> Iterator[None]:
+    def _lock(self, request: Request) -> Iterator[None]:
         """Hold the model's lock, which also finds out that nothing can be written before time is spent on training."""
         lock = FileLock(self.path(request).with_suffix(".lock"))
         try:
@@ -145,6 +147,45 @@ class ModelCache:
         )
 
 
+@singledispatch
+def restore(request: Request, saved: Saved) -> TrainedModel:
+    """The model of a request from its file; each kind of request registers how it is built.
+
+    Args:
+        request: Which.
+        saved: Its file, checked.
+    """
+    raise TypeError(f"{type(request).__name__} is no request for a model that is kept")
+
+
+@restore.register(ModelRequest)
+def _restored(request: ModelRequest, saved: Saved) -> TrainedModel:
+    return TrainedModel(saved.front_end(), saved.classifier(), saved.about)
+
+
+@singledispatch
+def fit(
+    request: Request,
+    device: torch.device,
+    data_root: Path | None,
+    download: bool,
+    progress: training.ProgressCallback | None,
+    checkpoint: training.Checkpoint,
+) -> TrainedModel:
+    """Train the model of a request; each kind of request registers how.
+
+    Args:
+        request: Which.
+        device: Where to train.
+        data_root: Folder of the data sets.
+        download: Whether data sets may be downloaded.
+        progress: Called after each epoch.
+        checkpoint: What it goes on from.
+    """
+    raise TypeError(f"{type(request).__name__} is no request for a model that is trained")
+
+
+@fit.register(ModelRequest)
 def _train(
     request: ModelRequest,
     device: torch.device,

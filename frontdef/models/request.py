@@ -21,8 +21,23 @@ class Request(Protocol):
     def dataset(self) -> str:
         """Id of the data set that it is about."""
 
+    @property
+    def classifier(self) -> str:
+        """Name of the classifier behind its front end."""
+
+    @property
+    def defense(self) -> str:
+        """Id of the defense in front of it."""
+
+    @property
+    def training(self) -> str:
+        """What was done to it: ``trained here``, ``as it is`` or ``fine-tuned``."""
+
     def key(self) -> str:
         """Hash of all that decides what it computes."""
+
+    def describe(self) -> dict[str, Any]:
+        """The same as JSON values."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +61,11 @@ class ModelRequest:
     recipe: tuple[Stage, ...]
     train_samples: int | None
     seed: int
+
+    @property
+    def training(self) -> str:
+        """What was done to it."""
+        return "trained here"
 
     def describe(self) -> dict[str, Any]:
         """All that decides the weights, with the code involved, as JSON values.

@@ -64,8 +64,16 @@ class Saved:
         """
         name = str(self.about["request"]["classifier"][0])
         built = get_classifier(name).build(self.about["in_shape"], self.about["n_classes"])
-        self._load(built, CLASSIFIER)
+        self.load_classifier(built)
         return built.eval()
+
+    def load_classifier(self, module: nn.Module) -> None:
+        """Put the classifier's weights into a module that is built like it.
+
+        Raises:
+            StoreError: They do not fit.
+        """
+        self._load(module, CLASSIFIER)
 
     def require(self, name: str, config: Mapping[str, Any], image_shape: Sequence[int] | None) -> None:
         """Check that the file is of a defense, and was trained with the values that are given.

@@ -84,7 +84,7 @@ def _about(results: Results) -> About:
         seed=int(matrix.get("seed", 0)),
         started=head.started,
         versions={"frontdef": head.frontdef, **head.versions},
-        skipped=head.skipped,
+        skipped=(*head.notes, *head.skipped),
     )
 
 

@@ -54,6 +54,7 @@ class Head(_Part):
         document: The matrix or the study.
         radii: Norm → the radii at which examples are judged.
         skipped: What no job was made for, and why.
+        notes: What was found out about models that somebody else trained.
         samples: Id of a data set → key of its images under ``clean/``.
         jobs: All that was asked for.
     """
@@ -69,6 +70,7 @@ class Head(_Part):
     document: Mapping[str, Any] = Field(default_factory=dict)
     radii: Mapping[str, tuple[float, ...]] = Field(default_factory=dict)
     skipped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     samples: Mapping[str, str] = Field(default_factory=dict)
     jobs: tuple[JobEntry, ...] = ()
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from frontdef.lazy import resolve
 from frontdef.models.fingerprint import digest
+from frontdef.models.own import Brought
 from frontdef.models.request import Request
 from frontdef.registry import get_dataset
 from frontdef.runs.job import Job
@@ -32,6 +33,7 @@ class Kind:
         tables: What its jobs fill.
         views: What is computed from these.
         command: What makes such a run.
+        report: ``(results, path) -> path`` that draws it, as a reference.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Kind:
     tables: tuple[Table, ...]
     views: tuple[View, ...] = ()
     command: str = "frontdef run"
+    report: str = "frontdef.report.build:build_report"
 
 
 def get_kind(name: str) -> Kind:
@@ -117,6 +120,7 @@ class Plan:
         device: Type of device.
         radii: Norm → the radii at which examples are judged.
         skipped: What no job was made for, and why, one line each.
+        brought: Models that somebody else trained, looked at before any job is run.
     """
 
     kind: str
@@ -127,6 +131,7 @@ class Plan:
     device: str = "cpu"
     radii: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     skipped: tuple[str, ...] = ()
+    brought: tuple[Brought, ...] = ()
 
     def of(self, *tables: str) -> tuple[Any, ...]:
         """The jobs that fill some tables."""

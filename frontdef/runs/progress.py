@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 class Progress(Protocol):
     """What the runner tells."""
 
+    def note(self, lines: Sequence[str]) -> None:
+        """What was found out about models that somebody else trained, before anything is attacked."""
+
     def begin(self, jobs: Sequence[Job], settled: int) -> None:
         """The run starts; so many jobs are there already, stored or failed."""
 
@@ -48,6 +51,11 @@ class PlainProgress:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.count = self.total = 0
+
+    def note(self, lines: Sequence[str]) -> None:
+        """A line each."""
+        for line in lines:
+            self._print(line)
 
     def begin(self, jobs: Sequence[Job], settled: int) -> None:
         """Say how much there is to do."""
@@ -94,6 +102,11 @@ class LiveProgress:
         self.worst: dict[tuple[str, str], float] = {}
         self.failures: list[str] = []
         self.line = ""
+
+    def note(self, lines: Sequence[str]) -> None:
+        """A line each, above the grid."""
+        for line in lines:
+            self.console.print(Text(line), soft_wrap=True)
 
     def begin(self, jobs: Sequence[Job], settled: int) -> None:
         """Open the grid."""

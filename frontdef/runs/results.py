@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +14,13 @@ import pandas as pd
 import pyarrow as pa
 
 from frontdef.errors import StoreError, UnknownNameError
+from frontdef.lazy import resolve
 from frontdef.runs.head import Head, JobEntry
 from frontdef.runs.plan import Kind, get_kind
 from frontdef.runs.store import ARROW, Store
 from frontdef.runs.table import Table
+from frontdef.verdicts.agreement import Agreement, agreement
+from frontdef.verdicts.bracket import Bracket, brackets
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -192,6 +195,38 @@ class Results:
             for job in self.jobs_of("diagnoses")
             if job.status == "ok"
         ]
+
+    def brackets(self) -> list[Bracket]:
+        """``certified ≤ true ≤ worst case`` of each defended model and threat model of a matrix."""
+        return brackets(self.outcomes(), self.certified())
+
+    def agreement(self) -> list[Agreement]:
+        """Whether the libraries agree, a verdict for each pair that ran the same attack."""
+        return agreement(self.outcomes(), self.examples, self.cells())
+
+    def worst(self) -> pd.DataFrame:
+        """Robust accuracy: the worst case over all attacks and libraries, per sample, with its 95 % interval.
+
+        Returns:
+            One row a model, defense, norm and ε: ``dataset``, ``classifier``, ``defense``, ``norm``, ``eps``, ``n``,
+            ``clean``, ``certified``, ``robust``, ``low``, ``high``, ``strongest``.
+        """
+        rows = [asdict(bracket) for bracket in self.brackets()]
+        columns = ("dataset", "classifier", "defense", "norm", "eps", "n", "clean", "certified", "robust")
+        frame = pd.DataFrame(rows).rename(columns={"worst_case": "robust"})
+        return frame.reindex(columns=[*columns, "low", "high", "strongest"])
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write the run as one offline HTML file.
+
+        Args:
+            path: The file; None takes ``report.html`` in the run folder.
+
+        Raises:
+            StoreError: It can't be written.
+        """
+        write: Callable[[Results, Path], Path] = resolve(self.kind.report)
+        return write(self, self.path / "report.html" if path is None else Path(path))
 
     def models(self) -> list[str]:
         """Names of a study's models, in its order."""

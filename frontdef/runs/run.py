@@ -93,6 +93,7 @@ def run(plan: Plan, settings: Settings, progress: Progress) -> Summary:
         ConfigError: The device is not there, or more samples are asked for than the data set has.
         UnknownNameError: ``only`` names no job.
         DataError: A data set is missing or damaged.
+        ModelError: A model that somebody else trained can't be believed on, or misses its stated accuracy.
         StoreError: The run folder or the cache can't be written.
     """
     check_device(settings.device)
@@ -101,7 +102,9 @@ def run(plan: Plan, settings: Settings, progress: Progress) -> Summary:
     bench = Bench(plan.samples, settings.means, progress.training)
     splits = {name: bench.split(name) for name in plan.samples}
     store.require_space(sum(job.bytes(bench) for job in jobs if not store.has(job.table.name, job.key)))
-    store.write_head(head_of(plan, settings.command))
+    notes = tuple(note for model in plan.brought for note in model.admit(splits[model.dataset]))
+    progress.note(notes)
+    store.write_head(head_of(plan, settings.command, notes))
     for name, split in splits.items():
         key = plan.samples[name].key
         if not store.has_tensors("clean", key):
@@ -151,12 +154,13 @@ def select(plan: Plan, only: Iterable[str]) -> tuple[Job, ...]:
     return tuple(job for job in plan.jobs if not wanted or job.table.name in wanted or job.key.startswith(prefixes))
 
 
-def head_of(plan: Plan, command: str) -> Head:
+def head_of(plan: Plan, command: str, notes: tuple[str, ...] = ()) -> Head:
     """What ``run.json`` says of a plan.
 
     Args:
         plan: What is asked for.
         command: The command line that repeats it.
+        notes: What was found out about models that somebody else trained.
     """
     return Head(
         kind=plan.kind,
@@ -169,6 +173,7 @@ def head_of(plan: Plan, command: str) -> Head:
         document=plan.document,
         radii=plan.radii,
         skipped=plan.skipped,
+        notes=notes,
         samples={name: samples.key for name, samples in plan.samples.items()},
         jobs=tuple(
             JobEntry(

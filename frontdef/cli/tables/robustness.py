@@ -26,9 +26,13 @@ def print_results(console: Console, results: Results) -> bool:
         Whether every certified sample stood.
     """
     outcomes = results.outcomes()
+    if outcomes.empty:
+        console.print(f"no cell has finished: `{results.head.command}` goes on with it")
     found = brackets(outcomes, results.certified())
     for norm in dict.fromkeys(bracket.norm for bracket in found):
         console.print(_norm_table([bracket for bracket in found if bracket.norm == norm], outcomes))
+    if (how := _training(outcomes)) and found:
+        console.print(Text(how), soft_wrap=True)
     for bracket in found:
         if bracket.violations:
             console.print(
@@ -37,6 +41,16 @@ def print_results(console: Console, results: Results) -> bool:
                 style="bold red",
             )
     return not any(bracket.violations for bracket in found)
+
+
+def _training(outcomes: pd.DataFrame) -> str:
+    """Which rows are models that somebody else trained, as they are or fine-tuned; empty where there is none."""
+    rows = outcomes[["classifier", "defense", "training"]].drop_duplicates()
+    own = rows[rows["training"] != "trained here"]
+    return "; ".join(
+        f"{training}: {', '.join(f'{row.classifier} {row.defense}' for row in group.itertuples())}"
+        for training, group in own.groupby("training", sort=False)
+    )
 
 
 def _norm_table(found: list[Bracket], outcomes: pd.DataFrame) -> Table:

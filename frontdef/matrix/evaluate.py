@@ -1,0 +1,181 @@
+"""One call from a model that a user has to what it withstands: the jobs, the store and the report of a matrix."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from torch import nn
+
+from frontdef.config import build
+from frontdef.datasets import as_split
+from frontdef.errors import ConfigError
+from frontdef.matrix.entries import AttackEntry, DefenseEntry, Matrix
+from frontdef.matrix.plan import expand
+from frontdef.matrix.rows import Lineup, check_titles, defense_entries_of, own_rows
+from frontdef.models.live import adopt, restored
+from frontdef.models.load import check_device
+from frontdef.models.own import Brought
+from frontdef.models.wrapped import Reading
+from frontdef.runs.plan import Held
+from frontdef.runs.progress import PlainProgress, make_progress
+from frontdef.runs.results import Results
+from frontdef.runs.run import Settings, run
+from frontdef.threat import check_norm
+from frontdef.zoo import Normalization
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SAMPLES = "samples"
+"""What the samples are called that are given with the call."""
+
+Radii = float | str | Sequence[float | str]
+Wanted = str | tuple[str, Mapping[str, Any]] | DefenseEntry
+
+
+def evaluate(
+    model: nn.Module | Callable[[Tensor], Any],
+    x: Any,
+    y: Any = None,
+    *,
+    norm: str | Sequence[str] = "linf",
+    eps: Radii | Mapping[str, Radii] = "8/255",
+    defenses: Iterable[Wanted] | str = ("none",),
+    attacks: str | Iterable[AttackEntry | Mapping[str, Any]] = "standard",
+    libraries: Sequence[str] | str | None = None,
+    diagnose: bool = True,
+    samples: int | None = None,
+    normalize: Mapping[str, Any] | None = None,
+    clean_accuracy: float | None = None,
+    device: str = "cpu",
+    out: str | Path | None = None,
+    name: str = "model",
+    seed: int = 0,
+    batch_size: int = 256,
+    quiet: bool = False,
+) -> Results:
+    """Attack a model that is at hand, alone and behind front ends, with every library, and say what it withstands.
+
+    What is finished is kept in ``out``: the same call goes on where it was stopped. A model that was changed is another
+    model, and is never served old results.
+
+    Args:
+        model: An ``nn.Module`` from images in [0,1] to logits, a `Protected`, or a function ``x -> logits``; left as it
+            was, mode, flags and values.
+        x: Images: an array or tensor ``(N,C,H,W)``, a pair ``(images, labels)``, or a torch `Dataset`;
+            `frontdef.datasets.as_split` says what is taken.
+        y: Labels ``(N,)``, where ``x`` holds none.
+        norm: ``linf``, ``l2``, ``l1``; one or several.
+        eps: One radius or several, in [0,1] pixel values or as ``"8/255"``; norm → radii where norms differ.
+        defenses: Front ends to put before the model as it is: ids, or ``(id, configuration)``; ``"all"`` for each of
+            each installed plugin.
+        attacks: ``"quick"``, ``"standard"`` or ``"thorough"``, or attacks as a matrix writes them.
+        libraries: Attack libraries; None or ``"all"`` takes all that are installed.
+        diagnose: Whether the gradient of each row is diagnosed.
+        samples: How many samples, drawn at random; None takes all.
+        normalize: ``{"mean": …, "std": …}`` that the model expects; None where it does it itself.
+        clean_accuracy: The share that the model is known to reach; it is refused where it does not.
+        device: ``cpu`` or ``cuda``.
+        out: The run folder; None takes one in the folder for temporary files.
+        name: What tables call the model.
+        seed: Of samples and attacks.
+        batch_size: Images an attack call gets at once.
+        quiet: Whether nothing is printed while it works.
+
+    Returns:
+        `Results`: ``brackets()``, ``worst()``, ``agreement()``, ``report()``, ``outcomes()``, ``sql(…)``.
+
+    Raises:
+        ModelError: The model can't be believed on, or misses its stated accuracy; the mend is named.
+        ImageError: Samples that can't be used.
+        ConfigError: ε out of range, a front end that does not fit.
+        UnknownNameError: A defense, set, family or library that nobody offers.
+        StoreError: The folder can't be written, or holds something else.
+    """
+    check_device(device)
+    split = as_split(x, y, samples=samples, seed=seed)
+    held = Held(split)
+    entries = _entries(defenses)
+    check_titles(entries)
+    radii = _radii(norm, eps)
+    columns = {"attacks": attacks, "threats": radii} if isinstance(attacks, str) else {"attack": _given(attacks)}
+    matrix = build(
+        Matrix,
+        {
+            "name": re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._") or "model",
+            "seed": seed,
+            "samples": len(split),
+            "datasets": [SAMPLES],
+            "defense": entries,
+            "libraries": [libraries] if isinstance(libraries, str) else libraries or (),
+            "batch_size": batch_size,
+            "diagnose": list(radii) if diagnose else [],
+            "diagnose_samples": max(10, min(64, len(split))),
+            **columns,
+        },
+        "evaluate",
+    )
+    reading = None if normalize is None else Reading(build(Normalization, normalize, "normalize"))
+    folder = Path(tempfile.mkdtemp(prefix="frontdef-")) / "run" if out is None else Path(out)
+    user = adopt(model, split.images, name=name, reading=reading, device=device)
+    with restored(model) if isinstance(model, nn.Module) else nullcontext():
+        user.module.eval().requires_grad_(False)
+        lineup = Lineup(brought=[Brought(user, SAMPLES, None, clean_accuracy)])
+        shape = tuple(split.images.shape[1:])
+        lineup.rows += own_rows(
+            user,
+            entries,
+            lineup,
+            dataset=SAMPLES,
+            data=held.key,
+            image_shape=shape,
+            trainable=False,
+            seed=seed,
+            every=defenses == "all",
+        )
+        plan = expand(matrix, lineup, {SAMPLES: held}, device)
+        console = Console(quiet=quiet, stderr=True)
+        progress = PlainProgress(console) if quiet else make_progress(console)
+        run(plan, Settings(folder, device=device, command=f"frontdef.evaluate({name})"), progress)
+    return Results(folder)
+
+
+def _entries(defenses: Iterable[Wanted] | str) -> tuple[DefenseEntry, ...]:
+    if isinstance(defenses, str):
+        return defense_entries_of(defenses if defenses == "all" else [defenses])
+    entries = []
+    for wanted in defenses:
+        if isinstance(wanted, DefenseEntry):
+            entries.append(wanted)
+        elif isinstance(wanted, str):
+            entries.append(DefenseEntry(name=wanted))
+        else:
+            identifier, config = wanted
+            entries.append(DefenseEntry(name=identifier, config=dict(config)))
+    return tuple(entries)
+
+
+def _radii(norm: str | Sequence[str], eps: Radii | Mapping[str, Radii]) -> dict[str, tuple[float | str, ...]]:
+    """Norm → radii."""
+    if isinstance(eps, Mapping):
+        return {check_norm(name): _several(values) for name, values in eps.items()}
+    norms = (norm,) if isinstance(norm, str) else tuple(norm)
+    if len(norms) > 1:
+        raise ConfigError(
+            f"a radius means something else in each norm: eps = {{{', '.join(f'{name!r}: …' for name in norms)}}}"
+        )
+    return {check_norm(name): _several(eps) for name in norms}
+
+
+def _several(values: Radii) -> tuple[float | str, ...]:
+    return (values,) if isinstance(values, str | float | int) else tuple(values)
+
+
+def _given(attacks: Iterable[AttackEntry | Mapping[str, Any]]) -> list[AttackEntry]:
+    return [entry if isinstance(entry, AttackEntry) else build(AttackEntry, entry, "attacks") for entry in attacks]
