@@ -26,13 +26,13 @@ from art.attacks.evasion import ProjectedGradientDescent
 from torch import Tensor
 
 from frontdef.attacks.native.pgd import pgd
-from frontdef.datasets import Split
-from frontdef.matrix.attempt import attempt, load_model, load_splits
+from frontdef.matrix.attack import Attack
 from frontdef.matrix.entries import parse_matrix
-from frontdef.matrix.jobs import Cell
 from frontdef.matrix.plan import make_plan
-from frontdef.matrix.store import Store
+from frontdef.models.load import Means
 from frontdef.protected import Protected
+from frontdef.runs.bench import Bench
+from frontdef.runs.store import Store
 from frontdef.threat import ThreatModel
 
 EPS, STEP, STEPS = 0.1, 0.01, 40
@@ -87,13 +87,14 @@ def spent(run: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def overheads(cell: Cell, model: Protected, split: Split, store: Store, rounds: int) -> tuple[float, list[float]]:
+def overheads(cell: Attack, bench: Bench, store: Store, rounds: int) -> tuple[float, list[float]]:
     """Median seconds by hand, and the share by which a cell takes longer, of each round."""
     by_hand, more = [], []
+    model, split = bench.model(cell.models[0]), bench.split("digits")
     call = BY_HAND[cell.library]
     for index in range(rounds + 1):
         hand = spent(lambda: call(model, split.images, split.labels))
-        runner = spent(lambda: attempt(cell, model, split, store))
+        runner = spent(lambda: bench.attempt(cell, store))
         if index:
             by_hand.append(hand)
             more.append(runner / hand - 1)
@@ -109,17 +110,16 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     plan = make_plan(parse_matrix(MATRIX.format(samples=options.samples)))
-    split = load_splits(plan, None, False)["digits"]
-    model = load_model(plan.requests[0], split, torch.device("cpu"), cache=None, data=None)
+    bench = Bench(plan.samples, Means())
     print(f"PGD-{STEPS}, ε={EPS}, digits, small-cnn, {options.samples} samples, {options.rounds} rounds, 1 thread\n")
     print("| library | by hand [s] | the runner adds: median (least to most) |")
     print("| --- | ---: | ---: |")
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
-        for cell in plan.cells:
+        for cell in plan.of("records"):
             if cell.library not in options.libraries.split(","):
                 continue
-            seconds, more = overheads(cell, model, split, store, options.rounds)
+            seconds, more = overheads(cell, bench, store, options.rounds)
             shares = [f"{100 * value:.1f} %" for value in (statistics.median(more), min(more), max(more))]
             print(f"| {cell.library} | {seconds:.2f} | {shares[0]} ({shares[1]} to {shares[2]}) |", flush=True)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -81,15 +83,18 @@ class _Worker:
             return Outcome(error=f"ProcessDied: the job ended its process with exit code {code}")
 
     def kill(self) -> None:
-        """End the process, whatever it is doing."""
+        """End the process and all that it started, whatever they are doing."""
         if self.process is not None:
-            self.process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
             self.process = None
 
     def _start(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "frontdef.runs.executors.worker"]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, start_new_session=True
+        )
         self.unread = b""
         self._say(self.process, json.dumps(self.told))
         return self.process

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import threading
 import traceback
@@ -72,9 +73,11 @@ def _answers(bench: Bench, store: Store, job: Job) -> Iterator[Mapping[str, Any]
 
 
 def _listen(lines: SimpleQueue[str]) -> None:
-    """Pass lines on, and end the process with its parent, even while an attack hangs."""
+    """Pass lines on, and end the process and all that it started with its parent, even while an attack hangs."""
     for line in sys.stdin:
         lines.put(line.strip())
+    if os.getpgrp() == os.getpid():
+        os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(0)
 
 
