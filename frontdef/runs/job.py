@@ -77,6 +77,19 @@ class Job(ABC):
     def place(self) -> tuple[str, str]:
         """Its row and its column in the grid that fills while a run works."""
 
+    @property
+    def batch(self) -> int:
+        """Images that pass through its first model at once with gradients, at most; 0 where none are needed."""
+        return 0
+
+    def note(self, about: Mapping[str, Any]) -> str:
+        """What did not go as asked in a job that is done; empty where all did.
+
+        Args:
+            about: What is known of it.
+        """
+        return ""
+
     def tell(self, about: Mapping[str, Any]) -> str:
         """What is said when it is done, in a few words.
 

@@ -98,6 +98,7 @@ def run(plan: Plan, settings: Settings, progress: Progress) -> Summary:
     check_device(settings.device)
     jobs = select(plan, settings.only)
     store = Store(settings.out)
+    store.sweep()
     bench = Bench(plan.samples, settings.means, progress.training)
     splits = {name: bench.split(name) for name in plan.samples}
     store.require_space(sum(job.bytes(bench) for job in jobs if not store.has(job.table.name, job.key)))
