@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from frontdef.models.fingerprint import code_of
 from frontdef.models.request import ModelRequest
 from frontdef.protected import Protected
 from frontdef.registry import get_attack_libraries, get_defense
-from frontdef.runs.job import Job
+from frontdef.runs.job import Batch, Job
 from frontdef.runs.table import Rows
 from frontdef.tensorfile import Layout
 from frontdef.threat import format_eps
@@ -174,14 +175,14 @@ class Attack(Job):
         return self.samples
 
     @property
-    def batch(self) -> int:
+    def batch(self) -> Batch:
         """Images that the attack gets at once; of a randomized front end times the draws that it averages."""
-        randomized = get_defense(self.row.entry.name).randomized
-        return min(self.batch_size, self.samples) * (self.eot_draws if randomized else 1)
+        draws = self.eot_draws if get_defense(self.row.entry.name).randomized else 1
+        return Batch(min(self.batch_size, self.samples) * draws, self.spec.family.gradient)
 
-    def bytes(self, bench: Bench) -> int:
+    def bytes(self, shapes: Mapping[str, tuple[int, ...]]) -> int:
         """Examples, the same after the front end, and records, about."""
-        return self.samples * (2 * bench.split(self.row.dataset).images[0].numel() * 4 + 200)
+        return self.samples * (2 * 4 * math.prod(shapes[self.row.dataset]) + 200)
 
     @property
     def place(self) -> tuple[str, str]:

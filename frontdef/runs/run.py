@@ -101,7 +101,7 @@ def run(plan: Plan, settings: Settings, progress: Progress) -> Summary:
     store.sweep()
     bench = Bench(plan.samples, settings.means, progress.training)
     splits = {name: bench.split(name) for name in plan.samples}
-    store.require_space(sum(job.bytes(bench) for job in jobs if not store.has(job.table.name, job.key)))
+    store.require_space(sum(job.bytes(plan.shapes) for job in jobs if not store.has(job.table.name, job.key)))
     store.write_head(head_of(plan, settings.command))
     for name, split in splits.items():
         key = plan.samples[name].key
