@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from frontdef.errors import ConfigError
+from frontdef.memory import Batches, at_once
 from frontdef.threat import Norm, ThreatModel
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Certificate:
     """The norms that the theory covers; nothing is proved in another one."""
 
     batch_size: ClassVar[int] = 100
-    """Images that are proved at once."""
+    """Images that are proved at once; fewer where they are large, or memory does not suffice."""
 
     def proof(self, protected: Protected, threat: ThreatModel) -> Proof | None:
         """What is to be proved of each image: the only thing that a subclass writes.
@@ -80,7 +81,8 @@ class Certificate:
             prove = self.proof(model, threat)
             if prove is None:
                 return proved
-            for rows in torch.arange(len(x), device=x.device).split(self.batch_size):
+
+            def proved_of(rows: slice) -> Tensor:
                 images, labels = x[rows].to(model.device), y[rows].to(model.device)
                 found = prove(images, labels)
                 if found.shape != labels.shape or found.dtype != torch.bool:
@@ -88,8 +90,10 @@ class Certificate:
                         f"{type(self).__name__} proves {len(labels)} images with a tensor of {found.dtype} "
                         f"{tuple(found.shape)}: it takes one bool a sample, ({len(labels)},)"
                     )
-                right = model.predict(images).argmax(1) == labels.cpu()
-                proved[rows] = (found.cpu() & right).to(x.device)
+                return found.cpu() & (model.predict(images).argmax(1) == labels.cpu())
+
+            for rows, found in Batches(min(self.batch_size, at_once(x.shape[1:]))).over(len(x), proved_of):
+                proved[rows] = found.to(x.device)
         return proved
 
 

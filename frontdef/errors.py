@@ -66,6 +66,21 @@ class StoreError(FrontdefError):
     """A run folder or cache that can't be read or written."""
 
 
+class OutOfMemoryError(FrontdefError, MemoryError):
+    """Memory does not suffice for a single image.
+
+    Args:
+        words: What torch or numpy said.
+    """
+
+    def __init__(self, words: str) -> None:
+        super().__init__(
+            f"one image at a time does not fit into memory ({words}). Mend: free memory or raise the limit (ulimit -v, "
+            "the container's, the cluster job's), run fewer --jobs side by side, lower eot_draws for a randomized "
+            "front end, or take a device with more memory"
+        )
+
+
 class MissingExtraError(FrontdefError, ImportError):
     """An optional dependency is not installed.
 

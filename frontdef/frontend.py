@@ -122,6 +122,23 @@ class FrontEnd(nn.Module, Generic[ConfigT]):
                 module._seed = seed
                 module._generators = {}
 
+    def note_draws(self) -> Callable[[], None]:
+        """Note where the draws of this front end, and of any inside it, stand; what is returned goes back there."""
+        noted = [
+            (module, module._seed, {device: drawn.get_state() for device, drawn in module._generators.items()})
+            for module in self.modules()
+            if isinstance(module, FrontEnd)
+        ]
+
+        def go_back() -> None:
+            for module, seed, states in noted:
+                module._seed = seed
+                module._generators = {device: torch.Generator(device) for device in states}
+                for device, state in states.items():
+                    module._generators[device].set_state(state)
+
+        return go_back
+
     def fit(self, images: Tensor) -> None:
         """Prepare without labels (a dictionary); by default there is nothing to prepare.
 

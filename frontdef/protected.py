@@ -15,6 +15,7 @@ from frontdef.config import Config
 from frontdef.errors import ConfigError, MissingExtraError, UnknownNameError
 from frontdef.frontend import FrontEnd, Identity
 from frontdef.images import as_images, check_tensor
+from frontdef.memory import Batches, at_once
 
 Average = Literal["logits", "probabilities"]
 
@@ -133,20 +134,25 @@ class Protected(nn.Module):
         finally:
             self.front_end.surrogate = before
 
-    def predict(self, images: Any, *, batch_size: int = 256) -> Tensor:
+    def predict(self, images: Any, *, batch_size: int | None = None) -> Tensor:
         """Logits ``(N,K)`` on the CPU, without gradients and not counted.
 
         Args:
             images: Array or tensor ``(N,C,H,W)`` in [0,1].
-            batch_size: Images a pass.
+            batch_size: Images a pass; by their size if absent, and fewer where memory does not suffice.
 
         Raises:
             ImageError: Images that break the contract.
+            OutOfMemoryError: Memory does not suffice for one image.
         """
         tensor = as_images(images, self.image_shape)
         counted = (self.passes.forward, self.passes.backward)
+        batches = Batches(batch_size or at_once(tensor.shape[1:]))
         with torch.no_grad():
-            logits = torch.cat([self(part.to(self.device)).cpu() for part in tensor.split(batch_size)])
+            passed = batches.over(
+                len(tensor), lambda rows: self(tensor[rows].to(self.device)).cpu(), note=self.front_end.note_draws
+            )
+            logits = torch.cat([part for _, part in passed])
         self.passes.forward, self.passes.backward = counted
         return logits
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frontdef.errors import MissingExtraError, StoreError
+from frontdef.tensorfile import Layout, TensorFile, TensorWriter
+from frontdef.whole import write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,15 +79,13 @@ def save_single(tensors: Mapping[str, Tensor], path: Path, about: Mapping[str, A
 
     Raises:
         StoreError: The folder can't be written.
-        MissingExtraError: safetensors is not installed.
     """
-    try:
-        from safetensors.torch import save as serialize
-    except ImportError:
-        raise MissingExtraError("storing weights", "safetensors") from None
-    stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    header = {"about": json.dumps({"sha256": _digest(stored, about), **about}, sort_keys=True)}
-    write_whole(path, serialize(stored, metadata=header))
+    stored = {name: tensor.detach() for name, tensor in tensors.items()}
+    layouts = {name: Layout(tensor.dtype, tuple(tensor.shape)) for name, tensor in stored.items()}
+    writer = TensorWriter(path, layouts, about)
+    for name, tensor in stored.items():
+        writer.append(name, tensor)
+    writer.commit()
 
 
 def load_single(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -97,42 +95,5 @@ def load_single(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         StoreError: Missing, truncated or changed.
         MissingExtraError: safetensors is not installed.
     """
-    try:
-        from safetensors import SafetensorError, safe_open
-    except ImportError:
-        raise MissingExtraError("reading weights", "safetensors") from None
-    try:
-        with safe_open(path, "pt") as file:
-            about = json.loads(file.metadata()["about"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise StoreError(f"cannot read {path}: {error}. Delete it, and it is made anew") from None
-    if _digest(tensors, about) != about.pop("sha256", None):
-        raise StoreError(f"{path} was changed (sha256 differs): delete it, and it is made anew")
-    return tensors, about
-
-
-def _digest(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
-    """Hash of names, types, shapes and values, and of everything that is said of them."""
-    digest = hashlib.sha256(_canonical(about))
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode() + tensor.numpy().tobytes())
-    return digest.hexdigest()
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file through a temporary name, so that a killed process leaves the old file or the new one.
-
-    Raises:
-        StoreError: No space, no permission, a read-only file system.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):  # where a folder of the path is a file, unlink fails, too
-            temporary.unlink()
-        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+    file = TensorFile(path)
+    return {name: file.tensor(name) for name in file.layouts}, file.about

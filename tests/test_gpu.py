@@ -9,6 +9,8 @@ from frontdef.attacks.guard import isolated
 from frontdef.attacks.spec import make_spec
 from frontdef.checks.conformance import Subject
 from frontdef.checks.conformance.parity import parity
+from frontdef.errors import OutOfMemoryError
+from frontdef.memory import Batches
 from frontdef.registry import get_attack_libraries, get_defenses, get_family
 
 pytestmark = [
@@ -45,3 +47,17 @@ def test_deterministic_attacks_agree(family):
     for one in found[1:]:
         same = ((one - found[0]).abs().flatten(1).amax(1) <= 1e-4).double().mean()
         assert same >= 0.99
+
+
+def test_a_batch_that_does_not_fit_is_halved():
+    free = torch.cuda.mem_get_info()[0]
+    each = free // 8
+
+    def work(rows):
+        return torch.empty((rows.stop - rows.start) * each, dtype=torch.uint8, device="cuda").sum().item()
+
+    batches = Batches(32)
+    assert len(list(batches.over(32, work))) >= 4
+    assert 1 <= batches.size < 8
+    with pytest.raises(OutOfMemoryError, match="one image"):
+        list(Batches(4).over(4, lambda rows: torch.empty(64 * free, dtype=torch.uint8, device="cuda")))

@@ -125,6 +125,11 @@ class _Given:
     defense: str = "none"
     training: str = "as it is"
 
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """``(C,H,W)``."""
+        return tuple(self.images.shape[1:])
+
     def describe(self) -> dict[str, Any]:
         """Its identity: tensors, code and answers to fixed inputs."""
         return identity_of_live(self.protected, self.protected.predict, self.images[:INPUTS])

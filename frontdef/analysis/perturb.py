@@ -9,9 +9,10 @@ from pydantic import field_validator, model_validator
 from torch import Tensor
 from torch.nn import functional as F
 
-from frontdef.attacks.guard import isolated
+from frontdef.attacks.guard import isolated, note_model
 from frontdef.attacks.native.pgd import pgd
 from frontdef.config import Config, field
+from frontdef.memory import Batches, at_once
 from frontdef.protected import Protected
 from frontdef.threat import Norm, ThreatModel, parse_eps
 
@@ -45,9 +46,7 @@ class AttackSettings(Config):
         return ThreatModel(self.norm, parse_eps(self.eps))
 
 
-def craft(
-    protected: Protected, images: Tensor, labels: Tensor, attack: AttackSettings, *, seed: int, batch_size: int = 256
-) -> Tensor:
+def craft(protected: Protected, images: Tensor, labels: Tensor, attack: AttackSettings, *, seed: int) -> Tensor:
     """Attacked images; the model and the global generators are left as they were.
 
     Args:
@@ -56,27 +55,28 @@ def craft(
         labels: int64 ``(N,)``.
         attack: Norm, radius, steps.
         seed: Of the random start.
-        batch_size: Images a pass.
 
     Returns:
         float32 ``(N,C,H,W)`` in [0,1] and in the ball, on the CPU.
     """
     target = protected.eot(attack.eot_draws) if type(protected.front_end).randomized else protected
     threat, device = attack.threat, protected.device
+
+    def climb(rows: slice) -> Tensor:
+        return pgd(
+            target,
+            images[rows].to(device),
+            labels[rows].to(device),
+            threat=threat,
+            steps=attack.steps,
+            step_size=attack.relative_step * threat.eps,
+            random_start=attack.random_start,
+            restarts=attack.restarts,
+        ).cpu()
+
+    batches = Batches(at_once((target.draws, *images.shape[1:])))
     with isolated(protected, seed):
-        parts = [
-            pgd(
-                target,
-                x.to(device),
-                y.to(device),
-                threat=threat,
-                steps=attack.steps,
-                step_size=attack.relative_step * threat.eps,
-                random_start=attack.random_start,
-                restarts=attack.restarts,
-            ).cpu()
-            for x, y in zip(images.split(batch_size), labels.split(batch_size), strict=True)
-        ]
+        parts = [part for _, part in batches.over(len(images), climb, note=lambda: note_model(protected))]
     return torch.cat(parts)
 
 

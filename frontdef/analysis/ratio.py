@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from frontdef.analysis.layers import Layer, outputs_recorded, seen
 from frontdef.errors import ConfigError, ImageError
 from frontdef.frontend import FrontEnd
+from frontdef.memory import at_once
 
 
 def perturbation_ratio(signal: Tensor, perturbed: Tensor, p: float = 2.0) -> Tensor:
@@ -59,7 +60,7 @@ def layer_ratios(
     perturbed: Tensor,
     *,
     p: Sequence[float] = (2.0,),
-    batch_size: int = 256,
+    batch_size: int | None = None,
     seed: int = 0,
 ) -> Mapping[float, Mapping[int, Tensor]]:
     """Ratios at the input (layer 0) and at the outputs of a front end, and of every convolution and linear layer.
@@ -72,7 +73,7 @@ def layer_ratios(
         images: float32 ``(N,C,H,W)`` in [0,1].
         perturbed: The same images, attacked.
         p: The norms.
-        batch_size: Images a pass.
+        batch_size: Images a pass; by their size if absent.
         seed: Of the draws of randomized front ends.
 
     Returns:
@@ -85,8 +86,9 @@ def layer_ratios(
     if images.shape != perturbed.shape:
         raise ImageError(f"images {tuple(images.shape)} and attacked images {tuple(perturbed.shape)} do not pair")
     layers = seen(model)
+    size = batch_size or at_once(images.shape[1:])
     found: dict[float, dict[int, list[Tensor]]] = {one: {} for one in p}
-    for clean, moved in zip(images.split(batch_size), perturbed.split(batch_size), strict=True):
+    for clean, moved in zip(images.split(size), perturbed.split(size), strict=True):
         signals, others = (_signals(model, layers, batch, seed) for batch in (clean, moved))
         for one, into in found.items():
             for number, signal in signals.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -66,6 +66,32 @@ def isolated(protected: Protected, seed: int) -> Iterator[Conduct]:
         finally:
             np.random.set_state(numpy_state)
             _restore(protected, modes, flags, values, conduct)
+
+
+def note_model(protected: Protected) -> Callable[[], None]:
+    """Note what a model's next batch begins with: its front end's draws, the passes that are counted, modes and flags.
+
+    Args:
+        protected: The model under attack.
+
+    Returns:
+        Puts all of it back, so that a batch which did not fit into memory can be tried again with fewer images.
+    """
+    draws = protected.front_end.note_draws()
+    passes = protected.passes.forward, protected.passes.backward
+    modes = {module: module.training for module in protected.modules()}
+    flags = {parameter: parameter.requires_grad for parameter in protected.parameters()}
+
+    def go_back() -> None:
+        draws()
+        protected.passes.forward, protected.passes.backward = passes
+        for module, training in modes.items():
+            module.training = training
+        for parameter, flag in flags.items():
+            parameter.requires_grad_(flag)
+            parameter.grad = None
+
+    return go_back
 
 
 def attacked(

@@ -4,33 +4,39 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from frontdef._version import __version__
 from frontdef.attacks.goal import goal
-from frontdef.attacks.guard import attacked, isolated
+from frontdef.attacks.guard import attacked, isolated, note_model
 from frontdef.attacks.spec import AttackSpec, shown
 from frontdef.matrix.row import Row
 from frontdef.matrix.tables import RECORDS
 from frontdef.matrix.verify import score, verify
+from frontdef.memory import Batches, at_once
 from frontdef.models.entry import ModelEntry
 from frontdef.models.fingerprint import code_of
 from frontdef.models.request import ModelRequest, Request
 from frontdef.protected import Protected
 from frontdef.registry import get_attack_libraries, get_defense
-from frontdef.runs.job import Job
+from frontdef.runs.job import Batch, Job
 from frontdef.runs.table import Rows
+from frontdef.tensorfile import Layout
 from frontdef.threat import format_eps
 from frontdef.verdicts import broken
 
 if TYPE_CHECKING:
+    from frontdef.datasets import Split
     from frontdef.runs.bench import Bench
+    from frontdef.tensorfile import TensorWriter
 
 CODE = (
     *("frontdef.matrix.attack:", "frontdef.matrix.verify:"),
@@ -167,9 +173,15 @@ class Attack(Job):
         """Test images."""
         return self.samples
 
-    def bytes(self, bench: Bench) -> int:
-        """Examples and records, about."""
-        return self.samples * (bench.split(self.row.dataset).images[0].numel() * 4 + 200)
+    @property
+    def batch(self) -> Batch:
+        """Images that the attack gets at once; of a randomized front end times the draws that it averages."""
+        draws = self.eot_draws if get_defense(self.row.entry.name).randomized else 1
+        return Batch(min(self.batch_size, self.samples) * draws, self.spec.family.gradient)
+
+    def bytes(self, shapes: Mapping[str, tuple[int, ...]]) -> int:
+        """Examples, the same after the front end, and records, about."""
+        return self.samples * (2 * 4 * math.prod(shapes[self.row.dataset]) + 200)
 
     @property
     def place(self) -> tuple[str, str]:
@@ -180,6 +192,11 @@ class Attack(Job):
         """Robust accuracy and time."""
         at = "" if self.eps is not None else f" at ε={format_eps(self.judged_eps)}"
         return f"{about['robust_accuracy']:.1%} robust{at}, {about['seconds']:.1f} s"
+
+    def note(self, about: Mapping[str, Any]) -> str:
+        """That the attack got fewer images at once, because memory ran out."""
+        asked = min(self.batch_size, self.samples)
+        return f"memory ran out, so in batches of {about['batch']} instead of {asked}" if about["batch"] < asked else ""
 
     def __str__(self) -> str:
         through = f" through {self.surrogate}" if self.surrogate else ""
@@ -203,31 +220,30 @@ class Attack(Job):
         realization = library.offers(spec.family.name, spec.threat.norm)
         assert realization is not None
         target = victim.eot(self.eot_draws) if type(victim.front_end).randomized else victim
-        fresh = spec.seed + 1
         wanted = goal(spec, victim, split.images, split.labels)
+        batches = Batches(self.batch_size)
+        took: list[float] = []
+
+        def attack(rows: slice) -> Tensor:
+            x, y = split.images[rows].to(victim.device), wanted[rows].to(victim.device)
+            started = time.perf_counter()
+            x_adv = attacked(library, spec, target, x, y, conduct).cpu()
+            took.append(time.perf_counter() - started)
+            return x_adv
+
+        kept = bench.stream(self, self._kept(protected, split.images))
         with victim.surrogate(self.surrogate):
             with isolated(victim, spec.seed) as conduct:
                 victim.passes.forward = victim.passes.backward = 0
-                started = time.perf_counter()
-                batches = [
-                    attacked(library, spec, target, x, y, conduct).cpu()
-                    for x, y in _batches(split.images, wanted, self.batch_size, victim.device)
-                ]
-                seconds = time.perf_counter() - started
+                for _, x_adv in batches.over(len(split), attack, note=lambda: note_model(victim)):
+                    kept.append("x_adv", x_adv)
                 spent = (victim.passes.forward, victim.passes.backward)
-            with isolated(protected, fresh):
-                x_adv = torch.cat(batches)
-                clean = score(protected, split.images, split.labels, draws=self.verify_draws, seed=fresh)
-                columns = verify(
-                    protected, split.images, x_adv, split.labels, clean, spec.threat,
-                    minimum_norm=spec.family.minimum_norm, draws=self.verify_draws, seed=fresh,
-                    wanted=wanted if spec.targeted else None,
-                )  # fmt: skip
-                seen = _seen(protected, x_adv, self.batch_size)
+            columns = self._judge(protected, split, kept, wanted)
         about = {
             "forwards": spent[0] / len(split),
             "backwards": spent[1] / len(split),
-            "seconds": seconds,
+            "seconds": sum(took),
+            "batch": min(batches.size, len(split)),
             "call": realization.call,
             "difference": "" if spec.defaults else realization.difference,
             "causes": [] if spec.defaults else list(realization.causes),
@@ -235,19 +251,40 @@ class Attack(Job):
             "faults": conduct.faults,
             "robust_accuracy": broken.robust_accuracy(columns, spec.threat.norm, self.judged_eps),
         }
-        tensors = {"x_adv": x_adv} | ({"seen": seen} if len(seen) else {})
-        return Rows({"sample_id": split.ids.numpy(), **columns}, about, tensors)
+        return Rows({"sample_id": split.ids.numpy(), **columns}, about, kept)
+
+    def _kept(self, protected: Protected, images: Tensor) -> dict[str, Layout]:
+        """What is kept beside the records: the examples, and what the classifier sees where these are images."""
+        whole = Layout(torch.float32, tuple(images.shape))
+        with torch.no_grad(), isolated(protected, self.spec.seed):
+            seen = protected.front_end(images[:1].to(protected.device))
+        return {"x_adv": whole, "seen": whole} if seen.shape[1:] == images.shape[1:] else {"x_adv": whole}
+
+    def _judge(self, protected: Protected, split: Split, kept: TensorWriter, wanted: Tensor) -> dict[str, np.ndarray]:
+        """Verify the examples, some at once; each lot draws under a seed of its own, which no attack saw."""
+        spec = self.spec
+
+        def judge(rows: slice) -> tuple[dict[str, np.ndarray], Tensor]:
+            seed = spec.seed + 1 + rows.start
+            x, y, x_adv = split.images[rows], split.labels[rows], kept.rows("x_adv", rows.start, rows.stop)
+            clean = score(protected, x, y, draws=self.verify_draws, seed=seed)
+            columns = verify(
+                protected, x, x_adv, y, clean, spec.threat,
+                minimum_norm=spec.family.minimum_norm, draws=self.verify_draws, seed=seed,
+                wanted=wanted[rows] if spec.targeted else None,
+            )  # fmt: skip
+            return columns, _seen(protected, x_adv) if "seen" in kept.layouts else x_adv
+
+        lots = []
+        with isolated(protected, spec.seed + 1):
+            for _, (columns, seen) in Batches(at_once(split.images.shape[1:])).over(len(split), judge):
+                lots.append(columns)
+                if "seen" in kept.layouts:
+                    kept.append("seen", seen)
+        return {name: np.concatenate([lot[name] for lot in lots]) for name in lots[0]}
 
 
-def _seen(protected: Protected, x_adv: Tensor, batch_size: int) -> Tensor:
-    """The examples after the front end, as the classifier reads them; empty where these are no images."""
-    readable = x_adv.nan_to_num().clamp(0, 1).to(protected.device)
+def _seen(protected: Protected, x_adv: Tensor) -> Tensor:
+    """The examples after the front end, as the classifier reads them."""
     with torch.no_grad():
-        if protected.front_end(readable[:1]).shape[1:] != x_adv.shape[1:]:
-            return x_adv[:0]
-        return torch.cat([protected.front_end(batch).cpu() for batch in readable.split(batch_size)])
-
-
-def _batches(images: Tensor, labels: Tensor, size: int, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-    for x, y in zip(images.split(size), labels.split(size), strict=True):
-        yield x.to(device), y.to(device)
+        return protected.front_end(x_adv.nan_to_num().clamp(0, 1).to(protected.device)).cpu()

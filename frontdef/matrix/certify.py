@@ -116,7 +116,7 @@ def prove(
     if certificate is None:
         return None
     with isolated(protected, seed):
-        return certificate.certify(protected, images.to(protected.device), labels.to(protected.device), threat).cpu()
+        return certificate.certify(protected, images, labels, threat).cpu()
 
 
 def certificate_code(defense: str) -> str:

@@ -12,9 +12,11 @@ from frontdef.checks import masking
 from frontdef.matrix.certify import certificate_code, prove
 from frontdef.matrix.row import Row
 from frontdef.matrix.tables import DIAGNOSES
+from frontdef.memory import at_once
 from frontdef.models.fingerprint import code_of
 from frontdef.models.request import Request
-from frontdef.runs.job import Job
+from frontdef.registry import get_defense
+from frontdef.runs.job import Batch, Job
 from frontdef.runs.table import Rows
 from frontdef.threat import ThreatModel
 
@@ -72,6 +74,13 @@ class Diagnose(Job):
     def size(self) -> int:
         """Test images."""
         return self.samples
+
+    @property
+    def batch(self) -> Batch:
+        """Images that an attack gets at once, each draw of a randomized front end by itself."""
+        defense, shape = get_defense(self.row.entry.name), self.row.request.image_shape
+        draws = masking.Budget().eot if defense.randomized else 1
+        return Batch(min(at_once((draws, *shape)), self.samples) * draws, gradients=True)
 
     @property
     def place(self) -> tuple[str, str]:

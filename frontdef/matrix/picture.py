@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,10 @@ class Picture(Job):
     def describe(self) -> Mapping[str, Any]:
         """The columns by which it is found."""
         return self.row.describe()
+
+    def bytes(self, shapes: Mapping[str, tuple[int, ...]]) -> int:
+        """A picture an image, about."""
+        return min(self.samples, IMAGES) * 4 * math.prod(shapes[self.row.dataset])
 
     @property
     def place(self) -> tuple[str, str]:

@@ -154,6 +154,9 @@ CELLS: dict[str, Column] = {
     "forwards": Column("double", "forward passes, mean a sample"),
     "backwards": Column("double", "backward passes, mean a sample"),
     "seconds": Column("double", "wall time of the attack"),
+    "batch": Column(
+        "bigint", "images that the attack was given at once; fewer than the matrix's batch_size where memory ran out"
+    ),
     "command": Column("varchar", "runs this cell again"),
     "error": Column("varchar", "traceback of a failed cell"),
 }

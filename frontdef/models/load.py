@@ -13,7 +13,6 @@ from frontdef.errors import ConfigError
 from frontdef.models.cache import ModelCache
 from frontdef.models.request import ModelRequest, Request
 from frontdef.protected import Protected
-from frontdef.registry import get_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,5 +77,4 @@ def _trained(request: ModelRequest, means: Means, progress: ProgressCallback | N
     model = ModelCache(means.cache).get_or_train(
         request, device=device, data_root=means.data, download=means.download, progress=progress
     )
-    shape = get_dataset(request.dataset).image_shape
-    return Protected(model.front_end, model.classifier, image_shape=shape).to(device)
+    return Protected(model.front_end, model.classifier, image_shape=request.image_shape).to(device)

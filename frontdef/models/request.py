@@ -22,6 +22,10 @@ class Request(Protocol):
         """Id of the data set that it is about."""
 
     @property
+    def image_shape(self) -> tuple[int, ...]:
+        """``(C,H,W)`` of the images that it is about."""
+
+    @property
     def classifier(self) -> str:
         """Name of the classifier behind its front end."""
 
@@ -61,6 +65,11 @@ class ModelRequest:
     recipe: tuple[Stage, ...]
     train_samples: int | None
     seed: int
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """``(C,H,W)`` of the data set's images."""
+        return get_dataset(self.dataset).image_shape
 
     @property
     def training(self) -> str:

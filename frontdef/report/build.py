@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, TypeGuard
 from jinja2 import Environment
 from markupsafe import Markup
 
-from frontdef import weights
 from frontdef._version import __version__
 from frontdef.report import chart, gallery, page, svg, tables
 from frontdef.report.axes import Axis
@@ -19,6 +18,7 @@ from frontdef.report.collect import collect
 from frontdef.report.data import ReportData, Setting, variant
 from frontdef.report.payload import notes, payload
 from frontdef.threat import NORM_LABELS, format_eps
+from frontdef.whole import write_whole
 
 if TYPE_CHECKING:
     from frontdef.runs.results import Results
@@ -43,7 +43,7 @@ def build_report(results: Results, path: Path) -> Path:
     Raises:
         StoreError: The file can't be written, or the run holds no finished cell.
     """
-    weights.write_whole(path, render(collect(results)).encode())
+    write_whole(path, render(collect(results)).encode())
     return path
 
 

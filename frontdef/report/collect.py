@@ -180,16 +180,16 @@ def _pictures(
     ids: Mapping[tuple[str, str, str], np.ndarray],
 ) -> Iterator[Picture]:
     images = {name: results.clean(name) for name in {setting.dataset for setting in data.settings}}
-    read = lru_cache(maxsize=16)(lambda key: results.tensors("records", key))
+    read = lru_cache(maxsize=None)(lambda key: results.open_tensors("records", key))
     for choice in choose(data, max(batch[0].size for batch in images.values())):
         # Scores are in the order of sample ids, examples in that of the records.
-        cell, tensors = data.cell_by_key[choice.cell], read(choice.cell)
+        cell, kept = data.cell_by_key[choice.cell], read(choice.cell)
         rows = recorded[choice.cell]
         wanted = ids[cell.dataset, cell.classifier, cell.defense][choice.index]
         at = int(np.flatnonzero(rows["sample_id"].to_numpy() == wanted)[0])
         row = rows.iloc[at]
         clean = images[cell.dataset][at]
-        seen = tensors["seen"][at].numpy() if "seen" in tensors else None
+        seen = kept.rows("seen", at, at + 1)[0].numpy() if "seen" in kept else None
         yield Picture(
             setting=choice.setting,
             defense=cell.defense,
@@ -201,6 +201,6 @@ def _pictures(
             adversarial_prediction=int(row["adversarial_prediction"]),
             distance=float(row.get(choice.setting.norm, float("nan"))),
             clean=clean,
-            attacked=tensors["x_adv"][at].numpy(),
+            attacked=kept.rows("x_adv", at, at + 1)[0].numpy(),
             seen=seen if seen is not None and seen.shape == clean.shape else None,
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from frontdef.errors import StoreError
 from frontdef.models.load import Means, load_model
 from frontdef.models.request import Request
 from frontdef.protected import Protected
@@ -19,6 +20,7 @@ from frontdef.runs.job import Job
 from frontdef.runs.plan import Held, Samples
 from frontdef.runs.store import Store, encode, plain
 from frontdef.runs.table import Rows
+from frontdef.tensorfile import Layout, TensorWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +63,8 @@ class Bench:
         self._progress = progress
         self._splits: dict[str, Split] = {}
         self._models: OrderedDict[str, Protected] = OrderedDict()
+        self._store: Store | None = None
+        self._streams: list[TensorWriter] = []
 
     def split(self, dataset: str) -> Split:
         """The run's test samples of a data set.
@@ -115,14 +119,37 @@ class Bench:
             StoreError: The run folder can't be written.
         """
         started = time.perf_counter()
+        self._store = store
         try:
-            rows = job.run(self)
-            about = plain({**rows.about, "wall": time.perf_counter() - started})
-            data = encode(job.table, job.key, Rows(rows.columns, about))
-        except (Exception, SystemExit):
-            return Outcome(error=traceback.format_exc())
-        store.write(job.table.name, job.key, data, rows.tensors)
-        return Outcome(about=about)
+            try:
+                rows = job.run(self)
+                about = plain({**rows.about, "wall": time.perf_counter() - started})
+                data = encode(job.table, job.key, Rows(rows.columns, about))
+            except (Exception, SystemExit) as error:
+                if isinstance(error, StoreError) and self._streams:
+                    raise
+                return Outcome(error=traceback.format_exc())
+            store.write(job.table.name, job.key, data, rows.tensors)
+            return Outcome(about=about)
+        finally:
+            for writer in self._streams:
+                writer.discard()
+            self._store, self._streams = None, []
+
+    def stream(self, job: Job, layouts: Mapping[str, Layout]) -> TensorWriter:
+        """A file for what a job keeps beside its rows, written a batch at a time; its rows name it when it is whole.
+
+        Args:
+            job: The one that is being run.
+            layouts: Name → type and shape of what it will write.
+
+        Raises:
+            StoreError: The run folder can't be written.
+        """
+        assert self._store is not None, "a job is run by Bench.attempt"
+        writer = self._store.stream(job.table.name, job.key, layouts)
+        self._streams.append(writer)
+        return writer
 
     def _report(self, request: Request) -> Callable[[int, int, float, float], None]:
         def report(epoch: int, epochs: int, loss: float, accuracy: float) -> None:

@@ -10,13 +10,17 @@ from statistics import median
 import torch
 from torch.nn import functional as F
 
+from frontdef.memory import at_once
 from frontdef.models.load import Means
-from frontdef.models.request import Request
 from frontdef.models.sketch import sketch, training_passes
+from frontdef.protected import Protected
+from frontdef.runs.footprint import Footprint, activations_of, footprint, resident
 from frontdef.runs.plan import Plan
 from frontdef.runs.store import Store
 
-PROBE_BATCH = 32
+PROBE_SHARE = 8
+"""A timed pass gets an eighth of the images that pass at once."""
+
 PROBE_REPEATS = 3
 
 
@@ -28,11 +32,13 @@ class Estimate:
         jobs: Key → seconds, of the jobs that are not stored; None where nothing is known of them.
         training: Seconds to train the models that are not cached.
         measured: How many jobs were estimated from the same work's time in this run folder.
+        footprint: The memory and the disk that they will take.
     """
 
     jobs: Mapping[str, float | None]
     training: float
     measured: int
+    footprint: Footprint
 
     def summary(self) -> str:
         """One sentence."""
@@ -59,7 +65,12 @@ def estimate(plan: Plan, store: Store, means: Means) -> Estimate:
     """
     missing = [job for job in plan.jobs if not store.has(job.table.name, job.key)]
     requests = {request.key(): request for job in missing for request in job.models}
-    passes = {key: _seconds_a_sample(request, means) for key, request in requests.items()}
+    base = resident()
+    passes, activations = {}, {}
+    for key, request in requests.items():
+        protected = sketch(request, means)
+        activations[key] = activations_of(protected)
+        passes[key] = _seconds_a_sample(protected)
     known = _known(plan, store)
     seconds: dict[str, float | None] = {}
     measured = 0
@@ -72,7 +83,7 @@ def estimate(plan: Plan, store: Store, means: Means) -> Estimate:
             count = job.passes
             seconds[job.key] = None if count is None else count * passes[job.models[0].key()]
     training = sum(passes[key] * training_passes(request, means) for key, request in requests.items())
-    return Estimate(seconds, training, measured)
+    return Estimate(seconds, training, measured, footprint(plan, missing, means, activations, base))
 
 
 def _known(plan: Plan, store: Store) -> dict[tuple[object, ...], list[float]]:
@@ -84,20 +95,20 @@ def _known(plan: Plan, store: Store) -> dict[tuple[object, ...], list[float]]:
     return times
 
 
-def _seconds_a_sample(request: Request, means: Means) -> float:
+def _seconds_a_sample(protected: Protected) -> float:
     """Time of a forward and a backward pass through a model, a sample."""
-    protected = sketch(request, means)
     assert protected.image_shape is not None
-    shape = (PROBE_BATCH, *protected.image_shape)
+    count = max(1, at_once(protected.image_shape) // PROBE_SHARE)
+    shape = (count, *protected.image_shape)
     x = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(protected.device)
-    y = torch.zeros(PROBE_BATCH, dtype=torch.long, device=protected.device)
+    y = torch.zeros(count, dtype=torch.long, device=protected.device)
     times = []
     for _ in range(PROBE_REPEATS):
         started = time.perf_counter()
         inputs = x.clone().requires_grad_()
         torch.autograd.grad(F.cross_entropy(protected(inputs), y), inputs)[0].cpu()
         times.append(time.perf_counter() - started)
-    return min(times) / PROBE_BATCH
+    return min(times) / count
 
 
 def _duration(seconds: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from frontdef.models.fingerprint import digest
 from frontdef.models.request import Request
@@ -13,6 +13,13 @@ from frontdef.runs.table import Rows, Table
 
 if TYPE_CHECKING:
     from frontdef.runs.bench import Bench
+
+
+class Batch(NamedTuple):
+    """Images that pass through a model at once, and whether their gradients do."""
+
+    images: int
+    gradients: bool
 
 
 class Job(ABC):
@@ -64,11 +71,11 @@ class Job(ABC):
         """Samples that it works on; its time grows with them."""
         return 1
 
-    def bytes(self, bench: Bench) -> int:
-        """What it will write, about.
+    def bytes(self, shapes: Mapping[str, tuple[int, ...]]) -> int:
+        """What it will write beside a file of a few rows, about.
 
         Args:
-            bench: The samples.
+            shapes: Id of a data set → ``(C,H,W)`` of its images.
         """
         return 0
 
@@ -76,6 +83,19 @@ class Job(ABC):
     @abstractmethod
     def place(self) -> tuple[str, str]:
         """Its row and its column in the grid that fills while a run works."""
+
+    @property
+    def batch(self) -> Batch | None:
+        """What passes through a model at once; None where images pass without gradients, as `at_once` has it."""
+        return None
+
+    def note(self, about: Mapping[str, Any]) -> str:
+        """What did not go as asked in a job that is done; empty where all did.
+
+        Args:
+            about: What is known of it.
+        """
+        return ""
 
     def tell(self, about: Mapping[str, Any]) -> str:
         """What is said when it is done, in a few words.

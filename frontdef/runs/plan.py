@@ -73,6 +73,14 @@ class Samples:
         """Under which their images are kept: a hash, because an id may hold anything."""
         return digest({"dataset": get_dataset(self.dataset).describe(), "count": self.count, "seed": self.seed})
 
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """``(C,H,W)``."""
+        return get_dataset(self.dataset).image_shape
+
+    def __len__(self) -> int:
+        return self.count or get_dataset(self.dataset).n_test or 0
+
     def load(self, data: Path | None, download: bool) -> Split:
         """Read them.
 
@@ -101,6 +109,14 @@ class Held:
     def key(self) -> str:
         """Hash of images, labels and ids."""
         return self.split.digest()
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """``(C,H,W)``."""
+        return tuple(self.split.images.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.split)
 
     def load(self, data: Path | None, download: bool) -> Split:
         """As they are."""
@@ -132,6 +148,11 @@ class Plan:
     radii: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     skipped: tuple[str, ...] = ()
     brought: tuple[Brought, ...] = ()
+
+    @cached_property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Id of a data set → ``(C,H,W)`` of its images."""
+        return {name: samples.image_shape for name, samples in self.samples.items()}
 
     def of(self, *tables: str) -> tuple[Any, ...]:
         """The jobs that fill some tables."""

@@ -73,7 +73,8 @@ class PlainProgress:
     def done(self, job: Job, about: Mapping[str, Any]) -> None:
         """Say what came of the job."""
         self.count += 1
-        self._print(f"[{self.count}/{self.total}] {job}: {job.tell(about)}")
+        said = "; ".join(filter(None, (job.tell(about), job.note(about))))
+        self._print(f"[{self.count}/{self.total}] {job}: {said}")
 
     def failed(self, job: Job, error: str) -> None:
         """Say the last line of the traceback."""
@@ -100,6 +101,7 @@ class LiveProgress:
         self.asked: Counter[tuple[str, str]] = Counter()
         self.finished: Counter[tuple[str, str]] = Counter()
         self.worst: dict[tuple[str, str], float] = {}
+        self.notes: list[str] = []
         self.failures: list[str] = []
         self.line = ""
 
@@ -127,6 +129,8 @@ class LiveProgress:
         self.finished[job.place] += 1
         if about.get("robust_accuracy") is not None:
             self.worst[job.place] = min(self.worst.get(job.place, 1.0), about["robust_accuracy"])
+        if note := job.note(about):
+            self.notes.append(f"{job}: {note}")
 
     def failed(self, job: Job, error: str) -> None:
         """Mark the failure."""
@@ -134,8 +138,10 @@ class LiveProgress:
         self.failures.append(f"{job}: {last_line(error)}")
 
     def end(self) -> None:
-        """Close the grid; failures stay on the screen."""
+        """Close the grid; notes and failures stay on the screen."""
         self.live.stop()
+        for note in self.notes:
+            self.console.print(Text(note, style="yellow"))
         for failure in self.failures:
             self.console.print(Text(f"FAILED {failure}", style="red"))
 

@@ -25,6 +25,8 @@ from frontdef.verdicts.bracket import Bracket, brackets
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from frontdef.tensorfile import TensorFile
+
 
 @dataclass(frozen=True)
 class JobState:
@@ -242,7 +244,7 @@ class Results:
 
     def examples(self, cell: str) -> np.ndarray:
         """What the library returned for a cell, float32 ``(N,C,H,W)``, in the order of the records."""
-        return np.asarray(self.tensors("records", cell)["x_adv"].numpy())
+        return np.asarray(self.store.open_tensors("records", cell).tensor("x_adv").numpy())
 
     def tensors(self, table: str, key: str) -> dict[str, Tensor]:
         """The pictures or examples that a job keeps beside its rows.
@@ -251,6 +253,14 @@ class Results:
             StoreError: Missing, damaged, or another job's.
         """
         return self.store.tensors(table, key)
+
+    def open_tensors(self, table: str, key: str) -> TensorFile:
+        """The same, to read some of their rows.
+
+        Raises:
+            StoreError: Missing, damaged, or another job's.
+        """
+        return self.store.open_tensors(table, key)
 
     def clean(self, dataset: str) -> np.ndarray:
         """The images of a data set that the run used, float32 ``(N,C,H,W)``, in the order of the records."""

@@ -99,9 +99,10 @@ def run(plan: Plan, settings: Settings, progress: Progress) -> Summary:
     check_device(settings.device)
     jobs = select(plan, settings.only)
     store = Store(settings.out)
+    store.sweep()
     bench = Bench(plan.samples, settings.means, progress.training)
     splits = {name: bench.split(name) for name in plan.samples}
-    store.require_space(sum(job.bytes(bench) for job in jobs if not store.has(job.table.name, job.key)))
+    store.require_space(sum(job.bytes(plan.shapes) for job in jobs if not store.has(job.table.name, job.key)))
     notes = tuple(note for model in plan.brought for note in model.admit(splits[model.dataset]))
     progress.note(notes)
     store.write_head(head_of(plan, settings.command, notes))

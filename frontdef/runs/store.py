@@ -26,6 +26,8 @@ from frontdef.errors import StoreError
 from frontdef.runs import head as heads
 from frontdef.runs.head import Head
 from frontdef.runs.table import Rows, Table
+from frontdef.tensorfile import Layout, TensorFile, TensorWriter
+from frontdef.whole import sweep, write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,7 +92,7 @@ class Store:
         Raises:
             StoreError: It can't be written.
         """
-        weights.write_whole(self.root / HEAD, heads.dump(head))
+        write_whole(self.root / HEAD, heads.dump(head))
         self.head = head
 
     def _read_head(self) -> Head:
@@ -109,21 +111,23 @@ class Store:
         """Whether a job is done."""
         return self.path(table, key).is_file()
 
-    def write(self, table: str, key: str, data: bytes, tensors: Mapping[str, Tensor]) -> None:
+    def write(self, table: str, key: str, data: bytes, tensors: Mapping[str, Tensor] | TensorWriter) -> None:
         """Store what a job ended in; its rows are written last, so a job that is there is whole.
 
         Args:
             table: Name of the job's table.
             key: The job's.
             data: Its rows, as `encode` gives them.
-            tensors: What is kept beside them.
+            tensors: What is kept beside them, or the file of `stream` that holds all of it.
 
         Raises:
             StoreError: No space or no permission; nothing that was there is lost.
         """
-        if tensors:
+        if isinstance(tensors, TensorWriter):
+            tensors.commit()
+        elif tensors:
             self.write_tensors(table, key, tensors)
-        weights.write_whole(self.path(table, key), data)
+        write_whole(self.path(table, key), data)
         self._failure(key).unlink(missing_ok=True)
 
     def read(self, table: str, key: str) -> tuple[pa.Table, dict[str, Any]]:
@@ -154,7 +158,7 @@ class Store:
             StoreError: It can't be written.
         """
         values = {"key": key, "what": what, "error": error}
-        weights.write_whole(self._failure(key), json.dumps(values, indent=1).encode())
+        write_whole(self._failure(key), json.dumps(values, indent=1).encode())
         self.path(table, key).unlink(missing_ok=True)
 
     def failed(self, key: str) -> bool:
@@ -189,6 +193,19 @@ class Store:
         """
         weights.save_single(tensors, self._tensors(folder, key), {"table": folder, "key": key})
 
+    def stream(self, folder: str, key: str, layouts: Mapping[str, Layout]) -> TensorWriter:
+        """A file for pictures or examples that are written a batch at a time; `write` gives it its name.
+
+        Args:
+            folder: Name of the job's table.
+            key: The job's.
+            layouts: Name → type and shape of what will be written.
+
+        Raises:
+            StoreError: No space or no permission.
+        """
+        return TensorWriter(self._tensors(folder, key), layouts, {"table": folder, "key": key})
+
     def has_tensors(self, folder: str, key: str) -> bool:
         """Whether there are such."""
         return self._tensors(folder, key).is_file()
@@ -199,11 +216,24 @@ class Store:
         Raises:
             StoreError: Missing, damaged, changed, or another job's.
         """
+        file = self.open_tensors(folder, key)
+        return {name: file.tensor(name) for name in file.layouts}
+
+    def open_tensors(self, folder: str, key: str) -> TensorFile:
+        """The same, to read some of their rows: the checksum is checked, and nothing is held in memory.
+
+        Raises:
+            StoreError: Missing, damaged, changed, or another job's.
+        """
         path = self._tensors(folder, key)
-        tensors, about = weights.load_single(path)
-        if (about.get("table"), about.get("key")) != (folder, key):
+        file = TensorFile(path)
+        if (file.about.get("table"), file.about.get("key")) != (folder, key):
             raise StoreError(f"{path} belongs to another job: delete it, and it is made again")
-        return tensors
+        return file
+
+    def sweep(self) -> int:
+        """Delete what killed processes left unfinished; returns how many files there were."""
+        return sweep(self.root)
 
     def _tensors(self, folder: str, key: str) -> Path:
         return self.root / folder / f"{key}.safetensors"

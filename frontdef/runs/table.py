@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from frontdef.runs.results import Results
+    from frontdef.tensorfile import TensorWriter
 
 Type = Literal["varchar", "bigint", "integer", "double", "boolean"]
 
@@ -63,9 +64,9 @@ class Rows:
     Args:
         columns: Column → values ``(N,)``, or one value for all rows; those of the job's table that its file holds.
         about: What is known of the job beside its rows, JSON values.
-        tensors: Pictures or examples, kept beside the rows.
+        tensors: Pictures or examples, kept beside the rows: name → tensor, or the file of `Bench.stream`.
     """
 
     columns: Mapping[str, Any]
     about: Mapping[str, Any] = field(default_factory=dict)
-    tensors: Mapping[str, Any] = field(default_factory=dict)
+    tensors: Mapping[str, Any] | TensorWriter = field(default_factory=dict)

@@ -63,7 +63,7 @@ class Model(Protected):
         assert isinstance(self.classifier, Observed)
         return self.classifier
 
-    def predict(self, images: Any, *, batch_size: int = 256) -> Tensor:
+    def predict(self, images: Any, *, batch_size: int | None = None) -> Tensor:
         """Logits, not observed."""
         self.observed.watching = False
         try:

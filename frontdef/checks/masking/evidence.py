@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from frontdef.attacks.guard import isolated
+from frontdef.attacks.guard import isolated, note_model
 from frontdef.attacks.native.losses import LOSSES
 from frontdef.attacks.native.noise import noise
 from frontdef.attacks.native.pgd import Mode, pgd
@@ -25,14 +25,13 @@ from frontdef.checks.masking.search import random_search
 from frontdef.config import Config
 from frontdef.errors import FrontdefError
 from frontdef.frontend import Identity
+from frontdef.memory import Batches, at_once, exhausted
 from frontdef.protected import Passes, Protected
 from frontdef.threat import ThreatModel
 
 T = TypeVar("T")
 STRIDE = 2.5
 """Step size times steps over ε: far enough to reach any point of the ball from any other (Madry et al. 2018)."""
-
-BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -160,7 +159,8 @@ class Evidence:
             judge = self.model.eot(self.budget.judge, average="probabilities")
             self.model.front_end.reseed(self.seed + 1)
         with torch.no_grad():
-            return torch.cat([judge(part) for part in torch.split(x, BATCH)])
+            draws = self.budget.judge if self.randomized else 1
+            return torch.cat([judge(part) for part in torch.split(x, at_once((draws, *x.shape[1:])))])
 
     def broken(self, x_adv: Tensor) -> Tensor:
         """Which examples are misclassified by a fresh look; those that are not finite count as failures."""
@@ -203,7 +203,7 @@ class Evidence:
         steps = steps or self.budget.steps
         try:
             mode: Mode = "matched" if self.randomized else "fast"
-            examples = [_attack(model, x, y, threat, steps, loss, restarts, mode) for x, y in self._parts()]
+            examples = self._in_parts(lambda x, y: _attack(model, x, y, threat, steps, loss, restarts, mode))
         except (RuntimeError, FrontdefError) as error:
             return Attack(self.x.clone(), torch.zeros_like(self.y, dtype=torch.bool), _no_gradient(error))
         x_adv = torch.cat(examples)
@@ -213,7 +213,9 @@ class Evidence:
         """Uniform random noise."""
 
         def run() -> Attack:
-            x_adv = noise(self.attacked, self.x, self.y, threat=self.threat, draws=self.budget.noise)
+            x_adv = torch.cat(
+                self._in_parts(lambda x, y: noise(self.attacked, x, y, threat=self.threat, draws=self.budget.noise))
+            )
             return Attack(x_adv, self.broken(x_adv), "")
 
         return self.once("noise", run)
@@ -222,7 +224,11 @@ class Evidence:
         """Random search in squares, by scores alone."""
 
         def run() -> Attack:
-            x_adv = random_search(self.attacked, self.x, self.y, threat=self.threat, queries=self.budget.queries)
+            x_adv = torch.cat(
+                self._in_parts(
+                    lambda x, y: random_search(self.attacked, x, y, threat=self.threat, queries=self.budget.queries)
+                )
+            )
             return Attack(x_adv, self.broken(x_adv), "")
 
         return self.once("random search", run)
@@ -250,7 +256,7 @@ class Evidence:
 
         def run() -> Tensor | str:
             try:
-                return torch.cat([self._gradient(x, y, loss) for x, y in self._parts()])
+                return torch.cat(self._in_parts(lambda x, y: self._gradient(x, y, loss)))
             except RuntimeError as error:
                 return _no_gradient(error)
 
@@ -261,12 +267,16 @@ class Evidence:
             x = x.clone().requires_grad_()
             return torch.autograd.grad(LOSSES[loss](self.attacked(x), y).sum(), x)[0]
 
-    def _parts(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return zip(torch.split(self.x, BATCH), torch.split(self.y, BATCH), strict=True)
+    def _in_parts(self, work: Callable[[Tensor, Tensor], T]) -> list[T]:
+        """Do some work on images and labels, as many at once as memory allows."""
+        batches = Batches(at_once((self.attacked.draws, *self.x.shape[1:])))
+        parts = batches.over(
+            len(self.x), lambda rows: work(self.x[rows], self.y[rows]), note=lambda: note_model(self.model)
+        )
+        return [result for _, result in parts]
 
     def _climb(self) -> Climb:
-        examples, recorders = [], []
-        for x, y in self._parts():
+        def climb(x: Tensor, y: Tensor) -> tuple[Tensor, Recorder, str]:
             recorder, error = Recorder(self.attacked, y), ""
             try:
                 last = _attack(recorder, x, y, self.threat, self.budget.steps, "cross-entropy", 1, "matched")
@@ -276,14 +286,15 @@ class Evidence:
             with torch.no_grad():
                 recorder(last)
             # An iterate that fooled the draws of one step is lucky; only the last one is meant to fool them all.
-            examples.append(last if self.randomized else recorder.best)
-            recorders.append(recorder)
+            return last if self.randomized else recorder.best, recorder, error
+
+        examples, recorders, errors = zip(*self._in_parts(climb), strict=True)
         logits = torch.cat([torch.stack(recorder.logits) for recorder in recorders], dim=1)
         usable = torch.cat([recorder.steps() for recorder in recorders], dim=1)
         labels = self.y.expand(len(logits), -1)
         losses = F.cross_entropy(logits.double().flatten(0, 1), labels.flatten(), reduction="none").view_as(labels)
         x_adv = torch.cat(examples)
-        return Climb(x_adv, self.broken(x_adv), error, losses, logits.argmax(dim=2) != labels, usable)
+        return Climb(x_adv, self.broken(x_adv), errors[-1], losses, logits.argmax(dim=2) != labels, usable)
 
 
 def _attack(
@@ -309,6 +320,6 @@ def _no_gradient(error: Exception) -> str:
 
     The model itself had run before without an error.
     """
-    if isinstance(error, torch.OutOfMemoryError):
+    if exhausted(error):
         raise error
     return str(error).splitlines()[0]

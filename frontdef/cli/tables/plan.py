@@ -30,6 +30,7 @@ def print_plan(console: Console, plan: Plan, store: Store, estimated: Estimate) 
     if plan.radii:
         console.print(f"radii at which minimum-norm attacks are judged: {describe_radii(plan.radii)}")
     console.print(Text(estimated.summary()))
+    console.print(Text(estimated.footprint.summary()))
 
 
 def _duration(estimated: Estimate, key: str) -> str:

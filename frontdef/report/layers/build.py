@@ -8,7 +8,6 @@ from typing import Any
 
 from markupsafe import Markup
 
-from frontdef import weights
 from frontdef._version import __version__
 from frontdef.analysis.tables import TABLES, VIEWS
 from frontdef.report import chart, page, svg
@@ -16,6 +15,7 @@ from frontdef.report.layers import charts, figures
 from frontdef.runs.results import Results
 from frontdef.runs.table import Column
 from frontdef.threat import ThreatModel, parse_eps
+from frontdef.whole import write_whole
 
 SCRIPTS = ("scripts/core.js", "scripts/sort.js", "layers/page.js")
 
@@ -33,7 +33,7 @@ def build_layers_report(analysis: Results, path: Path) -> Path:
     Raises:
         StoreError: The file can't be written.
     """
-    weights.write_whole(path, render(analysis).encode())
+    write_whole(path, render(analysis).encode())
     return path
 
 

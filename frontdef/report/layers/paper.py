@@ -9,11 +9,11 @@ from pathlib import Path
 from matplotlib import style
 from matplotlib.figure import Figure
 
-from frontdef import weights
 from frontdef.errors import ConfigError, StoreError
 from frontdef.report import palette
 from frontdef.report.layers.figures import Curves, ratio_curves
 from frontdef.runs.results import Results
+from frontdef.whole import write_whole
 
 FORMATS = ("svg", "pdf")
 
@@ -59,7 +59,7 @@ def save_figure(analysis: Results, path: Path) -> Path:
     drawn = ratio_curves(analysis, analysis.models())
     if not drawn:
         raise StoreError(f"{analysis.path} holds no perturbation-to-signal ratios: `frontdef analyze … --what psr`")
-    weights.write_whole(path, render(drawn[0], kind))
+    write_whole(path, render(drawn[0], kind))
     return path
 
 
