@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from frontdef import hookspecs, registry
 from frontdef.attacks.library import AttackLibrary, Realization
 from frontdef.checks import invariants, kit, masking
+from frontdef.matrix import sets
 from frontdef.matrix import tables as matrix
 from frontdef.stage import Stage
 from frontdef.threat import NORM_LABELS
@@ -119,6 +120,26 @@ def promises() -> str:
     from frontdef.checks import conformance
 
     return _table(("check", "promise"), ((check.name, check.meaning) for check in conformance.CHECKS))
+
+
+def attack_set_passes() -> str:
+    """The sets of attacks that have a name: what is in each, and what it costs by norm."""
+    norms = ("linf", "l2", "l1")
+    return _table(
+        ("set", "attacks", *(f"passes in {NORM_LABELS[norm]}" for norm in norms), "for"),
+        (
+            (
+                f"`{name}`",
+                ", ".join(
+                    f"`{family}`" + (f" ×{count}" if count > 1 else "")
+                    for family, count in Counter(entry.family for entry in chosen.attack).items()
+                ),
+                *(f"{chosen.passes(norm):,}" for norm in norms),
+                chosen.summary,
+            )
+            for name, chosen in sets.attack_sets().items()
+        ),
+    )
 
 
 def violations_grid() -> str:

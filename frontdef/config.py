@@ -56,6 +56,8 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 
 def _explain(cls: type[BaseModel], problem: Any) -> str:
     place = ".".join(str(part) for part in problem["loc"]) or "(whole)"
+    if isinstance(cause := problem.get("ctx", {}).get("error"), ConfigError):
+        return str(cause)
     if problem["type"] != "extra_forbidden":
         return f"{place} = {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
     known = sorted(_model_at(cls, problem["loc"][:-1]).model_fields)

@@ -22,6 +22,9 @@ TOLERANCE = 1e-6
 
 NORM_LABELS: dict[str, str] = {"linf": "ℓ∞", "l2": "ℓ2", "l1": "ℓ1", "l0": "ℓ0", "spatial": "spatial"}
 
+USUAL_EPS: dict[str, str] = {"linf": "8/255", "l2": "0.5", "l1": "12", "spatial": "1"}
+"""The radius that a norm is given where nobody names one, in [0,1] pixel values: what tables on CIFAR-10 use."""
+
 _DISTANCES: dict[str, Callable[[Tensor], Tensor]] = {
     "linf": lambda delta: delta.abs().amax(dim=1),
     "l2": lambda delta: delta.square().sum(dim=1).sqrt(),
@@ -55,6 +58,19 @@ def check_norm(norm: str) -> Norm:
     if norm not in NORMS:
         raise UnknownNameError("norm", norm, NORMS)
     return norm
+
+
+def usual_eps(norm: str) -> str:
+    """The radius that a norm is given where nobody names one.
+
+    Raises:
+        UnknownNameError: No norm.
+        ConfigError: ``l0``, a count of values, has none.
+    """
+    check_norm(norm)
+    if norm not in USUAL_EPS:
+        raise ConfigError(f"a radius in {NORM_LABELS[norm]} is a count of values, and no count is usual: give eps")
+    return USUAL_EPS[norm]
 
 
 def parse_eps(value: float | int | str) -> float:

@@ -10,10 +10,12 @@ from frontdef.analysis.layers import linear_list
 from frontdef.analysis.look import Look
 from frontdef.analysis.partial import NAMES, find_cut, parse_code
 from frontdef.analysis.retraining import Retraining
-from frontdef.analysis.study import Study
+from frontdef.analysis.study import Entry, OwnEntry, Study
 from frontdef.errors import ConfigError
 from frontdef.models.entry import ModelEntry, request_of
+from frontdef.models.own import Brought, OwnRequest, misfit
 from frontdef.models.request import ModelRequest
+from frontdef.models.sources import open_model
 from frontdef.registry import get_classifier, get_dataset, get_defense
 from frontdef.runs.job import Job
 from frontdef.runs.plan import Plan, Samples
@@ -45,20 +47,21 @@ def make_plan(study: Study, *, device: str = "cpu") -> Plan:
         UnknownNameError: A data set, classifier, defense, code or layer that does not exist.
         ConfigError: A cut out of range, or partial training without two models that show both trainings.
     """
-    get_dataset(study.dataset)
+    dataset = get_dataset(study.dataset)
+    rows = [(entry, _model(study, entry, device)) for entry in study.model]
     tables = tuple(dict.fromkeys(table for what in study.what for table in MEASURED.get(what, ())))
     jobs: list[Job] = [
         Look(
             of=table,
             title=entry.title,
-            request=_request(study, entry, study.seed),
+            request=request,
             dataset=study.dataset,
             settings=study,
             seed=study.seed,
             chosen=_settings(study, table, device),
-            surrogate=entry.surrogate,
+            surrogate=None if isinstance(entry, OwnEntry) else entry.surrogate,
         )
-        for entry in study.model
+        for entry, request in rows
         for table in tables
     ]
     jobs += _partial(study, device) if "partial" in study.what else []
@@ -69,7 +72,32 @@ def make_plan(study: Study, *, device: str = "cpu") -> Plan:
         jobs=tuple({job.key: job for job in jobs}.values()),
         samples={study.dataset: Samples(study.dataset, study.samples, study.seed)},
         device=device,
+        brought=tuple(
+            Brought(request.user, study.dataset, dataset.n_classes, entry.clean_accuracy)
+            for entry, request in rows
+            if isinstance(entry, OwnEntry) and isinstance(request, OwnRequest)
+        ),
     )
+
+
+def _model(study: Study, entry: Entry, device: str) -> ModelRequest | OwnRequest:
+    """A model that is trained here, or one that somebody else trained.
+
+    Raises:
+        ModelError: One that can't be built, or weights that do not fit it.
+        ConfigError: A defense that does not fit it.
+    """
+    if not isinstance(entry, OwnEntry):
+        return _request(study, entry, study.seed)
+    dataset = get_dataset(study.dataset)
+    user = open_model(
+        entry, base=study.base or ".", n_classes=dataset.n_classes, image_shape=dataset.image_shape, device=device
+    )
+    config = get_defense(entry.defense).configure(entry.config).model_dump(mode="json")
+    request = OwnRequest(user, study.dataset, dataset.image_shape, entry.defense, config, seed=study.seed)
+    if reason := misfit(request, trainable=dataset.n_train != 0):
+        raise ConfigError(f"defense {entry.defense!r} does not fit the model {entry.name!r}: {reason}")
+    return request
 
 
 def _request(study: Study, entry: ModelEntry, seed: int) -> ModelRequest:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import BeforeValidator, field_validator, model_validator
 
 from frontdef.analysis.partial import CODES, parse_code
 from frontdef.analysis.settings import Settings
 from frontdef.config import Config, build, field
 from frontdef.errors import ConfigError
 from frontdef.models.entry import ModelEntry
+from frontdef.models.sources import ModelSource
 from frontdef.stage import Stage
 
 What = Literal["psr", "weights", "partial"]
@@ -44,6 +46,30 @@ class PartialSettings(Config):
         return codes
 
 
+class OwnEntry(ModelSource):
+    """A model that somebody else trained, as a matrix names it in ``[[model]]``, and a defense in front of it."""
+
+    defense: str = field("none", description="id of the defense in front of it")
+    config: dict[str, Any] = field(default_factory=dict, description="its configuration")
+
+    @property
+    def title(self) -> str:
+        """What figures call it."""
+        return self.name
+
+
+def _row(row: Any) -> Any:
+    """A row by its keys: one that has a key of `OwnEntry` alone is one of these."""
+    if not isinstance(row, Mapping):
+        return row
+    own = set(row) & (set(OwnEntry.model_fields) - set(ModelEntry.model_fields))
+    return build(OwnEntry if own else ModelEntry, row, f"model {row.get('name', '')!r}")
+
+
+Entry = Annotated[ModelEntry | OwnEntry, BeforeValidator(_row)]
+"""A model of a study: one that is trained here, or, where it names a ``source``, one that somebody else trained."""
+
+
 class Study(Settings):
     """What to analyze."""
 
@@ -55,7 +81,10 @@ class Study(Settings):
     train_samples: int | None = field(None, ge=1, description="training images; all if absent")
     what: tuple[What, ...] = field(("psr", "weights"), min_length=1, description="psr, weights, partial")
     recipe: tuple[Stage, ...] = field((), description="training of the models that name none")
-    model: tuple[ModelEntry, ...] = field((ModelEntry(name="none"),), min_length=1, description="models")
+    model: tuple[Entry, ...] = field(
+        (ModelEntry(name="none"),), min_length=1, description="models: trained here, or with a source somebody else's"
+    )
+    base: str = field("", description="folder where the sources' relative paths start; the study file's own if absent")
     partial: PartialSettings = field(default_factory=PartialSettings, description="partial adversarial training")
 
     @model_validator(mode="after")
@@ -69,10 +98,15 @@ class Study(Settings):
         """The model of a title.
 
         Raises:
-            ConfigError: None.
+            ConfigError: None, or one that is not trained here.
         """
         for model in self.model:
-            if model.title == title:
+            if model.title == title and isinstance(model, OwnEntry):
+                raise ConfigError(
+                    f"partial training trains the layers of a model anew, and {title!r} is somebody else's: it is "
+                    'looked at by what = ["psr", "weights"]'
+                )
+            if model.title == title and isinstance(model, ModelEntry):
                 return model
         raise ConfigError(
             f"partial training takes its two recipes from models of this study, and there is none labeled {title!r}: "
@@ -104,7 +138,8 @@ def load_study(path: Path | None) -> Study:
         text = resources.files("frontdef.analysis").joinpath("digits.toml").read_text(encoding="utf-8")
         return parse_study(text, "the packaged digits study")
     try:
-        return parse_study(path.read_text(encoding="utf-8"), str(path))
+        study = parse_study(path.read_text(encoding="utf-8"), str(path))
+        return study if study.base else study.model_copy(update={"base": str(path.resolve().parent)})
     except OSError as error:
         raise ConfigError(
             f"cannot read the study {path}: {error.strerror}. `frontdef analyze` without a file looks at digits"

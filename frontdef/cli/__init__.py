@@ -16,6 +16,7 @@ COMMANDS = {
     "retry": Command("frontdef.cli.run:retry", "Compare defenses", "Run what failed of a run again."),
     "results": Command("frontdef.cli.results:results", "Compare defenses", "Show what a run found; ask it in SQL."),
     "report": Command("frontdef.cli.results:report", "Compare defenses", "Write a run as one offline HTML file."),
+    "verify": Command("frontdef.cli.verify:verify", "Compare defenses", "Read every file of a run, compare checksums."),
     "analyze": Command("frontdef.cli.analyze:analyze", "Look inside", "What happens in the layers of a network."),
     "check-attack": Command(
         "frontdef.cli.check_attack:check_attack", "Compare attacks", "Test what a right attack implementation does."

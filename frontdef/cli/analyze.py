@@ -14,11 +14,13 @@ from frontdef.analysis.partial import CODES
 from frontdef.analysis.plan import make_plan
 from frontdef.analysis.study import Study, load_study
 from frontdef.cli.layers import print_analysis
+from frontdef.cli.model import KEYS, own_model_options, source_of
 from frontdef.cli.run import only_options, process_options
 from frontdef.cli.tables import print_frame
 from frontdef.config import build
 from frontdef.errors import ConfigError
 from frontdef.models.load import check_device
+from frontdef.models.sources import ModelSource
 from frontdef.runs.progress import make_progress
 from frontdef.runs.results import Results, load_results
 from frontdef.runs.run import Settings, run
@@ -28,8 +30,9 @@ RUNS = Path("runs")
 
 @click.command()
 @click.argument("path", metavar="[STUDY]", required=False, type=click.Path(path_type=Path))
+@own_model_options
 @click.option("--what", help="psr, weights, partial: one or several, separated by commas; default: the study's.")
-@click.option("--defense", "-d", "defenses", help="Models of these defenses instead of the study's, default recipes.")
+@click.option("--defense", "-d", "defenses", help="These defenses instead of the study's models; before --model.")
 @click.option("--dataset", help="This data set instead of the study's.")
 @click.option("--classifier", help="This classifier instead of the study's.")
 @click.option("--samples", type=int, help="Number of test images.")
@@ -58,8 +61,9 @@ def analyze(path: Path | None, **options: Any) -> None:
     """Look into the layers of trained classifiers: what happens to perturbations, and what training changed.
 
     STUDY is a TOML file that names models; without one, a natural and an adversarial classifier of digits are looked
-    at. What is finished is kept: a study that was stopped goes on where it stopped. STUDY may also be the folder of one
-    that was stored: it is shown, and asked with --sql.
+    at, or with --model one of yours, as it is, on the test images of --dataset. What is finished is kept: a study that
+    was stopped goes on where it stopped. STUDY may also be the folder of one that was stored: it is shown, and asked
+    with --sql.
     """
     console = Console()
     stored = path is not None and path.is_dir()
@@ -122,10 +126,15 @@ def _read(path: Path | None, options: dict[str, Any]) -> Study:
     for name in ("dataset", "classifier", "samples", "train_samples", "seed"):
         if options[name] is not None:
             values[name] = options[name]
+    source = source_of(options["source"], options)
     if options["what"]:
         values["what"] = options["what"].split(",")
-    if options["defenses"]:
-        values["model"] = [{"name": name} for name in options["defenses"].split(",")]
+    defenses = options["defenses"].split(",") if options["defenses"] else []
+    if source is not None:
+        values["base"] = str(Path.cwd())
+        values["model"] = [_own(source, name) for name in defenses or ["none"]]
+    elif defenses:
+        values["model"] = [{"name": name} for name in defenses]
     attack = {name: options[name] for name in ("eps", "steps") if options[name] is not None}
     values["attack"] = {**values["attack"], **attack}
     if options["p"]:
@@ -138,6 +147,12 @@ def _read(path: Path | None, options: dict[str, Any]) -> Study:
         partial["cuts"] = [int(cut) if cut.isdigit() else cut for cut in partial["cuts"]]
     values["partial"] = {**values["partial"], **partial, **({"modes": ["single"]} if options["single"] else {})}
     return build(Study, values, "the command line")
+
+
+def _own(source: ModelSource, defense: str) -> dict[str, Any]:
+    """A row of a study: a model of the user's behind a defense."""
+    title = source.name if defense == "none" else f"{source.name} {defense}"
+    return {**source.model_dump(exclude_unset=True), "name": title, "defense": defense}
 
 
 def _list(text: str) -> list[Any]:
@@ -175,4 +190,8 @@ def _command(path: Path | None, options: dict[str, Any]) -> str:
             words += [f"--{names.get(key, key).replace('_', '-')}", str(options[key])]
     words += ["--single"] if options["single"] else []
     words += ["--device", options["device"]] if options["device"] != "cpu" else []
+    for key in ("source", *KEYS):
+        names = {"source": "model", "arguments": "argument"}
+        for value in options[key] if key == "arguments" else filter(None, [options[key]]):
+            words += [f"--{names.get(key, key).replace('_', '-')}", str(value)]
     return shlex.join(words)

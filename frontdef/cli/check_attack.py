@@ -21,7 +21,8 @@ def check_attack(
 ) -> None:
     """Is the attack code of LIBRARY right? Tests invariants of each of its attacks on models of 64 pixels.
 
-    A violation is a finding about that library, not an error of yours.
+    A violation is a finding about that library, not an error of yours. The models are its own, because of them the
+    right answer is known beforehand; on a model of yours `frontdef evaluate` checks what can be checked there.
     """
     from frontdef.checks.invariants import examine, rows, to_grid, to_markdown
     from frontdef.checks.invariants.budget import EXPENSIVE

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,7 +13,20 @@ from frontdef.checks.conformance import Subject
 from frontdef.checks.masking import diagnose as diagnose_model
 from frontdef.checks.masking import to_markdown
 from frontdef.cli.arguments import parse_config, parse_shape
-from frontdef.threat import Norm, ThreatModel, parse_eps
+from frontdef.cli.model import own_model_options, own_request, source_of
+from frontdef.errors import ConfigError
+from frontdef.models.load import Means, check_device, load_model
+from frontdef.models.own import Brought
+from frontdef.registry import get_dataset, get_defense
+from frontdef.threat import Norm, ThreatModel, parse_eps, usual_eps
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from frontdef.models.sources import ModelSource
+    from frontdef.protected import Protected
+
+    Look = tuple[Protected, Tensor, Tensor, str]
 
 RADII: dict[Norm, str] = {"linf": "0.15", "l2": "1.5", "l1": "15"}
 """Where a small network on digits falls without a defense."""
@@ -19,47 +35,77 @@ LYING = ("masked", "invalid")
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", required=False)
 @click.argument("values", nargs=-1, metavar="[KEY=VALUE]...")
+@own_model_options
+@click.option("--dataset", help="Of --model: the data set on whose test images it is looked at.")
 @click.option("--norm", type=click.Choice(tuple(RADII)), default="linf", show_default=True, help="Of the threat model.")
-@click.option("--eps", help="Radius, in [0,1] pixel values; default: 0.15, 1.5 or 15, by norm.")
+@click.option("--eps", help="Radius, in [0,1] pixel values; default by norm: 0.15, 1.5, 15; of --model 8/255, 0.5, 12.")
 @click.option("--surrogate", help="The gradient that the front end gives; default: its own.")
-@click.option("--samples", default=64, show_default=True, type=click.IntRange(1, 128), help="Digits to look at.")
+@click.option("--samples", default=64, show_default=True, type=click.IntRange(1), help="Images to look at.")
 @click.option("--seed", default=0, show_default=True, help="Of every draw.")
-@click.option("--image-shape", default="1,28,28", show_default=True, help="C,H,W of the images to look at.")
+@click.option("--image-shape", default="1,28,28", show_default=True, help="C,H,W of the digits to look at.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of the data sets; default: FRONTDEF_DATA.")
+@click.option("--download", is_flag=True, help="Allow data sets and weights to be downloaded.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything that was measured as JSON.")
-def diagnose(
-    name: str,
-    values: tuple[str, ...],
-    norm: Norm,
-    eps: str | None,
-    surrogate: str | None,
-    samples: int,
-    seed: int,
-    image_shape: str,
-    device: str,
-    as_json: bool,
-) -> None:
+def diagnose(name: str | None, values: tuple[str, ...], norm: Norm, **options: Any) -> None:
     """Is the gradient of the defense NAME lying? Checks it on digits, with a small classifier trained behind it.
 
-    Configuration follows as KEY=VALUE, values in TOML. Exit code 1 where the verdict is masked or invalid.
+    With --model, it is checked before a model of yours, as it is, on test images of --dataset; without NAME the model
+    alone. Configuration follows as KEY=VALUE, values in TOML. Exit code 1 where the verdict is masked or invalid.
     """
     from frontdef.cli.text import print_json
-    from frontdef.models.load import check_device
 
-    check_device(device)
-    threat = ThreatModel(norm, parse_eps(eps or RADII[norm]))
-    subject = Subject(name, parse_config(values), parse_shape(image_shape), device)
-    subject.build(surrogate)  # what can't be configured is refused before a classifier is trained
-    x, y = (tensor[:samples].to(subject.device) for tensor in (subject.test.images, subject.test.labels))
-    certificate = subject.defense.load_certificate()
-    certified = None if certificate is None else certificate.certify(subject.protected, x, y, threat)
-    with subject.protected.surrogate(surrogate):
-        diagnosis = diagnose_model(subject.protected, x, y, threat, seed=seed, certified=certified)
-    if as_json:
+    check_device(options["device"])
+    source = source_of(options["source"], options)
+    config = parse_config(values)
+    usual = usual_eps(norm) if source else RADII[norm]
+    threat = ThreatModel(norm, parse_eps(options["eps"] or usual))
+    look = _small(name, config, options) if source is None else _own(source, name or "none", config, options)
+    protected, x, y, defense = look
+    certificate = get_defense(defense).load_certificate()
+    certified = None if certificate is None else certificate.certify(protected, x, y, threat)
+    with protected.surrogate(options["surrogate"]):
+        diagnosis = diagnose_model(protected, x, y, threat, seed=options["seed"], certified=certified)
+    if options["as_json"]:
         print_json(diagnosis.to_dict())
     else:
-        click.echo(to_markdown(f"`frontdef diagnose {' '.join((name, *values))}`", diagnosis))
+        words = ["frontdef diagnose", *([f"--model {options['source']}"] if source else []), *filter(None, [name])]
+        click.echo(to_markdown(f"`{' '.join((*words, *values))}`", diagnosis))
     if diagnosis.verdict in LYING:
         sys.exit(1)
+
+
+def _small(name: str | None, config: dict[str, Any], options: dict[str, Any]) -> Look:
+    """A defense with a small classifier that is trained behind it."""
+    if name is None:
+        raise ConfigError("what is diagnosed? NAME of a defense, or --model FILE.py:function with --dataset")
+    if options["dataset"]:
+        raise ConfigError(
+            "--dataset is of a model of yours: --model FILE.py:function; a defense alone is looked at on digits"
+        )
+    subject = Subject(name, config, parse_shape(options["image_shape"]), options["device"])
+    subject.build(options["surrogate"])  # what can't be configured is refused before a classifier is trained
+    samples = options["samples"]
+    if samples > len(subject.test):
+        raise ConfigError(f"there are {len(subject.test)} digits to look at, --samples {samples} are asked for")
+    x, y = (tensor[:samples].to(subject.device) for tensor in (subject.test.images, subject.test.labels))
+    return subject.protected, x, y, name
+
+
+def _own(source: ModelSource, name: str, config: dict[str, Any], options: dict[str, Any]) -> Look:
+    """A user's model behind a defense, as it is."""
+    if not options["dataset"]:
+        raise ConfigError("--model is looked at on test images: --dataset ID, arrays:FILE.npz, imagefolder:PATH …")
+    device = options["device"]
+    tell = partial(click.echo, err=True)
+    request = own_request(source, options["dataset"], name, config, device=device, seed=options["seed"], tell=tell)
+    dataset = get_dataset(request.dataset)
+    split = dataset.load(
+        "test", root=options["data"], download=options["download"], samples=options["samples"], seed=options["seed"]
+    )
+    for line in Brought(request.user, request.dataset, dataset.n_classes, source.clean_accuracy).admit(split):
+        tell(line)
+    protected = load_model(request, Means(device, options["data"], None, options["download"]))
+    return protected, split.images.to(protected.device), split.labels.to(protected.device), name

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from frontdef.cli.show import show
 from frontdef.cli.tables import print_plan
+from frontdef.errors import ConfigError
 from frontdef.matrix.entries import DefenseEntry, Matrix, load_matrix
 from frontdef.matrix.plan import make_plan
 from frontdef.models.load import Means, check_device
@@ -160,6 +161,11 @@ def retry(
 ) -> None:
     """Run the failed and missing jobs of RUN again, of whatever kind."""
     results = load_results(path)
+    if results.head.live:
+        raise ConfigError(
+            f"{path} was asked for in Python, of a model and samples that no file holds: the same call with "
+            f"out={str(path)!r} runs what is missing"
+        )
     device = device or results.head.device
     check_device(device)
     jobs_again = results.kind.remake(results.head.document, device)

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+import shlex
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from frontdef.cli.arguments import parse_config
+from frontdef.cli.model import own_model_options, own_request, source_of
+from frontdef.config import build
+from frontdef.errors import ConfigError
 from frontdef.models import saved
+from frontdef.models.cache import ModelCache
+from frontdef.models.load import check_device
+from frontdef.models.own import Brought
+from frontdef.models.recipes import recipe_of
+from frontdef.models.train import make_request
+from frontdef.registry import get_dataset, get_defense
+from frontdef.stage import Stage
+
+if TYPE_CHECKING:
+    from frontdef.models.request import Request
 
 
 @click.command()
 @click.argument("name")
 @click.argument("values", nargs=-1, metavar="[KEY=VALUE]...")
+@own_model_options
+@click.option(
+    "--stage", "stages", multiple=True, metavar="'KEY=VALUE …'",
+    help="A stage of training, as 'epochs=3 lr=0.001'; repeatable. Default: the defense's own, or the classifier's.",
+)  # fmt: skip
 @click.option("--dataset", default="digits", show_default=True, help="Data set to train on.")
 @click.option("--classifier", help="Classifier behind it; default: the defense's own, or small-cnn.")
 @click.option("--train-samples", type=click.IntRange(1), help="Training images; default: all.")
@@ -22,38 +43,50 @@ from frontdef.models import saved
 @click.option("--cache", type=click.Path(path_type=Path), help="Folder of trained models; default: FRONTDEF_CACHE.")
 @click.option("--download", is_flag=True, help="Allow data sets to be downloaded.")
 @click.option("--out", type=click.Path(path_type=Path), help="File to write; default: NAME-DATASET.safetensors, here.")
-def train(
-    name: str,
-    values: tuple[str, ...],
-    dataset: str,
-    classifier: str | None,
-    train_samples: int | None,
-    seed: int,
-    device: str,
-    data: Path | None,
-    cache: Path | None,
-    download: bool,
-    out: Path | None,
-) -> None:
+def train(name: str, values: tuple[str, ...], **options: Any) -> None:
     """Train the defense NAME with a classifier behind it, and write its weights.
 
+    With --model, a model of yours stands behind it and is fine-tuned; its own file of weights is left alone.
     Configuration follows as KEY=VALUE, values in TOML. A training that is stopped goes on from its last checkpoint. The
-    file serves `frontdef.load(NAME, weights=FILE)` in an ART pipeline and `frontdef.protect(None, NAME, weights=FILE)`.
+    file serves `frontdef.load(NAME, weights=FILE)` in an ART pipeline and `frontdef.protect(None, NAME, weights=FILE)`;
+    of a model of yours, whose code is not in it, `frontdef evaluate SOURCE --weights FILE --weights-key
+    classifier.body`.
     """
-    from frontdef.errors import ConfigError
-    from frontdef.models.load import check_device
-    from frontdef.models.train import make_request, trained
-
-    check_device(device)
-    path = out or Path(f"{name}-{dataset}.safetensors".replace("/", "-").replace(":", "-"))
+    check_device(options["device"])
+    path = options["out"] or Path(f"{name}-{options['dataset']}.safetensors".replace("/", "-").replace(":", "-"))
     if path.suffix != ".safetensors":
         raise ConfigError(f"--out names a file that ends in .safetensors, got {str(path)!r}")
-    request = make_request(name, dataset, classifier, None, train_samples, seed, parse_config(values))
-
-    def report(epoch: int, epochs: int, loss: float, accuracy: float) -> None:
-        share = "" if accuracy != accuracy else f", training accuracy {accuracy:.1%}"
-        click.echo(f"epoch {epoch}/{epochs}: loss {loss:.4f}{share}")
-
-    model = trained(request, device=device, data=data, cache=cache, progress=report, download=download)
+    request = _request(name, parse_config(values), options)
+    model = ModelCache(options["cache"]).get_or_train(
+        request, device=options["device"], data_root=options["data"], download=options["download"], progress=_report
+    )
     saved.save(path, model.front_end, model.classifier, {key: v for key, v in model.about.items() if key != "sha256"})
-    click.echo(f"{name} on {dataset}, {request.classifier} behind it: {path}")
+    click.echo(f"{name} on {options['dataset']}, {request.classifier} behind it: {path}")
+
+
+def _request(name: str, config: dict[str, Any], options: dict[str, Any]) -> Request:
+    stages = tuple(build(Stage, parse_config(tuple(shlex.split(text))), "--stage") for text in options["stages"])
+    source = source_of(options["source"], options)
+    if source is None:
+        return make_request(
+            name, options["dataset"], options["classifier"], stages, options["train_samples"], options["seed"], config
+        )
+    if options["classifier"]:
+        raise ConfigError("--model and --classifier both say what stands behind the defense: give one of the two")
+    defense = get_defense(name)
+    recipe = stages or recipe_of(defense, defense.configure(config).model_dump(mode="json"), options["dataset"], "")
+    tell = partial(click.echo, err=True)
+    request = own_request(
+        source, options["dataset"], name, config, device=options["device"],
+        recipe=recipe, train_samples=options["train_samples"], seed=options["seed"], tell=tell,
+    )  # fmt: skip
+    dataset = get_dataset(request.dataset)
+    split = dataset.load("test", root=options["data"], download=options["download"], samples=None, seed=0)
+    for line in Brought(request.user, request.dataset, dataset.n_classes, source.clean_accuracy).admit(split):
+        tell(line)
+    return request
+
+
+def _report(epoch: int, epochs: int, loss: float, accuracy: float) -> None:
+    share = "" if accuracy != accuracy else f", training accuracy {accuracy:.1%}"
+    click.echo(f"epoch {epoch}/{epochs}: loss {loss:.4f}{share}")

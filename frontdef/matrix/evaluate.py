@@ -6,8 +6,9 @@ import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
+from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rich.console import Console
 from torch import nn
@@ -26,7 +27,7 @@ from frontdef.runs.plan import Held
 from frontdef.runs.progress import PlainProgress, make_progress
 from frontdef.runs.results import Results
 from frontdef.runs.run import Settings, run
-from frontdef.threat import check_norm
+from frontdef.threat import check_norm, usual_eps
 from frontdef.zoo import Normalization
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def evaluate(
     y: Any = None,
     *,
     norm: str | Sequence[str] = "linf",
-    eps: Radii | Mapping[str, Radii] = "8/255",
+    eps: Radii | Mapping[str, Radii] | None = None,
     defenses: Iterable[Wanted] | str = ("none",),
     attacks: str | Iterable[AttackEntry | Mapping[str, Any]] = "standard",
     libraries: Sequence[str] | str | None = None,
@@ -72,10 +73,12 @@ def evaluate(
             `frontdef.datasets.as_split` says what is taken.
         y: Labels ``(N,)``, where ``x`` holds none.
         norm: ``linf``, ``l2``, ``l1``; one or several.
-        eps: One radius or several, in [0,1] pixel values or as ``"8/255"``; norm → radii where norms differ.
+        eps: One radius or several, in [0,1] pixel values or as ``"8/255"``; norm → radii where there are several norms;
+            None takes 8/255 in ℓ∞, 0.5 in ℓ2, 12 in ℓ1.
         defenses: Front ends to put before the model as it is: ids, or ``(id, configuration)``; ``"all"`` for each of
             each installed plugin.
-        attacks: ``"quick"``, ``"standard"`` or ``"thorough"``, or attacks as a matrix writes them.
+        attacks: ``"quick"``, ``"standard"`` or ``"thorough"``, or attacks as a matrix writes them; those that name no
+            norm run in each of the call's, those that name no ε at its radii.
         libraries: Attack libraries; None or ``"all"`` takes all that are installed.
         diagnose: Whether the gradient of each row is diagnosed.
         samples: How many samples, drawn at random; None takes all.
@@ -104,7 +107,7 @@ def evaluate(
     entries = _entries(defenses)
     check_titles(entries)
     radii = _radii(norm, eps)
-    columns = {"attacks": attacks, "threats": radii} if isinstance(attacks, str) else {"attack": _given(attacks)}
+    columns = {"attacks": attacks, "threats": radii} if isinstance(attacks, str) else {"attack": _given(attacks, radii)}
     matrix = build(
         Matrix,
         {
@@ -142,7 +145,7 @@ def evaluate(
         plan = expand(matrix, lineup, {SAMPLES: held}, device)
         console = Console(quiet=quiet, stderr=True)
         progress = PlainProgress(console) if quiet else make_progress(console)
-        run(plan, Settings(folder, device=device, command=f"frontdef.evaluate({name})"), progress)
+        run(plan, Settings(folder, device=device, command=f"frontdef.evaluate(…, out={str(folder)!r})"), progress)
     return Results(folder)
 
 
@@ -161,11 +164,13 @@ def _entries(defenses: Iterable[Wanted] | str) -> tuple[DefenseEntry, ...]:
     return tuple(entries)
 
 
-def _radii(norm: str | Sequence[str], eps: Radii | Mapping[str, Radii]) -> dict[str, tuple[float | str, ...]]:
+def _radii(norm: str | Sequence[str], eps: Radii | Mapping[str, Radii] | None) -> dict[str, tuple[float | str, ...]]:
     """Norm → radii."""
     if isinstance(eps, Mapping):
         return {check_norm(name): _several(values) for name, values in eps.items()}
     norms = (norm,) if isinstance(norm, str) else tuple(norm)
+    if eps is None:
+        return {check_norm(name): (usual_eps(name),) for name in norms}
     if len(norms) > 1:
         raise ConfigError(
             f"a radius means something else in each norm: eps = {{{', '.join(f'{name!r}: …' for name in norms)}}}"
@@ -174,8 +179,25 @@ def _radii(norm: str | Sequence[str], eps: Radii | Mapping[str, Radii]) -> dict[
 
 
 def _several(values: Radii) -> tuple[float | str, ...]:
-    return (values,) if isinstance(values, str | float | int) else tuple(values)
+    radii: Iterable[Any] = (values,) if isinstance(values, str | Real) else cast("Sequence[float | str]", values)
+    return tuple(radius if isinstance(radius, str) else float(radius) for radius in radii)
 
 
-def _given(attacks: Iterable[AttackEntry | Mapping[str, Any]]) -> list[AttackEntry]:
-    return [entry if isinstance(entry, AttackEntry) else build(AttackEntry, entry, "attacks") for entry in attacks]
+def _given(
+    attacks: Iterable[AttackEntry | Mapping[str, Any]], radii: Mapping[str, Sequence[float | str]]
+) -> list[AttackEntry]:
+    """Attacks as a matrix writes them, at the radii of the call where they name none."""
+    entries = []
+    for wanted in attacks:
+        entry = wanted if isinstance(wanted, AttackEntry) else build(AttackEntry, wanted, "attacks")
+        if entry.source is not None:
+            raise ConfigError(
+                f"attack {entry.family!r} names the source {entry.source.title!r}, which is trained here, and the "
+                "samples at hand are there to be attacked: name a data set that has training images, in a matrix with "
+                "[[model]]"
+            )
+        norms = (entry.norm,) if "norm" in entry.model_fields_set else tuple(radii)
+        entries += [
+            entry.model_copy(update={"norm": norm, "eps": entry.eps or tuple(radii.get(norm, ()))}) for norm in norms
+        ]
+    return entries

@@ -19,7 +19,9 @@ from frontdef.matrix.picture import Picture
 from frontdef.matrix.row import Row
 from frontdef.matrix.rows import Lineup, line_up, offered, request_for
 from frontdef.matrix.sets import get_attack_set
+from frontdef.models.entry import ModelEntry
 from frontdef.models.fingerprint import digest
+from frontdef.models.own import OwnRequest
 from frontdef.registry import (
     get_attack_libraries,
     get_attacks,
@@ -83,13 +85,32 @@ def expand(matrix: Matrix, lineup: Lineup, samples: Mapping[str, Samples | Held]
         kind="matrix",
         name=matrix.name,
         document=matrix.model_dump(mode="json"),
-        jobs=tuple({job.key: job for job in jobs}.values()),
+        jobs=_distinct(jobs),
         samples=samples,
         device=device,
         radii=radii,
         skipped=tuple(skipped),
         brought=tuple(lineup.brought),
     )
+
+
+def _distinct(jobs: Iterable[Job]) -> tuple[Job, ...]:
+    """Each job once.
+
+    Raises:
+        ConfigError: A cell of two rows: one of them would be missing in every table.
+    """
+    kept: dict[str, Job] = {}
+    for job in jobs:
+        twin = kept.setdefault(job.key, job)
+        if isinstance(twin, Attack) and isinstance(job, Attack) and twin.describe() != job.describe():
+            titles = [f"{one.row.classifier} {one.row.entry.title}" for one in (twin, job)]
+            raise ConfigError(
+                f"{titles[0]!r} and {titles[1]!r} are one model under two names, with the same code, weights and "
+                "configuration, so a comparison of them would compare nothing: leave one out, or look whether the "
+                "right weights are named"
+            )
+    return tuple(kept.values())
 
 
 def attacks_of(matrix: Matrix) -> tuple[list[tuple[AttackEntry, AttackSpec]], dict[str, tuple[float, ...]]]:
@@ -114,7 +135,7 @@ def _families(entry: AttackEntry) -> Iterator[AttackEntry]:
     if entry.family != EVERY:
         yield entry
         return
-    for family in dict.fromkeys(attack.family for attack in get_attacks(norm=entry.norm)):
+    for family in dict.fromkeys(attack.family.name for attack in get_attacks(norm=entry.norm)):
         yield entry.model_copy(update={"family": family})
 
 
@@ -140,7 +161,7 @@ def _attacks(
     for entry, spec in columns:
         source = None
         if entry.source is not None:
-            source = Source(entry.source, request_for(matrix, row.dataset, row.classifier, entry.source))
+            source = _source(matrix, row, entry.source)
         for library in _libraries(entry.libraries, libraries) if entry.libraries else chosen:
             if library not in chosen:
                 continue
@@ -163,6 +184,20 @@ def _attacks(
                     judged_eps=radii[spec.threat.norm][-1] if spec.family.minimum_norm else spec.threat.eps,
                     source=source,
                 )
+
+
+def _source(matrix: Matrix, row: Row, entry: ModelEntry) -> Source:
+    """The model that is attacked instead; it is trained here.
+
+    Raises:
+        ConfigError: Before a user's model, and nothing says what stands behind it.
+    """
+    if isinstance(row.request, OwnRequest) and not entry.own_classifier:
+        raise ConfigError(
+            f"source {entry.title!r} is trained here, and nothing says as what: give it a classifier, "
+            f'source = {{ name = {entry.name!r}, classifier = "small-cnn" }}'
+        )
+    return Source(entry, request_for(matrix, row.dataset, row.classifier, entry))
 
 
 def _certificates(matrix: Matrix, row: Row, radii: Mapping[str, Sequence[float]]) -> Iterator[Certify]:

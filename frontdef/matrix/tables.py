@@ -44,6 +44,7 @@ RECORDS = Table(
         "margin": Column("double", "logit of the label minus the largest other logit, of the example"),
     },
     joined=("cell",),
+    tensors=True,
 )
 """One row a sample and cell."""
 
@@ -106,6 +107,7 @@ FIGURES = Table(
         "pictures": Column("bigint", "how many"),
     },
     joined=("dataset", "classifier", "defense"),
+    tensors=True,
 )
 """One row a set of pictures by which a front end shows what it does; the pictures are kept beside it."""
 

@@ -29,13 +29,19 @@ def cells(results: Results) -> pd.DataFrame:
             "robust_accuracy": _robust_accuracy(results, job),
             "status": job.status,
             "error": job.error,
-            "command": f"{results.head.command} --overwrite --only {shlex.quote(job.entry.key)}",
+            "command": _command(results, job),
         }
         for job in results.jobs_of(RECORDS.name)
     ]
     frame = pd.DataFrame(rows, columns=list(CELLS))
     numbers = {name: pd.to_numeric(frame[name]) for name, column in CELLS.items() if column.type == "double"}
     return frame.assign(**numbers)
+
+
+def _command(results: Results, job: JobState) -> str:
+    """What runs a cell again; of objects that no file holds the call that ran it."""
+    again = f" --overwrite --only {shlex.quote(job.entry.key)}"
+    return results.head.command + ("" if results.head.live else again)
 
 
 def _robust_accuracy(results: Results, job: JobState) -> float | None:

@@ -150,9 +150,11 @@ def _from_package(source: str, place: str, name: str) -> Blueprint:
             module = importlib.import_module(place)
         except ModuleNotFoundError as error:
             if error.name and (place == error.name or place.startswith(f"{error.name}.")):
+                near = _nearest(place, [*(entry.name for entry in zoo_entries()), *ZOO_DISTRIBUTIONS])
                 raise ModelError(
-                    f"source = {source!r}: there is no module {error.name!r} in this environment. Mend: install the "
-                    f"package that has it, or name a file: {place.rpartition('.')[2]}.py:{name}"
+                    f"source = {source!r}: there is no module {error.name!r} in this environment.{near} "
+                    "Mend: install the package that has it, or name a file: "
+                    f"{place.rpartition('.')[2]}.py:{name}"
                 ) from None
             raise
     own = [key for key, value in vars(module).items() if _builds(value)]

@@ -128,10 +128,13 @@ def misfit(request: OwnRequest, *, trainable: bool) -> str:
         front_end = request.build()
     except FrontdefError as error:
         return f"{name}: {error}"
+    if (type(front_end).learns or request._prepared or request.recipe) and not trainable:
+        return (
+            f"{name} is fitted or trained on training images, and the samples at hand are there to be attacked. Name a "
+            "data set that has some: `frontdef evaluate SOURCE --dataset …`, or a matrix with [[model]]"
+        )
     if type(front_end).learns and not request.recipe:
         return f"{name} learns, and nothing is trained before a model as it is: give its row a recipe = […]"
-    if (request._prepared or request.recipe) and not trainable:
-        return f"{name} is fitted or trained on training images, and the samples at hand have none: name a data set"
     if request.recipe or request._prepared:
         return ""
     with torch.no_grad():

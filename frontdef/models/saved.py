@@ -60,8 +60,15 @@ class Saved:
         """The classifier behind it with its weights, in eval mode.
 
         Raises:
+            ConfigError: It was a model of the user's, whose code is not in the file.
             StoreError: The weights do not fit the classifier as it is installed.
         """
+        if "classifier" not in self.about["request"]:
+            raise ConfigError(
+                f"behind {self.defense!r} in {self.path} stands a model of yours, whose code is not in the file: build "
+                f"it, load its weights from there (`frontdef evaluate SOURCE --weights {self.path} --weights-key "
+                f"classifier.body` does), and give it: frontdef.protect(net, {self.defense!r}, weights=…)"
+            )
         name = str(self.about["request"]["classifier"][0])
         built = get_classifier(name).build(self.about["in_shape"], self.about["n_classes"])
         self.load_classifier(built)

@@ -78,7 +78,8 @@ def read_state(file: Path, key: str | None = None) -> tuple[dict[str, Tensor], l
 
     Args:
         file: ``.safetensors``, or what ``torch.save`` wrote (``.pt``, ``.pth``, …).
-        key: Under which key of the checkpoint it lies; None finds it under the usual ones.
+        key: Under which key of the checkpoint it lies, or which prefix its names have there; None finds it under the
+            usual ones.
 
     Returns:
         Name → tensor on the CPU, and what was chosen.
@@ -202,6 +203,10 @@ def _state_in(content: Any, file: str, key: str | None) -> tuple[dict[str, Tenso
     if not isinstance(content, Mapping):
         raise ModelError(f"{file} holds {_a(content)}, not a state dict (name → tensor). {SAVE_AGAIN}")
     if key is not None:
+        prefix = f"{key}."
+        under = {name.removeprefix(prefix): tensor for name, tensor in content.items() if str(name).startswith(prefix)}
+        if key not in content and under:
+            content = {key: under}
         if key not in content:
             near = difflib.get_close_matches(key, [str(name) for name in content], n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""

@@ -56,6 +56,7 @@ class Head(_Part):
         skipped: What no job was made for, and why.
         notes: What was found out about models that somebody else trained.
         samples: Id of a data set → key of its images under ``clean/``.
+        live: Whether it was asked for with objects that no file holds, so that the same call alone goes on with it.
         jobs: All that was asked for.
     """
 
@@ -72,6 +73,7 @@ class Head(_Part):
     skipped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     samples: Mapping[str, str] = Field(default_factory=dict)
+    live: bool = False
     jobs: tuple[JobEntry, ...] = ()
 
 

@@ -19,7 +19,7 @@ from frontdef.runs.executors.processes import Processes
 from frontdef.runs.executors.worker import order
 from frontdef.runs.head import Head, JobEntry
 from frontdef.runs.job import Job
-from frontdef.runs.plan import Plan
+from frontdef.runs.plan import Held, Plan
 from frontdef.runs.progress import Progress
 from frontdef.runs.store import Store
 from frontdef.runs.versions import versions
@@ -176,6 +176,7 @@ def head_of(plan: Plan, command: str, notes: tuple[str, ...] = ()) -> Head:
         skipped=plan.skipped,
         notes=notes,
         samples={name: samples.key for name, samples in plan.samples.items()},
+        live=any(isinstance(samples, Held) for samples in plan.samples.values()),
         jobs=tuple(
             JobEntry(
                 key=job.key,

@@ -30,11 +30,13 @@ class Table:
         name: Of the folder and in SQL.
         columns: Column → type and meaning, in their order.
         joined: Columns that a job's description holds instead of its file; they are added when the table is read.
+        tensors: Whether a job that has rows keeps pictures or examples beside them.
     """
 
     name: str
     columns: Mapping[str, Column]
     joined: tuple[str, ...] = ()
+    tensors: bool = False
 
     @property
     def stored(self) -> Mapping[str, Column]:

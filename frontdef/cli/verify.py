@@ -1,0 +1,31 @@
+"""``frontdef verify``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from frontdef.runs.integrity import inspect
+from frontdef.runs.store import Store
+
+
+@click.command()
+@click.argument("path", metavar="RUN", type=click.Path(path_type=Path))
+def verify(path: Path) -> None:
+    """Is RUN what was written? Reads every file that its run.json names, and compares keys and checksums.
+
+    Exit code 1 where a file is damaged, was changed, or belongs to another job.
+    """
+    found = inspect(Store(path))
+    for damage in found.damaged:
+        click.echo(str(damage))
+    click.echo(f"{found.read} files read, {len(found.damaged)} damaged; {found.missing} jobs not run yet")
+    if found.unnamed:
+        click.echo(
+            f"{len(found.unnamed)} files are not named by run.json, as {found.unnamed[0].relative_to(path)}: of "
+            "earlier plans in this folder, or of somebody else; nothing reads them"
+        )
+    if found.damaged:
+        sys.exit(1)
