@@ -130,6 +130,15 @@ def test_all_say_what_a_loop_over_the_samples_says(run, norm, eps):
                 assert share >= worst
 
 
+def test_the_table_of_cells_says_what_a_loop_over_the_samples_says(run):
+    cells, results = run
+    for cell in results.cells().itertuples():
+        asked, columns = cells[cell.cell]
+        lost = [fate(asked, columns, i, cell.norm, cell.judged_eps)[1] for i in range(N)]
+        stands = [right and not gone for right, gone in zip(columns["clean_correct"], lost, strict=True)]
+        assert cell.robust_accuracy == pytest.approx(np.mean(stands))
+
+
 def test_the_terminal_prints_the_numbers_of_the_report(run):
     cells, results = run
     console = Console(file=io.StringIO(), width=200)

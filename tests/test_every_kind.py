@@ -137,6 +137,17 @@ def test_only_runs_what_it_names_and_nothing_else(tmp_path, table):
     assert {path.parent.name for path in stored(tmp_path / "run")} == {table}
 
 
+def test_a_diagnosis_spends_what_the_matrix_allows_it(tmp_path):
+    budget = {"steps": 10, "restarts": 2, "noise": 3, "queries": 20, "passes": 2, "directions": 4, "inner": 9}
+    text = f"diagnose_budget = {{ {', '.join(f'{name} = {value}' for name, value in budget.items())} }}\n" + MATRIX
+    out = tmp_path / "run"
+    go(out, text, only=("diagnoses",))
+    (diagnosis,) = frontdef.load_results(out).diagnoses()
+    assert {name: diagnosis["budget"][name] for name in budget} == budget
+    (usual,), (cut,) = (make_plan(parse_matrix(source)).of("diagnoses") for source in (MATRIX, text))
+    assert usual.key != cut.key
+
+
 def test_only_trains_no_model_that_it_does_not_need(tmp_path):
     text = MATRIX + '[[defense]]\nname = "none"\nrecipe = [{ epochs = 1, lr = 1e30 }]\n'
     plan = make_plan(parse_matrix(text))

@@ -33,12 +33,14 @@ class Diagnose(Job):
         threat: In which its gradient is looked at.
         samples: Number of test images.
         sample_seed: Decides which.
+        budget: What its attacks may spend.
     """
 
     row: Row
     threat: ThreatModel
     samples: int
     sample_seed: int
+    budget: masking.Budget
 
     table = DIAGNOSES
 
@@ -62,6 +64,7 @@ class Diagnose(Job):
             ],
             "samples": self.samples,
             "sample_seed": self.sample_seed,
+            "budget": self.budget.model_dump(),
             "torch": importlib.metadata.version("torch"),
             "frontdef": __version__,
         }
@@ -105,7 +108,9 @@ class Diagnose(Job):
         x, y = split.images.to(protected.device), split.labels.to(protected.device)
         certified = prove(self.row.entry.name, protected, x, y, self.threat, seed=self.sample_seed)
         with protected.surrogate(self.row.entry.surrogate):
-            diagnosis = masking.diagnose(protected, x, y, self.threat, seed=self.sample_seed, certified=certified)
+            diagnosis = masking.diagnose(
+                protected, x, y, self.threat, seed=self.sample_seed, certified=certified, budget=self.budget
+            )
         values = diagnosis.to_dict()
         checks = [
             {**{name: value for name, value in check.items() if name != "cost"},

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
+from frontdef.checks.masking.budget import Budget
 from frontdef.config import Config, build, field
 from frontdef.errors import ConfigError
 from frontdef.models.entry import ModelEntry
@@ -91,6 +92,9 @@ class Matrix(Config):
         (), description="norms in which each model's gradient is diagnosed, at the matrix's largest ε in that norm"
     )
     diagnose_samples: int = field(64, ge=10, description="test images for a diagnosis, the first of the samples")
+    diagnose_budget: Budget = field(
+        default_factory=Budget, description="what a diagnosis may spend; the defaults are for small images"
+    )
     required_plugins: tuple[str, ...] = field(
         (), description="distributions that must be installed, as 'frontdef-wavelet>=0.1'"
     )

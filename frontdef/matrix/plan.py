@@ -211,7 +211,8 @@ def _diagnoses(matrix: Matrix, row: Row, radii: Mapping[str, Sequence[float]]) -
     samples = min(matrix.diagnose_samples, matrix.samples)
     for norm in matrix.diagnose:
         if radii.get(norm) and row.entry.diagnose:
-            yield Diagnose(row, ThreatModel(norm, radii[norm][-1]), samples, matrix.seed)
+            threat = ThreatModel(norm, radii[norm][-1])
+            yield Diagnose(row, threat, samples, matrix.seed, matrix.diagnose_budget)
 
 
 def _measurements(matrix: Matrix, metrics: Iterable[MetricEntry], row: Row) -> Iterator[Measure]:

@@ -48,7 +48,7 @@ def _robust_accuracy(results: Results, job: JobState) -> float | None:
     """Judged at the radii of this run: they are no part of a minimum-norm cell's key."""
     if job.status != "ok":
         return None
-    columns = results.rows(job).to_pydict()
+    columns = results.rows(job).to_pandas()
     return broken.robust_accuracy(columns, job.entry.about["norm"], job.entry.about["judged_eps"])
 
 

@@ -1,0 +1,121 @@
+"""What a run said of models that somebody else trained, small enough to keep: docs/your-model.md is made of it.
+
+python benchmarks/models/summarize.py runs/models benchmarks/results/models
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import pandas as pd
+
+from frontdef.registry import get_family
+from frontdef.runs.results import Results, load_results
+
+NAMED = ("adversarial-robustness-toolbox", "torchattacks", "foolbox", "adv-lib", "torch", "numpy", "python")
+
+CELL = (
+    "classifier", "defense", "attack", "judged_eps", "library", "n", "robust_accuracy", "forwards", "backwards",
+    "seconds", "status",
+)  # fmt: skip
+
+VERDICTS = ("invalid", "different", "inconclusive", "equivalent", "identical")
+
+
+def main() -> None:
+    """Write ``about.json``, ``worst.csv``, ``cells.csv``, ``agreement.csv`` and ``diagnoses.csv``."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("out", type=Path)
+    arguments = parser.parse_args()
+    results = load_results(arguments.run)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(_about(results), indent=1, ensure_ascii=False)
+    (arguments.out / "about.json").write_text(text + "\n", encoding="utf-8")
+    frames = {
+        "worst": results.worst(),
+        "cells": _cells(results),
+        "agreement": _agreement(results),
+        "diagnoses": _diagnoses(results),
+    }
+    for name, frame in frames.items():
+        frame.to_csv(arguments.out / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
+
+
+def _about(results: Results) -> dict[str, object]:
+    head, matrix = results.head, results.head.document
+    return {
+        "name": head.name,
+        "command": head.command,
+        "versions": {
+            "frontdef": head.frontdef,
+            **{name: head.versions[name] for name in NAMED if name in head.versions},
+        },
+        "device": head.device,
+        "seed": matrix["seed"],
+        "samples": matrix["samples"],
+        "datasets": matrix["datasets"],
+        "notes": head.notes,
+        "failures": [failure["what"] for failure in results.failures()],
+        "missing": sum(job.status == "missing" for job in results.jobs),
+    }
+
+
+def _cells(results: Results) -> pd.DataFrame:
+    counted = results.sql("select cell, count(*) as n from records group by cell")
+    cells = results.cells().merge(counted, on="cell", how="left")
+    cells["attack"] = [_attack(*named) for named in zip(cells["family"], cells["parameters"], strict=True)]
+    return cells.reindex(columns=list(CELL))
+
+
+def _agreement(results: Results) -> pd.DataFrame:
+    """A row an attack and pair of libraries: the verdicts counted over models and front ends."""
+    pairs = defaultdict(list)
+    for pair in results.agreement():
+        pairs[_attack(pair.family, pair.parameters), pair.library_a, pair.library_b].append(pair)
+    rows = [
+        {
+            "attack": attack,
+            "library_a": first,
+            "library_b": second,
+            "n": verdicts[0].n if len({pair.n for pair in verdicts}) == 1 else "",
+            **{name: sum(pair.verdict == name for pair in verdicts) for name in VERDICTS},
+            "weaker": ", ".join(sorted({pair.weaker for pair in verdicts if pair.weaker})),
+            "only_a": sum(pair.only_a for pair in verdicts),
+            "only_b": sum(pair.only_b for pair in verdicts),
+            "cause": ", ".join(dict.fromkeys(cause for pair in verdicts for cause in pair.cause.split(", ") if cause)),
+        }
+        for (attack, first, second), verdicts in pairs.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _attack(family: str, parameters: str) -> str:
+    """``pgd (steps=10)``: a family, and what of its parameters is not its default."""
+    settings = get_family(family).parameters.model_validate(json.loads(parameters))
+    told = ", ".join(f"{key}={value}" for key, value in settings.model_dump(exclude_defaults=True).items())
+    return family + (f" ({told})" if told else "")
+
+
+def _diagnoses(results: Results) -> pd.DataFrame:
+    rows = [
+        {
+            **{name: diagnosis[name] for name in ("classifier", "defense", "norm", "eps", "verdict")},
+            "n_attacked": diagnosis["n_attacked"],
+            "budget": json.dumps(diagnosis["budget"]),
+            "alarms": "; ".join(finding["name"] for finding in diagnosis["findings"] if finding["status"] == "alarm"),
+            "reasons": " ".join(diagnosis["reasons"]),
+            "forwards": diagnosis["cost"]["forward"],
+            "backwards": diagnosis["cost"]["backward"],
+            "seconds": diagnosis["seconds"],
+        }
+        for diagnosis in results.diagnoses()
+    ]
+    return pd.DataFrame(rows)
+
+
+if __name__ == "__main__":
+    main()
