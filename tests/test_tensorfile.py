@@ -51,6 +51,11 @@ class TestWhatIsWritten:
         write(tmp_path / "b.safetensors", EVERY_TYPE, 5)
         assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
 
+    def test_each_tensor_is_aligned_to_its_type(self, tmp_path):
+        write(tmp_path / "f.safetensors", EVERY_TYPE)
+        file = TensorFile(tmp_path / "f.safetensors")
+        assert all(file._starts[name] % layout.dtype.itemsize == 0 for name, layout in file.layouts.items())
+
     def test_rows_are_read_before_and_after_it_is_whole(self, tmp_path):
         values = torch.rand(9, 2, 3)
         writer = TensorWriter(tmp_path / "f.safetensors", layouts({"x": values, "y": values}), {})
