@@ -17,9 +17,9 @@ from frontdef.attacks.native.geometry import PROJECTIONS, random_perturbation
 from frontdef.attacks.native.pgd import pgd
 from frontdef.checks.kit import Finding, judged, not_applicable
 from frontdef.checks.masking.evidence import STRIDE, Evidence
-from frontdef.checks.masking.models import Recorder
 from frontdef.checks.masking.statistics import LEVEL, binomial, share
 from frontdef.checks.masking.table import CHECKS
+from frontdef.checks.masking.wrappers import Recorder
 from frontdef.threat import ThreatModel, distance
 
 GAP = 0.95
@@ -70,7 +70,7 @@ class Features(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Run the model and keep what its last layer reads."""
         kept: list[Tensor] = []
-        handle = self.last.register_forward_pre_hook(lambda _, given: kept.append(given[0]))
+        handle = self.last.register_forward_pre_hook(lambda _, inputs: kept.append(inputs[0]))
         try:
             self.model(x)
         finally:
@@ -102,9 +102,9 @@ def binarization_test(evidence: Evidence) -> Finding:
     n, tried = len(outcome.attacked), len(outcome.fitted)
     if 2 * n < tried:
         return not_applicable(f"only {n} of {tried} readouts tell their points apart")
-    found = int(outcome.attacked.sum())
-    p = binomial(found, n, PASS, "less")
-    said = f"finds {found} of {n} planted examples (random draws: {share(outcome.random):.0%}); p = {p:.2g}"
+    hits = int(outcome.attacked.sum())
+    p = binomial(hits, n, PASS, "less")
+    said = f"finds {hits} of {n} planted examples (random draws: {share(outcome.random):.0%}); p = {p:.2g}"
     return judged(p < LEVEL, said, share(outcome.attacked), PASS)
 
 
