@@ -84,7 +84,7 @@ class Catalog:
     @cached_property
     def libraries(self) -> tuple[dict[str, AttackLibrary], dict[str, str]]:
         """Attack libraries by id, and why the others are left out."""
-        found: dict[str, AttackLibrary] = {}
+        available: dict[str, AttackLibrary] = {}
         left_out: dict[str, str] = {}
         for entry in self.entries(LIBRARIES).values():
             label = entry.name.rpartition(":")[2]
@@ -98,11 +98,11 @@ class Catalog:
             except (Exception, SystemExit) as error:
                 left_out[label] = f"{type(error).__name__}: {error} (from {entry.plugin.distribution})"
             else:
-                if label in found:
+                if label in available:
                     left_out[f"{entry.plugin.distribution}/{label}"] = f"attack library {label!r} is there already"
                 else:
-                    found[label] = library
-        return found, left_out
+                    available[label] = library
+        return available, left_out
 
     def _index(self, kind: Kind) -> dict[str, Entry]:
         claims: dict[str, list[int]] = defaultdict(list)
@@ -114,9 +114,9 @@ class Catalog:
             owner = next((number for number in numbers if self._plugins[number].builtin), None)
             for number in numbers:
                 contested = len(numbers) > 1 and number != owner
-                others = [self._plugins[other].status for other in numbers if other != number]
+                rivals = [self._plugins[rival].status for rival in numbers if rival != number]
                 if contested:
-                    self._mark(number, kind, name, others)
+                    self._mark(number, kind, name, rivals)
                 status = self._plugins[number].status
                 known = f"{status.distribution}/{name}" if contested else name
                 entries[known] = Entry(known, self._plugins[number].records[kind.plural][name], status)
@@ -124,9 +124,9 @@ class Catalog:
                     self._contested.setdefault((kind.plural, name), []).append(known)
         return entries
 
-    def _mark(self, number: int, kind: Kind, name: str, others: Sequence[PluginStatus]) -> None:
+    def _mark(self, number: int, kind: Kind, name: str, rivals: Sequence[PluginStatus]) -> None:
         status = self._plugins[number].status
-        claimants = ", ".join(f"{other.distribution} {other.version}" for other in others)
+        claimants = ", ".join(f"{rival.distribution} {rival.version}" for rival in rivals)
         reason = f"the {kind.singular} {name!r} is also offered by {claimants}; what else it offers works"
         mend = f"ask for '{status.distribution}/{name}', or keep one of them: pip uninstall {status.distribution}"
         if status.status == "duplicate":

@@ -57,8 +57,8 @@ def make_library(offered: Any) -> AttackLibrary:
     Raises:
         TypeError: Not an attack library.
     """
-    found = resolve(offered)
-    library = found() if isinstance(found, type) else found
+    resolved = resolve(offered)
+    library = resolved() if isinstance(resolved, type) else resolved
     if not isinstance(library, AttackLibrary):
         raise TypeError(f"{offered!r} is not an AttackLibrary")
     return library
