@@ -16,11 +16,11 @@ from frontdef.training.checkpoint import (
     Checkpoint,
     module_state,
     optimizer_state,
-    part,
     prefixed,
     random_states,
     restore_optimizer,
     restore_random_states,
+    unprefixed,
 )
 from frontdef.training.job import Job
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Course:
+class ResumableTraining:
     """The way through the stages, from the start or from a checkpoint."""
 
     job: Job
@@ -52,10 +52,10 @@ class Course:
             with self.job.stage(stage) as (optimizer, schedule):
                 if resumed is not None and done > begin:
                     tensors, about = resumed
-                    restore_optimizer(optimizer, schedule, part("optimizer.", tensors), about["optimizer"])
+                    restore_optimizer(optimizer, schedule, unprefixed("optimizer.", tensors), about["optimizer"])
                 if resumed is not None:
                     restore_random_states(
-                        self.job.front_end, self.order, part("random.", resumed[0]), resumed[1]["random"]
+                        self.job.front_end, self.order, unprefixed("random.", resumed[0]), resumed[1]["random"]
                     )
                     resumed = None
                 for epoch in range(max(done - begin, 0), stage.epochs):
@@ -80,10 +80,10 @@ class Course:
         self.accuracies.append(accuracy)
 
     def _last_good(self) -> str:
-        found = self.checkpoint.load() if self.checkpoint else None
-        if found is None or self.checkpoint is None:
+        saved = self.checkpoint.load() if self.checkpoint else None
+        if saved is None or self.checkpoint is None:
             return ""
-        return f". The last good checkpoint, after epoch {len(found[1]['losses'])}, is {self.checkpoint.path}"
+        return f". The last good checkpoint, after epoch {len(saved[1]['losses'])}, is {self.checkpoint.path}"
 
     def _keep(self, optimizer: Optimizer, schedule: LRScheduler, number: int, epoch: int) -> None:
         if self.checkpoint is None or not self.checkpoint.due():
@@ -101,12 +101,12 @@ class Course:
         self.checkpoint.save(tensors, {**about, "optimizer": rates, "random": states})
 
     def _resume(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        found = self.checkpoint.load() if self.checkpoint else None
-        if found is None:
+        saved = self.checkpoint.load() if self.checkpoint else None
+        if saved is None:
             return None
-        tensors, about = found
-        self.job.front_end.load_state_dict(part("front_end.", tensors))
-        self.job.classifier.load_state_dict(part("classifier.", tensors))
+        tensors, about = saved
+        self.job.front_end.load_state_dict(unprefixed("front_end.", tensors))
+        self.job.classifier.load_state_dict(unprefixed("classifier.", tensors))
         self.losses = [float(value) for value in about["losses"]]
         self.accuracies = [math.nan if value is None else float(value) for value in about["accuracies"]]
-        return found
+        return saved
