@@ -74,8 +74,8 @@ def _ranked(
         for cell in data.judged.get((setting, defense, family), []):
             score = data.score_at.get((cell.key, setting))
             if score is not None and score.broken.any():
-                found = (int(score.broken.sum()), cell.key, score.broken)
-                best[family] = max(best.get(family, found), found, key=lambda item: item[0])
+                candidate = (int(score.broken.sum()), cell.key, score.broken)
+                best[family] = max(best.get(family, candidate), candidate, key=lambda item: item[0])
     families = sorted(best.values(), key=lambda item: -item[0])
     orders = [(key, _order(broken, common[setting.model])) for _, key, broken in families]
     for rank in range(PER_CELL):
