@@ -10,7 +10,7 @@ from typing import Any
 
 from frontdef.attacks.library import AttackLibrary
 from frontdef.errors import MissingExtraError, UnknownNameError
-from frontdef.registry.kinds import KINDS, LIBRARIES, Kind, make_library
+from frontdef.registry.kinds import KINDS, LIBRARIES, RecordKind, make_library
 from frontdef.registry.loader import Plugin
 from frontdef.registry.status import PluginError, PluginStatus
 
@@ -63,11 +63,11 @@ class Catalog:
         """One row a plugin, frontdef's own first."""
         return [plugin.status for plugin in self._plugins]
 
-    def entries(self, kind: Kind) -> Mapping[str, Entry]:
+    def entries(self, kind: RecordKind) -> Mapping[str, Entry]:
         """Every record of a kind by its id, in the order of registration."""
         return self._entries[kind.plural]
 
-    def find(self, kind: Kind, name: str) -> Any:
+    def find(self, kind: RecordKind, name: str) -> Any:
         """The record of an id.
 
         Raises:
@@ -104,7 +104,7 @@ class Catalog:
                     available[label] = library
         return available, left_out
 
-    def _index(self, kind: Kind) -> dict[str, Entry]:
+    def _index(self, kind: RecordKind) -> dict[str, Entry]:
         claims: dict[str, list[int]] = defaultdict(list)
         for number, plugin in enumerate(self._plugins):
             for name in plugin.records.get(kind.plural, ()):
@@ -124,7 +124,7 @@ class Catalog:
                     self._contested.setdefault((kind.plural, name), []).append(known)
         return entries
 
-    def _mark(self, number: int, kind: Kind, name: str, rivals: Sequence[PluginStatus]) -> None:
+    def _mark(self, number: int, kind: RecordKind, name: str, rivals: Sequence[PluginStatus]) -> None:
         status = self._plugins[number].status
         claimants = ", ".join(f"{rival.distribution} {rival.version}" for rival in rivals)
         reason = f"the {kind.singular} {name!r} is also offered by {claimants}; what else it offers works"
@@ -135,7 +135,7 @@ class Catalog:
             self._plugins[number], status=replace(status, status="duplicate", reason=reason, mend=mend)
         )
 
-    def _advice(self, kind: Kind, name: str) -> str:
+    def _advice(self, kind: RecordKind, name: str) -> str:
         for status in self.statuses:
             if status.status != "ok" and name in {status.name, status.distribution.removeprefix("frontdef-")}:
                 return f"The plugin {status.name!r} is {status.status}: {status.reason}. Mend: {status.mend}"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pluggy
 
-from frontdef.registry.kinds import KINDS, Kind
+from frontdef.registry.kinds import KINDS, RecordKind
 from frontdef.registry.status import FaultError
 
 
@@ -33,7 +33,7 @@ def ask(manager: pluggy.PluginManager, module: Any, name: str) -> dict[str, dict
     return {kind.plural: _records(manager, kind, others) for kind in KINDS}
 
 
-def _records(manager: pluggy.PluginManager, kind: Kind, others: Iterable[Any]) -> dict[str, Any]:
+def _records(manager: pluggy.PluginManager, kind: RecordKind, others: Iterable[Any]) -> dict[str, Any]:
     records: dict[str, Any] = {}
     for offered in manager.subset_hook_caller(kind.hook, others)():
         if isinstance(offered, str) or not isinstance(offered, Iterable):

@@ -22,7 +22,7 @@ from frontdef.training.checkpoint import (
     restore_random_states,
     unprefixed,
 )
-from frontdef.training.job import Job
+from frontdef.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 class ResumableTraining:
     """The way through the stages, from the start or from a checkpoint."""
 
-    job: Job
+    trainer: Trainer
     stages: tuple[Stage, ...]
     order: torch.Generator
     checkpoint: Checkpoint | None
@@ -49,25 +49,25 @@ class ResumableTraining:
             begin, first = first, first + stage.epochs
             if done >= first:
                 continue
-            with self.job.stage(stage) as (optimizer, schedule):
+            with self.trainer.stage(stage) as (optimizer, schedule):
                 if resumed is not None and done > begin:
                     tensors, about = resumed
                     restore_optimizer(optimizer, schedule, unprefixed("optimizer.", tensors), about["optimizer"])
                 if resumed is not None:
                     restore_random_states(
-                        self.job.front_end, self.order, unprefixed("random.", resumed[0]), resumed[1]["random"]
+                        self.trainer.front_end, self.order, unprefixed("random.", resumed[0]), resumed[1]["random"]
                     )
                     resumed = None
                 for epoch in range(max(done - begin, 0), stage.epochs):
                     self._epoch(number, stage, epoch, optimizer, schedule)
                     if epoch + 1 == stage.epochs:
-                        self.job.front_end.after_stage(stage.name)
+                        self.trainer.front_end.after_stage(stage.name)
                     self._keep(optimizer, schedule, number, epoch)
                     yield len(self.losses), (self.losses[-1], self.accuracies[-1])
 
     def _epoch(self, number: int, stage: Stage, epoch: int, optimizer: Optimizer, schedule: LRScheduler) -> None:
         try:
-            loss, accuracy = self.job.epoch(stage, stage.weight(epoch), self.order, optimizer, schedule)
+            loss, accuracy = self.trainer.epoch(stage, stage.weight(epoch), self.order, optimizer, schedule)
         except FloatingPointError as error:
             total = sum(each.epochs for each in self.stages)
             named = f" {stage.name!r}" if stage.name else ""
@@ -89,10 +89,10 @@ class ResumableTraining:
         if self.checkpoint is None or not self.checkpoint.due():
             return
         learned, rates = optimizer_state(optimizer, schedule)
-        random, states = random_states(self.job.front_end, self.order)
+        random, states = random_states(self.trainer.front_end, self.order)
         tensors = (
-            prefixed("front_end.", module_state(self.job.front_end))
-            | prefixed("classifier.", module_state(self.job.classifier))
+            prefixed("front_end.", module_state(self.trainer.front_end))
+            | prefixed("classifier.", module_state(self.trainer.classifier))
             | prefixed("optimizer.", learned)
             | prefixed("random.", random)
         )
@@ -105,8 +105,8 @@ class ResumableTraining:
         if saved is None:
             return None
         tensors, about = saved
-        self.job.front_end.load_state_dict(unprefixed("front_end.", tensors))
-        self.job.classifier.load_state_dict(unprefixed("classifier.", tensors))
+        self.trainer.front_end.load_state_dict(unprefixed("front_end.", tensors))
+        self.trainer.classifier.load_state_dict(unprefixed("classifier.", tensors))
         self.losses = [float(value) for value in about["losses"]]
         self.accuracies = [math.nan if value is None else float(value) for value in about["accuracies"]]
         return saved

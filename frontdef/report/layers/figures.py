@@ -23,7 +23,7 @@ OUTLIERS = 0.002
 
 
 @dataclass(frozen=True)
-class Row:
+class LayerRow:
     """A layer: its names, a small figure (number, name, points), and a number for each model."""
 
     label: str
@@ -53,7 +53,7 @@ class Panel:
     axis: Axis
     unit: str
     head: str
-    rows: Sequence[Row] = field(default_factory=tuple)
+    rows: Sequence[LayerRow] = field(default_factory=tuple)
     filled: bool = True
 
 
@@ -213,7 +213,7 @@ def _rows(
     models: Sequence[str],
     column: str,
     draw: Callable[[np.ndarray], list[tuple[float, float]]],
-) -> list[Row]:
+) -> list[LayerRow]:
     rows = []
     for label in labels_of(frame):
         here = frame[frame["label"] == label]
@@ -222,7 +222,7 @@ def _rows(
         tallest = max((y for _, _, points in drawn for _, y in points), default=1.0) or 1.0
         scaled = [(i, model, [(x, y / tallest) for x, y in points]) for i, model, points in drawn]
         medians = [float(np.median(values[model])) if len(values[model]) else None for model in models]
-        rows.append(Row(label, "", scaled, medians))
+        rows.append(LayerRow(label, "", scaled, medians))
     return rows
 
 
@@ -256,7 +256,7 @@ def _spectra(frame: pd.DataFrame, models: Sequence[str]) -> Panel:
         method = str(here["method"].iloc[0])
         note = f"{'the largest ' if method == 'lanczos' else 'all '}{here['place'].max():,}"
         note += f" of {here['count'].max():,}" if method == "lanczos" else ""
-        rows.append(Row(label, note, drawn, largest))
+        rows.append(LayerRow(label, note, drawn, largest))
     return Panel(
         "singular-values",
         "Singular values of the convolutions",

@@ -30,7 +30,7 @@ PRECOMPUTE_LIMIT = 2**31
 
 
 @dataclass
-class Job:
+class Trainer:
     """One training: the modules, the samples, and the front end's outputs where they can be computed once."""
 
     front_end: FrontEnd[Any]
