@@ -28,10 +28,10 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     results = load_results(parser.parse_args().run)
     print(_head(results))
-    found = agreement(results.outcomes(), results.examples, results.cells())
+    agreements = agreement(results.outcomes(), results.examples, results.cells())
     for mode, title in (("matched", "Matched parameters"), ("defaults", "Each library's own defaults")):
         print(f"\n### {title}\n")
-        print(_table([one for one in found if one.mode == mode]))
+        print(_table([row for row in agreements if row.mode == mode]))
     print("\n### What failed\n")
     print(_failures(results))
 
@@ -53,20 +53,20 @@ def _head(results: Results) -> str:
     )
 
 
-def _attack(one: Agreement) -> str:
-    given = json.loads(one.parameters)
+def _attack(row: Agreement) -> str:
+    parameters = json.loads(row.parameters)
     shown = {"loss": "cross-entropy", "target": "none", "reading": "mean"}
-    words = [str(given[name]) for name, usual in shown.items() if name in given and given[name] != usual]
-    starts = ["random start"] if given.get("random_start") else []
+    words = [str(parameters[name]) for name, usual in shown.items() if name in parameters and parameters[name] != usual]
+    starts = ["random start"] if parameters.get("random_start") else []
     told = ", ".join([*words, *starts])
-    return f"{one.family} {NORM_LABELS[one.norm]}" + (f" ({told})" if told else "")
+    return f"{row.family} {NORM_LABELS[row.norm]}" + (f" ({told})" if told else "")
 
 
-def _table(found: Iterable[Agreement]) -> str:
+def _table(agreements: Iterable[Agreement]) -> str:
     """A row for each pair; one for all libraries of an attack where every pair is identical on every model."""
     attacks: dict[tuple[str, float], list[Agreement]] = {}
-    for one in found:
-        attacks.setdefault((_attack(one), one.eps), []).append(one)
+    for row in agreements:
+        attacks.setdefault((_attack(row), row.eps), []).append(row)
     lines = [
         "| attack | ε | libraries | verdicts over models | broke % | passes a sample | same examples | cause |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",

@@ -25,11 +25,18 @@ def main() -> None:
     libraries = outcomes.groupby("defense")["library"].unique()
     table = Table("defense", "threat", "samples", "certified", "worst case", "broken, though certified")
     fallen = 0
-    for one in brackets(outcomes, certified):
-        threat = f"{NORM_LABELS[one.norm]} {format_eps(one.eps)}"
-        proved = round(one.certified * one.n)
-        fallen += len(one.violations)
-        table.add_row(one.defense, threat, str(one.n), str(proved), f"{one.worst_case:.1%}", str(len(one.violations)))
+    for bracket in brackets(outcomes, certified):
+        threat = f"{NORM_LABELS[bracket.norm]} {format_eps(bracket.eps)}"
+        proved = round(bracket.certified * bracket.n)
+        fallen += len(bracket.violations)
+        table.add_row(
+            bracket.defense,
+            threat,
+            str(bracket.n),
+            str(proved),
+            f"{bracket.worst_case:.1%}",
+            str(len(bracket.violations)),
+        )
     console = Console()
     console.print(table)
     proved = certified[certified["certified"]]

@@ -45,8 +45,8 @@ def main() -> None:
             log = training.fit_classifier(front_end, classifier, train, recipe, seed=seed, device=device)
             spent = time.process_time() - start
             with torch.no_grad():
-                parts = torch.split(test.images, 256)
-                predicted = torch.cat([classifier(part.to(device)).argmax(1).cpu() for part in parts])
+                batches = torch.split(test.images, 256)
+                predicted = torch.cat([classifier(batch.to(device)).argmax(1).cpu() for batch in batches])
             accuracy = float((predicted == test.labels).float().mean())
             epochs = sum(stage.epochs for stage in recipe)
             print(f"{name:12} {epochs:6} {seed:4} {accuracy:9.2%} {spent:8.1f} {log.seconds:8.1f}", flush=True)

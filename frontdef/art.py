@@ -85,7 +85,11 @@ class FrontEndPreprocessor(PreprocessorPyTorch):  # type: ignore[misc]
             (pulled,) = torch.autograd.grad(output, inputs, upstream)
         elif upstream.shape[:1] + upstream.shape[2:] == output.shape:
             pulled = torch.stack(
-                [torch.autograd.grad(output, inputs, one, retain_graph=True)[0] for one in upstream.unbind(1)], dim=1
+                [
+                    torch.autograd.grad(output, inputs, class_gradient, retain_graph=True)[0]
+                    for class_gradient in upstream.unbind(1)
+                ],
+                dim=1,
             )
         else:
             shape = tuple(output.shape[1:])

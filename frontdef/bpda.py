@@ -43,34 +43,34 @@ LINEAR = Surrogate("linear", doc="the derivative of a sum of ramps of the given 
 NONE = Surrogate("none", informative=False, doc="the true derivative, which is zero almost everywhere")
 
 
-def select(offered: tuple[Surrogate, ...], wanted: str | Surrogate | None) -> Surrogate:
+def select(offered: tuple[Surrogate, ...], choice: str | Surrogate | None) -> Surrogate:
     """Pick one of the offered surrogates.
 
     Args:
         offered: What the front end offers; the first is the default.
-        wanted: A name, ``"name:steepness"``, a surrogate, or None for the default.
+        choice: A name, ``"name:steepness"``, a surrogate, or None for the default.
 
     Raises:
         UnknownNameError: Not offered.
         ConfigError: A steepness that is no positive number, or one for a surrogate that has none.
     """
-    if wanted is None:
+    if choice is None:
         return offered[0]
-    name, _, steepness = str(wanted).partition(":")
-    found = next((surrogate for surrogate in offered if surrogate.name == name), None)
-    if found is None:
+    name, _, steepness = str(choice).partition(":")
+    selected = next((surrogate for surrogate in offered if surrogate.name == name), None)
+    if selected is None:
         raise UnknownNameError("surrogate", name, [surrogate.name for surrogate in offered])
     if not steepness:
-        return found
-    if found.steepness is None:
-        raise ConfigError(f"surrogate {name!r} has no steepness, got {wanted!r}")
+        return selected
+    if selected.steepness is None:
+        raise ConfigError(f"surrogate {name!r} has no steepness, got {choice!r}")
     try:
         value = float(steepness)
     except ValueError:
         value = 0.0
     if not value > 0:
         raise ConfigError(f"the steepness of surrogate {name!r} is a positive number, got {steepness!r}")
-    return replace(found, steepness=value)
+    return replace(selected, steepness=value)
 
 
 class _ReplaceGradient(torch.autograd.Function):

@@ -148,6 +148,6 @@ def check_range(tensor: Tensor, low: float, high: float, rule: str) -> None:
     smallest, largest = (float(bound) for bound in torch.aminmax(tensor.detach()))
     if not low <= smallest or not largest <= high:
         finite = bool(torch.isfinite(tensor).all())
-        found = f"values in [{smallest:.4g}, {largest:.4g}]" if finite else "NaN or infinite values"
+        values = f"values in [{smallest:.4g}, {largest:.4g}]" if finite else "NaN or infinite values"
         hint = "; divide 0–255 pixels by 255, and normalize inside the classifier" if finite else ""
-        raise ImageError(f"{rule}, got {found}{hint}")
+        raise ImageError(f"{rule}, got {values}{hint}")

@@ -102,7 +102,7 @@ def test_a_figure_for_a_paper_holds_every_name_as_text(analysis, tmp_path):
 @pytest.mark.parametrize("kind", ["svg", "pdf"])
 def test_a_figure_is_the_same_to_the_byte_and_undated(analysis, kind, tmp_path):
     """In another process too: ids of an SVG are drawn at random unless they are salted."""
-    (curves, _) = ratio_curves(analysis, analysis.models)
+    (curves, _) = ratio_curves(analysis, analysis.models())
     script = (
         "import sys, matplotlib as mpl\n"
         "mpl.rcParams['font.size'] = 30  # whatever a user has set\n"
@@ -119,7 +119,7 @@ def test_a_figure_is_the_same_to_the_byte_and_undated(analysis, kind, tmp_path):
 
 @pytest.mark.parametrize("name", ["$x_1$", "_hidden", "a\nb", "ℓ∞ & <b>"])
 def test_a_name_in_a_figure_is_no_mathematics_and_never_hidden(analysis, name):
-    (curves, _) = ratio_curves(analysis, analysis.models)
+    (curves, _) = ratio_curves(analysis, analysis.models())
     drawn = figure(replace(curves, lines=[replace(curves.lines[0], name=name)]), "svg")
     texts = "".join(ElementTree.fromstring(drawn).itertext())
     assert all(part in texts for part in name.split("\n"))

@@ -1,4 +1,4 @@
-"""The kit says which promise is broken: one small liar for each property, and honest front ends that pass."""
+"""The kit says which promise is broken: one small liar for each, and honest front ends that pass."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 import frontdef
 from frontdef import bpda
-from frontdef.checks.conformance import PROPERTIES, Subject, check
+from frontdef.checks.conformance import CHECKS, Subject, check
 from frontdef.testing import DefenseConformance
 
 
@@ -138,18 +138,17 @@ MORE = {
     "gradient useful": record(ZeroGradient),
     "gradient parity": record(Detached),
 }
-BY_NAME = {prop.name: prop for prop in PROPERTIES}
+BY_NAME = {promise.name: promise for promise in CHECKS}
 
 
 @pytest.mark.parametrize(("name", "defense"), [*LIARS.items(), *MORE.items()])
-def test_each_liar_is_caught_by_its_property(name, defense):
-    with pytest.raises((AssertionError, RuntimeError)):
-        BY_NAME[name].check(Subject(defense))
+def test_each_liar_is_caught_by_its_check(name, defense):
+    assert BY_NAME[name].attempt(Subject(defense)).alarm
 
 
 @pytest.mark.parametrize("name", [name for name in BY_NAME if name not in {"gradient useful", "certificate"}])
 def test_the_honest_one_passes(name):
-    BY_NAME[name].check(Subject(record(Honest)))
+    assert not BY_NAME[name](Subject(record(Honest))).alarm
 
 
 class TestHonest(DefenseConformance):
@@ -159,15 +158,15 @@ class TestHonest(DefenseConformance):
 def test_the_verdict_names_what_failed_and_goes_on():
     verdict = check(Subject(record(LeavesTheRange)))
     assert not verdict.passed
-    assert [finding.name for finding in verdict.findings if not finding.passed] == ["range kept"]
-    assert len(verdict.findings) == len(PROPERTIES)
+    assert [alarm.name for alarm in verdict.alarms] == ["range kept"]
+    assert len(verdict.findings) == len(CHECKS)
     assert "| range kept | ✗ | values in [-1, 2]" in verdict.to_markdown()
 
 
 def test_the_command_passes_and_fails_with_exit_codes():
     good = subprocess.run([sys.executable, "-m", "frontdef", "check", "none"], capture_output=True, text=True)
     assert good.returncode == 0, good.stdout + good.stderr
-    assert "**passes** every property" in good.stdout
+    assert "**passes** every check" in good.stdout
     bad = subprocess.run([sys.executable, "-m", "frontdef", "check", "non"], capture_output=True, text=True)
     assert bad.returncode == 2
     assert "Did you mean 'none'" in bad.stderr

@@ -18,9 +18,9 @@ from frontdef.checks.masking import CHECKS, Budget, Cost, Finding, diagnose, mea
 from frontdef.checks.masking.checks.binarization import planted, separate
 from frontdef.checks.masking.checks.indicators import still_moving
 from frontdef.checks.masking.evidence import Evidence
-from frontdef.checks.masking.models import Recorder, usable
 from frontdef.checks.masking.search import random_search
 from frontdef.checks.masking.statistics import LEVEL, exceeds, wins
+from frontdef.checks.masking.wrappers import Recorder, usable
 from frontdef.cli import main
 from frontdef.config import Config
 from frontdef.defense import Defense

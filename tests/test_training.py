@@ -159,7 +159,7 @@ class TestPrecomputing:
         assert Counting.calls == 192 + 1
 
     def test_outputs_that_are_too_large_are_not_kept(self, train, monkeypatch):
-        monkeypatch.setattr(training.job, "PRECOMPUTE_LIMIT", 192 * 784 * 4 - 1)
+        monkeypatch.setattr(training.trainer, "PRECOMPUTE_LIMIT", 192 * 784 * 4 - 1)
         assert not fit(Identity(Config()), train)[1].precomputed
 
     def test_an_adversarial_stage_follows_a_clean_one(self, train):

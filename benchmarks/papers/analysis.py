@@ -25,11 +25,11 @@ STUDY = Path(__file__).with_name("analysis.toml")
 
 def outputs(body: nn.Sequential, x: Tensor) -> list[Tensor]:
     """What each module of a network puts out."""
-    found = []
+    activations = []
     for module in body:
         x = module(x)
-        found.append(x)
-    return found
+        activations.append(x)
+    return activations
 
 
 def main() -> None:
@@ -56,10 +56,10 @@ def main() -> None:
         print(row["label"])
         with torch.no_grad():
             clean, moved = ((x - network.mean) / network.std for x in (split.images, attacked))
-            for module, one, other in zip(
+            for module, clean_output, moved_output in zip(
                 network.body, outputs(network.body, clean), outputs(network.body, moved), strict=True
             ):
-                ratio = (other - one).flatten(1).norm(dim=1) / one.flatten(1).norm(dim=1)
+                ratio = (moved_output - clean_output).flatten(1).norm(dim=1) / clean_output.flatten(1).norm(dim=1)
                 line = f"  {type(module).__name__:<10} {20 * ratio.mean().log10().item():7.2f} dB"
                 if isinstance(module, nn.Conv2d):
                     filters = module.weight.flatten(1)

@@ -48,7 +48,7 @@ def _published(results: Results) -> str:
     titles = ["", *COLUMNS, "c-gap", "bound"]
     rows = [f"| {' | '.join(titles)} |", f"{'| --- ' * len(titles)}|"]
     for defense, own in outcomes.groupby("defense", sort=False):
-        shares = [_share(_column(own, wanted)) for wanted in COLUMNS.values()]
+        shares = [_share(_column(own, attack)) for attack in COLUMNS.values()]
         gap = gaps.loc[defense]
         # The bound is what divides a gap, so any correct sample tells it.
         bound = (gap["logit gap"] / gap["confidence gap"]).dropna().median()
@@ -56,10 +56,10 @@ def _published(results: Results) -> str:
     return "\n".join(rows)
 
 
-def _column(own: pd.DataFrame, wanted: tuple[str, str, float] | None) -> pd.Series[bool]:
-    if wanted is None:
+def _column(own: pd.DataFrame, attack: tuple[str, str, float] | None) -> pd.Series[bool]:
+    if attack is None:
         return own.drop_duplicates("sample_id")["clean_correct"].astype(bool)
-    family, norm, eps = wanted
+    family, norm, eps = attack
     here = own[(own["family"] == family) & (own["norm"] == norm) & (own["eps"] == eps)]
     return here["clean_correct"].astype(bool) & ~here["success"].astype(bool)
 

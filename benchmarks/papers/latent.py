@@ -52,10 +52,10 @@ def _measures(results: Results) -> str:
     metrics = results.metrics()
     lines = ["| defense | clean | relative distance | reached | accuracy on confident examples |", "| --- " * 5 + "|"]
     for defense in _rows(results):
-        mine = metrics[metrics["defense"] == defense]
-        values = {str(name): rows["value"].dropna() for name, rows in mine.groupby("quantity")}
+        measured = metrics[metrics["defense"] == defense]
+        values = {str(name): rows["value"].dropna() for name, rows in measured.groupby("quantity")}
         # Only images that are classified correctly are moved towards a goal: the others have no value.
-        right = mine[mine["quantity"] == "reached"]["value"].notna()
+        right = measured[measured["quantity"] == "reached"]["value"].notna()
         lines.append(
             f"| `{defense}` | {_share(right)} | {_mean(values.get('relative distance'))} "
             f"| {_share(values.get('reached'))} | {_share(values.get('adversarial accuracy'))} |"

@@ -59,29 +59,29 @@ def targeted(
     Returns:
         ``(N,C,H,W)``, NaN where the goal was never reached.
     """
-    current, found = x.clone(), torch.full_like(x, torch.nan)
+    current, examples = x.clone(), torch.full_like(x, torch.nan)
     for _ in range(steps):
         current.requires_grad_()
         logits = model(current)
         sure = logits.softmax(1).gather(1, goal[:, None])[:, 0] >= confidence
-        reached = sure & (logits.argmax(1) == goal) & found.flatten(1).isnan().any(1)
-        found[reached] = current.detach()[reached]
-        if not found.isnan().any():
+        reached = sure & (logits.argmax(1) == goal) & examples.flatten(1).isnan().any(1)
+        examples[reached] = current.detach()[reached]
+        if not examples.isnan().any():
             break
         # + 1e-12, because the norm has no gradient at 0.
         length = ((current - x).flatten(1).square().sum(1) + 1e-12).sqrt()
         loss = F.cross_entropy(logits, goal, reduction="sum") + weight * length.sum()
         current = (current - lr * torch.autograd.grad(loss, current)[0]).detach().clamp(0, 1)
-    return found
+    return examples
 
 
 def reduced(original: Protected, config: LowRankConfig) -> Protected:
     """The trained network, reduced as a configuration says."""
-    front_end, head = copy.deepcopy(original.front_end), copy.deepcopy(original.classifier)
+    front_end, classifier = copy.deepcopy(original.front_end), copy.deepcopy(original.classifier)
     front_end = cast(LowRankFrontEnd, front_end)
     front_end.config = config
-    front_end.finish(head)
-    return Protected(front_end, head)
+    front_end.finish(classifier)
+    return Protected(front_end, classifier)
 
 
 def share(right: Tensor) -> str:

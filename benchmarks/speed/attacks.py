@@ -87,8 +87,8 @@ def native(model: Protected, x: Tensor, y: Tensor, budget: Budget) -> Tensor:
 
 def with_torchattacks(model: Protected, x: Tensor, y: Tensor, budget: Budget) -> Tensor:
     """`MultiAttack` gives each run the samples that still stand."""
-    one = torchattacks.PGD(model, eps=budget.eps, alpha=budget.step_size, steps=budget.steps, random_start=True)
-    return torchattacks.MultiAttack([one] * budget.restarts)(x, y)
+    attack = torchattacks.PGD(model, eps=budget.eps, alpha=budget.step_size, steps=budget.steps, random_start=True)
+    return torchattacks.MultiAttack([attack] * budget.restarts)(x, y)
 
 
 def with_art(model: Protected, x: Tensor, y: Tensor, budget: Budget) -> Tensor:
@@ -122,11 +122,11 @@ def request(name: str, dataset: str) -> ModelRequest:
 
 def load(name: str, dataset: str) -> Protected:
     """A model of the cache, trained where it is not there yet."""
-    found = ModelCache().get_or_train(
+    trained = ModelCache().get_or_train(
         request(name, dataset),
         progress=lambda epoch, epochs, *_: print(f"training {name}: epoch {epoch} of {epochs}", flush=True),
     )
-    return Protected(found.front_end, found.classifier, image_shape=get_dataset(dataset).image_shape)
+    return Protected(trained.front_end, trained.classifier, image_shape=get_dataset(dataset).image_shape)
 
 
 def measure(model: Protected, split: Split, budget: Budget, libraries: list[str], rounds: int) -> None:
@@ -169,9 +169,9 @@ def share(model: Protected, split: Split, budget: Budget) -> float:
     def watched(*arguments: Any) -> tuple[Tensor, Tensor]:
         nonlocal inside
         start = time.process_time()
-        found = look(*arguments)
+        result = look(*arguments)
         inside += time.process_time() - start
-        return found
+        return result
 
     fast.look = watched
     try:

@@ -111,10 +111,10 @@ def main() -> None:
     for shape in SHAPES:
         x = torch.rand(shape, generator=torch.Generator().manual_seed(0))
         for title, contenders in (("analysis + synthesis", transforms(x)), ("whole front end", front_end(x))):
-            found = medians(contenders, rounds)
-            base = next(iter(found.values()))
+            timings = medians(contenders, rounds)
+            base = next(iter(timings.values()))
             print(f"\n{title}, images {shape}")
-            for name, value in found.items():
+            for name, value in timings.items():
                 print(f"  {name:34} {value:9.2f} ms  {value / base:7.2f}x")
 
 

@@ -59,11 +59,13 @@ def _run_from_noise(attack: str, arguments: Arguments) -> Run:
         model = protected.foolbox_model()
         search = foolbox.attacks.LinearSearchBlendedUniformNoiseAttack(steps=50)
         starts = search.run(model, x, _criterion(spec, y))
-        found = model(starts).argmax(1) != y
+        started = model(starts).argmax(1) != y
         examples = x.clone()
-        if found.any():
+        if started.any():
             method = getattr(foolbox.attacks, attack)(**arguments(spec))
-            examples[found] = method.run(model, x[found], _criterion(spec, y[found]), starting_points=starts[found])
+            examples[started] = method.run(
+                model, x[started], _criterion(spec, y[started]), starting_points=starts[started]
+            )
         return examples
 
     return run
@@ -71,12 +73,12 @@ def _run_from_noise(attack: str, arguments: Arguments) -> Run:
 
 def _run_in_pixels(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
     """A run of ``foolbox.attacks.SpatialAttack``, which takes its largest shift in pixels."""
-    given = spec.parameters
+    parameters = spec.parameters
     arguments = {
-        "max_rotation": given.max_rotation,
-        "max_translation": given.max_translation * x.shape[-1],
-        "num_rotations": given.rotations,
-        "num_translations": given.translations,
+        "max_rotation": parameters.max_rotation,
+        "max_translation": parameters.max_translation * x.shape[-1],
+        "num_rotations": parameters.rotations,
+        "num_translations": parameters.translations,
     }
     return _run("SpatialAttack", lambda _: arguments)(spec, protected, x, y)
 
@@ -153,13 +155,13 @@ def _noise(spec: AttackSpec) -> dict[str, Any]:
 
 
 def _fmn(spec: AttackSpec) -> dict[str, Any]:
-    given = spec.parameters
-    return {"steps": given.steps, "max_stepsize": given.max_step, "gamma": given.gamma}
+    parameters = spec.parameters
+    return {"steps": parameters.steps, "max_stepsize": parameters.max_step, "gamma": parameters.gamma}
 
 
 def _ddn(spec: AttackSpec) -> dict[str, Any]:
-    given = spec.parameters
-    return {"steps": given.steps, "init_epsilon": given.init_eps, "gamma": given.gamma}
+    parameters = spec.parameters
+    return {"steps": parameters.steps, "init_epsilon": parameters.init_eps, "gamma": parameters.gamma}
 
 
 def _ead(spec: AttackSpec) -> dict[str, Any]:
@@ -177,12 +179,12 @@ def _ead(spec: AttackSpec) -> dict[str, Any]:
 
 
 def _hopskipjump(spec: AttackSpec) -> dict[str, Any]:
-    given = {
+    options = {
         "steps": spec.parameters.steps,
         "initial_gradient_eval_steps": spec.parameters.init_eval,
         "max_gradient_eval_steps": spec.parameters.max_eval,
     }
-    return {**_constraint(spec), **given}
+    return {**_constraint(spec), **options}
 
 
 def _constraint(spec: AttackSpec) -> dict[str, Any]:
@@ -190,8 +192,12 @@ def _constraint(spec: AttackSpec) -> dict[str, Any]:
 
 
 def _boundary(spec: AttackSpec) -> dict[str, Any]:
-    given = spec.parameters
-    return {"steps": given.steps, "spherical_step": given.spherical_step, "source_step": given.source_step}
+    parameters = spec.parameters
+    return {
+        "steps": parameters.steps,
+        "spherical_step": parameters.spherical_step,
+        "source_step": parameters.source_step,
+    }
 
 
 def _newtonfool(spec: AttackSpec) -> dict[str, Any]:

@@ -114,17 +114,17 @@ def attacked(
         ValueError: What came back is no tensor of the shape of ``x``.
     """
     images, labels = x.clone(), y.clone()
-    found = library.run(spec, protected, images, labels)
+    examples = library.run(spec, protected, images, labels)
     if not torch.equal(images, x):
         conduct.note("changed the images that it was given")
     if not torch.equal(labels, y):
         conduct.note("changed the labels that it was given")
-    if not isinstance(found, torch.Tensor) or found.shape != x.shape:
-        what = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+    if not isinstance(examples, torch.Tensor) or examples.shape != x.shape:
+        what = tuple(examples.shape) if isinstance(examples, torch.Tensor) else type(examples).__name__
         raise ValueError(f"{library.name} returned {what}, images {tuple(x.shape)} were asked for")
-    if found.dtype != torch.float32:
-        conduct.note(f"{OTHER_TYPE}: {str(found.dtype).removeprefix('torch.')} instead of float32")
-    return found.detach().to(x)
+    if examples.dtype != torch.float32:
+        conduct.note(f"{OTHER_TYPE}: {str(examples.dtype).removeprefix('torch.')} instead of float32")
+    return examples.detach().to(x)
 
 
 def _restore(

@@ -149,12 +149,12 @@ class AttackLibrary(ABC):
         Raises:
             ConfigError: Not offered, or a parameter that the library cannot express.
         """
-        found = self.offers(spec.family.name, spec.threat.norm)
-        if found is None:
+        realization = self.offers(spec.family.name, spec.threat.norm)
+        if realization is None:
             raise ConfigError(f"{self.name} does not offer {spec.family.name} in {spec.threat.norm}")
-        if refusal := found.refusal(spec):
+        if refusal := realization.refusal(spec):
             raise ConfigError(f"{self.name} cannot run {spec}: {refusal}")
-        call = found.defaults if spec.defaults else found.run
+        call = realization.defaults if spec.defaults else realization.run
         assert call is not None
         return call(spec, protected, x, y)
 

@@ -84,9 +84,11 @@ class AttackSpec:
     defaults: bool = False
 
     def __str__(self) -> str:
-        given = ", ".join(f"{key}={value}" for key, value in self.parameters.model_dump(exclude_defaults=True).items())
+        parameters = ", ".join(
+            f"{key}={value}" for key, value in self.parameters.model_dump(exclude_defaults=True).items()
+        )
         where = NORM_LABELS[self.threat.norm] if self.family.minimum_norm else str(self.threat)
-        said = "the library's defaults" if self.defaults else given
+        said = "the library's defaults" if self.defaults else parameters
         return f"{self.family.name} {where}" + (f" ({said})" if said else "")
 
     def settings(self) -> dict[str, Any]:
@@ -96,8 +98,8 @@ class AttackSpec:
     @property
     def target(self) -> Target:
         """The class that the attack wants; ``none`` for any wrong one."""
-        wanted: Target = getattr(self.parameters, "target", "none")
-        return wanted
+        target: Target = getattr(self.parameters, "target", "none")
+        return target
 
     @property
     def targeted(self) -> bool:

@@ -153,8 +153,8 @@ def _deepfool(spec: AttackSpec, *_: Any) -> dict[str, Any]:
 
 
 def _restarted(spec: AttackSpec, *_: Any) -> dict[str, Any]:
-    given = {"steps": spec.parameters.steps, "n_restarts": spec.parameters.restarts, "rho": spec.parameters.rho}
-    return {**_ball(spec), **given}
+    options = {"steps": spec.parameters.steps, "n_restarts": spec.parameters.restarts, "rho": spec.parameters.rho}
+    return {**_ball(spec), **options}
 
 
 def _apgd(spec: AttackSpec, *_: Any) -> dict[str, Any]:
@@ -238,8 +238,8 @@ def _eotpgd(spec: AttackSpec, *_: Any) -> dict[str, Any]:
 
 
 def _difgsm(spec: AttackSpec, *_: Any) -> dict[str, Any]:
-    given = {"resize_rate": spec.parameters.resize_rate, "diversity_prob": spec.parameters.probability}
-    return {**_momentum(spec), **given}
+    options = {"resize_rate": spec.parameters.resize_rate, "diversity_prob": spec.parameters.probability}
+    return {**_momentum(spec), **options}
 
 
 def _tifgsm(spec: AttackSpec, *_: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from frontdef import registry
 from frontdef.cli.group import SuggestingGroup
 from frontdef.cli.text import print_json, print_note, print_table
 from frontdef.datasets import FORMS
-from frontdef.registry import Attack, Entry
+from frontdef.registry import Entry, OfferedAttack
 from frontdef.threat import NORM_LABELS
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -183,7 +183,7 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _print_grid(found: list[Attack]) -> None:
+def _print_grid(found: list[OfferedAttack]) -> None:
     libraries = list(dict.fromkeys(attack.library for attack in found))
     cells = {(attack.family.name, attack.norm, attack.library): attack for attack in found}
     notes = _Notes()
@@ -203,7 +203,7 @@ class _Notes:
         self.differences: list[str] = []
         self.limits: list[str] = []
 
-    def mark(self, attack: Attack | None) -> str:
+    def mark(self, attack: OfferedAttack | None) -> str:
         """What stands in the cell: ``exact``, ``differs`` or ``–``, with its notes."""
         if attack is None:
             return "–"
@@ -246,7 +246,7 @@ def _defense_json(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _attack_json(attack: Attack) -> dict[str, Any]:
+def _attack_json(attack: OfferedAttack) -> dict[str, Any]:
     found = attack.realization
     return {
         "family": attack.family.name,

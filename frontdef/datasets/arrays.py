@@ -54,8 +54,8 @@ def describe(place: str) -> Dataset:
         ConfigError: Options that there are not, or outside their range.
         DataError: No such file, or none of NumPy's; keys that are missing; arrays that would have to be unpickled.
     """
-    written, given = split_options(place, "arrays")
-    options = build(ArrayOptions, given, f"arrays:{place}")
+    written, raw_options = split_options(place, "arrays")
+    options = build(ArrayOptions, raw_options, f"arrays:{place}")
     path = expand(written, "arrays", "file")
     digest = digest_of(path, "arrays")
     try:
@@ -82,7 +82,7 @@ def _describe(place: str, path: Path, digest: str, options: ArrayOptions) -> Dat
         image_shape = tuple(arrange(torch.empty(shape, device="meta"), layout).shape[1:])
         n_classes = options.n_classes or archive.number("n_classes")
     classes = numbered["test"][1]
-    if any(classes != found for _, found in numbered.values()):
+    if any(classes != class_names for _, class_names in numbered.values()):
         raise DataError(f"{path}: training and test labels have different names; give both in the key 'classes'")
     if not n_classes:
         highest = [as_labels(labels, len(labels)).max() for labels, _ in numbered.values() if len(labels)]

@@ -64,20 +64,20 @@ def read_tar(data: bytes, where: str) -> Split:
         raise MissingExtraError("reading JPEG files", "pillow") from None
     if data[-END:].strip(b"\0"):
         raise DataError(f"{where} is truncated: a tar archive ends with {END} zero bytes, this one does not")
-    found: dict[str, np.ndarray] = {}
+    images: dict[str, np.ndarray] = {}
     name = ""
     try:
         for name, content in _files(data):
-            found[name] = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+            images[name] = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
     except (tarfile.TarError, OSError, UnidentifiedImageError) as error:
         raise DataError(f"{where} cannot be decoded after {name or 'its start'}: {error}") from None
-    if len({pixels.shape for pixels in found.values()}) != 1:
+    if len({pixels.shape for pixels in images.values()}) != 1:
         raise DataError(
-            f"{where} holds {len(found)} images of {len({p.shape for p in found.values()})} shapes; one is needed"
+            f"{where} holds {len(images)} images of {len({p.shape for p in images.values()})} shapes; one is needed"
         )
-    names = sorted(found)
+    names = sorted(images)
     classes = sorted({PurePosixPath(name).parent.name for name in names})
-    pixels = torch.from_numpy(np.stack([found[name] for name in names])).permute(0, 3, 1, 2)
+    pixels = torch.from_numpy(np.stack([images[name] for name in names])).permute(0, 3, 1, 2)
     labels = torch.tensor([classes.index(PurePosixPath(name).parent.name) for name in names])
     return Split(pixels.float() / 255, labels, torch.arange(len(names)))
 

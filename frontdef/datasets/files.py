@@ -60,10 +60,11 @@ def check(data: bytes, sha256: str, path: Path, mend: str) -> None:
     Raises:
         DataError: It differs.
     """
-    found = hashlib.sha256(data).hexdigest()
-    if found != sha256:
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != sha256:
         raise DataError(
-            f"{path} ({len(data):,} bytes) is damaged or another file: its sha256 is {found}, expected {sha256}. {mend}"
+            f"{path} ({len(data):,} bytes) is damaged or another file: its sha256 is {digest}, expected {sha256}. "
+            f"{mend}"
         )
 
 

@@ -83,31 +83,33 @@ def list_folder(folder: Path) -> Listing:
     if not folder.is_dir():
         raise DataError(f"imagefolder: there is no folder {folder}; a relative path starts at {Path.cwd()}")
     if all((folder / split).is_dir() for split in SPLITS):
-        found = {split: _classes(folder / split) for split in SPLITS}
-        if found["train"].keys() != found["test"].keys():
-            odd = sorted(found["train"].keys() ^ found["test"].keys())
+        by_split = {split: _classes(folder / split) for split in SPLITS}
+        if by_split["train"].keys() != by_split["test"].keys():
+            odd = sorted(by_split["train"].keys() ^ by_split["test"].keys())
             raise DataError(
                 f"{folder}/train and {folder}/test have different classes: {', '.join(odd)} in only one of them"
             )
     else:
-        found = _divide(_classes(folder))
-    classes = tuple(sorted(found["train"]))
+        by_split = _divide(_classes(folder))
+    classes = tuple(sorted(by_split["train"]))
     if len(classes) < 2:
         raise DataError(f"{folder} has {len(classes)} class folder(s), at least 2 are needed: PATH/CLASS/IMAGE")
     files = {
         split: tuple((file, label) for label, name in enumerate(classes) for file in by_class[name])
-        for split, by_class in found.items()
+        for split, by_class in by_split.items()
     }
     return Listing(classes, files)
 
 
 def _classes(folder: Path) -> dict[str, list[Path]]:
-    found = {}
+    files_by_class = {}
     for sub in sorted(entry for entry in folder.iterdir() if entry.is_dir()):
-        found[sub.name] = sorted(file for file in sub.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
-        if not found[sub.name]:
+        files_by_class[sub.name] = sorted(
+            file for file in sub.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()
+        )
+        if not files_by_class[sub.name]:
             raise DataError(f"{sub} holds no image ({', '.join(sorted(SUFFIXES))}): add some, or remove the folder")
-    return found
+    return files_by_class
 
 
 def _divide(by_class: dict[str, list[Path]]) -> dict[SplitName, dict[str, list[Path]]]:

@@ -112,15 +112,15 @@ def _function(path: Path, function: str, code: str) -> Callable[..., Any]:
     sys.modules[module.__name__] = module  # dataclasses and pickling look their module up
     with _importing_from(path.parent):
         _guarded(lambda: exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__), path, str(path))
-    found = getattr(module, function, None)
-    if not callable(found):
+    loader = getattr(module, function, None)
+    if not callable(loader):
         known = [
             key
             for key, value in vars(module).items()
             if inspect.isfunction(value) and value.__module__ == module.__name__ and not key.startswith("_")
         ]
         raise UnknownNameError(f"function of {path}", function, known)
-    return cast(Callable[..., Any], found)
+    return cast(Callable[..., Any], loader)
 
 
 def _takes_split(call: Callable[..., Any], name: str) -> bool:

@@ -65,8 +65,8 @@ def as_split(
         ImageError: Images or labels that break the contract.
         UnknownNameError: A layout, or a class that ``classes`` lacks.
     """
-    given = {"resize": resize, "crop": crop, "interpolation": interpolation, "mode": mode}
-    preparation = build(Preparation, given, "as_split")
+    options = {"resize": resize, "crop": crop, "interpolation": interpolation, "mode": mode}
+    preparation = build(Preparation, options, "as_split")
     if isinstance(data, Split):
         if y is not None or preparation or layout or classes:
             raise ConfigError("a Split is ready as it is: only samples and seed can be said of it")
@@ -130,8 +130,10 @@ def _flat(labels: Any) -> Any:
 def _from_mapping(data: Mapping[str, Any], name: str) -> tuple[Any, Any]:
     pair = keys_of(data, "test")
     if pair is None:
-        wanted = " or ".join(" and ".join(names) for names in KEYS["test"])
-        raise ImageError(f"{name}: a mapping has the keys {wanted}; this one has {', '.join(map(str, data)) or 'none'}")
+        expected = " or ".join(" and ".join(names) for names in KEYS["test"])
+        raise ImageError(
+            f"{name}: a mapping has the keys {expected}; this one has {', '.join(map(str, data)) or 'none'}"
+        )
     return data[pair[0]], data[pair[1]]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from frontdef.registry.catalog import Entry
 from frontdef.registry.current import clear, plugins, require_plugins, unknown_allowed
 from frontdef.registry.lookup import (
-    Attack,
+    OfferedAttack,
     defense_entries,
     get_attack_libraries,
     get_attacks,
@@ -27,8 +27,8 @@ from frontdef.registry.lookup import (
 from frontdef.registry.status import PluginError, PluginStatus
 
 __all__ = [
-    "Attack",
     "Entry",
+    "OfferedAttack",
     "PluginError",
     "PluginStatus",
     "clear",

@@ -10,7 +10,7 @@ from typing import Any
 
 from frontdef.attacks.library import AttackLibrary
 from frontdef.errors import MissingExtraError, UnknownNameError
-from frontdef.registry.kinds import KINDS, LIBRARIES, Kind, make_library
+from frontdef.registry.kinds import KINDS, LIBRARIES, RecordKind, make_library
 from frontdef.registry.loader import Plugin
 from frontdef.registry.status import PluginError, PluginStatus
 
@@ -63,11 +63,11 @@ class Catalog:
         """One row a plugin, frontdef's own first."""
         return [plugin.status for plugin in self._plugins]
 
-    def entries(self, kind: Kind) -> Mapping[str, Entry]:
+    def entries(self, kind: RecordKind) -> Mapping[str, Entry]:
         """Every record of a kind by its id, in the order of registration."""
         return self._entries[kind.plural]
 
-    def find(self, kind: Kind, name: str) -> Any:
+    def find(self, kind: RecordKind, name: str) -> Any:
         """The record of an id.
 
         Raises:
@@ -84,7 +84,7 @@ class Catalog:
     @cached_property
     def libraries(self) -> tuple[dict[str, AttackLibrary], dict[str, str]]:
         """Attack libraries by id, and why the others are left out."""
-        found: dict[str, AttackLibrary] = {}
+        available: dict[str, AttackLibrary] = {}
         left_out: dict[str, str] = {}
         for entry in self.entries(LIBRARIES).values():
             label = entry.name.rpartition(":")[2]
@@ -98,13 +98,13 @@ class Catalog:
             except (Exception, SystemExit) as error:
                 left_out[label] = f"{type(error).__name__}: {error} (from {entry.plugin.distribution})"
             else:
-                if label in found:
+                if label in available:
                     left_out[f"{entry.plugin.distribution}/{label}"] = f"attack library {label!r} is there already"
                 else:
-                    found[label] = library
-        return found, left_out
+                    available[label] = library
+        return available, left_out
 
-    def _index(self, kind: Kind) -> dict[str, Entry]:
+    def _index(self, kind: RecordKind) -> dict[str, Entry]:
         claims: dict[str, list[int]] = defaultdict(list)
         for number, plugin in enumerate(self._plugins):
             for name in plugin.records.get(kind.plural, ()):
@@ -114,9 +114,9 @@ class Catalog:
             owner = next((number for number in numbers if self._plugins[number].builtin), None)
             for number in numbers:
                 contested = len(numbers) > 1 and number != owner
-                others = [self._plugins[other].status for other in numbers if other != number]
+                rivals = [self._plugins[rival].status for rival in numbers if rival != number]
                 if contested:
-                    self._mark(number, kind, name, others)
+                    self._mark(number, kind, name, rivals)
                 status = self._plugins[number].status
                 known = f"{status.distribution}/{name}" if contested else name
                 entries[known] = Entry(known, self._plugins[number].records[kind.plural][name], status)
@@ -124,9 +124,9 @@ class Catalog:
                     self._contested.setdefault((kind.plural, name), []).append(known)
         return entries
 
-    def _mark(self, number: int, kind: Kind, name: str, others: Sequence[PluginStatus]) -> None:
+    def _mark(self, number: int, kind: RecordKind, name: str, rivals: Sequence[PluginStatus]) -> None:
         status = self._plugins[number].status
-        claimants = ", ".join(f"{other.distribution} {other.version}" for other in others)
+        claimants = ", ".join(f"{rival.distribution} {rival.version}" for rival in rivals)
         reason = f"the {kind.singular} {name!r} is also offered by {claimants}; what else it offers works"
         mend = f"ask for '{status.distribution}/{name}', or keep one of them: pip uninstall {status.distribution}"
         if status.status == "duplicate":
@@ -135,7 +135,7 @@ class Catalog:
             self._plugins[number], status=replace(status, status="duplicate", reason=reason, mend=mend)
         )
 
-    def _advice(self, kind: Kind, name: str) -> str:
+    def _advice(self, kind: RecordKind, name: str) -> str:
         for status in self.statuses:
             if status.status != "ok" and name in {status.name, status.distribution.removeprefix("frontdef-")}:
                 return f"The plugin {status.name!r} is {status.status}: {status.reason}. Mend: {status.mend}"

@@ -33,18 +33,18 @@ def clear() -> None:
     catalog.cache_clear()
 
 
-def _checked(found: Catalog) -> Catalog:
+def _checked(loaded: Catalog) -> Catalog:
     if os.environ.get(STRICT, "0") in {"", "0"}:
-        return found
+        return loaded
     faults = [
         f"{status.name} ({status.distribution} {status.version}) is {status.status}: {status.reason}"
-        for status in found.statuses
+        for status in loaded.statuses
         if status.status not in {"ok", "disabled"}
     ]
     faults += [f"{discovery.ALLOW_LIST} names {name!r}, which is not installed" for name in unknown_allowed()]
     if faults:
         raise PluginError(f"{STRICT} is set, and {'; '.join(faults)}")
-    return found
+    return loaded
 
 
 def plugins(mode: Mode = "import") -> list[PluginStatus]:
@@ -82,14 +82,14 @@ def require_plugins(requirements: Iterable[str]) -> None:
 
 def _unmet(line: str) -> list[str]:
     try:
-        wanted = Requirement(line)
+        requirement = Requirement(line)
     except InvalidRequirement:
         raise ConfigError(f"a required plugin reads 'frontdef-wavelet>=0.1', got {line!r}") from None
-    rows = [row for row in plugins() if canonicalize_name(row.distribution) == canonicalize_name(wanted.name)]
+    rows = [row for row in plugins() if canonicalize_name(row.distribution) == canonicalize_name(requirement.name)]
     if not rows:
-        return [f"{line} is not installed. Mend: pip install {str(wanted)!r}"]
-    if not wanted.specifier.contains(rows[0].version, prereleases=True):
-        return [f"{line} is wanted, {rows[0].version} is installed. Mend: pip install {str(wanted)!r}"]
+        return [f"{line} is not installed. Mend: pip install {str(requirement)!r}"]
+    if not requirement.specifier.contains(rows[0].version, prereleases=True):
+        return [f"{line} is wanted, {rows[0].version} is installed. Mend: pip install {str(requirement)!r}"]
     return [
         f"{row.distribution} {row.version} is {row.status}: {row.reason}. Mend: {row.mend}"
         for row in rows

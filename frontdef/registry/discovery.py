@@ -51,8 +51,8 @@ class Installed:
 
 def installed() -> list[Installed]:
     """Every entry point of the group ``frontdef``, sorted by name, whatever its state."""
-    found = [_read(entry) for entry in entry_points(group=GROUP)]
-    return sorted(found, key=lambda plugin: (plugin.name, plugin.key))
+    plugins = [_read(entry) for entry in entry_points(group=GROUP)]
+    return sorted(plugins, key=lambda plugin: (plugin.name, plugin.key))
 
 
 def _read(entry: EntryPoint) -> Installed:
@@ -72,10 +72,10 @@ def _read(entry: EntryPoint) -> Installed:
 
 def allow_list() -> frozenset[str] | None:
     """The names in ``FRONTDEF_PLUGINS``, of entry points or distributions; None where it is not set."""
-    given = os.environ.get(ALLOW_LIST)
-    if given is None:
+    setting = os.environ.get(ALLOW_LIST)
+    if setting is None:
         return None
-    return frozenset(canonicalize_name(name.strip()) for name in given.split(",") if name.strip())
+    return frozenset(canonicalize_name(name.strip()) for name in setting.split(",") if name.strip())
 
 
 def allowed(plugin: Installed, names: Iterable[str] | None) -> bool:
@@ -83,25 +83,25 @@ def allowed(plugin: Installed, names: Iterable[str] | None) -> bool:
     return names is None or bool({canonicalize_name(plugin.name), plugin.key} & set(names))
 
 
-def unknown_allowed(found: Sequence[Installed], names: Iterable[str] | None) -> list[str]:
+def unknown_allowed(plugins: Sequence[Installed], names: Iterable[str] | None) -> list[str]:
     """Names in the allow-list that no installed plugin has."""
-    known = {canonicalize_name(plugin.name) for plugin in found} | {plugin.key for plugin in found}
+    known = {canonicalize_name(plugin.name) for plugin in plugins} | {plugin.key for plugin in plugins}
     return sorted(set(names or ()) - known - {BUILTIN})
 
 
-def leave_out(plugin: Installed, found: Sequence[Installed]) -> str:
+def leave_out(plugin: Installed, plugins: Sequence[Installed]) -> str:
     """The setting that allows all plugins but one."""
-    return _setting([other for other in found if other.key != plugin.key], found)
+    return _setting([candidate for candidate in plugins if candidate.key != plugin.key], plugins)
 
 
-def let_in(plugin: Installed, found: Sequence[Installed]) -> str:
+def let_in(plugin: Installed, plugins: Sequence[Installed]) -> str:
     """The setting that allows one plugin more."""
-    return _setting([*found, plugin], [*found, plugin])
+    return _setting([*plugins, plugin], [*plugins, plugin])
 
 
-def _setting(chosen: Sequence[Installed], found: Sequence[Installed]) -> str:
+def _setting(chosen: Sequence[Installed], plugins: Sequence[Installed]) -> str:
     # Where two plugins share an entry point's name, only the distribution's name tells them apart.
-    names = [plugin.name for plugin in found]
+    names = [plugin.name for plugin in plugins]
     unique = {plugin.name if names.count(plugin.name) == 1 else plugin.key for plugin in chosen}
     return f"{ALLOW_LIST}={','.join(sorted(unique)) or repr('')}"
 
@@ -123,35 +123,35 @@ def check_metadata(plugin: Installed, rivals: Sequence[Installed]) -> None:
             "its author renames the entry point",
         )
     if rivals:
-        claimants = " and ".join(str(claimant) for claimant in sorted((plugin, *rivals), key=lambda one: one.key))
+        claimants = " and ".join(str(claimant) for claimant in sorted((plugin, *rivals), key=lambda rival: rival.key))
         raise FaultError(
             "duplicate",
             f"the name {plugin.name!r} is claimed by {claimants}; neither is loaded, so that the order of the "
             "path does not decide",
             f"keep one of them: pip uninstall {plugin.distribution}",
         )
-    for wanted in _host_requirements(plugin):
-        if not wanted.specifier.contains(__version__, prereleases=True):
+    for requirement in _host_requirements(plugin):
+        if not requirement.specifier.contains(__version__, prereleases=True):
             raise FaultError(
                 "incompatible",
-                f"wants frontdef{wanted.specifier}, this is frontdef {__version__}; it was not imported",
+                f"wants frontdef{requirement.specifier}, this is frontdef {__version__}; it was not imported",
                 f"pip install --upgrade {plugin.distribution}",
             )
 
 
 def _host_requirements(plugin: Installed) -> list[Requirement]:
-    found = []
+    requirements = []
     for line in plugin.requires:
         try:
-            wanted = Requirement(line)
+            requirement = Requirement(line)
         except InvalidRequirement as error:
             raise FaultError(
                 "failed",
                 f"its metadata has an invalid requirement {line!r}: {str(error).splitlines()[0]}",
                 f"pip install --force-reinstall {plugin.distribution}",
             ) from None
-        if canonicalize_name(wanted.name) == "frontdef" and (
-            wanted.marker is None or wanted.marker.evaluate({"extra": ""})
+        if canonicalize_name(requirement.name) == "frontdef" and (
+            requirement.marker is None or requirement.marker.evaluate({"extra": ""})
         ):
-            found.append(wanted)
-    return found
+            requirements.append(requirement)
+    return requirements

@@ -39,13 +39,13 @@ class _Guard(MetaPathFinder):
 
 def _executing() -> set[str]:
     """Names of the modules whose bodies are on the stack."""
-    found = set()
+    modules = set()
     frame: FrameType | None = sys._getframe(1)
     while frame:
         if frame.f_code.co_name == "<module>":
-            found.add(str(frame.f_globals.get("__name__")))
+            modules.add(str(frame.f_globals.get("__name__")))
         frame = frame.f_back
-    return found
+    return modules
 
 
 @contextmanager

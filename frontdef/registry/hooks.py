@@ -9,7 +9,7 @@ from typing import Any
 
 import pluggy
 
-from frontdef.registry.kinds import KINDS, Kind
+from frontdef.registry.kinds import KINDS, RecordKind
 from frontdef.registry.status import FaultError
 
 
@@ -29,11 +29,11 @@ def ask(manager: pluggy.PluginManager, module: Any, name: str) -> dict[str, dict
     """
     _check_hooks(manager, module)
     manager.register(module, name)
-    others = [other for other in manager.get_plugins() if other is not module]
+    others = [registered for registered in manager.get_plugins() if registered is not module]
     return {kind.plural: _records(manager, kind, others) for kind in KINDS}
 
 
-def _records(manager: pluggy.PluginManager, kind: Kind, others: Iterable[Any]) -> dict[str, Any]:
+def _records(manager: pluggy.PluginManager, kind: RecordKind, others: Iterable[Any]) -> dict[str, Any]:
     records: dict[str, Any] = {}
     for offered in manager.subset_hook_caller(kind.hook, others)():
         if isinstance(offered, str) or not isinstance(offered, Iterable):
@@ -44,11 +44,11 @@ def _records(manager: pluggy.PluginManager, kind: Kind, others: Iterable[Any]) -
             )
         for record in offered:
             if not kind.accepts(record):
-                wanted = kind.record.partition(":")[2]
+                record_type = kind.record.partition(":")[2]
                 raise FaultError(
                     "failed",
-                    f"{kind.hook}() offers {record!r:.60}, not a {wanted}",
-                    f"its author offers {wanted} records",
+                    f"{kind.hook}() offers {record!r:.60}, not a {record_type}",
+                    f"its author offers {record_type} records",
                 )
             name = kind.identify(record)
             if name in records:
@@ -75,10 +75,10 @@ def _check_hooks(manager: pluggy.PluginManager, module: Any) -> None:
             mend = f"its author renames it to {near[0]}" if near else f"the hooks are {', '.join(known)}"
             raise FaultError("failed", f"{name}() is marked as a hook, and frontdef has no hook of that name", mend)
     for name in known:
-        if name in marked and (asked := _arguments(getattr(module, marked[name][0]))):
+        if name in marked and (arguments := _arguments(getattr(module, marked[name][0]))):
             raise FaultError(
                 "failed",
-                f"{name}() wants the argument {' and '.join(map(repr, asked))}, which frontdef does not give",
+                f"{name}() wants the argument {' and '.join(map(repr, arguments))}, which frontdef does not give",
                 f"its author writes {name}() without arguments",
             )
         if name not in marked and inspect.isroutine(getattr(module, name, None)):

@@ -10,7 +10,7 @@ from frontdef.lazy import resolve
 
 
 @dataclass(frozen=True)
-class Kind:
+class RecordKind:
     """What one hook offers.
 
     Args:
@@ -36,17 +36,21 @@ class Kind:
         return record if isinstance(record, str) else str(record.name)
 
 
-DEFENSES = Kind(
+DEFENSES = RecordKind(
     "frontdef_defenses", "defense", "defenses", "frontdef.defense:Defense", ("front_end", "config", "certificate")
 )
-LIBRARIES = Kind("frontdef_attacks", "attack library", "attack libraries", "frontdef.attacks.library:AttackLibrary")
-FAMILIES = Kind("frontdef_families", "attack family", "attack families", "frontdef.attacks.spec:Family")
-DATASETS = Kind("frontdef_datasets", "data set", "data sets", "frontdef.datasets:Dataset", ("loader",))
-CLASSIFIERS = Kind("frontdef_classifiers", "classifier", "classifiers", "frontdef.classifiers:Classifier", ("builder",))
+LIBRARIES = RecordKind(
+    "frontdef_attacks", "attack library", "attack libraries", "frontdef.attacks.library:AttackLibrary"
+)
+FAMILIES = RecordKind("frontdef_families", "attack family", "attack families", "frontdef.attacks.spec:Family")
+DATASETS = RecordKind("frontdef_datasets", "data set", "data sets", "frontdef.datasets:Dataset", ("loader",))
+CLASSIFIERS = RecordKind(
+    "frontdef_classifiers", "classifier", "classifiers", "frontdef.classifiers:Classifier", ("builder",)
+)
 
-METRICS = Kind("frontdef_metrics", "metric", "metrics", "frontdef.metrics:Metric", ("measure", "parameters"))
+METRICS = RecordKind("frontdef_metrics", "metric", "metrics", "frontdef.metrics:Metric", ("measure", "parameters"))
 
-ZOOS = Kind("frontdef_models", "model zoo", "model zoos", "frontdef.zoo:Zoo", ("load", "names"))
+ZOOS = RecordKind("frontdef_models", "model zoo", "model zoos", "frontdef.zoo:Zoo", ("load", "names"))
 
 KINDS = (DEFENSES, LIBRARIES, FAMILIES, DATASETS, CLASSIFIERS, METRICS, ZOOS)
 
@@ -57,8 +61,8 @@ def make_library(offered: Any) -> AttackLibrary:
     Raises:
         TypeError: Not an attack library.
     """
-    found = resolve(offered)
-    library = found() if isinstance(found, type) else found
+    resolved = resolve(offered)
+    library = resolved() if isinstance(resolved, type) else resolved
     if not isinstance(library, AttackLibrary):
         raise TypeError(f"{offered!r} is not an AttackLibrary")
     return library

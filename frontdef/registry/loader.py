@@ -51,10 +51,10 @@ def load(mode: Mode = "import") -> list[Plugin]:
     """
     manager = pluggy.PluginManager("frontdef")
     manager.add_hookspecs(hookspecs)
-    found, names = discovery.installed(), discovery.allow_list()
-    candidates = [plugin for plugin in found if discovery.allowed(plugin, names)]
+    installed, names = discovery.installed(), discovery.allow_list()
+    candidates = [plugin for plugin in installed if discovery.allowed(plugin, names)]
     plugins = [_load_builtin(manager, mode)]
-    for plugin in found:
+    for plugin in installed:
         status = PluginStatus(plugin.name, plugin.distribution, plugin.version)
         if plugin not in candidates:
             reason = f"{discovery.ALLOW_LIST} leaves it out; it was not imported"
@@ -63,7 +63,7 @@ def load(mode: Mode = "import") -> list[Plugin]:
             continue
         status = replace(status, disable=discovery.leave_out(plugin, candidates))
         try:
-            rivals = [other for other in candidates if other is not plugin and other.name == plugin.name]
+            rivals = [rival for rival in candidates if rival is not plugin and rival.name == plugin.name]
             discovery.check_metadata(plugin, rivals)
             plugins.append(Plugin(status) if mode == "metadata" else _load_installed(manager, plugin, status, mode))
         except FaultError as fault:
@@ -88,8 +88,8 @@ def _load_installed(manager: pluggy.PluginManager, plugin: Installed, status: Pl
             records = _attempt(plugin, "when its hooks were called", lambda: ask(manager, module, plugin.name))
             if mode == "resolve":
                 notes = _attempt(plugin, "when what it refers to was imported", lambda: _resolve(records))
-        except FaultError as found:
-            fault = found
+        except FaultError as error:
+            fault = error
     if refused:
         heavy = refused[0].partition(".")[0]
         return Plugin(
@@ -148,4 +148,4 @@ def _resolve(records: Records) -> str:
 
 
 def _offers(records: Records) -> dict[str, tuple[str, ...]]:
-    return {kind: tuple(found) for kind, found in records.items() if found}
+    return {kind: tuple(by_name) for kind, by_name in records.items() if by_name}

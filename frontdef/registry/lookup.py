@@ -20,7 +20,7 @@ from frontdef.zoo import Zoo
 
 
 @dataclass(frozen=True)
-class Attack:
+class OfferedAttack:
     """One family in one norm by one library.
 
     Args:
@@ -102,7 +102,7 @@ def missing_attack_libraries() -> dict[str, str]:
     return dict(catalog().libraries[1])
 
 
-def get_attacks(*, norm: str | None = None, library: str | None = None) -> list[Attack]:
+def get_attacks(*, norm: str | None = None, library: str | None = None) -> list[OfferedAttack]:
     """What the installed libraries offer, by family, norm and library.
 
     Args:
@@ -119,7 +119,7 @@ def get_attacks(*, norm: str | None = None, library: str | None = None) -> list[
         reason = missing_attack_libraries().get(library, "`frontdef ls attacks` lists them.")
         raise UnknownNameError("attack library", library, libraries, reason)
     return [
-        Attack(family, exists, name, realization)
+        OfferedAttack(family, exists, name, realization)
         for family in get_families()
         for exists in family.norms
         if norm in {None, exists}

@@ -46,8 +46,8 @@ def linear(values: Iterable[float], *, zero: bool = False, ticks: int = 5) -> Ax
         zero: Whether 0 has to be.
         ticks: About how many.
     """
-    found = [value for value in values if math.isfinite(value)] + ([0.0] if zero else [])
-    low, high = (min(found), max(found)) if found else (0.0, 1.0)
+    finite = [value for value in values if math.isfinite(value)] + ([0.0] if zero else [])
+    low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
     if high - low < 1e-12 * max(abs(low), abs(high), 1e-12):
         low, high = low - 0.5, high + 0.5
     raw = (high - low) / ticks
@@ -60,8 +60,8 @@ def linear(values: Iterable[float], *, zero: bool = False, ticks: int = 5) -> Ax
 
 def logarithmic(values: Sequence[float]) -> Axis:
     """A scale of factors around all positive values, marked at 1, 2, 5 or at powers of ten."""
-    found = [value for value in values if math.isfinite(value) and value > 0] or [0.1, 1.0]
-    low, high = min(found) / 1.05, max(found) * 1.05
+    positive = [value for value in values if math.isfinite(value) and value > 0] or [0.1, 1.0]
+    low, high = min(positive) / 1.05, max(positive) * 1.05
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     factors = (1, 2, 5) if high / low < 300 else (1,)
     marks = [factor * 10.0**power for power in powers for factor in factors]

@@ -63,7 +63,7 @@ def collect(results: Results) -> ReportData:
         clean=tuple(_clean(outcomes)),
         brackets=tuple(brackets(outcomes, results.certified())),
         agreements=tuple(_named(agreement(outcomes, lru_cache(maxsize=16)(results.examples), results.cells()))),
-        diagnoses=tuple(_diagnosed(found) for found in results.diagnoses()),
+        diagnoses=tuple(_diagnosed(diagnosis) for diagnosis in results.diagnoses()),
         measured=tuple(measured(results.metrics())),
         families=bare.families,
         figures=tuple(_figures(results, cells)),
@@ -74,23 +74,23 @@ def collect(results: Results) -> ReportData:
 
 
 def _about(results: Results) -> About:
-    head = results.head
-    matrix = head.document
+    record = results.head
+    matrix = record.document
     return About(
         name=str(matrix.get("name", results.path.name)),
         matrix=json.dumps(matrix, indent=2, ensure_ascii=False),
-        command=head.command,
-        device=head.device,
+        command=record.command,
+        device=record.device,
         seed=int(matrix.get("seed", 0)),
-        started=head.started,
-        versions={"frontdef": head.frontdef, **head.versions},
-        skipped=(*head.notes, *head.skipped),
+        started=record.started,
+        versions={"frontdef": record.frontdef, **record.versions},
+        skipped=(*record.notes, *record.skipped),
     )
 
 
-def _diagnosed(found: Mapping[str, Any]) -> Diagnosed:
-    names = {name: str(found[name]) for name in MODEL}
-    return Diagnosed(**names, diagnosis=_DIAGNOSIS.validate_python(found))
+def _diagnosed(diagnosis: Mapping[str, Any]) -> Diagnosed:
+    names = {name: str(diagnosis[name]) for name in MODEL}
+    return Diagnosed(**names, diagnosis=_DIAGNOSIS.validate_python(diagnosis))
 
 
 def _named(verdicts: Iterable[Agreement]) -> Iterator[Agreement]:
@@ -109,9 +109,9 @@ def _families(cells: Iterable[CellRow]) -> Iterator[FamilyNote]:
 
 def _cell(row: dict[Any, Any]) -> CellRow:
     known = {name: _plain(row[name]) for name in (f.name for f in fields(CellRow)) if name in row}
-    given = {name: value for name, value in known.items() if value is not None}
+    present = {name: value for name, value in known.items() if value is not None}
     attack = {"family": shown(row["family"], row["source"])}
-    return CellRow(key=str(row["cell"]), **{"eps": None, **given, **attack})
+    return CellRow(key=str(row["cell"]), **{"eps": None, **present, **attack})
 
 
 def _plain(value: Any) -> Any:
@@ -134,12 +134,12 @@ def _clean(outcomes: pd.DataFrame) -> Iterator[CleanRow]:
 
 def _sample_ids(data: ReportData, recorded: Mapping[str, pd.DataFrame]) -> dict[tuple[str, str, str], np.ndarray]:
     """Defended model → the ids of its samples, ascending; a cell may have been run on some of them only."""
-    found: dict[tuple[str, str, str], np.ndarray] = {}
+    by_model: dict[tuple[str, str, str], np.ndarray] = {}
     for cell in data.cells:
         if cell.key in recorded:
             model, ids = (cell.dataset, cell.classifier, cell.defense), recorded[cell.key]["sample_id"].to_numpy()
-            found[model] = np.union1d(found.get(model, ids), ids)
-    return found
+            by_model[model] = np.union1d(by_model.get(model, ids), ids)
+    return by_model
 
 
 def _scores(
@@ -185,8 +185,8 @@ def _pictures(
         # Scores are in the order of sample ids, examples in that of the records.
         cell, kept = data.cell_by_key[choice.cell], read(choice.cell)
         rows = recorded[choice.cell]
-        wanted = ids[cell.dataset, cell.classifier, cell.defense][choice.index]
-        at = int(np.flatnonzero(rows["sample_id"].to_numpy() == wanted)[0])
+        sample_id = ids[cell.dataset, cell.classifier, cell.defense][choice.index]
+        at = int(np.flatnonzero(rows["sample_id"].to_numpy() == sample_id)[0])
         row = rows.iloc[at]
         clean = images[cell.dataset][at]
         seen = kept.rows("seen", at, at + 1)[0].numpy() if "seen" in kept else None

@@ -210,9 +210,9 @@ class ReportData:
     @cached_property
     def settings(self) -> tuple[Setting, ...]:
         """The settings: models in the order of the run, norms in that of the threat models, ε ascending."""
-        found = _distinct(map(Setting.of, self.brackets))
-        models = _distinct(setting.model for setting in found)
-        return tuple(sorted(found, key=lambda s: (models.index(s.model), NORMS.index(check_norm(s.norm)), s.eps)))
+        distinct = _distinct(map(Setting.of, self.brackets))
+        models = _distinct(setting.model for setting in distinct)
+        return tuple(sorted(distinct, key=lambda s: (models.index(s.model), NORMS.index(check_norm(s.norm)), s.eps)))
 
     @cached_property
     def defense_names(self) -> tuple[str, ...]:
@@ -242,22 +242,22 @@ class ReportData:
     @cached_property
     def judged(self) -> Mapping[tuple[Setting, str, str], list[CellRow]]:
         """Setting, defense and family → the cells that were made for it."""
-        found: dict[tuple[Setting, str, str], list[CellRow]] = {}
+        by_setting: dict[tuple[Setting, str, str], list[CellRow]] = {}
         for cell in self.cells:
             for setting in self.settings:
                 if cell.judged_at(setting):
-                    found.setdefault((setting, cell.defense, cell.family), []).append(cell)
-        return found
+                    by_setting.setdefault((setting, cell.defense, cell.family), []).append(cell)
+        return by_setting
 
     @cached_property
     def variants(self) -> Mapping[tuple[Setting, str, str], set[str]]:
         """Setting, defense and family → the surrogates and parameters that were compared."""
-        found: dict[tuple[Setting, str, str], set[str]] = {}
+        by_setting: dict[tuple[Setting, str, str], set[str]] = {}
         for row in self.agreements:
-            found.setdefault((Setting.of(row), row.defense, row.family), set()).add(
+            by_setting.setdefault((Setting.of(row), row.defense, row.family), set()).add(
                 variant(row.surrogate, row.parameters)
             )
-        return found
+        return by_setting
 
     @cached_property
     def family_by_name(self) -> Mapping[str, FamilyNote]:
@@ -267,8 +267,8 @@ class ReportData:
 
 def variant(surrogate: str, parameters: str) -> str:
     """A surrogate and an attack's parameters (JSON) in words."""
-    given = json.loads(parameters)
-    values = ["the library's defaults"] if given.get("defaults") is True else [f"{k}={v}" for k, v in given.items()]
+    decoded = json.loads(parameters)
+    values = ["the library's defaults"] if decoded.get("defaults") is True else [f"{k}={v}" for k, v in decoded.items()]
     return ", ".join([f"surrogate {surrogate}", *values] if surrogate else values)
 
 

@@ -28,7 +28,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Panel:
+class Thumbnail:
     """One image of a card."""
 
     caption: str
@@ -40,7 +40,7 @@ class Card:
     """An attacked sample, drawn; ``lead`` marks the strongest attack of its defense and setting."""
 
     picture: Picture
-    panels: tuple[Panel, ...]
+    panels: tuple[Thumbnail, ...]
     lead: bool
 
 
@@ -74,8 +74,8 @@ def _ranked(
         for cell in data.judged.get((setting, defense, family), []):
             score = data.score_at.get((cell.key, setting))
             if score is not None and score.broken.any():
-                found = (int(score.broken.sum()), cell.key, score.broken)
-                best[family] = max(best.get(family, found), found, key=lambda item: item[0])
+                candidate = (int(score.broken.sum()), cell.key, score.broken)
+                best[family] = max(best.get(family, candidate), candidate, key=lambda item: item[0])
     families = sorted(best.values(), key=lambda item: -item[0])
     orders = [(key, _order(broken, common[setting.model])) for _, key, broken in families]
     for rank in range(PER_CELL):
@@ -91,12 +91,12 @@ def draw(picture: Picture, lead: bool) -> Card:
     delta = picture.attacked - picture.clean
     factor = magnification(delta)
     panels = [
-        Panel(f"clean → {picture.clean_prediction}", png(picture.clean)),
-        Panel(f"attacked → {picture.adversarial_prediction}", png(picture.attacked)),
-        Panel(f"perturbation ×{factor}", png(magnified(delta, factor))),
+        Thumbnail(f"clean → {picture.clean_prediction}", png(picture.clean)),
+        Thumbnail(f"attacked → {picture.adversarial_prediction}", png(picture.attacked)),
+        Thumbnail(f"perturbation ×{factor}", png(magnified(delta, factor))),
     ]
     if picture.seen is not None:
-        panels.append(Panel("after the front end", png(picture.seen)))
+        panels.append(Thumbnail("after the front end", png(picture.seen)))
     return Card(picture, tuple(panels), lead)
 
 

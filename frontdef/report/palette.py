@@ -97,12 +97,12 @@ def text_on(rgb: tuple[int, int, int]) -> tuple[int, int, int]:
 
 def variables(dark: bool) -> dict[str, str]:
     """CSS custom property → ``#rrggbb``."""
-    found = {name: to_rgb(pair[dark]) for name, pair in TOKENS.items()}
+    colors = {name: to_rgb(pair[dark]) for name, pair in TOKENS.items()}
     for i, color in enumerate(scale(dark)):
-        found[f"h{i}"] = to_rgb(color)
-        found[f"t{i}"] = text_on(found[f"h{i}"])
-    found |= {f"s{i}": to_rgb(color) for i, color in enumerate(series(dark))}
-    return {name: "#" + bytes(rgb).hex() for name, rgb in found.items()}
+        colors[f"h{i}"] = to_rgb(color)
+        colors[f"t{i}"] = text_on(colors[f"h{i}"])
+    colors |= {f"s{i}": to_rgb(color) for i, color in enumerate(series(dark))}
+    return {name: "#" + bytes(rgb).hex() for name, rgb in colors.items()}
 
 
 def css() -> str:

@@ -139,8 +139,8 @@ MODES = {
 
 def pairs_of(data: ReportData, setting: Setting, mode: str) -> list[tuple[int, int]]:
     """Pairs of libraries that were compared in a setting and a mode, as numbers."""
-    found = {_pair(data, row) for row in data.agreements if (Setting.of(row), row.mode) == (setting, mode)}
-    return [pair for pair in combinations(range(len(data.library_names)), 2) if pair in found]
+    compared = {_pair(data, row) for row in data.agreements if (Setting.of(row), row.mode) == (setting, mode)}
+    return [pair for pair in combinations(range(len(data.library_names)), 2) if pair in compared]
 
 
 def _pair(data: ReportData, row: Agreement) -> tuple[int, int]:
@@ -185,22 +185,22 @@ def variant(data: ReportData, row: Agreement) -> str:
 
 def groups(data: ReportData) -> list[list[int]]:
     """Numbers of the settings that differ in ε only, ascending."""
-    found: dict[tuple[str, str, str], list[int]] = {}
+    by_group: dict[tuple[str, str, str], list[int]] = {}
     for i, setting in enumerate(data.settings):
-        found.setdefault(setting.group, []).append(i)
-    return list(found.values())
+        by_group.setdefault(setting.group, []).append(i)
+    return list(by_group.values())
 
 
 def curves(data: ReportData, group: Sequence[int]) -> list[CurveRow]:
     """Accuracy of each defense: clean, then the worst case at each ε of a group."""
     rows = {(row.defense, Setting.of(row)): row for row in data.brackets}
-    found = []
+    curve_rows = []
     for number, defense in enumerate(data.defense_names):
         here = [rows.get((defense, data.settings[i])) for i in group]
         clean = next((row.clean for row in here if row), None)
         if clean is not None:
-            found.append(CurveRow(number, (clean, *(row.worst_case if row else None for row in here))))
-    return found
+            curve_rows.append(CurveRow(number, (clean, *(row.worst_case if row else None for row in here))))
+    return curve_rows
 
 
 def settings_of(data: ReportData, cell: CellRow) -> list[int]:
@@ -237,20 +237,20 @@ class MeasureTable:
 
 def measures(data: ReportData) -> list[tuple[tuple[str, str], list[MeasureTable]]]:
     """Data set and classifier → a table a metric, in the order of the run."""
-    found: dict[tuple[str, str], dict[tuple[str, str], list[Measured]]] = {}
+    by_model: dict[tuple[str, str], dict[tuple[str, str], list[Measured]]] = {}
     for row in data.measured:
-        here = found.setdefault((row.dataset, row.classifier), {})
+        here = by_model.setdefault((row.dataset, row.classifier), {})
         here.setdefault((row.metric, row.parameters), []).append(row)
     return [
         (model, [_measure_table(metric, parameters, rows) for (metric, parameters), rows in here.items()])
-        for model, here in found.items()
+        for model, here in by_model.items()
     ]
 
 
 def _measure_table(metric: str, parameters: str, rows: Sequence[Measured]) -> MeasureTable:
     quantities = tuple(dict.fromkeys((row.quantity, row.unit) for row in rows))
     at = {(row.defense, row.quantity): row for row in rows}
-    given = ", ".join(f"{name}={value}" for name, value in json.loads(parameters).items())
+    described = ", ".join(f"{name}={value}" for name, value in json.loads(parameters).items())
     defenses = dict.fromkeys(row.defense for row in rows)
     table = tuple((name, tuple(at.get((name, quantity)) for quantity, _ in quantities)) for name in defenses)
-    return MeasureTable(metric, given, quantities, table)
+    return MeasureTable(metric, described, quantities, table)

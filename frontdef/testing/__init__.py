@@ -27,7 +27,7 @@ from frontdef.testing.defense import DefenseConformance
 from frontdef.testing.fixtures import cache, digits, images, one_thread, own_cache, seeded_generators
 from frontdef.testing.grid import attack_rows, defenses, libraries
 from frontdef.testing.library import LibraryConformance
-from frontdef.testing.models import attack, fitted_cnn, linear_model, undefended
+from frontdef.testing.networks import attack, fitted_cnn, linear_model, undefended
 from frontdef.testing.plugin import PluginConformance
 from frontdef.testing.readme import Readme
 

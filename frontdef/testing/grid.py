@@ -22,11 +22,11 @@ def libraries(names: Iterable[str] | None = None) -> dict[str, AttackLibrary]:
     Args:
         names: Only these; all that the registry has if absent.
     """
-    wanted = None if names is None else set(names)
+    chosen = None if names is None else set(names)
     return {
         name: library
         for name, library in get_attack_libraries().items()
-        if (wanted is None or name in wanted) and _installed(library)
+        if (chosen is None or name in chosen) and _installed(library)
     }
 
 

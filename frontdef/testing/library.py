@@ -17,7 +17,7 @@ from frontdef.attacks.library import AttackLibrary, Realization
 from frontdef.attacks.spec import AttackSpec, Family
 from frontdef.errors import ConfigError, MissingExtraError
 from frontdef.registry import get_attack_libraries, get_family
-from frontdef.testing.models import attack, fitted_cnn, undefended, unseen_digits
+from frontdef.testing.networks import attack, fitted_cnn, undefended, unseen_digits
 from frontdef.testing.parameters import pairs, quick
 from frontdef.testing.spy import Call, changed, watched
 from frontdef.threat import ThreatModel
@@ -102,11 +102,11 @@ class LibraryConformance:
         """
         family, seen = get_family(row[0]), dict[str, list[Call]]()
         for name in family.parameters.model_fields.keys() - (self._row(row).unsupported or {}).keys():
-            base, other = pairs(family, row[1], self._eps(row), name, self._quick(row))
+            base, varied = pairs(family, row[1], self._eps(row), name, self._quick(row))
             if str(base) not in seen:
                 seen[str(base)] = self._calls(row, base)
-            different = changed(seen[str(base)], self._calls(row, other))
-            assert different, f"{name}={getattr(other.parameters, name)!r} changes nothing in {self._row(row).call}"
+            different = changed(seen[str(base)], self._calls(row, varied))
+            assert different, f"{name}={getattr(varied.parameters, name)!r} changes nothing in {self._row(row).call}"
             if name != "target" and (row[0], name) not in self.several:
                 assert len(different) == 1, f"{name} changes {', '.join(different)}"
 
@@ -115,10 +115,10 @@ class LibraryConformance:
         family, realization = get_family(row[0]), self._row(row)
         for name, only in (realization.unsupported or {}).items():
             fixed = {**self._quick(row), name: only}
-            _, other = pairs(family, row[1], self._eps(row), name, fixed)
+            _, varied = pairs(family, row[1], self._eps(row), name, fixed)
             message = re.escape(f"{realization.call} has {name}={only!r} only")
             with pytest.raises(ConfigError, match=message):
-                self._library().run(other, self._model(), *self._batch(4))
+                self._library().run(varied, self._model(), *self._batch(4))
 
     def test_examples_stay_in_the_threat_model(self, row: Row) -> None:
         """They have the images' shape, type and device, and lie in the ball and in [0,1]."""
@@ -202,7 +202,7 @@ class LibraryConformance:
 
     def _calls(self, row: Row, spec: AttackSpec) -> list[Call]:
         model, (x, y) = self._model(), self._batch(4)
-        wanted = goal(spec, model, x, y)
+        goals = goal(spec, model, x, y)
         with isolated(model, 0), watched(self.modules, self._row(row).call) as calls:
-            self._library().run(spec, model, x, wanted)
+            self._library().run(spec, model, x, goals)
         return calls

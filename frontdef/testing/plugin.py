@@ -54,10 +54,10 @@ class PluginConformance:
 
     @classmethod
     def _folder(cls) -> Path:
-        found = importlib.util.find_spec(cls._module())
-        assert found is not None, f"{cls._module()} is not installed: pip install -e {cls.distribution}"
-        assert found.origin is not None, f"{cls._module()} has no __init__.py"
-        return Path(found.origin).parent
+        spec = importlib.util.find_spec(cls._module())
+        assert spec is not None, f"{cls._module()} is not installed: pip install -e {cls.distribution}"
+        assert spec.origin is not None, f"{cls._module()} has no __init__.py"
+        return Path(spec.origin).parent
 
     def test_frontdef_finds_it(self) -> None:
         """The entry point has the distribution's name and leads to its module, and the plugin is listed as ok."""
@@ -80,7 +80,9 @@ class PluginConformance:
 
     def test_frontdef_is_capped(self) -> None:
         """It requires frontdef below the next minor version: the cap is the contract."""
-        (frontdef,) = [one for one in self._requirements() if canonicalize_name(one.name) == "frontdef"]
+        (frontdef,) = [
+            requirement for requirement in self._requirements() if canonicalize_name(requirement.name) == "frontdef"
+        ]
         version = Version(__version__)
         following = f"{version.major}.{version.minor + 1}"
         assert frontdef.specifier.contains(__version__, prereleases=True), f"{frontdef} excludes frontdef {__version__}"
@@ -133,7 +135,7 @@ def _imports(tree: ast.AST) -> Iterator[str]:
 
 def _dotted(file: Path, folder: Path, module: str) -> str:
     inside = file.relative_to(folder).with_suffix("").parts
-    return ".".join((module, *(part for part in inside if part != "__init__")))
+    return ".".join((module, *(name for name in inside if name != "__init__")))
 
 
 def _circle(edges: dict[str, set[str]]) -> list[str]:

@@ -125,16 +125,16 @@ def _comparable(value: Any) -> Any:
     return type(value).__qualname__
 
 
-def changed(one: Sequence[Call], two: Sequence[Call]) -> list[str]:
+def changed(before: Sequence[Call], after: Sequence[Call]) -> list[str]:
     """What differs between two runs, as ``call.argument``; a call that only one made counts once, by its name."""
     different = []
-    names = [[call["call"] for call in calls] for calls in (one, two)]
+    names = [[call["call"] for call in calls] for calls in (before, after)]
     for kind, *(i, j, k, m) in SequenceMatcher(a=names[0], b=names[1], autojunk=False).get_opcodes():
         if kind == "replace":
             different += names[1][k:m]
         elif kind != "equal":
             different += names[0][i:j] + names[1][k:m]
-        for first, second in zip(one[i:j], two[k:m], strict=False) if kind == "equal" else ():
+        for first, second in zip(before[i:j], after[k:m], strict=False) if kind == "equal" else ():
             keys = sorted({*first, *second})
             different += [f"{first['call']}.{key}" for key in keys if first.get(key, ...) != second.get(key, ...)]
     return different

@@ -150,7 +150,7 @@ def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> Tensors:
     return {prefix + name: value for name, value in tensors.items()}
 
 
-def part(prefix: str, tensors: Mapping[str, Tensor]) -> Tensors:
+def unprefixed(prefix: str, tensors: Mapping[str, Tensor]) -> Tensors:
     """Those with the prefix, under their own names."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 

@@ -15,10 +15,10 @@ from frontdef.frontend import FrontEnd
 from frontdef.stage import Stage
 from frontdef.threat import ThreatModel
 from frontdef.training.checkpoint import Checkpoint
-from frontdef.training.course import Course
-from frontdef.training.job import Job
 from frontdef.training.objectives import OBJECTIVES, choose
 from frontdef.training.outputs import seeded
+from frontdef.training.resumable import ResumableTraining
+from frontdef.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from frontdef.datasets import Split
@@ -92,18 +92,20 @@ def fit_classifier(
     """
     _check(stages, front_end)
     started = time.perf_counter()
-    job = Job(front_end, classifier, split, torch.device(device))
+    trainer = Trainer(front_end, classifier, split, torch.device(device))
     total = sum(stage.epochs for stage in stages)
     # A caller may have switched gradients off, for a look at what comes out.
-    with torch.enable_grad(), seeded(seed, front_end), job.modes(thaw):
+    with torch.enable_grad(), seeded(seed, front_end), trainer.modes(thaw):
         order = torch.Generator().manual_seed(seed)
-        course = Course(job, tuple(stages), order, checkpoint)
-        for epoch, (loss, accuracy) in course.run():
+        training = ResumableTraining(trainer, tuple(stages), order, checkpoint)
+        for epoch, (loss, accuracy) in training.run():
             if progress:
                 progress(epoch, total, loss, accuracy)
         front_end.finish(classifier)
         front_end.mark_trained()
-    return TrainingLog(tuple(course.losses), tuple(course.accuracies), job.precomputed, time.perf_counter() - started)
+    return TrainingLog(
+        tuple(training.losses), tuple(training.accuracies), trainer.precomputed, time.perf_counter() - started
+    )
 
 
 def _check(stages: Sequence[Stage], front_end: FrontEnd[Any]) -> None:

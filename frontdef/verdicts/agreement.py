@@ -146,8 +146,8 @@ def agreement(
     pairs = [pair for _, group in outcomes.groupby(GROUP, sort=False) for pair in _pairs(group, examples, sides)]
     adjusted = holm([pair.p_value for pair, *_ in pairs])
     return [
-        _explain(_judge(replace(pair, p_holm=p), one, other), one, other)
-        for (pair, one, other), p in zip(pairs, adjusted, strict=True)
+        _explain(_judge(replace(pair, p_holm=p), side_a, side_b), side_a, side_b)
+        for (pair, side_a, side_b), p in zip(pairs, adjusted, strict=True)
     ]
 
 
@@ -175,7 +175,7 @@ def _pairs(
         broke_a, broke_b = broke[a].to_numpy()[correct], broke[b].to_numpy()[correct]
         only_a, only_b = int((broke_a & ~broke_b).sum()), int((broke_b & ~broke_a).sum())
         low, high = paired_difference(only_a, only_b, n) if n else (-1.0, 1.0)
-        one, other = (sides.get(cells[name], _Side(str(name), cells[name])) for name in (a, b))
+        side_a, side_b = (sides.get(cells[name], _Side(str(name), cells[name])) for name in (a, b))
         apart = np.abs(examples(cells[a]) - examples(cells[b])).reshape(len(broke), -1).max(1) if examples else None
         pair = Agreement(
             **where,
@@ -194,14 +194,14 @@ def _pairs(
             same_share=float("nan") if apart is None else float((apart <= CLOSE).mean()),
             distance_a=distances.get(a, float("nan")),
             distance_b=distances.get(b, float("nan")),
-            passes_a=one.passes,
-            passes_b=other.passes,
+            passes_a=side_a.passes,
+            passes_b=side_b.passes,
             invalid_a=1 - float(valid[a]),
             invalid_b=1 - float(valid[b]),
             mode=mode,
-            known=" ".join(filter(None, (one.difference, other.difference))),
+            known=" ".join(filter(None, (side_a.difference, side_b.difference))),
         )
-        yield pair, one, other
+        yield pair, side_a, side_b
 
 
 def _distances(group: pd.DataFrame, norm: str) -> dict[Any, float]:
@@ -210,10 +210,10 @@ def _distances(group: pd.DataFrame, norm: str) -> dict[Any, float]:
     return dict(group[group["success"]].groupby("library")[norm].median())
 
 
-def _explain(pair: Agreement, one: _Side, other: _Side) -> Agreement:
+def _explain(pair: Agreement, side_a: _Side, side_b: _Side) -> Agreement:
     if pair.verdict == "identical":
         return pair
-    causes = dict.fromkeys((*one.causes, *other.causes, *_by_chance(pair), *_by_budget(pair)))
+    causes = dict.fromkeys((*side_a.causes, *side_b.causes, *_by_chance(pair), *_by_budget(pair)))
     if not causes and pair.verdict == "different":
         causes = {"unexplained": None}
     known = f". Known: {pair.known}" if pair.known else ""
@@ -232,8 +232,8 @@ def _by_budget(pair: Agreement) -> Sequence[str]:
     return ("budget",) if pair.mode == "defaults" and high > BUDGET * low else ()
 
 
-def _judge(pair: Agreement, one: _Side, other: _Side) -> Agreement:
-    tampered = [f"{side.library} {fault}" for side in (one, other) for fault in side.faults]
+def _judge(pair: Agreement, side_a: _Side, side_b: _Side) -> Agreement:
+    tampered = [f"{side.library} {fault}" for side in (side_a, side_b) for fault in side.faults]
     if tampered:
         return replace(pair, verdict="invalid", reason="; ".join(tampered))
     outside = [

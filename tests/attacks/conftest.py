@@ -16,7 +16,7 @@ from frontdef.protected import Protected
 from frontdef.testing import attack_rows, fitted_cnn, linear_model, undefended
 from frontdef.testing import libraries as libraries_of
 from frontdef.testing.grid import CORE
-from frontdef.testing.models import small_digits
+from frontdef.testing.networks import small_digits
 
 SIDE = 14
 LIBRARIES = libraries_of(CORE)

@@ -68,7 +68,7 @@ def test_runs_that_go_in_circles_end_early_and_change_nothing(cnn, batch, threat
     given = {"steps": 60, "random_start": True, "restarts": 3, "mode": "fast"}
     threat = ThreatModel(threat.norm, 0.6 * threat.eps)
     early, _, backward = cost(cnn, lambda: run(cnn, batch, threat, **given))
-    monkeypatch.setattr(fast_mode.Attack, "repeats", lambda *_: False)
+    monkeypatch.setattr(fast_mode.PgdRun, "repeats", lambda *_: False)
     late, _, all_backward = cost(cnn, lambda: run(cnn, batch, threat, **given))
     assert torch.equal(right(cnn, early, batch[1]), right(cnn, late, batch[1]))
     assert threat.contains(batch[0], early).all()

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from frontdef.attacks.families import FAMILIES
 from frontdef.attacks.library import AttackLibrary, Realization
 from frontdef.checks.invariants import CHECKS, examine
-from frontdef.checks.invariants.models import disc, linear, trained
+from frontdef.checks.invariants.tasks import disc, linear, trained
 from frontdef.checks.invariants.trial import Trial
 from frontdef.threat import distance
 

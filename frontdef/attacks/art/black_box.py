@@ -27,13 +27,13 @@ def _square(spec: AttackSpec, classifier: Any) -> dict[str, Any]:
 
 
 def _hopskipjump(spec: AttackSpec, _: Any) -> dict[str, Any]:
-    given = spec.parameters
+    parameters = spec.parameters
     return {
         "norm": NORMS[spec.threat.norm],
-        "max_iter": given.steps,
-        "init_eval": given.init_eval,
-        "max_eval": given.max_eval,
-        "batch_size": given.max_eval,
+        "max_iter": parameters.steps,
+        "init_eval": parameters.init_eval,
+        "max_eval": parameters.max_eval,
+        "batch_size": parameters.max_eval,
     }
 
 
@@ -42,11 +42,11 @@ def _norm(spec: AttackSpec, _: Any) -> dict[str, Any]:
 
 
 def _boundary(spec: AttackSpec, _: Any) -> dict[str, Any]:
-    given = spec.parameters
+    parameters = spec.parameters
     return {
-        "max_iter": given.steps,
-        "delta": given.spherical_step,
-        "epsilon": given.source_step,
+        "max_iter": parameters.steps,
+        "delta": parameters.spherical_step,
+        "epsilon": parameters.source_step,
         "batch_size": _TRIALS,
     }
 

@@ -94,19 +94,19 @@ def _run(attack: str, arguments: Arguments, reads: Reads, image_by_image: bool) 
         known: dict[str, Any] = {"targeted": spec.targeted, "verbose": False}
         if not spec.defaults:
             known["batch_size"] = len(x)
-        given = {name: value for name, value in known.items() if name in method.attack_params}
-        given.update(arguments(spec, classifier))
+        keywords = {name: value for name, value in known.items() if name in method.attack_params}
+        keywords.update(arguments(spec, classifier))
         # One-hot always: indices raise an IndexError in reduce_labels, and without labels ART attacks its predictions.
         # A targeted attack takes them as the classes to reach.
         labels = torch.nn.functional.one_hot(y, classifier.nb_classes).float().cpu().numpy()
         images = x.detach().cpu().numpy().copy()
         size = 1 if image_by_image else len(x)
         with _seeded():
-            found = [
-                _quiet(method(classifier, **given)).generate(images[i : i + size], y=labels[i : i + size])
+            examples = [
+                _quiet(method(classifier, **keywords)).generate(images[i : i + size], y=labels[i : i + size])
                 for i in range(0, len(x), size)
             ]
-        return torch.from_numpy(np.concatenate(found)).to(x)
+        return torch.from_numpy(np.concatenate(examples)).to(x)
 
     return run
 
@@ -136,9 +136,9 @@ def _classifier(protected: Protected, reads: Reads) -> Any:
 
 def _quiet(method: Any) -> Any:
     """An attack whose parts, those of an ensemble, print no progress bars."""
-    for part in getattr(method, "attacks", ()):
-        if "verbose" in part.attack_params:
-            part.set_params(verbose=False)
+    for member in getattr(method, "attacks", ()):
+        if "verbose" in member.attack_params:
+            member.set_params(verbose=False)
     return method
 
 

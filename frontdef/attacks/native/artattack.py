@@ -108,9 +108,12 @@ class NativeAttack(EvasionAttack):  # type: ignore[misc]
         model = Units(target, low.to(device), width)
         with resting(self.estimator.model), resting(target.estimator.model):
             labels = torch.from_numpy(self._labels(x, y))
-            parts = zip(images.split(self.batch_size), labels.split(self.batch_size), strict=True)
-            found = [self._run(model, part.to(device), of.to(device), threat, width).cpu() for part, of in parts]
-        return np.asarray((low + torch.cat(found) * width).numpy())
+            batches = zip(images.split(self.batch_size), labels.split(self.batch_size), strict=True)
+            examples = [
+                self._run(model, batch.to(device), batch_labels.to(device), threat, width).cpu()
+                for batch, batch_labels in batches
+            ]
+        return np.asarray((low + torch.cat(examples) * width).numpy())
 
     def _run(self, model: Units, x: Tensor, y: Tensor, threat: ThreatModel, width: float) -> Tensor:
         raise NotImplementedError

@@ -41,8 +41,9 @@ def look_around(model: nn.Module, points: Tensor, y: Tensor, loss: Loss, targete
     in M passes one after the other.
     """
     labels = y.repeat(len(points))
-    parts = zip(points.flatten(0, 1).split(POINTS), labels.split(POINTS), strict=True)
-    return torch.cat([look(model, part, of, loss, targeted)[1] for part, of in parts]).view_as(points)
+    batches = zip(points.flatten(0, 1).split(POINTS), labels.split(POINTS), strict=True)
+    gradients = [look(model, batch, batch_labels, loss, targeted)[1] for batch, batch_labels in batches]
+    return torch.cat(gradients).view_as(points)
 
 
 def step(current: Tensor, gradient: Tensor, x: Tensor, threat: ThreatModel, step_size: float) -> Tensor:

@@ -27,7 +27,7 @@ class Pipeline(nn.Module):
     def __init__(self, estimator: PyTorchClassifier, operations: Sequence[PreprocessorPyTorch]) -> None:
         super().__init__()
         self.estimator = estimator
-        self.operations = [one for one in operations if one.apply_predict]
+        self.operations = [operation for operation in operations if operation.apply_predict]
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(N,K)``."""
@@ -48,7 +48,9 @@ class Pipeline(nn.Module):
 def undefended(estimator: PyTorchClassifier) -> Pipeline:
     """The classifier without its ``preprocessing_defences``; its standardization stays."""
     defenses = estimator.preprocessing_defences or []
-    return Pipeline(estimator, [one for one in estimator.preprocessing_operations if one not in defenses])
+    return Pipeline(
+        estimator, [operation for operation in estimator.preprocessing_operations if operation not in defenses]
+    )
 
 
 def _preprocess(operation: PreprocessorPyTorch, x: Tensor) -> Tensor:
@@ -123,7 +125,11 @@ def check_estimator(estimator: PyTorchClassifier) -> None:
             f"{name} has a {' and a '.join(own)} of its own, so its logits are not what the attack would see: attack "
             "it with ART's attacks, or put its model into a PyTorchClassifier"
         )
-    foreign = [type(one).__name__ for one in estimator.preprocessing_operations if not hasattr(one, "estimate_forward")]
+    foreign = [
+        type(operation).__name__
+        for operation in estimator.preprocessing_operations
+        if not hasattr(operation, "estimate_forward")
+    ]
     if foreign or not estimator.all_framework_preprocessing:
         raise ConfigError(
             f"the gradient does not pass through {', '.join(foreign)}, which is not written in torch: take its torch "

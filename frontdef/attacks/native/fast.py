@@ -26,7 +26,7 @@ WITNESSES = 16
 
 
 @dataclass
-class Attack:
+class PgdRun:
     """What stays the same over all steps and restarts; the arguments are those of `frontdef.attacks.native.pgd.pgd`."""
 
     model: nn.Module
@@ -62,7 +62,7 @@ class Attack:
         return self.deterministic
 
 
-def fast(attack: Attack, starts: Iterator[Tensor]) -> Tensor:
+def fast(attack: PgdRun, starts: Iterator[Tensor]) -> Tensor:
     """Attack with every pass that can change nothing left out.
 
     Args:
@@ -91,7 +91,7 @@ class _Wave:
     ones go on, so the first success counts, as it does where restarts are run one by one.
     """
 
-    attack: Attack
+    attack: PgdRun
     result: Tensor
     left: Tensor
     restarts: int
@@ -104,7 +104,7 @@ class _Wave:
     y: Tensor
 
     @classmethod
-    def of(cls, attack: Attack, wave: list[Tensor], left: Tensor, result: Tensor) -> _Wave:
+    def of(cls, attack: PgdRun, wave: list[Tensor], left: Tensor, result: Tensor) -> _Wave:
         """The restarts that begin at the points of ``wave``, each ``(len(left),C,H,W)``."""
         start, sample = torch.cat(wave), left.repeat(len(wave))
         return cls(

@@ -43,18 +43,18 @@ def _bim(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor
 def _full_pgd(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
     from frontdef.attacks.native.pgd import pgd
 
-    given = spec.parameters
-    mode: Mode = "fast" if given.fast else "matched"
-    return pgd(protected, x, y, restarts=given.restarts, loss=given.loss, mode=mode, **_ball(spec))
+    parameters = spec.parameters
+    mode: Mode = "fast" if parameters.fast else "matched"
+    return pgd(protected, x, y, restarts=parameters.restarts, loss=parameters.loss, mode=mode, **_ball(spec))
 
 
 def _ball(spec: AttackSpec) -> dict[str, Any]:
-    given = spec.parameters
+    parameters = spec.parameters
     return {
         "threat": spec.threat,
-        "steps": given.steps,
+        "steps": parameters.steps,
         "step_size": spec.step_size,
-        "random_start": given.random_start,
+        "random_start": parameters.random_start,
         "targeted": spec.targeted,
     }
 
@@ -62,17 +62,17 @@ def _ball(spec: AttackSpec) -> dict[str, Any]:
 def _eotpgd(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
     from frontdef.attacks.native.eotpgd import eotpgd
 
-    given = spec.parameters
+    parameters = spec.parameters
     # The runner hands over a view that averages logits; here the gradients of single draws are averaged.
-    return eotpgd(protected.eot(1), x, y, draws=given.draws, reading=given.reading, **_ball(spec))
+    return eotpgd(protected.eot(1), x, y, draws=parameters.draws, reading=parameters.reading, **_ball(spec))
 
 
 def _smoothpgd(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
     from frontdef.attacks.native.smoothpgd import smoothpgd
 
-    given = spec.parameters
-    radius = given.relative_radius * spec.threat.eps
-    return smoothpgd(protected, x, y, neighbors=given.neighbors, radius=radius, **_ball(spec))
+    parameters = spec.parameters
+    radius = parameters.relative_radius * spec.threat.eps
+    return smoothpgd(protected, x, y, neighbors=parameters.neighbors, radius=radius, **_ball(spec))
 
 
 def _transfer(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
@@ -85,19 +85,19 @@ def _locally_linear(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor
     from frontdef.attacks.native.locallylinear import apart, locally_linear
     from frontdef.attacks.native.transfer import classifier_alone
 
-    given = spec.parameters
-    relative = given.relative_step or (1.0 if given.steps == 1 else 0.1)
+    parameters = spec.parameters
+    relative = parameters.relative_step or (1.0 if parameters.steps == 1 else 0.1)
     arguments = {
         "threat": spec.threat,
-        "steps": given.steps,
+        "steps": parameters.steps,
         "step_size": relative * spec.threat.eps,
-        "source": given.source_class,
-        "worst_pair": given.worst_pair,
+        "source": parameters.source_class,
+        "worst_pair": parameters.worst_pair,
     }
-    if given.knowledge == "semi-white":
+    if parameters.knowledge == "semi-white":
         alone = classifier_alone(protected, x)
-        return locally_linear(alone, x, y, x1=given.x1, x2=given.x1, **arguments)
-    return locally_linear(protected, x, y, x1=given.x1, x2=given.x2, apart=apart(protected), **arguments)
+        return locally_linear(alone, x, y, x1=parameters.x1, x2=parameters.x1, **arguments)
+    return locally_linear(protected, x, y, x1=parameters.x1, x2=parameters.x2, apart=apart(protected), **arguments)
 
 
 def _noise(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:

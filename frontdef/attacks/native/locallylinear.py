@@ -98,11 +98,11 @@ def locally_linear(
         result, largest = start, torch.full((len(x),), -torch.inf, device=x.device)
         for shift in range(1, classes):
             others = (origin + shift) % classes
-            found = walk(start, others, n)
+            endpoint = walk(start, others, n)
             with torch.no_grad():
-                gap = _gap(model(found), others, origin)
+                gap = _gap(model(endpoint), others, origin)
             better = gap > largest
-            result = torch.where(better.view(-1, 1, 1, 1), found, result)
+            result = torch.where(better.view(-1, 1, 1, 1), endpoint, result)
             largest = torch.where(better, gap, largest)
         return result
 
@@ -129,8 +129,8 @@ def _slope(see: Apart, x1: Tensor, x2: Tensor, others: Tensor, origin: Tensor) -
 
 def _together(model: nn.Module) -> Apart:
     def logits(x1: Tensor, x2: Tensor) -> Tensor:
-        found: Tensor = model(x2)
-        return found
+        output: Tensor = model(x2)
+        return output
 
     return logits
 
@@ -164,7 +164,7 @@ def apart(protected: Protected) -> Apart:
     view.draws, view.average, view.passes = protected.draws, protected.average, protected.passes
 
     def logits(x1: Tensor, x2: Tensor) -> Tensor:
-        found: Tensor = view(torch.cat([x1, x2], dim=1))
-        return found
+        output: Tensor = view(torch.cat([x1, x2], dim=1))
+        return output
 
     return logits

@@ -8,7 +8,7 @@ from typing import Literal
 from torch import Generator, Tensor, nn
 
 from frontdef.attacks.native.ascent import ascend, look
-from frontdef.attacks.native.fast import Attack, fast
+from frontdef.attacks.native.fast import PgdRun, fast
 from frontdef.attacks.native.geometry import random_perturbation
 from frontdef.attacks.spec import Loss
 from frontdef.threat import ThreatModel
@@ -57,10 +57,10 @@ def pgd(
         random_perturbation(x, threat.norm, threat.eps, generator) if random_start else x.detach().clone()
         for _ in range(restarts)
     )
-    return _MODES[mode](Attack(model, x, y, threat, steps, step_size, restarts, loss, targeted), starts)
+    return _MODES[mode](PgdRun(model, x, y, threat, steps, step_size, restarts, loss, targeted), starts)
 
 
-def _matched(attack: Attack, starts: Iterator[Tensor]) -> Tensor:
+def _matched(attack: PgdRun, starts: Iterator[Tensor]) -> Tensor:
     def gradient(current: Tensor) -> Tensor:
         return look(attack.model, current, attack.y, attack.loss, attack.targeted)[1]
 
@@ -78,4 +78,4 @@ def _matched(attack: Attack, starts: Iterator[Tensor]) -> Tensor:
     return result
 
 
-_MODES: Mapping[Mode, Callable[[Attack, Iterator[Tensor]], Tensor]] = {"matched": _matched, "fast": fast}
+_MODES: Mapping[Mode, Callable[[PgdRun, Iterator[Tensor]], Tensor]] = {"matched": _matched, "fast": fast}

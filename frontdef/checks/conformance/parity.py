@@ -110,8 +110,8 @@ def _foolbox(protected: Protected, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor
     return gradient.raw, seen[-1].raw
 
 
-def _apart(found: Any, expected: Tensor, floor: float = 1e-12) -> float:
-    one = np.asarray(found.detach().cpu().numpy() if isinstance(found, Tensor) else found)
-    two = expected.detach().cpu().numpy()
-    assert one.shape == two.shape, f"shape {one.shape} instead of {two.shape}"
-    return float(np.abs(one - two).max() / max(np.abs(two).max(), floor))
+def _apart(actual: Any, expected: Tensor, floor: float = 1e-12) -> float:
+    values = np.asarray(actual.detach().cpu().numpy() if isinstance(actual, Tensor) else actual)
+    reference = expected.detach().cpu().numpy()
+    assert values.shape == reference.shape, f"shape {values.shape} instead of {reference.shape}"
+    return float(np.abs(values - reference).max() / max(np.abs(reference).max(), floor))

@@ -145,7 +145,9 @@ def global_randomness(subject: Subject) -> str:
     subject.front_end(subject.few.clone().requires_grad_()).sum().backward()
     after = (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state())  # type: ignore[index]
     drifted = [
-        name for name, one, two in zip(("random", "numpy", "torch"), states[:2], after[:2], strict=False) if one != two
+        name
+        for name, earlier, later in zip(("random", "numpy", "torch"), states[:2], after[:2], strict=False)
+        if earlier != later
     ]
     if not torch.equal(states[2], after[2]):
         drifted.append("torch")
@@ -156,15 +158,15 @@ def global_randomness(subject: Subject) -> str:
 @_promise
 def gradients(subject: Subject) -> str:
     """Every surrogate gives a finite gradient, and a non-zero one where it is declared informative."""
-    found = []
+    summaries = []
     for surrogate in subject.front_end.surrogates:
         gradient = _gradient(subject, surrogate.name)
         assert gradient.isfinite().all(), f"surrogate {surrogate.name!r}: NaN or infinite gradient"
         share = (gradient.flatten(1) != 0).any(1).double().mean().item()
         if surrogate.informative:
             assert share == 1, f"surrogate {surrogate.name!r}: the gradient is zero on {1 - share:.0%} of the images"
-        found.append(f"{surrogate.name} {(gradient != 0).double().mean().item():.0%}")
-    return "non-zero values: " + ", ".join(found)
+        summaries.append(f"{surrogate.name} {(gradient != 0).double().mean().item():.0%}")
+    return "non-zero values: " + ", ".join(summaries)
 
 
 def _gradient(subject: Subject, surrogate: str) -> Tensor:
@@ -177,12 +179,14 @@ def _gradient(subject: Subject, surrogate: str) -> Tensor:
 @_promise
 def gradient_parity(subject: Subject) -> str:
     """ART, foolbox and autograd see the same outputs (1e-6) and the same gradients (1e-5 relative)."""
-    found = parity(subject.protected, subject.few, subject.few_labels)
-    for name, apart in found.forward.items():
+    differences = parity(subject.protected, subject.few, subject.few_labels)
+    for name, apart in differences.forward.items():
         assert apart <= FORWARD_TOLERANCE, f"{name}: outputs differ by {apart:.2g}"
-    for name, apart in found.gradient.items():
+    for name, apart in differences.gradient.items():
         assert apart <= GRADIENT_TOLERANCE, f"{name}: gradients differ by {apart:.2g} relative"
-    return f"forward {max(found.forward.values()):.1g}, gradient {max(found.gradient.values()):.1g} relative"
+    return (
+        f"forward {max(differences.forward.values()):.1g}, gradient {max(differences.gradient.values()):.1g} relative"
+    )
 
 
 @_promise
@@ -195,9 +199,9 @@ def estimate_gradient(subject: Subject) -> str:
         output = subject.front_end(subject.few)
     upstream = torch.randn(3, *output.shape, generator=torch.Generator().manual_seed(0)).numpy()
     pulled = []
-    for one in upstream:
+    for gradient in upstream:
         subject.front_end.reseed(0)
-        pulled.append(preprocessor.estimate_gradient(x, one))
+        pulled.append(preprocessor.estimate_gradient(x, gradient))
     subject.front_end.reseed(0)
     together = preprocessor.estimate_gradient(x, upstream.swapaxes(0, 1).copy())
     assert pulled[0].shape == x.shape, f"a loss gradient comes back as {pulled[0].shape}"
@@ -232,13 +236,13 @@ def gradient_useful(subject: Subject) -> str:
         noise = _broken(subject, "noise", "linf" if norm == "l1" else norm, eps, None)
         broken = noise.clone()
         for surrogate in subject.front_end.surrogates:
-            found = _broken(subject, "pgd", norm, eps, surrogate.name)
-            broken |= found
+            by_pgd = _broken(subject, "pgd", norm, eps, surrogate.name)
+            broken |= by_pgd
             tried.append(
-                f"ε={eps}: PGD by {surrogate.name} {found.double().mean().item():.0%}, noise "
+                f"ε={eps}: PGD by {surrogate.name} {by_pgd.double().mean().item():.0%}, noise "
                 f"{noise.double().mean().item():.0%} broken"
             )
-            if _sign_test(int((found & ~noise).sum()), int((noise & ~found).sum())) < SIGNIFICANT:
+            if _sign_test(int((by_pgd & ~noise).sum()), int((noise & ~by_pgd).sum())) < SIGNIFICANT:
                 return tried[-1]
         proved = _certified(subject, ThreatModel(norm, eps))
         if proved is not None and bool((proved | broken).all()):
@@ -264,11 +268,11 @@ def certificate(subject: Subject) -> str | Finding:
 
 
 def _certified(subject: Subject, threat: ThreatModel) -> Tensor | None:
-    found = subject.defense.load_certificate()
-    if found is None:
+    certificate = subject.defense.load_certificate()
+    if certificate is None:
         return None
     x, y = subject.test.images.to(subject.device), subject.test.labels.to(subject.device)
-    return found.certify(subject.protected, x, y, threat).cpu()
+    return certificate.certify(subject.protected, x, y, threat).cpu()
 
 
 def _broken(subject: Subject, family: str, norm: Norm, eps: float, surrogate: str | None) -> Tensor:

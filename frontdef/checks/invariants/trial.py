@@ -14,7 +14,7 @@ from frontdef.attacks.guard import attacked, isolated
 from frontdef.attacks.library import AttackLibrary
 from frontdef.attacks.spec import AttackSpec, Family, make_spec
 from frontdef.checks.invariants.budget import ALONE, EFFORT, EPS, PARAMETERS, SAMPLES, UNBOUNDED
-from frontdef.checks.invariants.models import Model, Task, trained
+from frontdef.checks.invariants.tasks import Model, Task, trained
 from frontdef.threat import Norm, ThreatModel
 
 
@@ -63,8 +63,8 @@ class Trial:
         self.task = trained(SAMPLES)
         offered = library.offers(family.name, norm)
         refused = (offered and offered.unsupported) or {}
-        wanted = PARAMETERS.get(family.name, {})
-        self.parameters = {name: refused.get(name, value) for name, value in wanted.items()}
+        preset = PARAMETERS.get(family.name, {})
+        self.parameters = {name: refused.get(name, value) for name, value in preset.items()}
 
     @property
     def effort(self) -> str | None:
@@ -118,20 +118,20 @@ class Trial:
         fooled = self.fooled(predicted, task.y, labels)
         return fooled & ThreatModel(self.norm, eps or self.eps).contains(task.x, examples)
 
-    def outcome(self, model: Model, *, order: Tensor | None = None, **given: Any) -> Tensor:
+    def outcome(self, model: Model, *, order: Tensor | None = None, **parameters: Any) -> Tensor:
         """Which samples of the trained task fall under the same attack on an equal model.
 
         Args:
             model: Equal to the trained one up to the order of its classes.
             order: ``order[k]`` is the class of the trained model that is this one's class k.
-            given: What `run` takes.
+            parameters: What `run` takes.
         """
         labels, y = self.labels, self.task.y
         if order is not None:
             position = order.argsort()
             labels, y = position[labels], position[y]
-        found = self.run(model, self.task.x, labels, **given)
-        return self.successes(Task(model, self.task.x, y, {}), found.examples, labels)
+        run = self.run(model, self.task.x, labels, **parameters)
+        return self.successes(Task(model, self.task.x, y, {}), run.examples, labels)
 
     @cached_property
     def labels(self) -> Tensor:
@@ -153,8 +153,8 @@ class Trial:
         """Samples whose outcome another seed changes: the most of three, at least one; none where nothing is drawn."""
         if self.family.deterministic:
             return 0
-        others = (self.run(self.task.model, self.task.x, self.labels, seed=seed).examples for seed in (1, 2, 3))
-        changes = [int((self.successes(self.task, other, self.labels) != self.fell).sum()) for other in others]
+        reruns = (self.run(self.task.model, self.task.x, self.labels, seed=seed).examples for seed in (1, 2, 3))
+        changes = [int((self.successes(self.task, rerun, self.labels) != self.fell).sum()) for rerun in reruns]
         return max(1, *changes)
 
     @cached_property
@@ -164,16 +164,16 @@ class Trial:
 
     def _alone(self, number: int) -> Alone:
         here = slice(number, number + 1)
-        one = Task(self.task.model, self.task.x[here], self.task.y[here], {})
+        task = Task(self.task.model, self.task.x[here], self.task.y[here], {})
         labels = self.labels[here]
-        with one.model.recording() as queries:
-            found = self.run(one.model, one.x, labels).examples
+        with task.model.recording() as queries:
+            examples = self.run(task.model, task.x, labels).examples
         inside = ThreatModel(self.norm, self.eps).contains
         seen = any(
-            bool((self.fooled(predicted, one.y, labels) & inside(one.x.expand_as(asked), asked)).any())
-            for asked, predicted in queries
+            bool((self.fooled(predicted, task.y, labels) & inside(task.x.expand_as(images), images)).any())
+            for images, predicted in queries
         )
-        return Alone(bool(self.successes(one, found, labels).any()), seen)
+        return Alone(bool(self.successes(task, examples, labels).any()), seen)
 
 
 def changed(model: Model, wrapper: torch.nn.Module) -> Model:

@@ -20,8 +20,8 @@ from frontdef.attacks.native.pgd import Mode, pgd
 from frontdef.attacks.spec import Loss
 from frontdef.checks.kit import Cost
 from frontdef.checks.masking.budget import Budget
-from frontdef.checks.masking.models import Recorder, Rescaled
 from frontdef.checks.masking.search import random_search
+from frontdef.checks.masking.wrappers import Recorder, Rescaled
 from frontdef.config import Config
 from frontdef.errors import FrontdefError
 from frontdef.frontend import Identity
@@ -35,7 +35,7 @@ STRIDE = 2.5
 
 
 @dataclass(frozen=True)
-class Attack:
+class AttackResult:
     """What an attack achieved.
 
     Args:
@@ -50,7 +50,7 @@ class Attack:
 
 
 @dataclass(frozen=True)
-class Climb(Attack):
+class Climb(AttackResult):
     """An attack with the way that it took.
 
     Args:
@@ -133,10 +133,14 @@ class Evidence:
         """The attack under suspicion: PGD on the cross-entropy, from the image, as all libraries have it."""
         return self.once("white box", self._climb)
 
-    def by_surrogate(self) -> dict[str, Attack]:
+    def by_surrogate(self) -> dict[str, AttackResult]:
         """PGD through the selected gradient and every other informative one; empty where no other is offered."""
         front_end = self.model.front_end
-        others = [str(one) for one in front_end.surrogates if one.informative and str(one) != self.selected]
+        others = [
+            str(surrogate)
+            for surrogate in front_end.surrogates
+            if surrogate.informative and str(surrogate) != self.selected
+        ]
         if not others:
             return {}
         return {name: self.pgd(f"surrogate {name}", surrogate=name) for name in (self.selected, *others)}
@@ -178,7 +182,7 @@ class Evidence:
         threat: ThreatModel | None = None,
         model: nn.Module | None = None,
         surrogate: str | None = None,
-    ) -> Attack:
+    ) -> AttackResult:
         """A variation of the white-box attack that drops samples as soon as they fall, unless draws decide.
 
         Args:
@@ -191,7 +195,7 @@ class Evidence:
             surrogate: Another gradient of the front end.
         """
 
-        def run() -> Attack:
+        def run() -> AttackResult:
             if surrogate is None:
                 return self._pgd(model or self.attacked, threat or self.threat, steps, loss, restarts)
             with self.model.surrogate(surrogate):
@@ -199,37 +203,37 @@ class Evidence:
 
         return self.once(key, run)
 
-    def _pgd(self, model: nn.Module, threat: ThreatModel, steps: int | None, loss: Loss, restarts: int) -> Attack:
+    def _pgd(self, model: nn.Module, threat: ThreatModel, steps: int | None, loss: Loss, restarts: int) -> AttackResult:
         steps = steps or self.budget.steps
         try:
             mode: Mode = "matched" if self.randomized else "fast"
             examples = self._in_parts(lambda x, y: _attack(model, x, y, threat, steps, loss, restarts, mode))
         except (RuntimeError, FrontdefError) as error:
-            return Attack(self.x.clone(), torch.zeros_like(self.y, dtype=torch.bool), _no_gradient(error))
+            return AttackResult(self.x.clone(), torch.zeros_like(self.y, dtype=torch.bool), _no_gradient(error))
         x_adv = torch.cat(examples)
-        return Attack(x_adv, self.broken(x_adv), "")
+        return AttackResult(x_adv, self.broken(x_adv), "")
 
-    def noise(self) -> Attack:
+    def noise(self) -> AttackResult:
         """Uniform random noise."""
 
-        def run() -> Attack:
+        def run() -> AttackResult:
             x_adv = torch.cat(
                 self._in_parts(lambda x, y: noise(self.attacked, x, y, threat=self.threat, draws=self.budget.noise))
             )
-            return Attack(x_adv, self.broken(x_adv), "")
+            return AttackResult(x_adv, self.broken(x_adv), "")
 
         return self.once("noise", run)
 
-    def search(self) -> Attack:
+    def search(self) -> AttackResult:
         """Random search in squares, by scores alone."""
 
-        def run() -> Attack:
+        def run() -> AttackResult:
             x_adv = torch.cat(
                 self._in_parts(
                     lambda x, y: random_search(self.attacked, x, y, threat=self.threat, queries=self.budget.queries)
                 )
             )
-            return Attack(x_adv, self.broken(x_adv), "")
+            return AttackResult(x_adv, self.broken(x_adv), "")
 
         return self.once("random search", run)
 

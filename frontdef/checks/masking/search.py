@@ -53,10 +53,10 @@ def random_search(
             rows = (scores <= 0).nonzero().flatten()
             if not len(rows):
                 break
-            found = margin(model(candidates[rows]), y[rows])
-            better = rows[found > scores[rows]]
+            margins = margin(model(candidates[rows]), y[rows])
+            better = rows[margins > scores[rows]]
             best[better] = candidates[better]
-            scores[rows] = torch.maximum(scores[rows], found)
+            scores[rows] = torch.maximum(scores[rows], margins)
     return best
 
 
@@ -79,7 +79,7 @@ def _within(x: Tensor, side: int, length: int, generator: Generator | None) -> T
 
 
 def _side(x: Tensor, spent: float) -> int:
-    share = SHARE / 2 ** sum(spent > part for part in HALVINGS)
+    share = SHARE / 2 ** sum(spent > halving for halving in HALVINGS)
     longest = int(min(x.shape[2:]))
     return max(1, min(longest, round(math.sqrt(share * x.shape[2] * x.shape[3]))))
 

@@ -82,9 +82,9 @@ def _columns() -> dict[str, Mapping[str, Column]]:
 
 def layers_of(analysis: Results) -> list[dict[str, Any]]:
     """The layers, each once, with the models that have it."""
-    found = analysis.table("layers")
-    rest = [name for name in found.columns if name != "model"]
-    grouped = found.groupby(rest, sort=False)["model"].agg(", ".join).reset_index().sort_values("layer", kind="stable")
+    layers = analysis.table("layers")
+    rest = [name for name in layers.columns if name != "model"]
+    grouped = layers.groupby(rest, sort=False)["model"].agg(", ".join).reset_index().sort_values("layer", kind="stable")
     return [{str(name): value for name, value in row.items()} for row in grouped.to_dict("records")]
 
 

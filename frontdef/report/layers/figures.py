@@ -23,7 +23,7 @@ OUTLIERS = 0.002
 
 
 @dataclass(frozen=True)
-class Row:
+class LayerRow:
     """A layer: its names, a small figure (number, name, points), and a number for each model."""
 
     label: str
@@ -53,7 +53,7 @@ class Panel:
     axis: Axis
     unit: str
     head: str
-    rows: Sequence[Row] = field(default_factory=tuple)
+    rows: Sequence[LayerRow] = field(default_factory=tuple)
     filled: bool = True
 
 
@@ -72,9 +72,9 @@ class Curves:
 
 def ratio_curves(analysis: Results, models: Sequence[str]) -> list[Curves]:
     """Fig. 3.13: means in dB, one chart for each p."""
-    found = analysis.table("psr")
+    ratios = analysis.table("psr")
     charts = []
-    for p, here in found.groupby("p"):
+    for p, here in ratios.groupby("p"):
         labels = labels_of(here)
         lines = [
             Line(i, model, _aligned(here[here["model"] == model].set_index("label")["db"], labels))
@@ -91,14 +91,14 @@ def ratio_curves(analysis: Results, models: Sequence[str]) -> list[Curves]:
 
 def ratio_panels(analysis: Results, models: Sequence[str]) -> list[Panel]:
     """Fig. 3.12: distributions over the images, one panel for each p."""
-    found = analysis.table("ratios")
+    ratios = analysis.table("ratios")
     return [
         _histograms(
             here, models, "ratio", f"ratios-{p:g}", f"Distribution over the images, {_norm(p)}",
             "One value an image, on a scale of factors: right of 1 the perturbation is larger than the signal.",
             unit="perturbation over signal", logarithmic=True, head="median",
         )
-        for p, here in found.groupby("p")
+        for p, here in ratios.groupby("p")
     ]  # fmt: skip
 
 
@@ -149,10 +149,10 @@ MODES = {
 
 def partial_curves(analysis: Results) -> list[tuple[str, str, list[Curves]]]:
     """Figs. 3.6 to 3.11: heading, text and charts of each mode."""
-    found = analysis.table("partial")
+    measured = analysis.table("partial")
     sections = []
     for mode, (title, text) in MODES.items():
-        here = found[found["mode"] == mode]
+        here = measured[measured["mode"] == mode]
         if not len(here):
             continue
         cuts = here.sort_values("cut")[["cut", "label"]].drop_duplicates()
@@ -189,7 +189,7 @@ def _norm(p: Any) -> str:
 
 
 def _histograms(
-    found: pd.DataFrame,
+    frame: pd.DataFrame,
     models: Sequence[str],
     column: str,
     key: str,
@@ -200,7 +200,7 @@ def _histograms(
     head: str,
     logarithmic: bool = False,
 ) -> Panel:
-    finite = found[np.isfinite(found[column])]
+    finite = frame[np.isfinite(frame[column])]
     placed = finite.loc[finite[column] > 0, column] if logarithmic else finite[column]  # 0 falls into the first bin
     ends = placed.quantile([OUTLIERS, 1 - OUTLIERS]).tolist() if len(placed) else []
     axis = axes.logarithmic(ends) if logarithmic else axes.linear(ends, ticks=6)
@@ -209,20 +209,20 @@ def _histograms(
 
 
 def _rows(
-    found: pd.DataFrame,
+    frame: pd.DataFrame,
     models: Sequence[str],
     column: str,
     draw: Callable[[np.ndarray], list[tuple[float, float]]],
-) -> list[Row]:
+) -> list[LayerRow]:
     rows = []
-    for label in labels_of(found):
-        here = found[found["label"] == label]
+    for label in labels_of(frame):
+        here = frame[frame["label"] == label]
         values = {model: here.loc[here["model"] == model, column].to_numpy() for model in models}
         drawn = [(i, model, draw(values[model])) for i, model in enumerate(models) if len(values[model])]
         tallest = max((y for _, _, points in drawn for _, y in points), default=1.0) or 1.0
         scaled = [(i, model, [(x, y / tallest) for x, y in points]) for i, model, points in drawn]
         medians = [float(np.median(values[model])) if len(values[model]) else None for model in models]
-        rows.append(Row(label, "", scaled, medians))
+        rows.append(LayerRow(label, "", scaled, medians))
     return rows
 
 
@@ -237,26 +237,26 @@ def _histogram(values: np.ndarray, axis: Axis) -> list[tuple[float, float]]:
     return [*corners, (1.0, 0.0)]
 
 
-def _spectra(found: pd.DataFrame, models: Sequence[str]) -> Panel:
+def _spectra(frame: pd.DataFrame, models: Sequence[str]) -> Panel:
     """Singular values over the largest, in descending order."""
     rows = []
-    for label in labels_of(found):
-        here = found[found["label"] == label]
+    for label in labels_of(frame):
+        here = frame[frame["label"] == label]
         drawn: list[tuple[int, str, list[tuple[float, float]]]] = []
         largest: list[float | None] = []
         for i, model in enumerate(models):
-            mine = here[here["model"] == model].sort_values("place")
-            if not len(mine):
+            spectrum = here[here["model"] == model].sort_values("place")
+            if not len(spectrum):
                 largest.append(None)
                 continue
-            chosen = np.unique(np.linspace(0, len(mine) - 1, POINTS).round().astype(int))
-            relative = mine["relative"].to_numpy()
-            drawn.append((i, model, [(float(c) / max(len(mine) - 1, 1), float(relative[c])) for c in chosen]))
-            largest.append(float(mine["value"].iloc[0]))
+            chosen = np.unique(np.linspace(0, len(spectrum) - 1, POINTS).round().astype(int))
+            relative = spectrum["relative"].to_numpy()
+            drawn.append((i, model, [(float(c) / max(len(spectrum) - 1, 1), float(relative[c])) for c in chosen]))
+            largest.append(float(spectrum["value"].iloc[0]))
         method = str(here["method"].iloc[0])
         note = f"{'the largest ' if method == 'lanczos' else 'all '}{here['place'].max():,}"
         note += f" of {here['count'].max():,}" if method == "lanczos" else ""
-        rows.append(Row(label, note, drawn, largest))
+        rows.append(LayerRow(label, note, drawn, largest))
     return Panel(
         "singular-values",
         "Singular values of the convolutions",

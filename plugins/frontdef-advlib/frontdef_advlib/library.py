@@ -47,12 +47,12 @@ def _run(attack: str, threat: Arguments, arguments: Arguments) -> Run:
 
 def _run_apgdt(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
     """A run of ``apgd_targeted``, which ends in an IndexError where it is asked for more classes than there are."""
-    given = spec.parameters
+    parameters = spec.parameters
     arguments = {
-        "n_iter": given.steps,
-        "n_restarts": given.restarts,
-        "rho": given.rho,
-        "num_targets": min(given.classes, protected.n_classes - 1),
+        "n_iter": parameters.steps,
+        "n_restarts": parameters.restarts,
+        "rho": parameters.rho,
+        "num_targets": min(parameters.classes, protected.n_classes - 1),
     }
     return _run("apgd_targeted", _ball, lambda _: arguments)(spec, protected, x, y)
 
@@ -98,52 +98,57 @@ def _proximal(spec: AttackSpec) -> dict[str, Any]:
 
 
 def _pgd(spec: AttackSpec) -> dict[str, Any]:
-    given = spec.parameters
+    parameters = spec.parameters
     return {
         "targeted": spec.targeted,
-        "steps": given.steps,
+        "steps": parameters.steps,
         "absolute_step_size": spec.step_size,
-        "random_init": given.random_start,
-        "restarts": given.restarts,
-        "loss_function": _LOSSES[given.loss],
+        "random_init": parameters.random_start,
+        "restarts": parameters.restarts,
+        "loss_function": _LOSSES[parameters.loss],
     }
 
 
 def _apgd(spec: AttackSpec) -> dict[str, Any]:
-    given = spec.parameters
+    parameters = spec.parameters
     return {
         "targeted": spec.targeted,
-        "n_iter": given.steps,
-        "n_restarts": given.restarts,
-        "loss_function": _LOSSES[given.loss],
-        "rho": given.rho,
+        "n_iter": parameters.steps,
+        "n_restarts": parameters.restarts,
+        "loss_function": _LOSSES[parameters.loss],
+        "rho": parameters.rho,
     }
 
 
 def _fab(spec: AttackSpec) -> dict[str, Any]:
-    given = spec.parameters
+    parameters = spec.parameters
     return {
-        "n_iter": given.steps,
-        "restarts": given.restarts,
-        "α_max": given.alpha_max,
-        "η": given.eta,
-        "β": given.beta,
+        "n_iter": parameters.steps,
+        "restarts": parameters.restarts,
+        "α_max": parameters.alpha_max,
+        "η": parameters.eta,
+        "β": parameters.beta,
     }
 
 
 def _fmn(spec: AttackSpec) -> dict[str, Any]:
-    given = spec.parameters
-    return {"targeted": spec.targeted, "steps": given.steps, "α_init": given.max_step, "γ_init": given.gamma}
+    parameters = spec.parameters
+    return {
+        "targeted": spec.targeted,
+        "steps": parameters.steps,
+        "α_init": parameters.max_step,
+        "γ_init": parameters.gamma,
+    }
 
 
 def _ddn(spec: AttackSpec) -> dict[str, Any]:
     # levels=None: no rounding to 8 bits on the way, as in every other library.
-    given = spec.parameters
+    parameters = spec.parameters
     return {
         "targeted": spec.targeted,
-        "steps": given.steps,
-        "init_norm": given.init_eps,
-        "γ": given.gamma,
+        "steps": parameters.steps,
+        "init_norm": parameters.init_eps,
+        "γ": parameters.gamma,
         "levels": None,
     }
 
@@ -153,52 +158,52 @@ def _deepfool(spec: AttackSpec) -> dict[str, Any]:
 
 
 def _cw(spec: AttackSpec) -> dict[str, Any]:
-    given = spec.parameters
+    parameters = spec.parameters
     return {
         "targeted": spec.targeted,
-        "confidence": given.confidence,
-        "learning_rate": given.lr,
-        "initial_const": given.initial_const,
-        "binary_search_steps": given.binary_search_steps,
-        "max_iterations": given.steps,
+        "confidence": parameters.confidence,
+        "learning_rate": parameters.lr,
+        "initial_const": parameters.initial_const,
+        "binary_search_steps": parameters.binary_search_steps,
+        "max_iterations": parameters.steps,
         "abort_early": False,
     }
 
 
 def _alma(spec: AttackSpec) -> dict[str, Any]:
-    given = spec.parameters
+    parameters = spec.parameters
     return {
         "targeted": spec.targeted,
-        "num_steps": given.steps,
-        "lr_init": given.lr,
-        "lr_reduction": given.lr_reduction,
-        "check_steps": given.check_steps,
-        "τ": given.tau,
-        "γ": given.gamma,
-        "α": given.alpha,
+        "num_steps": parameters.steps,
+        "lr_init": parameters.lr,
+        "lr_reduction": parameters.lr_reduction,
+        "check_steps": parameters.check_steps,
+        "τ": parameters.tau,
+        "γ": parameters.gamma,
+        "α": parameters.alpha,
     }
 
 
 def _sigmazero(spec: AttackSpec) -> dict[str, Any]:
-    given = spec.parameters
+    parameters = spec.parameters
     return {
-        "num_steps": given.steps,
-        "η_0": given.lr,
-        "σ": given.sigma,
-        "τ_0": given.threshold,
-        "τ_factor": given.threshold_step,
+        "num_steps": parameters.steps,
+        "η_0": parameters.lr,
+        "σ": parameters.sigma,
+        "τ_0": parameters.threshold,
+        "τ_factor": parameters.threshold_step,
     }
 
 
 def _pdpgd(spec: AttackSpec) -> dict[str, Any]:
-    given = spec.parameters
+    parameters = spec.parameters
     return {
         "targeted": spec.targeted,
-        "num_steps": given.steps,
-        "primal_lr": given.primal_lr,
-        "dual_lr": given.dual_lr,
-        "dual_ratio_init": given.dual_ratio,
-        "proximal_steps": given.proximal_steps,
+        "num_steps": parameters.steps,
+        "primal_lr": parameters.primal_lr,
+        "dual_lr": parameters.dual_lr,
+        "dual_ratio_init": parameters.dual_ratio,
+        "proximal_steps": parameters.proximal_steps,
     }
 
 

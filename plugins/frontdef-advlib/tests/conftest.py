@@ -7,7 +7,7 @@ from frontdef_advlib.library import AdvLibrary
 
 from frontdef import testing
 from frontdef.testing import cache, one_thread, own_cache  # noqa: F401
-from frontdef.testing.models import small_digits
+from frontdef.testing.networks import small_digits
 
 TABLE = AdvLibrary().table()
 

@@ -101,8 +101,8 @@ def _sample(x: Tensor, places: Tensor, align_corners: bool) -> Tensor:
     """Values at places ``(N,H,W,2)``, linear; the border is mirrored, and repeated unless ``align_corners``."""
     sizes = torch.tensor([x.shape[3], x.shape[2]], dtype=torch.float64)
     scaled = 2 * places / (sizes - 1) - 1 if align_corners else (2 * places + 1) / sizes - 1
-    found: Tensor = F.grid_sample(x.double(), scaled, padding_mode="reflection", align_corners=align_corners)
-    return found.to(x.dtype)
+    sampled: Tensor = F.grid_sample(x.double(), scaled, padding_mode="reflection", align_corners=align_corners)
+    return sampled.to(x.dtype)
 
 
 DIGITAL = (

@@ -103,9 +103,9 @@ def zoom(x: Tensor, factor: float) -> Tensor:
     """
     sizes = x.shape[-2:]
     inner = [math.ceil(size / factor) for size in sizes]
-    top, left = ((size - part) // 2 for size, part in zip(sizes, inner, strict=True))
+    top, left = ((size - length) // 2 for size, length in zip(sizes, inner, strict=True))
     cropped = x[..., top : top + inner[0], left : left + inner[1]]
-    outer = [round(part * factor) for part in inner]
+    outer = [round(length * factor) for length in inner]
     larger = F.interpolate(cropped, size=outer, mode="bilinear", align_corners=True)
-    top, left = ((part - size) // 2 for size, part in zip(sizes, outer, strict=True))
+    top, left = ((length - size) // 2 for size, length in zip(sizes, outer, strict=True))
     return larger[..., top : top + sizes[0], left : left + sizes[1]]

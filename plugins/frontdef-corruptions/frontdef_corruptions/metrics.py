@@ -66,14 +66,14 @@ def gaussian_noise(
         ``"σ=0.1"`` → share of the repeats with a correct prediction, float ``(N,)``.
     """
     images = x.cpu()
-    found = {}
+    by_sigma = {}
     for sigma in parameters.sigma:
         draws = Generator().manual_seed(seed)
         correct = torch.zeros(len(x))
         for _ in range(parameters.repeats):
             correct += _correct(protected, (images + sigma * torch.randn(x.shape, generator=draws)).clamp(0, 1), y)
-        found[f"σ={sigma:g}"] = correct / parameters.repeats
-    return found
+        by_sigma[f"σ={sigma:g}"] = correct / parameters.repeats
+    return by_sigma
 
 
 def corruptions(
@@ -93,13 +93,13 @@ def corruptions(
     """
     images = x.cpu()
     pixel = 1.0 if parameters.lengths == "published" else min(x.shape[2:]) / 32
-    found = {}
+    by_corruption = {}
     for name in parameters.corruptions:
         for severity in parameters.severities:
             draws = Generator().manual_seed(seed + zlib.crc32(f"{name} {severity}".encode()))
             corrupted = CORRUPTIONS[name](images, severity, draws, pixel)
-            found[f"{name} {severity}"] = _correct(protected, corrupted, y)
-    return {**found, "mean": torch.stack(list(found.values())).mean(dim=0)}
+            by_corruption[f"{name} {severity}"] = _correct(protected, corrupted, y)
+    return {**by_corruption, "mean": torch.stack(list(by_corruption.values())).mean(dim=0)}
 
 
 def _correct(protected: Protected, images: Tensor, y: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from frontdef_corruptions.digital import DIGITAL
 from frontdef_corruptions.noise import NOISE
 from frontdef_corruptions.weather import WEATHER
 
-CORRUPTIONS: dict[str, Corruption] = {one.name: one for one in (*NOISE, *BLUR, *WEATHER, *DIGITAL)}
+CORRUPTIONS: dict[str, Corruption] = {corruption.name: corruption for corruption in (*NOISE, *BLUR, *WEATHER, *DIGITAL)}
 
 EXTRA = ("speckle-noise", "gaussian-blur")
 """Validation corruptions of the benchmark, no part of its fifteen; the dissertation's Table 5.2 has them."""

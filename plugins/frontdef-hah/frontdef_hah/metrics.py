@@ -49,7 +49,7 @@ def snr(protected: Protected, x: Tensor, y: Tensor, parameters: SnrParameters, s
     perturbed = _PERTURBATIONS[parameters.perturbation](protected, x, y, parameters, seed)
     ratios: dict[str, list[Tensor]] = defaultdict(list)
     for clean, noisy in zip(x.split(BATCH), perturbed.split(BATCH), strict=True):
-        signals, disturbed = (conv_inputs(protected, part, seed) for part in (clean, noisy))
+        signals, disturbed = (conv_inputs(protected, batch, seed) for batch in (clean, noisy))
         for name, signal in signals.items():
             ratios[name].append(power_ratio(signal, disturbed[name]).cpu())
     return {name: in_decibels(torch.cat(parts)) for name, parts in ratios.items()}
@@ -97,11 +97,11 @@ def hoyer(protected: Protected, x: Tensor, y: Tensor, parameters: HoyerParameter
     Returns:
         Convolution → one value a sample, see `squared_hoyer`.
     """
-    found: dict[str, list[Tensor]] = defaultdict(list)
-    for part in x.split(BATCH):
-        for name, values in conv_inputs(protected, part, seed).items():
-            found[name].append(squared_hoyer(values).cpu())
-    return {name: torch.cat(parts) for name, parts in found.items()}
+    terms: dict[str, list[Tensor]] = defaultdict(list)
+    for batch in x.split(BATCH):
+        for name, values in conv_inputs(protected, batch, seed).items():
+            terms[name].append(squared_hoyer(values).cpu())
+    return {name: torch.cat(parts) for name, parts in terms.items()}
 
 
 def squared_hoyer(activations: Tensor) -> Tensor:

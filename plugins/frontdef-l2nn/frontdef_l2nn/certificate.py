@@ -72,7 +72,7 @@ class Proof:
         """
         x = images.detach().double().cpu()
         with torch.no_grad():
-            logits = torch.cat([self.exact(part) for part in x.split(BATCH)])
+            logits = torch.cat([self.exact(batch) for batch in x.split(BATCH)])
         return self.radii_of(logits, labels.cpu(), x.flatten(1).norm(dim=1))
 
     def radii_of(self, logits: Tensor, labels: Tensor, norms: Tensor) -> Tensor:

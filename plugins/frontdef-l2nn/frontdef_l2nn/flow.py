@@ -107,11 +107,11 @@ class Flow:
             kept: Factor of the shortcut.
         """
         share, kept = abs(share), abs(kept)
-        parts = branch.layers[len(self.layers) :]
-        gain = share * math.prod(part.bound for part in parts if not part.inside) + kept
+        branch_layers = branch.layers[len(self.layers) :]
+        gain = share * math.prod(layer.bound for layer in branch_layers if not layer.inside) + kept
         reach, error = share * branch.reach + kept * self.reach, share * branch.error + kept * self.error
         whole = LayerBound(name, "residual block", gain * (1 + 1e-12))
-        inner = tuple(replace(part, inside=True) for part in parts)
+        inner = tuple(replace(layer, inside=True) for layer in branch_layers)
         return replace(self, layers=(*self.layers, *inner))._after(
             whole, reach=reach, error=error + self.gamma(SHARES) * (reach + error)
         )

@@ -79,7 +79,7 @@ class L2NN(FrontEnd[L2NNConfig]):
         """``nonexpansive``: L_w, the sum of `frontdef_l2nn.bounds.excess` over the layers of body and head."""
 
         def nonexpansive(images: Tensor, classifier: nn.Module) -> Tensor:
-            terms = [layer.excess() for part in (self, classifier) for layer in _weighted(part)]
+            terms = [layer.excess() for network in (self, classifier) for layer in _weighted(network)]
             return torch.stack(terms).sum()
 
         return {"nonexpansive": nonexpansive}

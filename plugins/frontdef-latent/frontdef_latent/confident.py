@@ -84,14 +84,14 @@ def measure(protected: Protected, x: Tensor, y: Tensor, parameters: ConfidentCon
         misclassified, and float ``(N,)`` on the CPU.
     """
     x, y = x.to(protected.device), y.to(protected.device)
-    found, correct = examples(protected, x, y, parameters, seed)
-    reached = found.distances.isfinite()
-    probabilities = _averaged(protected, parameters.draws).predict(found.images).softmax(1).to(x.device)
-    relative = found.distances / x.flatten(1).norm(dim=1).clamp_min(1e-12)
+    nearest, correct = examples(protected, x, y, parameters, seed)
+    reached = nearest.distances.isfinite()
+    probabilities = _averaged(protected, parameters.draws).predict(nearest.images).softmax(1).to(x.device)
+    relative = nearest.distances / x.flatten(1).norm(dim=1).clamp_min(1e-12)
     return {
         "relative distance": _where(reached, relative),
         "reached": _where(correct, reached.float()),
-        "confidence": _where(reached, probabilities.gather(1, found.goals[:, None])[:, 0]),
+        "confidence": _where(reached, probabilities.gather(1, nearest.goals[:, None])[:, 0]),
     }
 
 
@@ -117,8 +117,8 @@ def examples(
     correct = logits.argmax(1) == y
     images, distances = x.clone(), torch.full((len(x),), torch.inf, device=x.device)
     for rows in correct.nonzero().flatten().split(BATCH):
-        found = search(model, x[rows], goals[rows], parameters)
-        images[rows], distances[rows] = found.images, found.distances
+        nearest = search(model, x[rows], goals[rows], parameters)
+        images[rows], distances[rows] = nearest.images, nearest.distances
     return Examples(images, distances, goals), correct
 
 
@@ -165,14 +165,14 @@ def search(model: Protected, x: Tensor, goals: Tensor, parameters: ConfidentConf
     weight = torch.full_like(best.distances, parameters.weight)
     low, high = torch.zeros_like(weight), torch.full_like(weight, torch.inf)
     for _ in range(parameters.searches):
-        found = descend(model, x, goals, weight, parameters)
-        nearer = found.distances < best.distances
+        candidates = descend(model, x, goals, weight, parameters)
+        nearer = candidates.distances < best.distances
         best = Examples(
-            torch.where(nearer[:, None, None, None], found.images, best.images),
-            torch.where(nearer, found.distances, best.distances),
+            torch.where(nearer[:, None, None, None], candidates.images, best.images),
+            torch.where(nearer, candidates.distances, best.distances),
             goals,
         )
-        reached = found.distances.isfinite()
+        reached = candidates.distances.isfinite()
         low, high = torch.where(reached, weight, low), torch.where(reached, high, weight)
         between = (low * high).sqrt()
         weight = torch.where(low == 0, high / FACTOR, torch.where(high.isinf(), low * FACTOR, between))

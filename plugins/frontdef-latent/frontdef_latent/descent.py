@@ -111,7 +111,7 @@ class _Unrolled(torch.autograd.Function):
         ctx.descent, ctx.states = descent, []
         for t in range(descent.config.steps):
             if keep:
-                ctx.states.append([part.detach() for part in state])
+                ctx.states.append([tensor.detach() for tensor in state])
             state = descent.step(state, wide_flat, tuple(wide), t, differentiable=False)
         ctx.save_for_backward(flat, *parameters)
         return state[0].to(flat.dtype)
@@ -121,15 +121,15 @@ class _Unrolled(torch.autograd.Function):
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         fixed = [tensor.detach().double() for tensor in ctx.saved_tensors]
         needs = [ctx.needs_input_grad[1], *ctx.needs_input_grad[3:]]
-        wanted = [tensor.requires_grad_() for tensor, need in zip(fixed, needs, strict=True) if need]
-        totals = [torch.zeros_like(tensor) for tensor in wanted]
+        differentiated = [tensor.requires_grad_() for tensor, need in zip(fixed, needs, strict=True) if need]
+        totals = [torch.zeros_like(tensor) for tensor in differentiated]
         pulled: Sequence[Tensor] = ctx.descent.initial(upstream.double())
         for t in reversed(range(ctx.descent.config.steps)):
-            state = tuple(part.requires_grad_() for part in ctx.states[t])
+            state = tuple(tensor.requires_grad_() for tensor in ctx.states[t])
             after = ctx.descent.step(state, fixed[0], tuple(fixed[1:]), t, differentiable=True)
-            pulled = torch.autograd.grad(after, [*state, *wanted], pulled)
+            pulled = torch.autograd.grad(after, [*state, *differentiated], pulled)
             pulled, shares = pulled[: len(state)], pulled[len(state) :]
             totals = [total + share for total, share in zip(totals, shares, strict=True)]
-        found = iter(totals)
-        flat_gradient, *rest = [next(found).to(upstream.dtype) if need else None for need in needs]
+        gradients = iter(totals)
+        flat_gradient, *rest = [next(gradients).to(upstream.dtype) if need else None for need in needs]
         return None, flat_gradient, pulled[0].to(upstream.dtype), *rest

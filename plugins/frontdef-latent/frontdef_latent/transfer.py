@@ -58,9 +58,9 @@ def measure(protected: Protected, x: Tensor, y: Tensor, parameters: TransferConf
         device=protected.device,
     )
     x, y = x.to(protected.device), y.to(protected.device)
-    found, correct = examples(attacked, x, y, parameters, seed)
-    made = (correct & found.distances.isfinite()).cpu()
+    nearest, correct = examples(attacked, x, y, parameters, seed)
+    made = (correct & nearest.distances.isfinite()).cpu()
     judge = protected.eot(parameters.draws, average="probabilities") if protected.front_end.randomized else protected
-    right = [(judge.predict(images).argmax(1) == y.cpu()).float() for images in (found.images, x)]
+    right = [(judge.predict(images).argmax(1) == y.cpu()).float() for images in (nearest.images, x)]
     adversarial, clean = (torch.where(made, values, torch.nan) for values in right)
     return {"adversarial accuracy": adversarial, "clean accuracy": clean}

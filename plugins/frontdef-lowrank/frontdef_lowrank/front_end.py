@@ -69,8 +69,8 @@ class LowRankFrontEnd(FrontEnd[LowRankConfig]):
             ConfigError: Weights that are not finite.
         """
         config = self.config
-        for part in (self.body, classifier) if config.last_layer else (self.body,):
-            reduce_in_place(part, share=config.share, how=config.how, factor=config.factor, layers=config.layers)
+        for network in (self.body, classifier) if config.last_layer else (self.body,):
+            reduce_in_place(network, share=config.share, how=config.how, factor=config.factor, layers=config.layers)
 
     def figures(self, images: Tensor) -> Mapping[str, Tensor]:
         """The first layer's weights, what they see of the images, and the spectrum of every layer.

@@ -26,15 +26,15 @@ def all_of(network: nn.Module, images: Tensor, share: float) -> Iterator[tuple[s
         images: ``(N,C,H,W)`` in [0,1].
         share: The bottom share that was reduced.
     """
-    found = list(reducible(network))
-    if found:
-        weight = found[0][1].weight
+    layers = list(reducible(network))
+    if layers:
+        weight = layers[0][1].weight
         assert isinstance(weight, Tensor)
         image_shape = images.shape[1:]
         yield "weights of the first layer, gray is 0", rows(weight, image_shape)
         if weight.ndim == 2 and weight.shape[1] == image_shape.numel():
             yield f"what the first layer's top {1 - share:.0%} of singular vectors see", seen(weight, images, share)
-    for number, (_, layer) in enumerate(found, 1):
+    for number, (_, layer) in enumerate(layers, 1):
         assert isinstance(layer.weight, Tensor)
         values = spectrum(layer.weight)
         yield f"singular values of layer {number}, from {values[0]:.3g} to {values[-1]:.3g}", spectrum_bars(values)

@@ -67,18 +67,18 @@ def reduce_in_place(
         UnknownNameError: Another choice of ``how`` or of layers.
     """
     _check(share, how, factor)
-    found = list(reducible(network, layers))
-    for name, layer in found:
+    chosen = list(reducible(network, layers))
+    for name, layer in chosen:
         if parametrize.is_parametrized(layer, "weight"):
             raise ConfigError(
                 f"the weight of layer {name or '(whole)'!r} is parametrized, so it can't be replaced. Mend: "
                 "torch.nn.utils.parametrize.remove_parametrizations(layer, 'weight') first"
             )
-    for _, layer in found:
+    for _, layer in chosen:
         assert isinstance(layer.weight, torch.Tensor)
         with torch.no_grad():
             layer.weight.copy_(attenuate(layer.weight, share, 0.0 if how == "zero" else factor))
-    return len(found)
+    return len(chosen)
 
 
 def reduce(

@@ -44,7 +44,7 @@ def measure(protected: Protected, x: Tensor, y: Tensor, parameters: ZoneConfig, 
     if not isinstance(front_end, PolarizingFrontEnd):
         nothing = torch.full((len(x),), torch.nan)
         return {"in zone": nothing, "unchanged": nothing}
-    shares = torch.cat([_share(front_end, part, parameters.eps) for part in x.split(BATCH)])
+    shares = torch.cat([_share(front_end, batch, parameters.eps) for batch in x.split(BATCH)])
     return {"in zone": shares, "unchanged": (shares == 0).float()}
 
 

@@ -126,9 +126,9 @@ class FixedSparseCodeConfig(frontdef.Config):
             ConfigError: Patches larger than the image, T > atoms, or a decoder that cannot reach the image's size.
         """
         own = preset(image_shape)
-        given = {field.name: getattr(self, field.name) for field in fields(Settings)}
-        filled = replace(own, **{"top": self._top(own), **{key: value for key, value in given.items() if value}})
-        _check(filled, given, image_shape)
+        stated = {field.name: getattr(self, field.name) for field in fields(Settings)}
+        filled = replace(own, **{"top": self._top(own), **{key: value for key, value in stated.items() if value}})
+        _check(filled, stated, image_shape)
         return filled
 
     def _top(self, own: Settings) -> int:
@@ -155,7 +155,7 @@ class SparseCodeConfig(FixedSparseCodeConfig):
         return own.top
 
 
-def _check(settings: Settings, given: dict[str, Any], image_shape: Sequence[int]) -> None:
+def _check(settings: Settings, stated: dict[str, Any], image_shape: Sequence[int]) -> None:
     _, height, width = image_shape
     if settings.patch > min(height, width):
         raise ConfigError(
@@ -164,7 +164,7 @@ def _check(settings: Settings, given: dict[str, Any], image_shape: Sequence[int]
     if settings.top > settings.atoms:
         raise ConfigError(
             f"top = {settings.top} coefficients cannot be kept of atoms = {settings.atoms}"
-            f"{'' if given['top'] else ' (top was not given)'}: choose top = 1…{settings.atoms}, or more atoms"
+            f"{'' if stated['top'] else ' (top was not given)'}: choose top = 1…{settings.atoms}, or more atoms"
         )
     lost = max((side - settings.patch) % settings.stride for side in (height, width))
     if settings.upsampling == "transposed" and lost > 4:

@@ -55,14 +55,14 @@ def learn_dictionary(images: Tensor, settings: Settings, seed: int) -> Tensor:
 def draw_patches(images: Tensor, settings: Settings, count: int, seed: int) -> Tensor:
     """Random patches on the grid of the encoder with an ℓ2 norm above λ, with replacement; ``(count,C,n,n)``."""
     generator = torch.Generator().manual_seed(seed)
-    images, found = images.cpu(), []
+    images, patches = images.cpu(), []
     for _ in range(ROUNDS):
         drawn = _random_patches(images, settings, count, generator)
-        found.append(drawn[drawn.flatten(1).norm(dim=1) > settings.lam])
-        if sum(map(len, found)) >= count:
-            return torch.cat(found)[:count]
+        patches.append(drawn[drawn.flatten(1).norm(dim=1) > settings.lam])
+        if sum(map(len, patches)) >= count:
+            return torch.cat(patches)[:count]
     raise ConfigError(
-        f"of {ROUNDS * count} patches {settings.patch}x{settings.patch} only {sum(map(len, found))} have an ℓ2 norm "
+        f"of {ROUNDS * count} patches {settings.patch}x{settings.patch} only {sum(map(len, patches))} have an ℓ2 norm "
         f"above lam = {settings.lam:g}, and no other can teach the dictionary anything: lower lam, or check that the "
         "images are in [0,1] and not blank"
     )

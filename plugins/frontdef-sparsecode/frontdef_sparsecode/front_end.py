@@ -199,7 +199,7 @@ class SparseCode(SparseCoding[SparseCodeConfig]):
         # The kept ones draw first: what a seed gives does not depend on how far the gradient reaches.
         generator, top = self.generator(kept.device), self.settings.top
         parts = [
-            torch.rand(part.shape, generator=generator, device=kept.device)
-            for part in (kept[..., :top], kept[..., top:])
+            torch.rand(group.shape, generator=generator, device=kept.device)
+            for group in (kept[..., :top], kept[..., top:])
         ]
         return kept * (torch.cat(parts, -1) >= self.config.dropout)

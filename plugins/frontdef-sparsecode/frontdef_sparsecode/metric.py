@@ -40,7 +40,7 @@ def code_stability(protected: Any, x: Tensor, y: Tensor, parameters: CodeParamet
     if not isinstance(front_end, SparseCoding):
         nothing = torch.full((len(x),), torch.nan)
         return dict.fromkeys(("survival", "silenced", "constant_patches", "constant"), nothing)
-    return _join([_measure(front_end, part, parameters.eps) for part in x.split(16)])
+    return _join([_measure(front_end, batch, parameters.eps) for batch in x.split(16)])
 
 
 def _measure(front_end: SparseCoding[Any], x: Tensor, eps: float) -> dict[str, Tensor]:
@@ -56,5 +56,5 @@ def _measure(front_end: SparseCoding[Any], x: Tensor, eps: float) -> dict[str, T
     }
 
 
-def _join(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    return {name: torch.cat([part[name] for part in parts]).cpu() for name in parts[0]}
+def _join(batches: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.cat([batch[name] for batch in batches]).cpu() for name in batches[0]}

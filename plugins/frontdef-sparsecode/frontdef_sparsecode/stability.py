@@ -87,7 +87,7 @@ def reachable(front_end: SparseCoding[Any], x: Tensor, eps: float) -> Reach:
 
 
 def _compete(
-    coefficients: Tensor, least: Tensor, most: Tensor, atoms: Tensor, eps: float, asked: Tensor, top: int
+    coefficients: Tensor, least: Tensor, most: Tensor, atoms: Tensor, eps: float, queried: Tensor, top: int
 ) -> tuple[Tensor, Tensor]:
     """Of the coefficients asked for: fewer than ``top`` others can exceed it; ``top`` others always exceed it.
 
@@ -97,14 +97,14 @@ def _compete(
         most: Largest.
         atoms: float64 ``(L,D)``.
         eps: ℓ∞ radius.
-        asked: bool ``(N,P,L)``; the others get False twice.
+        queried: bool ``(N,P,L)``; the others get False twice.
         top: T.
     """
     apart, together = (_pair_norms(atoms, sign) for sign in (-1, 1))
     # The intervals alone settle most; the pairs are asked about the rest.
-    fewer = asked & (_count(most, least - SLACK) - 1 < top)
-    enough = asked & (_count(least, most + SLACK) >= top)
-    for sample, patch, atom in (part.unbind(1) for part in (asked & ~fewer & ~enough).nonzero().split(ROWS)):
+    fewer = queried & (_count(most, least - SLACK) - 1 < top)
+    enough = queried & (_count(least, most + SLACK) >= top)
+    for sample, patch, atom in (chunk.unbind(1) for chunk in (queried & ~fewer & ~enough).nonzero().split(ROWS)):
         others, low, high = (values[sample, patch] for values in (coefficients, least, most))
         own, own_low, own_high = (values.gather(1, atom[:, None]) for values in (others, low, high))
         near, far = eps * apart[atom], eps * together[atom]
@@ -122,10 +122,10 @@ def _count(values: Tensor, bounds: Tensor) -> Tensor:
     return values.shape[-1] - torch.searchsorted(ascending, bounds.contiguous())
 
 
-def _gain(one: Tensor, two: Tensor, near: Tensor, far: Tensor) -> Tensor:
-    """By how much |one| can exceed |two|: ``near`` is ε‖d₁ − d₂‖₁, ``far`` ε‖d₁ + d₂‖₁."""
-    aligned = torch.where(two < 0, -one, one)
-    return torch.maximum(aligned + near, far - aligned) - two.abs()
+def _gain(winner: Tensor, loser: Tensor, near: Tensor, far: Tensor) -> Tensor:
+    """By how much |winner| can exceed |loser|: ``near`` is ε‖d₁ − d₂‖₁, ``far`` ε‖d₁ + d₂‖₁."""
+    aligned = torch.where(loser < 0, -winner, winner)
+    return torch.maximum(aligned + near, far - aligned) - loser.abs()
 
 
 def _pair_norms(atoms: Tensor, sign: int) -> Tensor:

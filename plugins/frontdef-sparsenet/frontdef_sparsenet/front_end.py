@@ -108,16 +108,16 @@ class SparseNetFrontEnd(FrontEnd[SparseNetConfig]):
     def _radii(self) -> tuple[float | None, ...]:
         """γ of each layer."""
         layers = len(list(weighted(self.body)))
-        given = self.config.gamma
-        if not isinstance(given, tuple):
-            return (given,) * layers
-        if len(given) != layers:
+        gamma = self.config.gamma
+        if not isinstance(gamma, tuple):
+            return (gamma,) * layers
+        if len(gamma) != layers:
             raise ConfigError(
-                f"gamma names {len(given)} radii, network {self.config.network!r} has {layers} layer(s) before its "
+                f"gamma names {len(gamma)} radii, network {self.config.network!r} has {layers} layer(s) before its "
                 "last: give one number for all, or one a layer"
             )
-        return given
+        return gamma
 
     def _l1(self, images: Tensor, classifier: nn.Module) -> Tensor:
-        layers = [layer for part in (self.body, classifier) for _, layer in weighted(part)]
+        layers = [layer for network in (self.body, classifier) for _, layer in weighted(network)]
         return torch.stack([layer.weight.abs().sum() for layer in layers]).sum()

@@ -138,7 +138,8 @@ def read_state_quietly(file: Path) -> None:
 
 def _entry(dataset: str, threat: str, name: str) -> Mapping[str, Any]:
     tables = {
-        kind.value: {one.value: rows for one, rows in threats.items()} for kind, threats in _model_dicts().items()
+        kind.value: {threat_kind.value: rows for threat_kind, rows in threats.items()}
+        for kind, threats in _model_dicts().items()
     }
     if dataset not in tables:
         raise UnknownNameError("data set of RobustBench", dataset, tables)

@@ -57,7 +57,7 @@ def _named(request: ZooRequest, weights: Any) -> Any:
 
 def _of_file(file: Path | None, weights: Any) -> Any:
     """The weights that a file is of, by its name; else the newest, whose preprocessing is the family's."""
-    named = [one for one in weights if file is not None and one.url.rpartition("/")[2] == file.name]
+    named = [candidate for candidate in weights if file is not None and candidate.url.rpartition("/")[2] == file.name]
     return named[0] if named else next(iter(list(weights)[-1:]), None)
 
 

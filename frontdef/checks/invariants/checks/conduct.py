@@ -68,8 +68,8 @@ def identity(trial: Trial) -> Finding:
     """At a radius of 1e-9 every example is the image, to 1e-6."""
     if not trial.bounded or trial.norm == "l0":
         return Finding("not applicable", "takes no radius" if trial.norm != "l0" else "a radius of values")
-    found = trial.run(trial.task.model, trial.task.x, trial.labels, eps=1e-9).examples
-    moved = float((found - trial.task.x).abs().max())
+    examples = trial.run(trial.task.model, trial.task.x, trial.labels, eps=1e-9).examples
+    moved = float((examples - trial.task.x).abs().max())
     return at_most(moved, 1e-6, f"moves a pixel by {moved:.1e}")
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import torch
 
-from frontdef.checks.invariants.models import Affine, Constant, Model
 from frontdef.checks.invariants.table import CHECKS
+from frontdef.checks.invariants.tasks import Affine, Constant, Model
 from frontdef.checks.invariants.trial import Trial, changed
 from frontdef.checks.kit import Finding, at_most
 
 
 def _bad(trial: Trial, model: Model, labels: torch.Tensor) -> Finding:
-    found = trial.run(model, trial.task.x, labels).examples
-    outside = int((~trial.spec().threat.contains(trial.task.x, found)).sum())
-    nan = int((~found.isfinite().flatten(1).all(1)).sum())
-    return at_most(outside, 0, f"{nan} of {len(found)} not finite, {outside - nan} outside the threat model")
+    examples = trial.run(model, trial.task.x, labels).examples
+    outside = int((~trial.spec().threat.contains(trial.task.x, examples)).sum())
+    nan = int((~examples.isfinite().flatten(1).all(1)).sum())
+    return at_most(outside, 0, f"{nan} of {len(examples)} not finite, {outside - nan} outside the threat model")
 
 
 @CHECKS.register("constant model", reference="arXiv:1902.06705, 5.4: an attack must be able to fail")

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from frontdef.checks.invariants.budget import ALONE
-from frontdef.checks.invariants.models import CLASSES, Affine
 from frontdef.checks.invariants.table import CHECKS
+from frontdef.checks.invariants.tasks import CLASSES, Affine
 from frontdef.checks.invariants.trial import Trial, changed
 from frontdef.checks.kit import Finding, at_most, not_applicable
 
@@ -22,8 +22,8 @@ def equal(trial: Trial, *outcomes: Tensor, slack: int = SAME) -> Finding:
     """Every outcome is that of the first run."""
     if not bool(torch.stack([trial.fell, *outcomes]).any()):
         return not_applicable("nothing falls")
-    differ = max(int((one != trial.fell).sum()) for one in outcomes)
-    counts = ", ".join(str(int(one.sum())) for one in outcomes)
+    differ = max(int((outcome != trial.fell).sum()) for outcome in outcomes)
+    counts = ", ".join(str(int(outcome.sum())) for outcome in outcomes)
     return at_most(differ, slack, f"{differ} outcomes change: {int(trial.fell.sum())} fell, now {counts}")
 
 
@@ -61,14 +61,14 @@ def classes(trial: Trial) -> Finding:
 def samples(trial: Trial) -> Finding:
     """The same images fall when the batch is turned around, up to what another seed changes."""
     task, labels = trial.task, trial.labels
-    found = trial.run(task.model, task.x.flip(0), labels.flip(0)).examples.flip(0)
-    return equal(trial, trial.successes(task, found, labels), slack=SAME + 2 * trial.chance)
+    examples = trial.run(task.model, task.x.flip(0), labels.flip(0)).examples.flip(0)
+    return equal(trial, trial.successes(task, examples, labels), slack=SAME + 2 * trial.chance)
 
 
 @CHECKS.register("batch size", reference="samples are attacked each by itself")
 def batch(trial: Trial) -> Finding:
     """The same images fall when each is a batch of its own, up to what another seed changes."""
-    now = torch.tensor([one.success for one in trial.alone])
+    now = torch.tensor([sample.success for sample in trial.alone])
     differ = int((now != trial.fell[:ALONE]).sum())
     counts = f"{int(trial.fell[:ALONE].sum())} fell together, {int(now.sum())} alone"
     return at_most(differ, SAME + 2 * trial.chance, f"{differ} of {ALONE} outcomes change: {counts}")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from frontdef.checks.invariants.budget import NEAR, UNBOUND_BY_DISTANCE
-from frontdef.checks.invariants.models import Task, disc, linear
 from frontdef.checks.invariants.table import CHECKS
+from frontdef.checks.invariants.tasks import Task, disc, linear
 from frontdef.checks.invariants.trial import Trial
 from frontdef.checks.kit import Finding, at_most, not_applicable
 from frontdef.threat import distance
@@ -29,10 +29,10 @@ def _judge(trial: Trial, task: Task) -> Finding:
 
 
 def _minimum(trial: Trial, task: Task, labels: torch.Tensor) -> Finding:
-    found = trial.run(task.model, task.x, labels).examples
+    examples = trial.run(task.model, task.x, labels).examples
     exact, near = task.distance[trial.norm], NEAR.get(trial.family.name, CLOSE)
-    far = distance(task.x, found, trial.norm)
-    fooled = task.model.predict(found.nan_to_num().clamp(0, 1)).argmax(1) != task.y
+    far = distance(task.x, examples, trial.norm)
+    fooled = task.model.predict(examples.nan_to_num().clamp(0, 1)).argmax(1) != task.y
     if not bool(fooled.any()):
         return Finding("alarm", "no example is misclassified", 1.0, near)
     excess = torch.where(fooled, far / exact - 1, torch.inf).median().item()
@@ -45,8 +45,8 @@ def _minimum(trial: Trial, task: Task, labels: torch.Tensor) -> Finding:
 
 def _bounded(trial: Trial, task: Task, labels: torch.Tensor) -> Finding:
     eps = float(task.distance[trial.norm].max()) * ROOM
-    found = trial.run(task.model, task.x, labels, eps=eps).examples
-    broken = int(trial.successes(task, found, labels, eps).sum())
+    examples = trial.run(task.model, task.x, labels, eps=eps).examples
+    broken = int(trial.successes(task, examples, labels, eps).sum())
     left = len(task.x) - broken
     return at_most(left, LEFT, f"{left} of {len(task.x)} left at {eps:.3f}, where all can be broken")
 

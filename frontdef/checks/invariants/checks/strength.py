@@ -18,8 +18,8 @@ def grows_with_radius(trial: Trial) -> Finding:
     counts = []
     for factor in (0.5, 1.0, 2.0):
         eps = trial.eps * factor
-        found = trial.run(trial.task.model, trial.task.x, trial.labels, eps=eps).examples
-        counts.append(int(trial.successes(trial.task, found, trial.labels, eps).sum()))
+        examples = trial.run(trial.task.model, trial.task.x, trial.labels, eps=eps).examples
+        counts.append(int(trial.successes(trial.task, examples, trial.labels, eps).sum()))
     drop = max(counts[0] - counts[1], counts[1] - counts[2])
     return at_most(drop, SLACK, f"{counts[0]}, {counts[1]}, {counts[2]} of {len(trial.task.x)} at ε/2, ε, 2ε")
 
@@ -30,8 +30,8 @@ def grows_with_effort(trial: Trial) -> Finding:
     if trial.effort is None:
         return not_applicable("has no steps")
     full = getattr(trial.spec().parameters, trial.effort)
-    found = trial.run(trial.task.model, trial.task.x, trial.labels, **{trial.effort: max(1, full // 4)}).examples
-    few, many = int(trial.successes(trial.task, found, trial.labels).sum()), int(trial.fell.sum())
+    examples = trial.run(trial.task.model, trial.task.x, trial.labels, **{trial.effort: max(1, full // 4)}).examples
+    few, many = int(trial.successes(trial.task, examples, trial.labels).sum()), int(trial.fell.sum())
     measured = f"{few} and {many} of {len(trial.task.x)} with {max(1, full // 4)} and {full} {trial.effort}"
     return at_most(few - many, SLACK, measured)
 
@@ -39,6 +39,6 @@ def grows_with_effort(trial: Trial) -> Finding:
 @CHECKS.register("seen, so returned", reference="arXiv:2106.09947 (indicators of attack failure): silent success")
 def returned(trial: Trial) -> Finding:
     """An image that any query inside the ball has broken comes back broken."""
-    lost = sum(one.seen and not one.success for one in trial.alone)
-    seen = sum(one.seen for one in trial.alone)
+    lost = sum(sample.seen and not sample.success for sample in trial.alone)
+    seen = sum(sample.seen for sample in trial.alone)
     return at_most(lost, 0, f"{lost} of {seen} that were seen are not returned")

@@ -35,8 +35,10 @@ def softmax_outputs(evidence: Evidence) -> Finding:
     logits = evidence.once("single draws", lambda: evidence.look(evidence.x, evidence.model))
     low, high = float(logits.min()), float(logits.max())
     away = float((logits.sum(dim=1) - 1).abs().max())
-    found = low > -PROBABILITIES and high < 1 + PROBABILITIES and away < PROBABILITIES
-    return judged(found, f"outputs in [{low:.3g}, {high:.3g}], their sums up to {away:.2g} from 1", away, PROBABILITIES)
+    is_softmax = low > -PROBABILITIES and high < 1 + PROBABILITIES and away < PROBABILITIES
+    return judged(
+        is_softmax, f"outputs in [{low:.3g}, {high:.3g}], their sums up to {away:.2g} from 1", away, PROBABILITIES
+    )
 
 
 @CHECKS.register("dynamic defense", strength="hint", reference=FLAG + "optimization at test time")

@@ -17,9 +17,9 @@ from frontdef.attacks.native.geometry import PROJECTIONS, random_perturbation
 from frontdef.attacks.native.pgd import pgd
 from frontdef.checks.kit import Finding, judged, not_applicable
 from frontdef.checks.masking.evidence import STRIDE, Evidence
-from frontdef.checks.masking.models import Recorder
 from frontdef.checks.masking.statistics import LEVEL, binomial, share
 from frontdef.checks.masking.table import CHECKS
+from frontdef.checks.masking.wrappers import Recorder
 from frontdef.threat import ThreatModel, distance
 
 GAP = 0.95
@@ -70,7 +70,7 @@ class Features(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Run the model and keep what its last layer reads."""
         kept: list[Tensor] = []
-        handle = self.last.register_forward_pre_hook(lambda _, given: kept.append(given[0]))
+        handle = self.last.register_forward_pre_hook(lambda _, inputs: kept.append(inputs[0]))
         try:
             self.model(x)
         finally:
@@ -79,7 +79,7 @@ class Features(nn.Module):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ReadoutResults:
     """Of each readout that tells its points apart: whether the attack and random draws broke it, bool ``(M,)``."""
 
     fitted: Tensor
@@ -98,17 +98,17 @@ def binarization_test(evidence: Evidence) -> Finding:
     if evidence.white_box.error:
         return not_applicable("there is no gradient at all")
     features = Features(evidence.model, last[0])
-    outcome = evidence.once("binarized copies", lambda: _binarize(evidence, features))
-    n, tried = len(outcome.attacked), len(outcome.fitted)
+    readouts = evidence.once("binarized copies", lambda: _binarize(evidence, features))
+    n, tried = len(readouts.attacked), len(readouts.fitted)
     if 2 * n < tried:
         return not_applicable(f"only {n} of {tried} readouts tell their points apart")
-    found = int(outcome.attacked.sum())
-    p = binomial(found, n, PASS, "less")
-    said = f"finds {found} of {n} planted examples (random draws: {share(outcome.random):.0%}); p = {p:.2g}"
-    return judged(p < LEVEL, said, share(outcome.attacked), PASS)
+    hits = int(readouts.attacked.sum())
+    p = binomial(hits, n, PASS, "less")
+    said = f"finds {hits} of {n} planted examples (random draws: {share(readouts.random):.0%}); p = {p:.2g}"
+    return judged(p < LEVEL, said, share(readouts.attacked), PASS)
 
 
-def _binarize(evidence: Evidence, features: Features) -> Outcome:
+def _binarize(evidence: Evidence, features: Features) -> ReadoutResults:
     x, threat, budget = evidence.x[: evidence.budget.binarized], evidence.threat, evidence.budget
     points = torch.stack([planted(image[None], threat, budget.inner) for image in x])
     with torch.no_grad():
@@ -117,7 +117,7 @@ def _binarize(evidence: Evidence, features: Features) -> Outcome:
     x, model = x[fitted], Readout(features, weight[fitted], bias[fitted])
     inside = torch.zeros(len(x), dtype=torch.long, device=x.device)
     if not len(x):
-        return Outcome(fitted, inside.bool(), inside.bool())
+        return ReadoutResults(fitted, inside.bool(), inside.bool())
     # The whole batch in every call, because each sample has a readout of its own.
     recorder = Recorder(model, inside)
     step_size = threat.eps * STRIDE / budget.steps
@@ -129,7 +129,7 @@ def _binarize(evidence: Evidence, features: Features) -> Outcome:
             broken = broken | (model(random_perturbation(x, threat.norm, threat.eps)).argmax(dim=1) == 1)
         finite = recorder.best.flatten(1).isfinite().all(dim=1)
         attacked = finite & (model(recorder.best.nan_to_num()).argmax(dim=1) == 1)
-    return Outcome(fitted, attacked, broken)
+    return ReadoutResults(fitted, attacked, broken)
 
 
 def planted(image: Tensor, threat: ThreatModel, inner: int) -> Tensor:

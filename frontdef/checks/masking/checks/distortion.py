@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from frontdef.checks.kit import Finding, judged
-from frontdef.checks.masking.evidence import Attack, Evidence
+from frontdef.checks.masking.evidence import AttackResult, Evidence
 from frontdef.checks.masking.statistics import exceeds, share
 from frontdef.checks.masking.table import CHECKS
 from frontdef.threat import ThreatModel
@@ -15,7 +15,7 @@ GRAY, BOX = ThreatModel("linf", 0.5), ThreatModel("linf", 1.0)
 the box itself."""
 
 
-def unbounded(evidence: Evidence) -> Attack:
+def unbounded(evidence: Evidence) -> AttackResult:
     """PGD that may turn an image into any other."""
     return evidence.pgd("unbounded", threat=BOX)
 
@@ -26,7 +26,7 @@ def guessing(evidence: Evidence) -> float:
     return max(1 / evidence.clean.shape[1], largest)
 
 
-def _finding(evidence: Evidence, attack: Attack, eps: float) -> Finding:
+def _finding(evidence: Evidence, attack: AttackResult, eps: float) -> Finding:
     robust, chance = ~attack.broken, guessing(evidence)
     said = f"accuracy {share(robust):.0%} at ℓ∞ ε = {eps:g}, guessing gives {chance:.0%}"
     return judged(exceeds(robust, chance), said, share(robust), chance)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from frontdef.checks.kit import Finding, judged
-from frontdef.checks.masking.evidence import Attack, Evidence
+from frontdef.checks.masking.evidence import AttackResult, Evidence
 from frontdef.checks.masking.statistics import LEVEL, MARGIN, share, wins
 from frontdef.checks.masking.table import CHECKS
 
 
-def twice(evidence: Evidence) -> Attack:
+def twice(evidence: Evidence) -> AttackResult:
     """The white-box attack with twice the steps, each half as long."""
     return evidence.pgd("twice the steps", steps=2 * evidence.budget.steps)
 
 
-def _finding(more: Attack, less: Attack, what: str) -> Finding:
+def _finding(more: AttackResult, less: AttackResult, what: str) -> Finding:
     gain, p = wins(more.broken, less.broken)
     said = f"{what}: {share(less.broken):.0%} → {share(more.broken):.0%} of {len(less.broken)}; p = {p:.2g}"
     return judged(p < LEVEL and gain >= MARGIN, said, gain, MARGIN)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from frontdef.checks.kit import Finding, judged, not_applicable
-from frontdef.checks.masking.evidence import Attack, Evidence
+from frontdef.checks.masking.evidence import AttackResult, Evidence
 from frontdef.checks.masking.statistics import LEVEL, MARGIN, share, wins
 from frontdef.checks.masking.table import CHECKS
 
 
-def against(evidence: Evidence, rival: Attack, who: str) -> Finding:
+def against(evidence: Evidence, rival: AttackResult, who: str) -> Finding:
     """Compare a rival with the white-box attack; a gain that is certain but small is a hint only."""
     own = evidence.white_box.broken
     gain, p = wins(rival.broken, own)
@@ -88,9 +88,9 @@ def logit_scale(evidence: Evidence) -> Finding:
     """The same attack breaks more once the logits have another scale, which changes no prediction."""
     rescaled = evidence.rescaled()
     who = f"PGD on logits / {rescaled.scale:.3g}"
-    found = against(evidence, evidence.pgd("logit scale", model=rescaled), who)
+    finding = against(evidence, evidence.pgd("logit scale", model=rescaled), who)
     # Logits that are too large saturate the softmax; those that are too small only weigh the classes otherwise.
-    return found if rescaled.scale > 1 else replace(found, strength="hint")
+    return finding if rescaled.scale > 1 else replace(finding, strength="hint")
 
 
 @CHECKS.register(
@@ -103,12 +103,12 @@ def surrogate_swap(evidence: Evidence) -> Finding:
     attacks = evidence.by_surrogate()
     if not attacks:
         return not_applicable("no other gradient is offered")
-    given, strongest = attacks[evidence.selected], attacks[evidence.strongest]
-    if given is strongest:
+    selected, strongest = attacks[evidence.selected], attacks[evidence.strongest]
+    if selected is strongest:
         return Finding("passed", f"{evidence.selected!r} is the strongest of {len(attacks)}", 0.0, MARGIN)
-    gain, p = wins(strongest.broken, given.broken)
+    gain, p = wins(strongest.broken, selected.broken)
     said = (
         f"PGD through {evidence.strongest!r} breaks {share(strongest.broken):.0%}, "
-        f"through {evidence.selected!r} {share(given.broken):.0%} of {len(given.broken)}; p = {p:.2g}"
+        f"through {evidence.selected!r} {share(selected.broken):.0%} of {len(selected.broken)}; p = {p:.2g}"
     )
     return judged(p < LEVEL and gain >= MARGIN, said, gain, MARGIN)

@@ -18,9 +18,9 @@ ALONE = 16
 """Samples that are looked at one by one."""
 
 
-def apart(one: Tensor, two: Tensor) -> float:
+def apart(first: Tensor, second: Tensor) -> float:
     """Largest distance between normalized logits, ``(N,K)`` each."""
-    return float((F.normalize(one.double(), dim=1) - F.normalize(two.double(), dim=1)).norm(dim=1).max())
+    return float((F.normalize(first.double(), dim=1) - F.normalize(second.double(), dim=1)).norm(dim=1).max())
 
 
 @CHECKS.register("finite outputs", strength="invalid", reference="by definition: a prediction needs finite logits")
@@ -46,7 +46,7 @@ def repeatable(evidence: Evidence) -> Finding:
         return [evidence.look(evidence.x, evidence.model) for _ in range(evidence.budget.passes)]
 
     first, *others = evidence.once("repeated passes", run)
-    largest = max(apart(first, other) for other in others)
+    largest = max(apart(first, logits) for logits in others)
     correct = {int((logits.argmax(dim=1) == evidence.y).sum()) for logits in (first, *others)}
     differs = largest > SAME or len(correct) > 1
     said = f"{evidence.budget.passes} passes, normalized logits up to {largest:.2g} apart"

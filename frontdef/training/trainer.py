@@ -30,7 +30,7 @@ PRECOMPUTE_LIMIT = 2**31
 
 
 @dataclass
-class Job:
+class Trainer:
     """One training: the modules, the samples, and the front end's outputs where they can be computed once."""
 
     front_end: FrontEnd[Any]
@@ -134,8 +134,8 @@ class Job:
         if changes or stage.augment != "none" or stage.loss == "none":
             return False
         if self.features is None:
-            one = next(outputs(self.front_end, self.split.images[:1], self.device))
-            if one.numel() * one.element_size() * len(self.split) <= PRECOMPUTE_LIMIT:
+            output = next(outputs(self.front_end, self.split.images[:1], self.device))
+            if output.numel() * output.element_size() * len(self.split) <= PRECOMPUTE_LIMIT:
                 self.features = torch.cat(list(outputs(self.front_end, self.split.images, self.device)))
                 self.precomputed = True
         return self.features is not None

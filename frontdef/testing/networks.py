@@ -60,7 +60,7 @@ def fitted_cnn(side: int = 14) -> Protected:
     Args:
         side: Of the images, pixels.
     """
-    images, labels = (part[:-HELD_OUT] for part in small_digits(side))
+    images, labels = (tensor[:-HELD_OUT] for tensor in small_digits(side))
     with torch.random.fork_rng():
         torch.manual_seed(0)
         features = nn.Sequential(
@@ -82,7 +82,7 @@ def fitted_cnn(side: int = 14) -> Protected:
 @cache
 def unseen_digits(side: int) -> tuple[Tensor, Tensor]:
     """Of the last 100 digits those that `fitted_cnn` gets right, with their labels."""
-    images, labels = (part[-100:] for part in small_digits(side))
+    images, labels = (tensor[-100:] for tensor in small_digits(side))
     known = fitted_cnn(side).predict(images).argmax(1) == labels
     return images[known], labels[known]
 

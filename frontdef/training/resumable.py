@@ -16,13 +16,13 @@ from frontdef.training.checkpoint import (
     Checkpoint,
     module_state,
     optimizer_state,
-    part,
     prefixed,
     random_states,
     restore_optimizer,
     restore_random_states,
+    unprefixed,
 )
-from frontdef.training.job import Job
+from frontdef.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Course:
+class ResumableTraining:
     """The way through the stages, from the start or from a checkpoint."""
 
-    job: Job
+    trainer: Trainer
     stages: tuple[Stage, ...]
     order: torch.Generator
     checkpoint: Checkpoint | None
@@ -49,25 +49,25 @@ class Course:
             begin, first = first, first + stage.epochs
             if done >= first:
                 continue
-            with self.job.stage(stage) as (optimizer, schedule):
+            with self.trainer.stage(stage) as (optimizer, schedule):
                 if resumed is not None and done > begin:
                     tensors, about = resumed
-                    restore_optimizer(optimizer, schedule, part("optimizer.", tensors), about["optimizer"])
+                    restore_optimizer(optimizer, schedule, unprefixed("optimizer.", tensors), about["optimizer"])
                 if resumed is not None:
                     restore_random_states(
-                        self.job.front_end, self.order, part("random.", resumed[0]), resumed[1]["random"]
+                        self.trainer.front_end, self.order, unprefixed("random.", resumed[0]), resumed[1]["random"]
                     )
                     resumed = None
                 for epoch in range(max(done - begin, 0), stage.epochs):
                     self._epoch(number, stage, epoch, optimizer, schedule)
                     if epoch + 1 == stage.epochs:
-                        self.job.front_end.after_stage(stage.name)
+                        self.trainer.front_end.after_stage(stage.name)
                     self._keep(optimizer, schedule, number, epoch)
                     yield len(self.losses), (self.losses[-1], self.accuracies[-1])
 
     def _epoch(self, number: int, stage: Stage, epoch: int, optimizer: Optimizer, schedule: LRScheduler) -> None:
         try:
-            loss, accuracy = self.job.epoch(stage, stage.weight(epoch), self.order, optimizer, schedule)
+            loss, accuracy = self.trainer.epoch(stage, stage.weight(epoch), self.order, optimizer, schedule)
         except FloatingPointError as error:
             total = sum(each.epochs for each in self.stages)
             named = f" {stage.name!r}" if stage.name else ""
@@ -80,19 +80,19 @@ class Course:
         self.accuracies.append(accuracy)
 
     def _last_good(self) -> str:
-        found = self.checkpoint.load() if self.checkpoint else None
-        if found is None or self.checkpoint is None:
+        saved = self.checkpoint.load() if self.checkpoint else None
+        if saved is None or self.checkpoint is None:
             return ""
-        return f". The last good checkpoint, after epoch {len(found[1]['losses'])}, is {self.checkpoint.path}"
+        return f". The last good checkpoint, after epoch {len(saved[1]['losses'])}, is {self.checkpoint.path}"
 
     def _keep(self, optimizer: Optimizer, schedule: LRScheduler, number: int, epoch: int) -> None:
         if self.checkpoint is None or not self.checkpoint.due():
             return
         learned, rates = optimizer_state(optimizer, schedule)
-        random, states = random_states(self.job.front_end, self.order)
+        random, states = random_states(self.trainer.front_end, self.order)
         tensors = (
-            prefixed("front_end.", module_state(self.job.front_end))
-            | prefixed("classifier.", module_state(self.job.classifier))
+            prefixed("front_end.", module_state(self.trainer.front_end))
+            | prefixed("classifier.", module_state(self.trainer.classifier))
             | prefixed("optimizer.", learned)
             | prefixed("random.", random)
         )
@@ -101,12 +101,12 @@ class Course:
         self.checkpoint.save(tensors, {**about, "optimizer": rates, "random": states})
 
     def _resume(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        found = self.checkpoint.load() if self.checkpoint else None
-        if found is None:
+        saved = self.checkpoint.load() if self.checkpoint else None
+        if saved is None:
             return None
-        tensors, about = found
-        self.job.front_end.load_state_dict(part("front_end.", tensors))
-        self.job.classifier.load_state_dict(part("classifier.", tensors))
+        tensors, about = saved
+        self.trainer.front_end.load_state_dict(unprefixed("front_end.", tensors))
+        self.trainer.classifier.load_state_dict(unprefixed("classifier.", tensors))
         self.losses = [float(value) for value in about["losses"]]
         self.accuracies = [math.nan if value is None else float(value) for value in about["accuracies"]]
-        return found
+        return saved

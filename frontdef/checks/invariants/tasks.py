@@ -222,13 +222,13 @@ def linear() -> Task:
     margin = x.flatten(1).double() @ weight.double() + offset.double()
     room = (weight.double() * torch.where(weight > 0, -x.flatten(1), 1 - x.flatten(1))).abs()
     gains = room.sort(dim=1, descending=True).values.cumsum(1)
-    found = {
+    distances = {
         "linf": margin / weight.double().abs().sum(),
         "l2": margin / weight.double().norm(),
         "l1": _fill(margin, weight.double(), x.flatten(1).double()),
         "l0": (gains < margin[:, None]).sum(1).double() + 1,
     }
-    return Task(Model(Padded(nn.Sequential(nn.Flatten(), layer))), x, torch.zeros(len(x), dtype=torch.int64), found)
+    return Task(Model(Padded(nn.Sequential(nn.Flatten(), layer))), x, torch.zeros(len(x), dtype=torch.int64), distances)
 
 
 def _fill(margin: Tensor, weight: Tensor, x: Tensor) -> Tensor:
@@ -252,9 +252,9 @@ def disc() -> Task:
     x.view(12, -1)[:, :2] += offset
     exact = offset.double().abs()
     total, squares = exact.sum(1), exact.square().sum(1)
-    found = {
+    distances = {
         "linf": (torch.sqrt(total**2 + 2 * (radius**2 - squares)) - total) / 2,
         "l2": radius - squares.sqrt(),
         "l1": torch.sqrt(radius**2 - exact.amin(1) ** 2) - exact.amax(1),
     }
-    return Task(Model(Padded(Disc(center, radius))), x, torch.zeros(12, dtype=torch.int64), found)
+    return Task(Model(Padded(Disc(center, radius))), x, torch.zeros(12, dtype=torch.int64), distances)
