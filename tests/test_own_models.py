@@ -152,6 +152,22 @@ def test_rows_that_could_not_be_told_apart_or_do_not_fit(folder, change, message
         plan_of(folder, MATRIX + change)
 
 
+def test_rows_that_differ_in_their_surrogate_alone_share_what_it_does_not_decide(folder, tmp_path):
+    rows = "".join(
+        f'[[defense]]\nname = "wavelet"\nlabel = "{surrogate}"\nsurrogate = "{surrogate}"\n'
+        for surrogate in ("projection", "adjoint")
+    )
+    start, end = MATRIX.index("[[defense]]"), MATRIX.index("[[attack]]")
+    answer = run(folder, tmp_path / "rows", MATRIX[:start] + rows + MATRIX[end:])
+    assert answer.exit_code == 0, answer.output
+    results = frontdef.load_results(tmp_path / "rows")
+    assert set(results.cells()["defense"]) == {"projection", "adjoint"}
+    pictures = [results.figures("digits", "mine", label) for label in ("projection", "adjoint")]
+    assert pictures[0].keys() == pictures[1].keys()
+    assert pictures[0]
+    assert frontdef_("verify", tmp_path / "rows").exit_code == 0
+
+
 def test_a_source_column_is_trained_here_and_judged_on_the_users_model(folder, tmp_path):
     column = '[[attack]]\nfamily = "fgsm"\neps = [0.1]\nsource = { name = "none", classifier = "fc2", label = "BB" }\n'
     text = MATRIX.replace("samples = 20", "samples = 20\nrecipe = [{ epochs = 2, lr = 0.01 }]")

@@ -81,36 +81,42 @@ def expand(matrix: Matrix, lineup: Lineup, samples: Mapping[str, Samples | Held]
         jobs += _diagnoses(matrix, row, radii)
         jobs += _measurements(matrix, metrics, row)
         jobs += _attacks(matrix, row, columns, chosen, libraries, radii, device, skipped)
+    distinct, twins = _distinct(jobs)
     return Plan(
         kind="matrix",
         name=matrix.name,
         document=matrix.model_dump(mode="json"),
-        jobs=_distinct(jobs),
+        jobs=distinct,
         samples=samples,
         device=device,
         radii=radii,
         skipped=tuple(skipped),
         brought=tuple(lineup.brought),
+        twins=twins,
     )
 
 
-def _distinct(jobs: Iterable[Job]) -> tuple[Job, ...]:
-    """Each job once.
+def _distinct(jobs: Iterable[Job]) -> tuple[tuple[Job, ...], tuple[Job, ...]]:
+    """Each job once, and those of another row that come to the same: two rows that differ in their surrogate alone.
 
     Raises:
-        ConfigError: A cell of two rows: one of them would be missing in every table.
+        ConfigError: A cell of two rows: they are one model.
     """
     kept: dict[str, Job] = {}
+    twins: list[Job] = []
     for job in jobs:
         twin = kept.setdefault(job.key, job)
-        if isinstance(twin, Attack) and isinstance(job, Attack) and twin.describe() != job.describe():
+        if twin.describe() == job.describe():
+            continue
+        if isinstance(twin, Attack) and isinstance(job, Attack):
             titles = [f"{one.row.classifier} {one.row.entry.title}" for one in (twin, job)]
             raise ConfigError(
                 f"{titles[0]!r} and {titles[1]!r} are one model under two names, with the same code, weights and "
                 "configuration, so a comparison of them would compare nothing: leave one out, or look whether the "
                 "right weights are named"
             )
-    return tuple(kept.values())
+        twins.append(job)
+    return tuple(kept.values()), tuple(twins)
 
 
 def attacks_of(matrix: Matrix) -> tuple[list[tuple[AttackEntry, AttackSpec]], dict[str, tuple[float, ...]]]:

@@ -137,6 +137,7 @@ class Plan:
         radii: Norm → the radii at which examples are judged.
         skipped: What no job was made for, and why, one line each.
         brought: Models that somebody else trained, looked at before any job is run.
+        twins: Jobs whose results are those of a job of the same key, under other names: not run, but told of.
     """
 
     kind: str
@@ -148,6 +149,7 @@ class Plan:
     radii: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     skipped: tuple[str, ...] = ()
     brought: tuple[Brought, ...] = ()
+    twins: tuple[Job, ...] = ()
 
     @cached_property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:

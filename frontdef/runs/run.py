@@ -185,7 +185,7 @@ def head_of(plan: Plan, command: str, notes: tuple[str, ...] = ()) -> Head:
                 model=job.models[0].key() if job.models else "",
                 about=job.describe(),
             )
-            for job in plan.jobs
+            for job in (*plan.jobs, *plan.twins)
         ),
     )
 
