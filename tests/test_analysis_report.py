@@ -106,10 +106,10 @@ def test_a_figure_is_the_same_to_the_byte_and_undated(analysis, kind, tmp_path):
     script = (
         "import sys, matplotlib as mpl\n"
         "mpl.rcParams['font.size'] = 30  # whatever a user has set\n"
-        "from frontdef.analysis import load_analysis\n"
+        "from frontdef import load_results\n"
         "from frontdef.report.layers.figures import ratio_curves\n"
         "from frontdef.report.layers.paper import render\n"
-        "found = load_analysis(sys.argv[1])\n"
+        "found = load_results(sys.argv[1])\n"
         "sys.stdout.buffer.write(render(ratio_curves(found, found.models())[0], sys.argv[2]))\n"
     )
     again = subprocess.run([sys.executable, "-c", script, str(analysis.path), kind], capture_output=True, check=True)

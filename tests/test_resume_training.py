@@ -101,7 +101,7 @@ def test_a_damaged_checkpoint_is_named(train, tmp_path):
     whole = path.read_bytes()
     for damaged in (whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:], whole[: len(whole) // 2], b""):
         path.write_bytes(damaged)
-        with pytest.raises(StoreError, match=r"c.safetensors.*elete it, and the training starts anew"):
+        with pytest.raises(StoreError, match=r"c.safetensors.*elete it, and it is made anew"):
             fit(train, Checkpoint(path, "me", every=0))
 
 

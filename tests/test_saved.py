@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from torch import nn
 
 import frontdef
+from frontdef import weights
 from frontdef.cli import main
 from frontdef.errors import ConfigError, StoreError
 
@@ -73,12 +74,15 @@ class TestWhatDoesNotFit:
         shutil.copy(file, path)
         with pytest.raises(StoreError, match="sidecar"):
             frontdef.load("wavelet", weights=path)
-        about = json.loads(file.with_suffix(".json").read_text())
-        path.with_suffix(".json").write_text(json.dumps({"sha256": about["sha256"]}))
+        tensors, about = weights.load(file)
+        path.with_suffix(".json").write_text(json.dumps({**about, "in_shape": [1, 14, 14]}))
+        with pytest.raises(StoreError, match="one was changed"):
+            frontdef.load("wavelet", weights=path)
+        weights.save(tensors, path, {})
         with pytest.raises(StoreError, match=r"no trained defense: its sidecar lacks .*frontdef train"):
             frontdef.load("wavelet", weights=path)
-        about["in_shape"] = [1, 14, 14]
-        path.with_suffix(".json").write_text(json.dumps(about))
+        about = {name: value for name, value in about.items() if name != "sha256"}
+        weights.save(tensors, path, {**about, "in_shape": [1, 14, 14]})
         with pytest.raises(StoreError, match="does not fit what is installed"):
             frontdef.protect(None, "wavelet", weights=path)
 
