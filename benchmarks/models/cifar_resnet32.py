@@ -1,11 +1,11 @@
-"""A pre-activation ResNet-32 for CIFAR-10 as a user would bring it: the file that builds it, and checkpoints of somebody else.
+"""A pre-activation ResNet-32 for CIFAR-10 as a user would bring it: a file that builds it, and somebody's checkpoints.
 
     [[model]]
     name = "trades"
     source = "models/cifar_resnet32.py:build"
     weights = "models/cifar/trades.pt"
 
-The network of Bakiskan, *Structural Defense Techniques in Adversarial Machine Learning* (2022), section 4.2, under the parameter
+The network of Bakiskan, *Structural Defense Techniques in Adversarial Machine Learning* (2022), section 4.2, under the
 names of its published weights. It normalizes inside and reads float32 ``(N,3,32,32)`` in [0,1].
 """
 
@@ -27,7 +27,7 @@ class Unit(nn.Module):
         n_in: Channels of the input.
         n_out: Channels of the output.
         stride: 2 halves height and width.
-        exchanged: Whether the shortcut is activated in place of the main branch: so it is in the first unit of these weights.
+        exchanged: Whether the shortcut is activated in place of the main branch, as in the first unit of these weights.
     """
 
     def __init__(self, n_in: int, n_out: int, stride: int = 1, *, exchanged: bool = False) -> None:
