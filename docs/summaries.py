@@ -39,7 +39,15 @@ def worst(run: str) -> str:
 
 def published(run: str) -> str:
     """The rows without a front end beside what the models' authors published."""
-    titles = ("model", "clean, published", "clean, here", "worst case, published", "worst case, here", "95 % interval")
+    titles = (
+        "model",
+        "clean, published",
+        "clean, here",
+        "worst case, published",
+        "worst case, here",
+        "95 % interval",
+        "published in it",
+    )
     said = {row["classifier"]: row for row in _rows(run, "published")}
     bare = [row for row in _rows(run, "worst") if row["defense"] == "none"]
     return _table(
@@ -48,6 +56,7 @@ def published(run: str) -> str:
             (
                 row["classifier"], _percent(said[row["classifier"]]["clean"], 1), _percent(row["clean"]),
                 _percent(said[row["classifier"]]["robust"], 1), _percent(row["robust"]), _interval(row),
+                "yes" if float(row["low"]) <= float(said[row["classifier"]]["robust"]) <= float(row["high"]) else "no",
             )
             for row in bare
         ),

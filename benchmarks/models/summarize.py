@@ -42,7 +42,7 @@ def main() -> None:
         "diagnoses": _diagnoses(results),
     }
     for name, frame in frames.items():
-        frame.to_csv(arguments.out / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
+        frame.to_csv(arguments.out / f"{name}.csv", index=False, float_format="%.10g", lineterminator="\n")
 
 
 def _about(results: Results) -> dict[str, object]:
