@@ -13,6 +13,7 @@ from frontdef.checks.kit import markdown_table
 from frontdef.threat import NORM_LABELS, check_norm, format_eps
 
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
+TITLES = {"classifier": "model", "defense": "front end"}
 VERDICTS = ("invalid", "different", "inconclusive", "equivalent", "identical")
 
 Row = Mapping[str, str]
@@ -22,11 +23,11 @@ def about(run: str) -> str:
     """How a run is repeated, and on what it was made."""
     said: dict[str, Any] = json.loads((RESULTS / run / "about.json").read_text(encoding="utf-8"))
     versions = ", ".join(f"{name} {version}" for name, version in said["versions"].items())
-    unfinished = f"; {said['missing']} jobs were not run" if said["missing"] else ""
+    missing = ", ".join(f"{count} of the table {table}" for table, count in said["missing"].items())
     notes = "".join(f"- {note}\n" for note in said["notes"])
     return (
         f"\n`{said['command']}`: {said['samples']} samples of {', '.join(said['datasets'])}, seed {said['seed']}, "
-        f"{said['device']}, {versions}. {len(said['failures'])} jobs failed{unfinished}.\n\n{notes}\n"
+        f"{said['device']}, {versions}. {len(said['failures'])} jobs failed; not run: {missing or 'none'}.\n\n{notes}\n"
     )
 
 
@@ -34,6 +35,32 @@ def worst(run: str) -> str:
     """Clean accuracy and worst case of each row, with its interval, and the attack that broke most."""
     titles = ("model", "front end", "threat", "n", "clean", "worst case", "95 % interval", "strongest attack")
     return _table(titles, (_worst(row) for row in _rows(run, "worst")))
+
+
+def published(run: str) -> str:
+    """The rows without a front end beside what the models' authors published."""
+    titles = (
+        "model",
+        "clean, published",
+        "clean, here",
+        "worst case, published",
+        "worst case, here",
+        "95 % interval",
+        "published in it",
+    )
+    said = {row["classifier"]: row for row in _rows(run, "published")}
+    bare = [row for row in _rows(run, "worst") if row["defense"] == "none"]
+    return _table(
+        titles,
+        (
+            (
+                row["classifier"], _percent(said[row["classifier"]]["clean"], 1), _percent(row["clean"]),
+                _percent(said[row["classifier"]]["robust"], 1), _percent(row["robust"]), _interval(row),
+                "yes" if float(row["low"]) <= float(said[row["classifier"]]["robust"]) <= float(row["high"]) else "no",
+            )
+            for row in bare
+        ),
+    )  # fmt: skip
 
 
 def overlaps(run: str) -> str:
@@ -77,6 +104,8 @@ def agreement(run: str) -> str:
 
 def diagnoses(run: str) -> str:
     """What the masking checks said."""
+    if not _rows(run, "diagnoses"):
+        return "\nNo diagnosis was run.\n\n"
     titles = ("model", "front end", "verdict", "samples", "alarms", "passes a sample", "seconds")
     return _table(
         titles,
@@ -90,22 +119,26 @@ def diagnoses(run: str) -> str:
     )  # fmt: skip
 
 
-def costs(run: str) -> str:
-    """What a pass and a cell took, of each row and library."""
+def costs(run: str, *by: str) -> str:
+    """What a pass and a cell took.
+
+    Args:
+        run: Name of the summary.
+        by: Columns of its cells that make a line of the table.
+    """
     groups = defaultdict(list)
     for cell in _rows(run, "cells"):
         if cell["status"] == "ok":
-            groups[cell["classifier"], cell["defense"], cell["library"]].append(cell)
-    titles = ("model", "front end", "library", "cells", "seconds, all cells", "passes", "milliseconds a pass")
-    return _table(titles, ((*row, *_cost(cells)) for row, cells in groups.items()))
+            groups[tuple(cell[name] for name in by)].append(cell)
+    titles = (*(TITLES.get(name, name) for name in by), "cells", "seconds a cell", "milliseconds a sample and pass")
+    return _table(titles, ((*names, *_cost(cells)) for names, cells in groups.items()))
 
 
 def _worst(row: Row) -> tuple[str, ...]:
     threat = f"{NORM_LABELS[check_norm(row['norm'])]}, {format_eps(float(row['eps']))}"
-    interval = f"{_percent(row['low'])} to {_percent(row['high'])}"
     return (
-        row["classifier"], row["defense"], threat, row["n"], _percent(row["clean"]), _percent(row["robust"]), interval,
-        row["strongest"],
+        row["classifier"], row["defense"], threat, row["n"], _percent(row["clean"]), _percent(row["robust"]),
+        _interval(row), row["strongest"],
     )  # fmt: skip
 
 
@@ -128,12 +161,16 @@ def _pair(row: Row) -> tuple[str, ...]:
 
 def _cost(cells: list[Row]) -> tuple[str, ...]:
     seconds = sum(float(cell["seconds"]) for cell in cells)
-    passes = sum(int(cell["n"]) * (float(cell["forwards"]) + float(cell["backwards"])) for cell in cells)
-    return str(len(cells)), f"{seconds:.0f}", f"{passes:.0f}", f"{1000 * seconds / passes:.1f}" if passes else "–"
+    passes = sum(float(cell["n"]) * (float(cell["forwards"]) + float(cell["backwards"])) for cell in cells)
+    return str(len(cells)), f"{seconds / len(cells):.1f}", f"{1000 * seconds / passes:.0f}" if passes else "–"
 
 
-def _percent(share: str) -> str:
-    return f"{100 * float(share):.0f} %"
+def _interval(row: Row) -> str:
+    return f"{_percent(row['low'])} to {_percent(row['high'])}"
+
+
+def _percent(share: str, digits: int = 0) -> str:
+    return f"{100 * float(share):.{digits}f} %"
 
 
 def _rows(run: str, name: str) -> list[Row]:

@@ -1,4 +1,4 @@
-"""A pre-activation ResNet-32 for CIFAR-10 as a user would bring it: its file, and checkpoints of somebody else.
+"""A pre-activation ResNet-32 for CIFAR-10 as a user would bring it: a file that builds it, and somebody's checkpoints.
 
     [[model]]
     name = "trades"
@@ -6,7 +6,7 @@
     weights = "models/cifar/trades.pt"
 
 The network of Bakiskan, *Structural Defense Techniques in Adversarial Machine Learning* (2022), section 4.2, under the
-parameter names of its published weights. It normalizes inside and reads float32 ``(N,3,32,32)`` in [0,1].
+names of its published weights. It normalizes inside and reads float32 ``(N,3,32,32)`` in [0,1].
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pandas as pd
@@ -42,7 +42,7 @@ def main() -> None:
         "diagnoses": _diagnoses(results),
     }
     for name, frame in frames.items():
-        frame.to_csv(arguments.out / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
+        frame.to_csv(arguments.out / f"{name}.csv", index=False, float_format="%.10g", lineterminator="\n")
 
 
 def _about(results: Results) -> dict[str, object]:
@@ -60,7 +60,7 @@ def _about(results: Results) -> dict[str, object]:
         "datasets": matrix["datasets"],
         "notes": head.notes,
         "failures": [failure["what"] for failure in results.failures()],
-        "missing": sum(job.status == "missing" for job in results.jobs),
+        "missing": Counter(job.entry.table for job in results.jobs if job.status == "missing"),
     }
 
 
