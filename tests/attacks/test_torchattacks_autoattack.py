@@ -9,11 +9,8 @@ from torch import nn
 from frontdef.attacks.spec import make_spec
 from frontdef.errors import ConfigError
 from frontdef.threat import distance
-from tests.attacks import test_mapping, test_page
 from tests.attacks.conftest import protect
 from tests.attacks.pins import pins
-
-SQUARE_L2 = ("torchattacks", "square", "l2")
 
 
 @pytest.fixture(scope="module")
@@ -199,17 +196,6 @@ def test_square_parameters_arrive(attack, linear):
     assert 5 <= max(sides(p_init=0.8)[:10]) <= 13
     assert max(sides(p_init=0.8)[30:]) == 1
     assert max(sides(p_init=0.8, rescale_schedule=False)[30:]) > 3
-
-
-def test_square_l2_keeps_every_promise_at_28_pixels(attack, large, enlarged, libraries):
-    test_page.test_every_offer_is_on_its_librarys_page(SQUARE_L2, libraries)
-    for promise in (
-        test_mapping.test_examples_stay_in_the_threat_model,
-        test_mapping.test_nothing_else_changes,
-        test_mapping.test_a_seed_fixes_the_examples,
-        test_mapping.test_one_sample_is_a_batch,
-    ):
-        promise(SQUARE_L2, attack, large, enlarged)
 
 
 @pins("torchattacks", ("square", "l2"), caveat=True)
