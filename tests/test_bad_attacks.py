@@ -141,7 +141,7 @@ def cells(ran):
 def test_the_run_goes_on_and_says_how_many_failed(ran, cells):
     ended = ran[0]
     assert ended.code == 1, ended.err
-    assert f"{len(FAILS)} cells failed" in ended.err
+    assert f"{len(FAILS)} jobs failed" in ended.err
     assert set(cells.index[cells["status"] == "failed"]) == set(FAILS)
     assert not (cells["status"] == "missing").any()
 

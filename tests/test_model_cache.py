@@ -217,7 +217,7 @@ class TestDamage:
         data = bytearray(path.read_bytes())
         data[-1] ^= 1
         path.write_bytes(data)
-        with pytest.raises(StoreError, match=rf"{path.name} is not what its sidecar describes.*delete both"):
+        with pytest.raises(StoreError, match=rf"{path.name} and its sidecar were not written together.*delete both"):
             models_at.get_or_train(REQUEST, progress=count)
         assert equal(models_at.get_or_train(other, progress=count).classifier, trained[1].classifier)
         assert count.epochs == 0

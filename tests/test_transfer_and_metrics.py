@@ -101,7 +101,8 @@ class TestSource:
         out, _ = finished
         results = frontdef.load_results(out)
         outcomes = results.outcomes()
-        assert set(outcomes["family"]) == {"pgd", "pgd from BB"}
+        assert set(outcomes["family"]) == {"pgd"}
+        assert set(outcomes["source"]) == {"", "BB"}
         assert set(results.cells()["source"]) == {"", "BB"}
         broken = outcomes[(outcomes["defense"] == "cnn") & outcomes["success"] & outcomes["clean_correct"]]
         (bracket,) = [one for one in brackets(outcomes, results.certified()) if one.defense == "cnn"]
