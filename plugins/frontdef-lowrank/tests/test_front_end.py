@@ -14,6 +14,7 @@ from frontdef_lowrank.reduction import reduce
 from frontdef_lowrank.svd import attenuate
 from torch import nn
 
+from frontdef import Classifier
 from frontdef.classifiers.dense import linear
 from frontdef.errors import ConfigError, ImageError, UnknownNameError
 from frontdef.lazy import resolve
@@ -51,12 +52,9 @@ def test_a_classifier_is_its_body_and_its_last_layer(network):
 def test_a_network_that_can_not_be_divided(monkeypatch):
     from frontdef_lowrank import networks
 
-    class Odd:
-        name = "odd"
-        builder = staticmethod(lambda shape, classes: nn.Sequential(nn.Flatten(), nn.Linear(784, 2), nn.ReLU()))
-
-    monkeypatch.setattr(networks, "get_classifiers", lambda: [Odd])
-    monkeypatch.setattr(networks, "get_classifier", lambda name: Odd)
+    odd = Classifier("odd", lambda shape, classes: nn.Sequential(nn.Flatten(), nn.Linear(784, 2), nn.ReLU()))
+    monkeypatch.setattr(networks, "get_classifiers", lambda: [odd])
+    monkeypatch.setattr(networks, "get_classifier", lambda name: odd)
     with pytest.raises(ConfigError, match="classifier 'odd' is a Sequential that does not end in a linear layer"):
         body("odd", (1, 28, 28), 10)
 
