@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset
 
+from frontdef.checks.generators import global_states
 from frontdef.datasets import Split, as_split, memory
 from frontdef.errors import ConfigError, DataError, FrontdefError, ImageError, UnknownNameError
 
@@ -209,11 +210,10 @@ class TestDatasets:
             rows = int(torch.randint(8, ())) + random.randrange(8) + np.random.randint(8)
             return np.roll(np.asarray(image), rows, axis=0).transpose(2, 0, 1)
 
-        before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+        before = global_states()
         items = Items(pictures(), LABELS, shift)
         assert as_split(items).digest() == as_split(items).digest() != as_split(items, seed=1).digest()
-        assert torch.equal(before[0], torch.get_rng_state())
-        assert before[1:] == (random.getstate(), np.random.get_state()[1].tolist())
+        assert global_states() == before
 
     def test_only_the_samples_asked_for_are_read(self):
         items = Items(pictures(), LABELS)

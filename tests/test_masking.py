@@ -14,6 +14,7 @@ from torch import nn
 
 from frontdef import bpda
 from frontdef.checks.conformance import subject
+from frontdef.checks.generators import global_states
 from frontdef.checks.masking import CHECKS, Budget, Cost, Finding, diagnose, measure, verdict
 from frontdef.checks.masking.checks.binarization import planted, separate
 from frontdef.checks.masking.checks.indicators import still_moving
@@ -337,12 +338,11 @@ def test_the_seed_decides_and_nothing_is_left_behind(samples):
     flags = [parameter.requires_grad for parameter in protected.parameters()]
     np.random.seed(1)
     torch.manual_seed(1)
-    states = np.random.get_state()[1].tolist(), torch.get_rng_state()
+    states = global_states()
     first, second, other = (ask(protected, *samples, seed=seed) for seed in (0, 0, 1))
     assert replace(first, seconds=0.0) == replace(second, seconds=0.0)
     assert first.findings != other.findings
-    assert np.random.get_state()[1].tolist() == states[0]
-    assert torch.equal(torch.get_rng_state(), states[1])
+    assert global_states() == states
     assert [parameter.requires_grad for parameter in protected.parameters()] == flags
     assert not protected.training
 

@@ -9,6 +9,7 @@ from torch import nn
 
 import frontdef
 from frontdef.attacks.guard import isolated
+from frontdef.checks.generators import global_states
 from frontdef.errors import ConfigError, UnknownNameError
 from frontdef.protected import Protected
 
@@ -98,7 +99,7 @@ def test_parameters_are_frozen_and_the_model_is_in_eval_mode():
 
 def test_isolated_restores_generators_modes_and_flags():
     protected = make()
-    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
+    states = global_states()
 
     def misbehave():
         with isolated(protected, 7):
@@ -109,8 +110,7 @@ def test_isolated_restores_generators_modes_and_flags():
 
     with pytest.raises(ZeroDivisionError):
         misbehave()
-    assert torch.equal(torch.get_rng_state(), torch_state)
-    assert np.array_equal(np.random.get_state()[1], numpy_state)
+    assert global_states() == states
     assert not any(module.training for module in protected.modules())
     assert not any(parameter.requires_grad for parameter in protected.parameters())
 

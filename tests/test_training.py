@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from frontdef import bpda, training
 from frontdef.attacks.native.pgd import pgd
+from frontdef.checks.generators import global_states
 from frontdef.classifiers import CLASSIFIERS
 from frontdef.config import Config
 from frontdef.datasets import Split, parse
@@ -102,11 +103,10 @@ class TestReproducibility:
     def test_global_generators_are_left_alone(self, train):
         torch.manual_seed(11)
         np.random.seed(11)
-        torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
+        states = global_states()
         training.prepare(Noise(Config()), train.images, seed=0)
         fit(Noise(Config()), train, (Stage(epochs=1, adversarial="linf", eps=0.1, attack_steps=1),), name="cnn4")
-        assert torch.equal(torch_state, torch.get_rng_state())
-        assert (numpy_state == np.random.get_state()[1]).all()
+        assert global_states() == states
 
 
 def test_equal_to_a_plain_loop(train):

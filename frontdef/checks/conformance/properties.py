@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import random
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ from frontdef.attacks.guard import isolated
 from frontdef.attacks.spec import make_spec
 from frontdef.checks.conformance.parity import FORWARD_TOLERANCE, GRADIENT_TOLERANCE, parity
 from frontdef.checks.conformance.subject import Subject
+from frontdef.checks.generators import global_states
 from frontdef.checks.kit import Checks, Finding, not_applicable
 from frontdef.registry import get_attack_libraries, get_family
 from frontdef.threat import Norm, ThreatModel
@@ -141,16 +141,10 @@ def determinism(subject: Subject) -> str:
 @_promise
 def global_randomness(subject: Subject) -> str:
     """The global random states of Python, numpy and torch are left alone."""
-    states = (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state())  # type: ignore[index]
+    before = global_states()
     subject.front_end(subject.few.clone().requires_grad_()).sum().backward()
-    after = (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state())  # type: ignore[index]
-    drifted = [
-        name
-        for name, earlier, later in zip(("random", "numpy", "torch"), states[:2], after[:2], strict=False)
-        if earlier != later
-    ]
-    if not torch.equal(states[2], after[2]):
-        drifted.append("torch")
+    after = global_states()
+    drifted = [name for name, state in before.items() if state != after[name]]
     assert not drifted, f"drawn from the global generator of {', '.join(drifted)}; use self.generator(x.device)"
     return "untouched"
 
