@@ -15,6 +15,7 @@ from frontdef.attacks.goal import goal
 from frontdef.attacks.guard import isolated
 from frontdef.attacks.library import AttackLibrary, Realization
 from frontdef.attacks.spec import AttackSpec, Family
+from frontdef.checks.generators import global_states
 from frontdef.errors import ConfigError, MissingExtraError
 from frontdef.registry import get_attack_libraries, get_family
 from frontdef.testing.networks import attack, fitted_cnn, undefended, unseen_digits
@@ -134,10 +135,10 @@ class LibraryConformance:
         """Images, labels, weights, modes, gradients and the global generator are as before."""
         (x, y), model = self._batch(8), self._model()
         weight = next(model.parameters())
-        before = (x.clone(), y.clone(), weight.clone(), torch.random.get_rng_state())
+        before, states = (x.clone(), y.clone(), weight.clone()), global_states()
         self._attack(row, x, y)
-        after = (x, y, weight, torch.random.get_rng_state())
-        assert all(torch.equal(*pair) for pair in zip(before, after, strict=True))
+        assert all(torch.equal(*pair) for pair in zip(before, (x, y, weight), strict=True))
+        assert global_states() == states
         assert not x.requires_grad
         assert not any(module.training for module in model.modules())
         assert not any(parameter.requires_grad or parameter.grad is not None for parameter in model.parameters())
