@@ -21,7 +21,7 @@ from frontdef.matrix.entries import load_matrix, parse_matrix
 from frontdef.matrix.plan import make_plan
 from frontdef.models.load import Means, load_model
 from frontdef.registry import get_dataset
-from frontdef.runs.bench import Bench
+from frontdef.runs.inventory import Inventory
 from tests import own_models
 
 MATRIX = """
@@ -334,11 +334,11 @@ def test_a_recipe_fine_tunes_a_copy(folder, net, tmp_path):
     assert (folder / "mine.pt").read_bytes() == weights
     plan = plan_of(folder, text)
     requests = {job.row.entry.title: job.row.request for job in plan.of("records")}
-    bench = Bench(plan.samples, Means(), lambda *told: pytest.fail("it was trained twice"))
-    tuned = bench.model(requests["tuned"]).classifier.state_dict()
+    inventory = Inventory(plan.samples, Means(), lambda *told: pytest.fail("it was trained twice"))
+    tuned = inventory.model(requests["tuned"]).classifier.state_dict()
     assert set(tuned) == {f"body.{name}" for name in net.state_dict()}
     assert any(not torch.equal(tuned[f"body.{name}"], value) for name, value in net.state_dict().items())
-    bare = bench.model(requests["none"]).classifier.state_dict()
+    bare = inventory.model(requests["none"]).classifier.state_dict()
     assert all(torch.equal(bare[f"body.{name}"], value) for name, value in net.state_dict().items())
 
 

@@ -26,12 +26,12 @@ from art.attacks.evasion import ProjectedGradientDescent
 from torch import Tensor
 
 from frontdef.attacks.native.pgd import pgd
-from frontdef.matrix.attack import Attack
+from frontdef.matrix.attack import Cell
 from frontdef.matrix.entries import parse_matrix
 from frontdef.matrix.plan import make_plan
 from frontdef.models.load import Means
 from frontdef.protected import Protected
-from frontdef.runs.bench import Bench
+from frontdef.runs.inventory import Inventory
 from frontdef.runs.store import Store
 from frontdef.threat import ThreatModel
 
@@ -87,14 +87,14 @@ def spent(run: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def overheads(cell: Attack, bench: Bench, store: Store, rounds: int) -> tuple[float, list[float]]:
+def overheads(cell: Cell, inventory: Inventory, store: Store, rounds: int) -> tuple[float, list[float]]:
     """Median seconds by hand, and the share by which a cell takes longer, of each round."""
     by_hand, more = [], []
-    model, split = bench.model(cell.models[0]), bench.split("digits")
+    model, split = inventory.model(cell.models[0]), inventory.split("digits")
     call = BY_HAND[cell.library]
     for index in range(rounds + 1):
         hand = spent(lambda: call(model, split.images, split.labels))
-        runner = spent(lambda: bench.attempt(cell, store))
+        runner = spent(lambda: inventory.attempt(cell, store))
         if index:
             by_hand.append(hand)
             more.append(runner / hand - 1)
@@ -110,7 +110,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     plan = make_plan(parse_matrix(MATRIX.format(samples=options.samples)))
-    bench = Bench(plan.samples, Means())
+    inventory = Inventory(plan.samples, Means())
     print(f"PGD-{STEPS}, ε={EPS}, digits, small-cnn, {options.samples} samples, {options.rounds} rounds, 1 thread\n")
     print("| library | by hand [s] | the runner adds: median (least to most) |")
     print("| --- | ---: | ---: |")
@@ -119,7 +119,7 @@ def main() -> None:
         for cell in plan.of("records"):
             if cell.library not in options.libraries.split(","):
                 continue
-            seconds, more = overheads(cell, bench, store, options.rounds)
+            seconds, more = overheads(cell, inventory, store, options.rounds)
             shares = [f"{100 * value:.1f} %" for value in (statistics.median(more), min(more), max(more))]
             print(f"| {cell.library} | {seconds:.2f} | {shares[0]} ({shares[1]} to {shares[2]}) |", flush=True)
 

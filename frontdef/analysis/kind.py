@@ -21,6 +21,5 @@ STUDY = Kind(
     remake,
     tuple(TABLES.values()),
     VIEWS,
-    command="frontdef analyze",
     report="frontdef.report.layers.build:build_layers_report",
 )

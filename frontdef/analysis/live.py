@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,9 @@ from frontdef.config import build
 from frontdef.datasets import Split
 from frontdef.errors import ConfigError, UnknownNameError
 from frontdef.images import as_images, as_labels
-from frontdef.models.fingerprint import digest
 from frontdef.models.live import INPUTS, borrowed, identity_of_live
 from frontdef.models.load import Means, load_model
+from frontdef.models.request import Keyed
 from frontdef.protected import Protected
 from frontdef.runs.plan import Held, Plan
 from frontdef.runs.progress import PlainProgress
@@ -114,7 +113,7 @@ def analyze(
 
 
 @dataclass(frozen=True, eq=False)
-class _Given:
+class _Given(Keyed):
     """A model that is at hand, as a request: known by its tensors, code and answers."""
 
     title: str
@@ -133,14 +132,6 @@ class _Given:
     def describe(self) -> dict[str, Any]:
         """Its identity: tensors, code and answers to fixed inputs."""
         return identity_of_live(self.protected, self.protected.predict, self.images[:INPUTS])
-
-    @cached_property
-    def _key(self) -> str:
-        return digest(self.describe())
-
-    def key(self) -> str:
-        """Hash of its identity, taken once."""
-        return self._key
 
     def __str__(self) -> str:
         return self.title

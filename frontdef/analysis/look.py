@@ -17,7 +17,7 @@ from frontdef.runs.job import Job
 from frontdef.runs.table import Rows, Table
 
 if TYPE_CHECKING:
-    from frontdef.runs.bench import Bench
+    from frontdef.runs.inventory import Inventory
 
 CODE = "frontdef.analysis:"
 """What computes every table."""
@@ -86,13 +86,13 @@ class Look(Job):
     def __str__(self) -> str:
         return f"{self.of.replace('_', ' ')} {self.title}"
 
-    def run(self, bench: Bench) -> Rows:
+    def run(self, inventory: Inventory) -> Rows:
         """Look at it.
 
         Raises:
             Exception: Whatever the model raises.
         """
-        protected = bench.model(self.request)
+        protected = inventory.model(self.request)
         with protected.surrogate(self.surrogate):
-            columns, about = MEASURES[self.of](protected, bench.split(self.dataset), self.settings, self.seed)
+            columns, about = MEASURES[self.of](protected, inventory.split(self.dataset), self.settings, self.seed)
         return Rows(columns, about)

@@ -23,7 +23,7 @@ from frontdef.runs.table import Rows
 from frontdef.stage import Stage
 
 if TYPE_CHECKING:
-    from frontdef.runs.bench import Bench
+    from frontdef.runs.inventory import Inventory
 
 
 @dataclass(frozen=True)
@@ -99,22 +99,22 @@ class Retraining(Job):
     def __str__(self) -> str:
         return f"partial {self.code} {self.mode} {self.cut} {self.seed}"
 
-    def run(self, bench: Bench) -> Rows:
+    def run(self, inventory: Inventory) -> Rows:
         """Train a copy the second way, and attack it.
 
         Raises:
             Exception: A layer that can't be drawn anew, a training that diverges.
         """
-        protected = copy.deepcopy(bench.model(self.first))
+        protected = copy.deepcopy(inventory.model(self.first))
         front_end, classifier = protected.front_end, protected.classifier
-        train = bench.draw(self.first.dataset, "train", self.first.train_samples, self.seed)
+        train = inventory.draw(self.first.dataset, "train", self.first.train_samples, self.seed)
         kept, retrained = retrain(
             front_end, classifier, train, self.stages, parse_code(self.code), self.cut,
-            mode=self.mode, seed=self.seed, device=bench.device,
+            mode=self.mode, seed=self.seed, device=inventory.device,
         )  # fmt: skip
         by_training = ((parse_code(self.code).first, kept), (parse_code(self.code).second, retrained))
         adversarial = [layer for letter, layers in by_training if letter == "A" for layer in layers]
-        test = bench.split(self.first.dataset).first(self.samples)
+        test = inventory.split(self.first.dataset).first(self.samples)
         after = Protected(front_end, classifier, image_shape=protected.image_shape)
         with after.surrogate(self.surrogate):
             measured = evaluate(after, test, self.settings, self.attack_seed)

@@ -14,11 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from frontdef._version import __version__
 from frontdef.attacks.goal import goal
 from frontdef.attacks.guard import attacked, isolated, note_model
 from frontdef.attacks.spec import AttackSpec, shown
-from frontdef.matrix.row import Row
+from frontdef.matrix.row import RowJob
 from frontdef.matrix.tables import RECORDS
 from frontdef.matrix.verify import score, verify
 from frontdef.memory import Batches, at_once
@@ -27,7 +26,7 @@ from frontdef.models.fingerprint import code_of
 from frontdef.models.request import ModelRequest, Request
 from frontdef.protected import Protected
 from frontdef.registry import get_attack_libraries, get_defense
-from frontdef.runs.job import Batch, Job
+from frontdef.runs.job import Batch
 from frontdef.runs.table import Rows
 from frontdef.tensorfile import Layout
 from frontdef.threat import format_eps
@@ -35,12 +34,12 @@ from frontdef.verdicts import broken
 
 if TYPE_CHECKING:
     from frontdef.datasets import Split
-    from frontdef.runs.bench import Bench
+    from frontdef.runs.inventory import Inventory
     from frontdef.tensorfile import TensorWriter
 
 CODE = (
     *("frontdef.matrix.attack:", "frontdef.matrix.verify:"),
-    *("frontdef.protected:", "frontdef.frontend:", "frontdef.verdicts.broken:"),
+    *("frontdef.protected:", "frontdef.frontend:", "frontdef.memory:", "frontdef.verdicts.broken:"),
 )
 """What computes every cell, beside the library's adapter."""
 
@@ -59,16 +58,13 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Attack(Job):
+class Cell(RowJob):
     """One cell.
 
     Args:
-        row: The defended model.
         surrogate: Surrogate gradient of the attack; None for the front end's default.
         spec: The attack, with the cell's own seed.
         library: Id of the attack library.
-        samples: Number of test images.
-        sample_seed: Decides which.
         batch_size: Images an attack call gets at once.
         eot_draws: Draws an attack on a randomized front end averages.
         verify_draws: Fresh draws that judge a randomized front end.
@@ -78,12 +74,9 @@ class Attack(Job):
         source: The model that is attacked instead; None attacks the defense itself.
     """
 
-    row: Row
     surrogate: str | None
     spec: AttackSpec
     library: str
-    samples: int
-    sample_seed: int
     batch_size: int
     eot_draws: int
     verify_draws: int
@@ -103,8 +96,7 @@ class Attack(Job):
         spec, library = self.spec, get_attack_libraries()[self.library]
         source = {"source": self.source.request.key()} if self.source else {}
         return source | {
-            "model": self.row.request.key(),
-            "data": self.row.data,
+            **super().decides(),
             "surrogate": self.surrogate,
             "family": spec.family.name,
             "norm": spec.threat.norm,
@@ -114,13 +106,10 @@ class Attack(Job):
             "library": self.library,
             "library_version": library.version(),
             "code": [library.code(spec.family.name, spec.threat.norm), *map(code_of, CODE)],
-            "samples": self.samples,
-            "sample_seed": self.sample_seed,
             "batch_size": self.batch_size,
             "draws": [self.eot_draws, self.verify_draws] if get_defense(self.row.entry.name).randomized else None,
             "device": self.device,
             "torch": importlib.metadata.version("torch"),
-            "frontdef": __version__,
         }
 
     def describe(self) -> Mapping[str, Any]:
@@ -169,11 +158,6 @@ class Attack(Job):
         )
 
     @property
-    def size(self) -> int:
-        """Test images."""
-        return self.samples
-
-    @property
     def batch(self) -> Batch:
         """Images that the attack gets at once; of a randomized front end times the draws that it averages."""
         draws = self.eot_draws if get_defense(self.row.entry.name).randomized else 1
@@ -184,9 +168,9 @@ class Attack(Job):
         return self.samples * (2 * 4 * math.prod(shapes[self.row.dataset]) + 200)
 
     @property
-    def place(self) -> tuple[str, str]:
-        """The model, and family and norm."""
-        return f"{self.row.dataset} {self.row.entry.title}", f"{self.spec.family.name} {self.spec.threat.norm}"
+    def column(self) -> str:
+        """Its column in the grid."""
+        return f"{self.spec.family.name} {self.spec.threat.norm}"
 
     def tell(self, about: Mapping[str, Any]) -> str:
         """Robust accuracy and time."""
@@ -207,15 +191,15 @@ class Attack(Job):
         """The attack in words."""
         return shown(str(self.spec), self.source.entry.title if self.source else "")
 
-    def run(self, bench: Bench) -> Rows:
+    def run(self, inventory: Inventory) -> Rows:
         """Attack the samples and judge the examples.
 
         Raises:
             Exception: Whatever the library raises.
         """
-        protected = bench.model(self.row.request)
-        victim = bench.model(self.source.request) if self.source else protected
-        split, spec = bench.split(self.row.dataset).first(self.samples), self.spec
+        protected = inventory.model(self.row.request)
+        victim = inventory.model(self.source.request) if self.source else protected
+        split, spec = inventory.split(self.row.dataset).first(self.samples), self.spec
         library = get_attack_libraries()[self.library]
         realization = library.offers(spec.family.name, spec.threat.norm)
         assert realization is not None
@@ -231,7 +215,7 @@ class Attack(Job):
             took.append(time.perf_counter() - started)
             return x_adv
 
-        kept = bench.stream(self, self._kept(protected, split.images))
+        kept = inventory.stream(self, self._kept(protected, split.images))
         with victim.surrogate(self.surrogate):
             with isolated(victim, spec.seed) as conduct:
                 victim.passes.forward = victim.passes.backward = 0

@@ -8,57 +8,43 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from frontdef._version import __version__
 from frontdef.attacks.guard import isolated
 from frontdef.errors import ConfigError
-from frontdef.matrix.row import Row
+from frontdef.matrix.row import RowJob
 from frontdef.matrix.tables import CERTIFIED
 from frontdef.models.fingerprint import code_of
-from frontdef.models.request import Request
 from frontdef.protected import Protected
 from frontdef.registry import get_defense
-from frontdef.runs.job import Job
 from frontdef.runs.table import Rows
 from frontdef.threat import ThreatModel
 
 if TYPE_CHECKING:
-    from frontdef.runs.bench import Bench
+    from frontdef.runs.inventory import Inventory
+
+
+CODE = ("frontdef.certificate:", "frontdef.bounds:", "frontdef.matrix.certify:")
+"""What computes every certificate, beside the proof that the plugin brings."""
 
 
 @dataclass(frozen=True)
-class Certify(Job):
+class Certify(RowJob):
     """One certificate.
 
     Args:
-        row: The defended model.
         threat: What it is proved against.
-        samples: Number of test images.
-        sample_seed: Decides which.
     """
 
-    row: Row
     threat: ThreatModel
-    samples: int
-    sample_seed: int
 
     table = CERTIFIED
-
-    @property
-    def models(self) -> tuple[Request, ...]:
-        """The one that is certified."""
-        return (self.row.request,)
 
     def decides(self) -> Mapping[str, Any]:
         """All that decides the result."""
         return {
-            "model": self.row.request.key(),
-            "data": self.row.data,
+            **super().decides(),
             "norm": self.threat.norm,
             "eps": self.threat.eps,
-            "code": [certificate_code(self.row.entry.name), code_of("frontdef.matrix.certify:")],
-            "samples": self.samples,
-            "sample_seed": self.sample_seed,
-            "frontdef": __version__,
+            "code": certificate_code(self.row.entry.name),
         }
 
     def describe(self) -> Mapping[str, Any]:
@@ -66,14 +52,9 @@ class Certify(Job):
         return {**self.row.describe(), "norm": self.threat.norm, "eps": self.threat.eps}
 
     @property
-    def size(self) -> int:
-        """Test images."""
-        return self.samples
-
-    @property
-    def place(self) -> tuple[str, str]:
-        """The model, and ``certificates``."""
-        return f"{self.row.dataset} {self.row.entry.title}", "certificates"
+    def column(self) -> str:
+        """Its column in the grid."""
+        return "certificates"
 
     def tell(self, about: Mapping[str, Any]) -> str:
         """How much was proved, and the time."""
@@ -82,14 +63,14 @@ class Certify(Job):
     def __str__(self) -> str:
         return f"{self.row} · certificate {self.threat}"
 
-    def run(self, bench: Bench) -> Rows:
+    def run(self, inventory: Inventory) -> Rows:
         """Prove what can be proved.
 
         Raises:
             Exception: Whatever the certificate raises.
         """
-        protected = bench.model(self.row.request)
-        split = bench.split(self.row.dataset).first(self.samples)
+        protected = inventory.model(self.row.request)
+        split = inventory.split(self.row.dataset).first(self.samples)
         certificate = get_defense(self.row.entry.name).load_certificate()
         if certificate is None:
             raise ConfigError(f"the defense {self.row.entry.name!r} has no certificate")
@@ -119,7 +100,7 @@ def prove(
         return certificate.certify(protected, images, labels, threat).cpu()
 
 
-def certificate_code(defense: str) -> str:
-    """Hash of the code of a defense's certificate; empty where it has none."""
+def certificate_code(defense: str) -> list[str]:
+    """Hashes of the code that a defense's certificate is made of; none where it has none."""
     certificate = get_defense(defense).load_certificate()
-    return "" if certificate is None else code_of(type(certificate))
+    return [] if certificate is None else [code_of(type(certificate)), *map(code_of, CODE)]

@@ -7,76 +7,54 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from frontdef._version import __version__
 from frontdef.checks import masking
 from frontdef.matrix.certify import certificate_code, prove
-from frontdef.matrix.row import Row
+from frontdef.matrix.row import RowJob
 from frontdef.matrix.tables import DIAGNOSES
 from frontdef.memory import at_once
 from frontdef.models.fingerprint import code_of
-from frontdef.models.request import Request
 from frontdef.registry import get_defense
-from frontdef.runs.job import Batch, Job
+from frontdef.runs.job import Batch
 from frontdef.runs.table import Rows
 from frontdef.threat import ThreatModel
 
 if TYPE_CHECKING:
-    from frontdef.runs.bench import Bench
+    from frontdef.runs.inventory import Inventory
 
 
 @dataclass(frozen=True)
-class Diagnose(Job):
+class Diagnose(RowJob):
     """One diagnosis.
 
     Args:
-        row: The defended model.
         threat: In which its gradient is looked at.
-        samples: Number of test images.
-        sample_seed: Decides which.
         budget: What its attacks may spend.
     """
 
-    row: Row
     threat: ThreatModel
-    samples: int
-    sample_seed: int
     budget: masking.Budget
 
     table = DIAGNOSES
 
-    @property
-    def models(self) -> tuple[Request, ...]:
-        """The one that is diagnosed."""
-        return (self.row.request,)
-
     def decides(self) -> Mapping[str, Any]:
         """All that decides the result."""
         return {
-            "model": self.row.request.key(),
-            "data": self.row.data,
+            **super().decides(),
             "surrogate": self.row.entry.surrogate,
             "norm": self.threat.norm,
             "eps": self.threat.eps,
             "code": [
-                certificate_code(self.row.entry.name),
+                *certificate_code(self.row.entry.name),
                 masking.code(),
                 code_of("frontdef.matrix.diagnose:"),
             ],
-            "samples": self.samples,
-            "sample_seed": self.sample_seed,
             "budget": self.budget.model_dump(),
             "torch": importlib.metadata.version("torch"),
-            "frontdef": __version__,
         }
 
     def describe(self) -> Mapping[str, Any]:
         """Ids and numbers by which it is found."""
         return {**self.row.describe(), "norm": self.threat.norm, "eps": self.threat.eps}
-
-    @property
-    def size(self) -> int:
-        """Test images."""
-        return self.samples
 
     @property
     def batch(self) -> Batch:
@@ -86,9 +64,9 @@ class Diagnose(Job):
         return Batch(min(at_once((draws, *shape)), self.samples) * draws, gradients=True)
 
     @property
-    def place(self) -> tuple[str, str]:
-        """The model, and ``diagnoses``."""
-        return f"{self.row.dataset} {self.row.entry.title}", "diagnoses"
+    def column(self) -> str:
+        """Its column in the grid."""
+        return "diagnoses"
 
     def tell(self, about: Mapping[str, Any]) -> str:
         """The verdict and the time."""
@@ -97,14 +75,14 @@ class Diagnose(Job):
     def __str__(self) -> str:
         return f"{self.row} · diagnosis {self.threat}"
 
-    def run(self, bench: Bench) -> Rows:
+    def run(self, inventory: Inventory) -> Rows:
         """Run the checks.
 
         Raises:
             Exception: Whatever the model or its certificate raises.
         """
-        protected = bench.model(self.row.request)
-        split = bench.split(self.row.dataset).first(self.samples)
+        protected = inventory.model(self.row.request)
+        split = inventory.split(self.row.dataset).first(self.samples)
         x, y = split.images.to(protected.device), split.labels.to(protected.device)
         certified = prove(self.row.entry.name, protected, x, y, self.threat, seed=self.sample_seed)
         with protected.surrogate(self.row.entry.surrogate):

@@ -9,57 +9,39 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from frontdef._version import __version__
 from frontdef.attacks.guard import isolated
-from frontdef.matrix.row import Row
+from frontdef.matrix.row import RowJob
 from frontdef.matrix.tables import METRICS
 from frontdef.metrics import Metric
 from frontdef.models.fingerprint import code_of
-from frontdef.models.request import Request
-from frontdef.runs.job import Job
 from frontdef.runs.table import Rows
 
 if TYPE_CHECKING:
-    from frontdef.runs.bench import Bench
+    from frontdef.runs.inventory import Inventory
 
 
 @dataclass(frozen=True)
-class Measure(Job):
+class Measure(RowJob):
     """One metric of one model.
 
     Args:
-        row: The defended model.
         metric: What is measured.
         parameters: An instance of its parameters' class.
-        samples: Number of test images.
-        sample_seed: Decides which.
     """
 
-    row: Row
     metric: Metric
     parameters: Any
-    samples: int
-    sample_seed: int
 
     table = METRICS
-
-    @property
-    def models(self) -> tuple[Request, ...]:
-        """The one that is measured."""
-        return (self.row.request,)
 
     def decides(self) -> Mapping[str, Any]:
         """All that decides the result."""
         return {
-            "model": self.row.request.key(),
-            "data": self.row.data,
+            **super().decides(),
             "surrogate": self.row.entry.surrogate,
             "metric": self.metric.name,
             "parameters": self._settings(),
             "code": [code_of(self.metric.measure), code_of("frontdef.matrix.measure:")],
-            "samples": self.samples,
-            "sample_seed": self.sample_seed,
-            "frontdef": __version__,
         }
 
     def describe(self) -> Mapping[str, Any]:
@@ -75,26 +57,21 @@ class Measure(Job):
         return dict(self.parameters.model_dump(mode="json"))
 
     @property
-    def size(self) -> int:
-        """Test images."""
-        return self.samples
-
-    @property
-    def place(self) -> tuple[str, str]:
-        """The model, and the metric."""
-        return f"{self.row.dataset} {self.row.entry.title}", self.metric.name
+    def column(self) -> str:
+        """Its column in the grid."""
+        return self.metric.name
 
     def __str__(self) -> str:
         return f"{self.row} · metric {self.metric.name}"
 
-    def run(self, bench: Bench) -> Rows:
+    def run(self, inventory: Inventory) -> Rows:
         """Measure.
 
         Raises:
             Exception: Whatever the metric raises.
         """
-        protected = bench.model(self.row.request)
-        split = bench.split(self.row.dataset).first(self.samples)
+        protected = inventory.model(self.row.request)
+        split = inventory.split(self.row.dataset).first(self.samples)
         x, y = split.images.to(protected.device), split.labels.to(protected.device)
         with protected.surrogate(self.row.entry.surrogate), isolated(protected, self.sample_seed):
             measured = self.metric(protected, x, y, self.parameters, self.sample_seed)

@@ -10,12 +10,12 @@ from frontdef.attacks.spec import AttackSpec, Family, make_spec
 from frontdef.bpda import select
 from frontdef.config import build
 from frontdef.errors import ConfigError, UnknownNameError
-from frontdef.matrix.attack import Attack, Source
+from frontdef.matrix.attack import Cell, Source
 from frontdef.matrix.certify import Certify
 from frontdef.matrix.diagnose import Diagnose
 from frontdef.matrix.entries import AttackEntry, Matrix, MetricEntry
 from frontdef.matrix.measure import Measure
-from frontdef.matrix.picture import Picture
+from frontdef.matrix.picture import IMAGES, Picture
 from frontdef.matrix.row import Row
 from frontdef.matrix.rows import Lineup, line_up, offered, request_for
 from frontdef.matrix.sets import get_attack_set
@@ -76,7 +76,7 @@ def expand(matrix: Matrix, lineup: Lineup, samples: Mapping[str, Samples | Held]
     metrics = tuple(offered(matrix.metric, get_metric, "metric", skipped))
     jobs: list[Job] = []
     for row in lineup.rows:
-        jobs.append(Picture(row, matrix.samples, matrix.seed))
+        jobs.append(Picture(row, min(matrix.samples, IMAGES), matrix.seed))
         jobs += _certificates(matrix, row, radii)
         jobs += _diagnoses(matrix, row, radii)
         jobs += _measurements(matrix, metrics, row)
@@ -108,7 +108,7 @@ def _distinct(jobs: Iterable[Job]) -> tuple[tuple[Job, ...], tuple[Job, ...]]:
         twin = kept.setdefault(job.key, job)
         if twin.describe() == job.describe():
             continue
-        if isinstance(twin, Attack) and isinstance(job, Attack):
+        if isinstance(twin, Cell) and isinstance(job, Cell):
             titles = [f"{one.row.classifier} {one.row.entry.title}" for one in (twin, job)]
             raise ConfigError(
                 f"{titles[0]!r} and {titles[1]!r} are one model under two names, with the same code, weights and "
@@ -163,7 +163,7 @@ def _attacks(
     radii: Mapping[str, Sequence[float]],
     device: str,
     skipped: dict[str, None],
-) -> Iterator[Attack]:
+) -> Iterator[Cell]:
     for entry, spec in columns:
         source = None
         if entry.source is not None:
@@ -176,7 +176,7 @@ def _attacks(
                 skipped[f"{spec.family.name} {spec.threat.norm} in {library}: {reason}"] = None
                 continue
             for surrogate in _surrogates(row, entry, spec):
-                yield Attack(
+                yield Cell(
                     row=row,
                     surrogate=surrogate,
                     spec=spec,
@@ -210,7 +210,7 @@ def _certificates(matrix: Matrix, row: Row, radii: Mapping[str, Sequence[float]]
     if get_defense(row.entry.name).certified:
         for norm, values in radii.items():
             for eps in values:
-                yield Certify(row, ThreatModel(check_norm(norm), eps), matrix.samples, matrix.seed)
+                yield Certify(row, matrix.samples, matrix.seed, threat=ThreatModel(check_norm(norm), eps))
 
 
 def _diagnoses(matrix: Matrix, row: Row, radii: Mapping[str, Sequence[float]]) -> Iterator[Diagnose]:
@@ -218,7 +218,7 @@ def _diagnoses(matrix: Matrix, row: Row, radii: Mapping[str, Sequence[float]]) -
     for norm in matrix.diagnose:
         if radii.get(norm) and row.entry.diagnose:
             threat = ThreatModel(norm, radii[norm][-1])
-            yield Diagnose(row, threat, samples, matrix.seed, matrix.diagnose_budget)
+            yield Diagnose(row, samples, matrix.seed, threat=threat, budget=matrix.diagnose_budget)
 
 
 def _measurements(matrix: Matrix, metrics: Iterable[MetricEntry], row: Row) -> Iterator[Measure]:
@@ -228,7 +228,7 @@ def _measurements(matrix: Matrix, metrics: Iterable[MetricEntry], row: Row) -> I
             continue
         parameters = build(metric.parameters_class(), entry.parameters, f"metric {entry.name!r}")
         samples = min(entry.samples or matrix.samples, matrix.samples)
-        yield Measure(row, metric, parameters, samples, matrix.seed)
+        yield Measure(row, samples, matrix.seed, metric=metric, parameters=parameters)
 
 
 def _specs(entry: AttackEntry, radii: Mapping[str, Sequence[float]], seed: int) -> Iterable[AttackSpec]:

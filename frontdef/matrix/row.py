@@ -1,13 +1,16 @@
-"""A row of the matrix: what every job on it needs to know of the model, and how it is called."""
+"""A row of the matrix, and what all kinds of jobs on it have in common."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from frontdef._version import __version__
 from frontdef.matrix.entries import DefenseEntry
 from frontdef.models.request import Request
+from frontdef.runs.job import Job
 
 
 @dataclass(frozen=True)
@@ -38,3 +41,52 @@ class Row:
 
     def __str__(self) -> str:
         return f"{self.dataset} {self.request.classifier} {self.entry.title}"
+
+
+@dataclass(frozen=True)
+class RowJob(Job):
+    """A job on a row: about one defended model, on the first of the run's test images.
+
+    Args:
+        row: The defended model.
+        samples: Number of test images.
+        sample_seed: Decides which.
+    """
+
+    row: Row
+    samples: int
+    sample_seed: int
+
+    @property
+    @abstractmethod
+    def column(self) -> str:
+        """Its column in the grid that fills while a run works."""
+
+    @property
+    def models(self) -> tuple[Request, ...]:
+        """The defended model."""
+        return (self.row.request,)
+
+    def decides(self) -> Mapping[str, Any]:
+        """What decides the result of every kind: the model, the images, the version."""
+        return {
+            "model": self.row.request.key(),
+            "data": self.row.data,
+            "samples": self.samples,
+            "sample_seed": self.sample_seed,
+            "frontdef": __version__,
+        }
+
+    def describe(self) -> Mapping[str, Any]:
+        """The columns by which its results are found."""
+        return self.row.describe()
+
+    @property
+    def size(self) -> int:
+        """Test images."""
+        return self.samples
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The model, and the column."""
+        return f"{self.row.dataset} {self.row.entry.title}", self.column

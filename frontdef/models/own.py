@@ -18,9 +18,10 @@ from frontdef.errors import FrontdefError
 from frontdef.frontend import FrontEnd
 from frontdef.models.cache import ModelCache, TrainedModel, fit, restore
 from frontdef.models.check import check_model
-from frontdef.models.fingerprint import code_of, digest, requirements_of
+from frontdef.models.fingerprint import code_of, requirements_of
 from frontdef.models.gate import gate
 from frontdef.models.load import Means, load_model
+from frontdef.models.request import Keyed
 from frontdef.models.saved import Saved
 from frontdef.models.sketch import training_passes
 from frontdef.models.sources import UserModel
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class OwnRequest:
+class OwnRequest(Keyed):
     """A user's model behind a front end.
 
     Args:
@@ -94,14 +95,6 @@ class OwnRequest:
     def _prepared(self) -> bool:
         """Whether the front end is fitted to images without labels before it is used."""
         return get_defense(self.defense).front_end_class().fit is not FrontEnd.fit
-
-    @cached_property
-    def _key(self) -> str:
-        return digest(self.describe())
-
-    def key(self) -> str:
-        """Hash of `describe`, taken once."""
-        return self._key
 
     def build(self) -> FrontEnd[Any]:
         """The front end, before it is fitted or trained.

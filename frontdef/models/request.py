@@ -14,6 +14,22 @@ from frontdef.registry import defense_entries, get_classifier, get_dataset, get_
 from frontdef.stage import Stage
 
 
+class Keyed:
+    """Known by a hash of what it says of itself."""
+
+    def describe(self) -> dict[str, Any]:
+        """All that decides what it computes, JSON values."""
+        raise NotImplementedError
+
+    @cached_property
+    def _key(self) -> str:
+        return digest(self.describe())
+
+    def key(self) -> str:
+        """Hash of `describe`, taken once."""
+        return self._key
+
+
 class Request(Protocol):
     """A model that a job needs; `frontdef.models.load.load_model` knows how to get it."""
 
@@ -45,7 +61,7 @@ class Request(Protocol):
 
 
 @dataclass(frozen=True)
-class ModelRequest:
+class ModelRequest(Keyed):
     """All that decides a model's weights. The surrogate gradient of an attack is no part of it.
 
     Args:
@@ -94,14 +110,6 @@ class ModelRequest:
             "training": training.REVISION,
             "torch": importlib.metadata.version("torch"),
         }
-
-    @cached_property
-    def _key(self) -> str:
-        return digest(self.describe())
-
-    def key(self) -> str:
-        """Hash of `describe`, taken once."""
-        return self._key
 
     def __str__(self) -> str:
         return f"{self.dataset} {self.classifier} {self.defense}"

@@ -12,7 +12,7 @@ from frontdef.models.request import Request
 from frontdef.runs.table import Rows, Table
 
 if TYPE_CHECKING:
-    from frontdef.runs.bench import Bench
+    from frontdef.runs.inventory import Inventory
 
 
 class Batch(NamedTuple):
@@ -44,11 +44,11 @@ class Job(ABC):
         """What ``run.json`` says of it, whether or not it has been run: ids and numbers by which it is found."""
 
     @abstractmethod
-    def run(self, bench: Bench) -> Rows:
+    def run(self, inventory: Inventory) -> Rows:
         """Do it.
 
         Args:
-            bench: The models, loaded, and the samples.
+            inventory: The models, loaded, and the samples.
         """
 
     @cached_property

@@ -32,7 +32,6 @@ class Kind:
         remake: ``(document, device) -> Plan``: the same plan again, from JSON values, in another process.
         tables: What its jobs fill.
         views: What is computed from these.
-        command: What makes such a run.
         report: ``(results, path) -> path`` that draws it, as a reference.
     """
 
@@ -40,7 +39,6 @@ class Kind:
     remake: Callable[[Mapping[str, Any], str], Plan]
     tables: tuple[Table, ...]
     views: tuple[View, ...] = ()
-    command: str = "frontdef run"
     report: str = "frontdef.report.build:build_report"
 
 

@@ -12,12 +12,12 @@ from frontdef._version import __version__
 from frontdef.errors import ConfigError, DataError, StoreError, UnknownNameError
 from frontdef.models.load import Means, check_device
 from frontdef.models.request import Request
-from frontdef.runs.bench import Bench, Outcome
 from frontdef.runs.executors import Executor
 from frontdef.runs.executors.inline import Inline
 from frontdef.runs.executors.processes import Processes
 from frontdef.runs.executors.worker import order
 from frontdef.runs.head import Head, JobEntry
+from frontdef.runs.inventory import Inventory, Outcome
 from frontdef.runs.job import Job
 from frontdef.runs.plan import Held, Plan
 from frontdef.runs.progress import Progress
@@ -100,8 +100,8 @@ def run(plan: Plan, settings: Settings, progress: Progress) -> Summary:
     jobs = select(plan, settings.only)
     store = Store(settings.out)
     store.sweep()
-    bench = Bench(plan.samples, settings.means, progress.training)
-    splits = {name: bench.split(name) for name in plan.samples}
+    inventory = Inventory(plan.samples, settings.means, progress.training)
+    splits = {name: inventory.split(name) for name in plan.samples}
     store.require_space(sum(job.bytes(plan.shapes) for job in jobs if not store.has(job.table.name, job.key)))
     notes = tuple(note for model in plan.brought for note in model.admit(splits[model.dataset]))
     progress.note(notes)
@@ -119,9 +119,9 @@ def run(plan: Plan, settings: Settings, progress: Progress) -> Summary:
         summary.failed = [job.key for job in jobs if job.key not in done and store.failed(job.key)]
     settled = {*summary.cached, *summary.failed}
     progress.begin(jobs, len(settled))
-    executor = _executor(plan, settings, bench, store)
+    executor = _executor(plan, settings, inventory, store)
     try:
-        for job, outcome in _outcomes([job for job in jobs if job.key not in settled], bench, executor, progress):
+        for job, outcome in _outcomes([job for job in jobs if job.key not in settled], inventory, executor, progress):
             if outcome.about is None:
                 store.write_failure(job.table.name, job.key, str(job), outcome.error)
                 summary.failed.append(job.key)
@@ -191,14 +191,14 @@ def head_of(plan: Plan, command: str, notes: tuple[str, ...] = ()) -> Head:
 
 
 def _outcomes(
-    jobs: Sequence[Job], bench: Bench, executor: Executor, progress: Progress
+    jobs: Sequence[Job], inventory: Inventory, executor: Executor, progress: Progress
 ) -> Iterator[tuple[Job, Outcome]]:
     """Load the models, then run their jobs; a model that can't be had fails every job that needs it."""
     errors: dict[str, str] = {}
     for group in _by_model(jobs):
         ready = []
         for job in group:
-            error = next(filter(None, (_error(request, bench, errors) for request in reversed(job.models))), "")
+            error = next(filter(None, (_error(request, inventory, errors) for request in reversed(job.models))), "")
             if error:
                 yield job, Outcome(error=error)
             else:
@@ -213,12 +213,12 @@ def _by_model(jobs: Iterable[Job]) -> Iterable[list[Job]]:
     return groups.values()
 
 
-def _error(request: Request, bench: Bench, errors: dict[str, str]) -> str:
+def _error(request: Request, inventory: Inventory, errors: dict[str, str]) -> str:
     """Why a model can't be had; empty where it can. Tried once a run."""
     key = request.key()
     if key not in errors:
         try:
-            bench.model(request)
+            inventory.model(request)
             errors[key] = ""
         except (StoreError, DataError):
             raise
@@ -227,7 +227,7 @@ def _error(request: Request, bench: Bench, errors: dict[str, str]) -> str:
     return errors[key]
 
 
-def _executor(plan: Plan, settings: Settings, bench: Bench, store: Store) -> Executor:
+def _executor(plan: Plan, settings: Settings, inventory: Inventory, store: Store) -> Executor:
     if settings.jobs is None and settings.time_limit is None:
-        return Inline(bench, store)
+        return Inline(inventory, store)
     return Processes(order(plan, settings.means, settings.out), jobs=settings.jobs or 1, limit=settings.time_limit)

@@ -66,7 +66,7 @@ class Rows:
     Args:
         columns: Column → values ``(N,)``, or one value for all rows; those of the job's table that its file holds.
         about: What is known of the job beside its rows, JSON values.
-        tensors: Pictures or examples, kept beside the rows: name → tensor, or the file of `Bench.stream`.
+        tensors: Pictures or examples, kept beside the rows: name → tensor, or the file of `Inventory.stream`.
     """
 
     columns: Mapping[str, Any]

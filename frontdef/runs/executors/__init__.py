@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from frontdef.runs.bench import Outcome
+from frontdef.runs.inventory import Outcome
 from frontdef.runs.job import Job
 
 Announce = Callable[[Job], None]

@@ -16,8 +16,8 @@ from queue import SimpleQueue
 from typing import Any
 
 from frontdef.errors import StoreError
-from frontdef.runs.bench import Outcome
 from frontdef.runs.executors import Announce
+from frontdef.runs.inventory import Outcome
 from frontdef.runs.job import Job
 
 

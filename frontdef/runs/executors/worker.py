@@ -22,7 +22,7 @@ import torch
 
 from frontdef.errors import StoreError
 from frontdef.models.load import Means
-from frontdef.runs.bench import Bench
+from frontdef.runs.inventory import Inventory
 from frontdef.runs.job import Job
 from frontdef.runs.plan import Plan, get_kind
 from frontdef.runs.store import Store
@@ -48,24 +48,24 @@ def serve(answers: TextIO, lines: SimpleQueue[str]) -> None:
     torch.set_num_threads(told["threads"])
     data, cache = (None if told[name] is None else Path(told[name]) for name in ("data", "cache"))
     plan = get_kind(told["kind"]).remake(told["document"], told["device"])
-    bench = Bench(plan.samples, Means(told["device"], data, cache))
+    inventory = Inventory(plan.samples, Means(told["device"], data, cache))
     store = Store(Path(told["out"]))
     while True:
-        for answer in _answers(bench, store, plan.by_key[lines.get()]):
+        for answer in _answers(inventory, store, plan.by_key[lines.get()]):
             print(json.dumps(answer), file=answers, flush=True)
 
 
-def _answers(bench: Bench, store: Store, job: Job) -> Iterator[Mapping[str, Any]]:
+def _answers(inventory: Inventory, store: Store, job: Job) -> Iterator[Mapping[str, Any]]:
     """That a job's models are loaded, and what came of it, as JSON values."""
     try:
-        bench.load(job)
+        inventory.load(job)
     except (Exception, SystemExit):
         yield {}
         yield {"about": None, "error": traceback.format_exc()}
         return
     yield {}
     try:
-        outcome = bench.attempt(job, store)
+        outcome = inventory.attempt(job, store)
     except StoreError as error:
         yield {"store": str(error)}
         return

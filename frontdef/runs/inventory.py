@@ -47,7 +47,7 @@ class Outcome:
     error: str = ""
 
 
-class Bench:
+class Inventory:
     """Models and samples, each read when it is first asked for.
 
     Args:
@@ -146,7 +146,7 @@ class Bench:
         Raises:
             StoreError: The run folder can't be written.
         """
-        assert self._store is not None, "a job is run by Bench.attempt"
+        assert self._store is not None, "a job is run by Inventory.attempt"
         writer = self._store.stream(job.table.name, job.key, layouts)
         self._streams.append(writer)
         return writer
