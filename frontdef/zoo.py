@@ -92,6 +92,7 @@ class ZooModel:
         normalize: The normalization that its weights were trained with; None where the module does it itself.
         preprocessing: What its weights expect of the data set; None where the zoo does not know.
         identity: Whatever decides the model beside its weights: versions of packages, names of weights; JSON values.
+        random: Whether its weights are drawn, not trained: its accuracy then needs no explanation.
         notes: What its user should know, one sentence each.
     """
 
@@ -100,6 +101,7 @@ class ZooModel:
     normalize: Normalization | None = None
     preprocessing: Preprocessing | None = None
     identity: Mapping[str, Any] = field(default_factory=dict)
+    random: bool = False
     notes: tuple[str, ...] = ()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -102,6 +104,7 @@ def test_one_answer_for_everything_is_said():
     (note,) = check_model(user(body), X, Y)
     assert (note.about, note.severity) == ("constant", "warning")
     assert "class 2" in note.text
+    assert check_model(replace(user(body), random=True), X, Y) == []
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -160,3 +161,10 @@ def test_a_model_that_knows_nothing_is_warned_of_where_no_accuracy_is_stated():
     assert note.severity == "warning"
     assert "input_range = [0, 255]" in note.text
     assert gate(model(Reading(), Reading()), *data()).notes == ()
+
+
+def test_of_random_weights_nothing_is_expected_but_what_is_stated():
+    drawn = replace(model(READINGS["0-255"], Reading()), random=True)
+    assert gate(drawn, *data()).notes == ()
+    with pytest.raises(ModelError, match="is stated"):
+        gate(drawn, *data(), 0.99)

@@ -30,7 +30,7 @@ def check_model(model: UserModel, images: Any, labels: Any, *, n_classes: int | 
         n_classes: Number of classes of the data set; None where only the labels are known.
 
     Returns:
-        What is odd: probabilities in place of logits, randomness, one answer for everything.
+        What is odd: probabilities in place of logits, randomness, one answer for everything (of a trained model).
 
     Raises:
         ModelError: NaN, another number of classes than the labels have, an answer that depends on the rest of the
@@ -50,7 +50,9 @@ def check_model(model: UserModel, images: Any, labels: Any, *, n_classes: int | 
             "of "
             "every attack. Mend: look at its weights and its normalization (a std near 0, a logarithm of 0)"
         )
-    notes = [*_probabilities(logits, what), *_one_answer(logits, y[: len(x)], what)]
+    notes = _probabilities(logits, what)
+    if not model.random:
+        notes += _one_answer(logits, y[: len(x)], what)
     if float((_logits(model.module, x) - logits).abs().max()) <= TOLERANCE * _span(logits):
         _require_one_image(model.module, x, logits, what)
     else:

@@ -79,7 +79,8 @@ def gate(
     """Measure clean accuracy, and refuse a model that is more than two points below what is stated, beyond chance.
 
     Where it is refused, or no better than one answer for everything, other ways to read images are tried: the usual
-    normalizations and none, the other order of channels, pixels in 0–255, another order of the classes.
+    normalizations and none, the other order of channels, pixels in 0–255, another order of the classes. Random weights
+    are only measured.
 
     Args:
         model: A model, or a function of images ``(N,C,H,W)`` to logits, whose readings can't be tried.
@@ -104,7 +105,8 @@ def gate(
             + (mend or _NO_READING)
         )
     commonest = float(y.bincount().max()) / len(y)
-    if clean_accuracy is None and measured.low <= commonest < 1:
+    trained = not (isinstance(model, UserModel) and model.random)
+    if clean_accuracy is None and trained and measured.low <= commonest < 1:
         mend = _explain(module, x, y, logits, max(2 * commonest, measured.high))
         text = f"{name} reaches {measured} on clean images, one answer for everything reaches {commonest:.1%}. "
         return replace(measured, notes=(Note("accuracy", text + (mend or _NO_READING), "warning"),))

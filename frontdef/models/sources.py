@@ -74,6 +74,7 @@ class UserModel:
         n_classes: Number of logits; None where no image was at hand.
         preprocessing: What its weights expect of the data set; None where nobody says.
         differentiable: Whether its logits have a gradient towards the image.
+        random: Whether nobody trained it.
     """
 
     name: str
@@ -83,6 +84,7 @@ class UserModel:
     n_classes: int | None = None
     preprocessing: Preprocessing | None = None
     differentiable: bool = True
+    random: bool = False
 
     @cached_property
     def key(self) -> str:
@@ -100,6 +102,7 @@ class UserModel:
             "n_classes": self.n_classes,
             "preprocessing": None if self.preprocessing is None else self.preprocessing.to_dict(),
             "differentiable": self.differentiable,
+            "random": self.random,
         }
 
 
@@ -159,7 +162,7 @@ def open_model(
         "reading": reading.to_dict(),
         "torch": importlib.metadata.version("torch"),
     }
-    return UserModel(source.name, module, identity, tuple(notes), classes, built.preprocessing)
+    return UserModel(source.name, module, identity, tuple(notes), classes, built.preprocessing, random=built.random)
 
 
 @dataclass(frozen=True)
@@ -169,6 +172,7 @@ class _Built:
     identity: Mapping[str, Any]
     normalize: Normalization | None = None
     preprocessing: Preprocessing | None = None
+    random: bool = False
     notes: tuple[Note, ...] = ()
 
 
@@ -195,11 +199,15 @@ def _ask_zoo(source: ModelSource, entry: Entry, base: Path, download: bool) -> _
     with foreign_errors(source.source, "when its zoo was asked for it"):
         answer = zoo.open(request)
     notes = [Note("zoo", text) for text in answer.notes]
+    if answer.random:
+        notes.append(Note("weights", "no weights are named, so they are random"))
     if source.normalize is not None and answer.normalize not in {None, source.normalize}:
         text = f"normalize is the matrix's; the zoo declares {answer.normalize}"
         notes.append(Note("normalize", text, "warning"))
     identity = {"source": source.source, "code": {"zoo": entry.plugin.pin, **answer.identity}}
-    return _Built(answer.module, answer.file, identity, answer.normalize, answer.preprocessing, tuple(notes))
+    return _Built(
+        answer.module, answer.file, identity, answer.normalize, answer.preprocessing, answer.random, tuple(notes)
+    )
 
 
 @contextmanager

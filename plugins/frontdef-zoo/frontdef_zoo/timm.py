@@ -51,7 +51,7 @@ def load(request: ZooRequest) -> ZooModel:
         normalize=Normalization(mean=settings["mean"], std=settings["std"]) if "mean" in settings else None,
         preprocessing=_preprocessing(settings) if "input_size" in settings else None,
         identity={"timm": importlib.metadata.version("timm"), "tag": tag},
-        notes=() if file else ("no weights are named, so they are random",),
+        random=file is None,
     )
 
 

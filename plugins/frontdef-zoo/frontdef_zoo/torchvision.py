@@ -44,7 +44,7 @@ def load(request: ZooRequest) -> ZooModel:
         normalize=None if transform is None else Normalization(mean=tuple(transform.mean), std=tuple(transform.std)),
         preprocessing=None if transform is None else _preprocessing(transform),
         identity=identity,
-        notes=() if file else ("no weights are named, so they are random",),
+        random=file is None,
     )
 
 
