@@ -25,7 +25,8 @@ class Metric:
     Args:
         name: Its id: lower case with dashes.
         measure: ``f(protected, x (N,C,H,W), y (N,), parameters, seed)`` → quantity → float ``(N,)``, one value a
-            sample, NaN where it does not apply; or a reference ``"package.module:function"``.
+            sample, NaN where it does not apply; or a reference ``"package.module:function"``. It is given all samples,
+            and cuts them by `frontdef.memory.at_once`, or asks ``protected.predict``, which does.
         parameters: The `Config` subclass of its parameters, or a reference to it.
         summary: One line for ``frontdef ls metrics``.
         paper: Where it was defined.

@@ -11,9 +11,7 @@ import torch
 from torch import Tensor
 
 from frontdef.frontend import FrontEnd
-
-BATCH = 256
-"""Images a pass."""
+from frontdef.memory import at_once
 
 
 @contextmanager
@@ -53,7 +51,7 @@ def prepare(front_end: FrontEnd[Any], images: Tensor, *, seed: int, device: torc
 def outputs(front_end: FrontEnd[Any], images: Tensor, device: torch.device) -> Iterator[Tensor]:
     """What the front end puts out, batch by batch, on the CPU and without gradients."""
     with torch.no_grad():
-        for x in torch.split(images, BATCH):
+        for x in torch.split(images, at_once(images.shape[1:])):
             yield front_end(x.to(device)).cpu()
 
 

@@ -12,7 +12,8 @@ from torch import Tensor
 
 import frontdef
 from frontdef import Protected
-from frontdef_hah.recording import BATCH, conv_inputs
+from frontdef.memory import at_once
+from frontdef_hah.recording import conv_inputs
 
 
 class SnrParameters(frontdef.Config):
@@ -48,7 +49,8 @@ def snr(protected: Protected, x: Tensor, y: Tensor, parameters: SnrParameters, s
     """
     perturbed = _PERTURBATIONS[parameters.perturbation](protected, x, y, parameters, seed)
     ratios: dict[str, list[Tensor]] = defaultdict(list)
-    for clean, noisy in zip(x.split(BATCH), perturbed.split(BATCH), strict=True):
+    size = at_once(x.shape[1:])
+    for clean, noisy in zip(x.split(size), perturbed.split(size), strict=True):
         signals, disturbed = (conv_inputs(protected, batch, seed) for batch in (clean, noisy))
         for name, signal in signals.items():
             ratios[name].append(power_ratio(signal, disturbed[name]).cpu())
@@ -98,7 +100,7 @@ def hoyer(protected: Protected, x: Tensor, y: Tensor, parameters: HoyerParameter
         Convolution → one value a sample, see `squared_hoyer`.
     """
     terms: dict[str, list[Tensor]] = defaultdict(list)
-    for batch in x.split(BATCH):
+    for batch in x.split(at_once(x.shape[1:])):
         for name, values in conv_inputs(protected, batch, seed).items():
             terms[name].append(squared_hoyer(values).cpu())
     return {name: torch.cat(parts) for name, parts in terms.items()}
@@ -133,6 +135,7 @@ def _pgd(protected: Protected, x: Tensor, y: Tensor, parameters: SnrParameters, 
     from frontdef.attacks.native.pgd import pgd
 
     generator = torch.Generator(protected.device).manual_seed(seed)
+    size = at_once(x.shape[1:])
     parts: Iterator[Tensor] = (
         pgd(
             protected,
@@ -144,7 +147,7 @@ def _pgd(protected: Protected, x: Tensor, y: Tensor, parameters: SnrParameters, 
             random_start=True,
             generator=generator,
         ).to(x)
-        for images, labels in zip(x.split(BATCH), y.split(BATCH), strict=True)
+        for images, labels in zip(x.split(size), y.split(size), strict=True)
     )
     return torch.cat(list(parts))
 

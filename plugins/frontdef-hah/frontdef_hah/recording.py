@@ -13,9 +13,6 @@ from torch import Tensor, nn
 from frontdef import Protected
 from frontdef.errors import ConfigError
 
-BATCH = 256
-"""Images a pass."""
-
 
 @contextmanager
 def _recorded(model: nn.Module) -> Iterator[dict[str, Tensor]]:

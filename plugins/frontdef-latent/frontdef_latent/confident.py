@@ -14,13 +14,12 @@ import torch
 from torch import Tensor
 
 import frontdef
+from frontdef.memory import at_once
 from frontdef.protected import Protected
 from frontdef_latent.descent import STEPS, State
 
 FACTOR = 10.0
 """By how much λ is changed while only successes, or only failures, are known of it."""
-
-BATCH = 256
 
 
 class ConfidentConfig(frontdef.Config):
@@ -116,7 +115,7 @@ def examples(
     goals = choose_goals(logits, y, parameters.goal, seed)
     correct = logits.argmax(1) == y
     images, distances = x.clone(), torch.full((len(x),), torch.inf, device=x.device)
-    for rows in correct.nonzero().flatten().split(BATCH):
+    for rows in correct.nonzero().flatten().split(at_once(x.shape[1:])):
         nearest = search(model, x[rows], goals[rows], parameters)
         images[rows], distances[rows] = nearest.images, nearest.distances
     return Examples(images, distances, goals), correct

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor
 
 import frontdef
+from frontdef.memory import at_once
 from frontdef.protected import Protected
 from frontdef_polarize.front_end import PolarizingFrontEnd
-
-BATCH = 256
 
 
 class ZoneConfig(frontdef.Config):
@@ -44,7 +43,7 @@ def measure(protected: Protected, x: Tensor, y: Tensor, parameters: ZoneConfig, 
     if not isinstance(front_end, PolarizingFrontEnd):
         nothing = torch.full((len(x),), torch.nan)
         return {"in zone": nothing, "unchanged": nothing}
-    shares = torch.cat([_share(front_end, batch, parameters.eps) for batch in x.split(BATCH)])
+    shares = torch.cat([_share(front_end, batch, parameters.eps) for batch in x.split(at_once(x.shape[1:]))])
     return {"in zone": shares, "unchanged": (shares == 0).float()}
 
 

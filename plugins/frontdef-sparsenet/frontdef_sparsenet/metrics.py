@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from frontdef import Config
+from frontdef.memory import at_once
 from frontdef.protected import Protected
 from frontdef.threat import TOLERANCE
 from frontdef_sparsenet.certificate import BOUNDS, Bound
@@ -32,7 +33,11 @@ def certified_radius(protected: Protected, x: Tensor, y: Tensor, parameters: Con
     names = ("product", "intervals")
     if not isinstance(protected.front_end, SparseNetFrontEnd):
         return {name: torch.full((len(x),), torch.nan) for name in names}
-    return {name: _largest(BOUNDS[name], protected, protected.front_end, x, y) for name in names}
+    size, front_end = at_once(x.shape[1:]), protected.front_end
+    batches = list(zip(x.split(size), y.split(size), strict=True))
+    return {
+        name: torch.cat([_largest(BOUNDS[name], protected, front_end, *batch) for batch in batches]) for name in names
+    }
 
 
 def _largest(bound: Bound, protected: Protected, front_end: SparseNetFrontEnd, x: Tensor, y: Tensor) -> Tensor:
