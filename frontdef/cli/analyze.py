@@ -69,24 +69,24 @@ def analyze(path: Path | None, **options: Any) -> None:
     stored = path is not None and path.is_dir()
     if stored:
         _refuse(options)
-        found = load_results(path)  # type: ignore[arg-type]
+        results = load_results(path)  # type: ignore[arg-type]
     else:
-        found, failed = _run(console, path, options)
+        results, failed = _run(console, path, options)
     if options["sql"]:
-        answer = found.sql(options["sql"])
+        answer = results.sql(options["sql"])
         click.echo(answer.to_csv(index=False), nl=False) if options["csv"] else print_frame(console, answer)
         return
-    print_analysis(console, found)
+    print_analysis(console, results)
     if options["figure"]:
         from frontdef.report.layers.paper import save_figure
 
-        console.print(f"figure: {save_figure(found, options['figure']).resolve()}", soft_wrap=True)
+        console.print(f"figure: {save_figure(results, options['figure']).resolve()}", soft_wrap=True)
     if not stored or options["report"]:
-        console.print(f"report: {found.report().resolve()}", soft_wrap=True)
+        console.print(f"report: {results.report().resolve()}", soft_wrap=True)
     if not stored and failed:
         click.echo(
-            f"{len(failed)} jobs failed: `frontdef results {found.path} --failed` shows why, `frontdef retry "
-            f"{found.path}` runs them again",
+            f"{len(failed)} jobs failed: `frontdef results {results.path} --failed` shows why, `frontdef retry "
+            f"{results.path}` runs them again",
             err=True,
         )
         sys.exit(1)
@@ -140,7 +140,7 @@ def _read(path: Path | None, options: dict[str, Any]) -> Study:
     if options["p"]:
         values["ratio"] = {
             **values["ratio"],
-            "p": [one if one == "inf" else _number(one) for one in _list(options["p"])],
+            "p": [p if p == "inf" else _number(p) for p in _list(options["p"])],
         }
     partial = {name: _list(options[name]) for name in ("codes", "cuts") if options[name]}
     if "cuts" in partial:
@@ -169,10 +169,10 @@ def _number(text: str) -> float:
 def _refuse(options: dict[str, Any]) -> None:
     """A stored analysis is only read."""
     read = {"sql", "csv", "report", "figure", "device", "data", "cache", "jobs", "time_limit"}
-    given = [name.replace("_", "-") for name, value in options.items() if name not in read and value]
-    if given:
+    refused = [name.replace("_", "-") for name, value in options.items() if name not in read and value]
+    if refused:
         raise ConfigError(
-            f"STUDY is the folder of a stored analysis, which --{given[0]} can't change: give the study's file, with "
+            f"STUDY is the folder of a stored analysis, which --{refused[0]} can't change: give the study's file, with "
             "--out for the folder"
         )
 

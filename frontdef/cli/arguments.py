@@ -15,10 +15,10 @@ def parse_config(values: tuple[str, ...]) -> dict[str, Any]:
         ConfigError: No ``=``.
     """
     config: dict[str, Any] = {}
-    for given in values:
-        key, separator, value = given.partition("=")
+    for argument in values:
+        key, separator, value = argument.partition("=")
         if not separator:
-            raise ConfigError(f"configuration is given as KEY=VALUE, got {given!r}")
+            raise ConfigError(f"configuration is given as KEY=VALUE, got {argument!r}")
         try:
             config[key] = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError:

@@ -34,7 +34,7 @@ def check_attack(
         raise ConfigError("name a LIBRARY or a LIBRARY:FAMILY, or ask for --all")
     library, _, family = (target or "").partition(":")
     libraries = get_attack_libraries()
-    families = {one.name: one for one in get_families()}
+    families = {record.name: record for record in get_families()}
     if target is not None and library not in libraries:
         raise UnknownNameError("attack library", library, libraries)
     if family and family not in families:
@@ -42,16 +42,16 @@ def check_attack(
     if norm:
         check_norm(norm)
     chosen = [
-        (one, *row)
-        for name, one in libraries.items()
+        (offering, *row)
+        for name, offering in libraries.items()
         if name == library or everything
-        for row in rows(one, families, family or None)
+        for row in rows(offering, families, family or None)
         if norm in (None, row[1]) and not (cheap and row[0].name in EXPENSIVE)
     ]
     reports = []
-    for number, (one, row_family, row_norm) in enumerate(chosen, 1):
-        click.echo(f"{number} of {len(chosen)}: {one.name} {row_family.name} {row_norm}", err=True)
-        reports.append(examine(one, row_family, row_norm))
+    for number, (offering, row_family, row_norm) in enumerate(chosen, 1):
+        click.echo(f"{number} of {len(chosen)}: {offering.name} {row_family.name} {row_norm}", err=True)
+        reports.append(examine(offering, row_family, row_norm))
     if as_json:
         print_json([report.to_dict() for report in reports])
     else:

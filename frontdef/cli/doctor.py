@@ -101,8 +101,16 @@ def _system() -> Finding:
 def _requirements() -> Finding:
     """Compare what frontdef asks for with what is installed, its extra ``bench`` included."""
     wanted = [Requirement(line) for line in metadata.requires("frontdef") or ()]
-    core = [one for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})]
-    bench = [one for one in wanted if one not in core and one.marker and one.marker.evaluate({"extra": "bench"})]
+    core = [
+        requirement
+        for requirement in wanted
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+    ]
+    bench = [
+        requirement
+        for requirement in wanted
+        if requirement not in core and requirement.marker and requirement.marker.evaluate({"extra": "bench"})
+    ]
     unmet = [line for line in map(_unmet, core) if line]
     missing = [line for line in map(_unmet, bench) if line]
     if unmet:
@@ -127,28 +135,28 @@ def _library(distribution: str, module: str, timeout: float) -> Finding:
         version = metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return Finding("missing", f'{distribution} is not installed\nmend: pip install "frontdef[bench]"')
-    found = probe(f"import {module}\nanswer = {{}}", timeout=timeout)
-    if found.fault:
+    outcome = probe(f"import {module}\nanswer = {{}}", timeout=timeout)
+    if outcome.fault:
         mend = f"mend: pip install --force-reinstall {distribution}=={version}"
-        return Finding("failed", f"{version}: {found.fault}\n{mend}")
-    return Finding("ok", f"{version}, imported in {found.seconds:.1f} s")
+        return Finding("failed", f"{version}: {outcome.fault}\n{mend}")
+    return Finding("ok", f"{version}, imported in {outcome.seconds:.1f} s")
 
 
 def _devices(timeout: float) -> Finding:
-    found = probe(_DEVICES, timeout=timeout)
-    if found.fault:
-        return Finding("failed", found.fault)
-    cuda = ", ".join(found.answer["cuda"]) or "no CUDA device"
-    return Finding("ok", f"CPU with {found.answer['threads']} threads; {cuda}")
+    outcome = probe(_DEVICES, timeout=timeout)
+    if outcome.fault:
+        return Finding("failed", outcome.fault)
+    cuda = ", ".join(outcome.answer["cuda"]) or "no CUDA device"
+    return Finding("ok", f"CPU with {outcome.answer['threads']} threads; {cuda}")
 
 
 def _cache() -> Finding:
-    given = os.environ.get("FRONTDEF_CACHE")
+    configured = os.environ.get("FRONTDEF_CACHE")
     try:
         import platformdirs
     except ImportError:
         return Finding("missing", 'the runner keeps trained models there\nmend: pip install "frontdef[bench]"')
-    folder = Path(given) if given else platformdirs.user_cache_path("frontdef") / "models"
+    folder = Path(configured) if configured else platformdirs.user_cache_path("frontdef") / "models"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -160,13 +168,13 @@ def _cache() -> Finding:
 
 
 def _data() -> Finding:
-    given = os.environ.get("FRONTDEF_DATA")
-    if not given:
+    folder = os.environ.get("FRONTDEF_DATA")
+    if not folder:
         return Finding("ok", "FRONTDEF_DATA is not set; digits needs no files, the others do")
-    if not os.access(given, os.R_OK) or not Path(given).is_dir():
+    if not os.access(folder, os.R_OK) or not Path(folder).is_dir():
         mend = "mend: set FRONTDEF_DATA to the folder of the data sets"
-        return Finding("failed", f"FRONTDEF_DATA={given} is no folder that can be read\n{mend}")
-    return Finding("ok", f"FRONTDEF_DATA={given}")
+        return Finding("failed", f"FRONTDEF_DATA={folder} is no folder that can be read\n{mend}")
+    return Finding("ok", f"FRONTDEF_DATA={folder}")
 
 
 def _plugin(row: PluginStatus, timeout: float) -> Finding:
@@ -178,10 +186,10 @@ def _plugin(row: PluginStatus, timeout: float) -> Finding:
         "FRONTDEF_PLUGINS": row.distribution if row.distribution != "frontdef" else "",
         "FRONTDEF_STRICT": "0",
     }
-    found = probe(_PLUGIN.format(name=row.name), timeout=timeout, environment=environment)
-    if found.fault:
+    outcome = probe(_PLUGIN.format(name=row.name), timeout=timeout, environment=environment)
+    if outcome.fault:
         mend = f"mend: pip install --upgrade {row.distribution}, or pip uninstall {row.distribution}"
-        return Finding("failed", f"{row.version}: {found.fault}\n{mend}")
-    if found.answer["status"] != "ok":
-        return Finding("failed", f"{found.answer['reason']}\nmend: {found.answer['mend']}")
-    return Finding("ok", f"{row.version}, imported in {found.seconds:.1f} s")
+        return Finding("failed", f"{row.version}: {outcome.fault}\n{mend}")
+    if outcome.answer["status"] != "ok":
+        return Finding("failed", f"{outcome.answer['reason']}\nmend: {outcome.answer['mend']}")
+    return Finding("ok", f"{row.version}, imported in {outcome.seconds:.1f} s")

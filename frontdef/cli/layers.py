@@ -42,18 +42,18 @@ def print_analysis(console: Console, analysis: Results) -> None:
         console.print(Text(f"FAILED {failure['what']}: {failure['error'].strip().splitlines()[-1]}", style="red"))
 
 
-def _by_layer(found: pd.DataFrame, column: str, models: list[str]) -> pd.DataFrame:
-    table = pd.pivot_table(found, index="label", columns="model", values=column)
-    return table.loc[labels_of(found), [model for model in models if model in table.columns]]
+def _by_layer(rows: pd.DataFrame, column: str, models: list[str]) -> pd.DataFrame:
+    table = pd.pivot_table(rows, index="label", columns="model", values=column)
+    return table.loc[labels_of(rows), [model for model in models if model in table.columns]]
 
 
-def _print(console: Console, title: str, found: pd.DataFrame, form: str) -> None:
+def _print(console: Console, title: str, frame: pd.DataFrame, form: str) -> None:
     console.print(Text(title, style="bold"), soft_wrap=True)
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("layer")
-    for name in found.columns:
+    for name in frame.columns:
         table.add_column(Text(str(name)), justify="right")
-    for label, values in zip(found.index, found.to_numpy(), strict=True):
+    for label, values in zip(frame.index, frame.to_numpy(), strict=True):
         cells = (Text("–" if pd.isna(value) else form.format(value)) for value in values)
         table.add_row(Text(str(label)), *cells)
     console.print(table)

@@ -35,10 +35,10 @@ def ls() -> None:
 def defenses(norm: str | None, randomized: bool | None, certified: bool | None, as_json: bool) -> None:
     """List defenses."""
     with _quiet():
-        found = registry.defense_entries(norm=norm, randomized=randomized, certified=certified)
+        entries = registry.defense_entries(norm=norm, randomized=randomized, certified=certified)
     if as_json:
-        print_json([_defense_json(entry) for entry in found])
-    elif not found:
+        print_json([_defense_json(entry) for entry in entries])
+    elif not entries:
         click.echo("no installed defense matches; `frontdef plugins` lists what is installed")
     else:
         print_table(
@@ -50,7 +50,7 @@ def defenses(norm: str | None, randomized: bool | None, certified: bool | None, 
                     " ".join(trait for trait in ("randomized", "certified") if getattr(entry.record, trait)),
                     entry.record.summary,
                 )
-                for entry in found
+                for entry in entries
             ],
         )
 
@@ -62,13 +62,13 @@ def defenses(norm: str | None, randomized: bool | None, certified: bool | None, 
 def attacks(norm: str | None, library: str | None, as_json: bool) -> None:
     """List attacks: families, their norms, and how each library realizes them."""
     with _quiet():
-        found = registry.get_attacks(norm=norm, library=library)
+        offered = registry.get_attacks(norm=norm, library=library)
         left_out = {} if library else registry.missing_attack_libraries()
     if as_json:
-        print_json({"attacks": [_attack_json(attack) for attack in found], "left_out": left_out})
+        print_json({"attacks": [_attack_json(attack) for attack in offered], "left_out": left_out})
         return
-    if found:
-        _print_grid(found)
+    if offered:
+        _print_grid(offered)
     else:
         click.echo("no installed library offers such an attack; `frontdef ls attacks` lists all")
     for name, reason in left_out.items():
@@ -80,9 +80,9 @@ def attacks(norm: str | None, library: str | None, as_json: bool) -> None:
 def datasets(as_json: bool) -> None:
     """List data sets."""
     with _quiet():
-        found = registry.get_datasets()
+        offered = registry.get_datasets()
     if as_json:
-        print_json([{**dataset.describe(), **_dataset_json(dataset)} for dataset in found])
+        print_json([{**dataset.describe(), **_dataset_json(dataset)} for dataset in offered])
         return
     print_table(
         ("DATA SET", "IMAGES", "CLASSES", "TRAIN", "TEST", "LICENSE", "SUMMARY"),
@@ -96,7 +96,7 @@ def datasets(as_json: bool) -> None:
                 dataset.license,
                 dataset.summary,
             )
-            for dataset in found
+            for dataset in offered
         ],
     )
     click.echo()
@@ -108,13 +108,21 @@ def datasets(as_json: bool) -> None:
 def classifiers(as_json: bool) -> None:
     """List classifiers that stand behind a front end."""
     with _quiet():
-        found = registry.get_classifiers()
+        offered = registry.get_classifiers()
     if as_json:
-        print_json([{"name": one.name, "summary": one.summary, "paper": one.paper} for one in found])
+        print_json(
+            [
+                {"name": classifier.name, "summary": classifier.summary, "paper": classifier.paper}
+                for classifier in offered
+            ]
+        )
     else:
         print_table(
             ("CLASSIFIER", "SUMMARY AND SOURCE"),
-            [(one.name, "\n".join(filter(None, (one.summary, one.paper)))) for one in found],
+            [
+                (classifier.name, "\n".join(filter(None, (classifier.summary, classifier.paper))))
+                for classifier in offered
+            ],
         )
 
 
@@ -123,16 +131,19 @@ def classifiers(as_json: bool) -> None:
 def metrics(as_json: bool) -> None:
     """List what can be measured of a model beside its accuracy under attack."""
     with _quiet():
-        found = registry.get_metrics()
+        offered = registry.get_metrics()
     fields = ("name", "unit", "better", "summary", "paper")
     if as_json:
-        print_json([{name: getattr(one, name) for name in fields} for one in found])
-    elif not found:
+        print_json([{name: getattr(metric, name) for name in fields} for metric in offered])
+    elif not offered:
         click.echo("no installed plugin offers a metric; `frontdef plugins` lists what is installed")
     else:
         print_table(
             ("METRIC", "UNIT", "BETTER", "SUMMARY AND SOURCE"),
-            [(one.name, one.unit, one.better, "\n".join(filter(None, (one.summary, one.paper)))) for one in found],
+            [
+                (metric.name, metric.unit, metric.better, "\n".join(filter(None, (metric.summary, metric.paper))))
+                for metric in offered
+            ],
         )
 
 
@@ -183,12 +194,12 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _print_grid(found: list[OfferedAttack]) -> None:
-    libraries = list(dict.fromkeys(attack.library for attack in found))
-    cells = {(attack.family.name, attack.norm, attack.library): attack for attack in found}
+def _print_grid(offered: list[OfferedAttack]) -> None:
+    libraries = list(dict.fromkeys(attack.library for attack in offered))
+    cells = {(attack.family.name, attack.norm, attack.library): attack for attack in offered}
     notes = _Notes()
     rows, last = [], ""
-    for family, norm in dict.fromkeys((attack.family.name, attack.norm) for attack in found):
+    for family, norm in dict.fromkeys((attack.family.name, attack.norm) for attack in offered):
         marks = [notes.mark(cells.get((family, norm, library))) for library in libraries]
         rows.append(("" if family == last else family, NORM_LABELS[norm], *marks))
         last = family
@@ -207,13 +218,15 @@ class _Notes:
         """What stands in the cell: ``exact``, ``differs`` or ``–``, with its notes."""
         if attack is None:
             return "–"
-        found, labels = attack.realization, []
-        if found.difference:
-            labels.append(str(1 + self._place(self.differences, f"{attack.library} {found.call}: {found.difference}")))
-        if found.unsupported:
-            limit = " and ".join(f"{name}={value!r}" for name, value in found.unsupported.items())
+        realization, labels = attack.realization, []
+        if realization.difference:
+            labels.append(
+                str(1 + self._place(self.differences, f"{attack.library} {realization.call}: {realization.difference}"))
+            )
+        if realization.unsupported:
+            limit = " and ".join(f"{name}={value!r}" for name, value in realization.unsupported.items())
             labels.append(ascii_lowercase[self._place(self.limits, f"for {limit} only")])
-        return ("exact" if found.exact else "differs") + (f" [{','.join(labels)}]" if labels else "")
+        return ("exact" if realization.exact else "differs") + (f" [{','.join(labels)}]" if labels else "")
 
     def print(self) -> None:
         """Write them."""
@@ -247,15 +260,15 @@ def _defense_json(entry: Entry) -> dict[str, Any]:
 
 
 def _attack_json(attack: OfferedAttack) -> dict[str, Any]:
-    found = attack.realization
+    realization = attack.realization
     return {
         "family": attack.family.name,
         "norm": attack.norm,
         "library": attack.library,
-        "call": found.call,
-        "exact": found.exact,
-        "difference": found.difference,
-        "unsupported": dict(found.unsupported or {}),
+        "call": realization.call,
+        "exact": realization.exact,
+        "difference": realization.difference,
+        "unsupported": dict(realization.unsupported or {}),
         "agreement": attack.family.agreement,
         "paper": attack.family.paper,
     }

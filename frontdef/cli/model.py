@@ -64,7 +64,7 @@ def model_of(source: str, options: dict[str, Any], name: str | None = None) -> d
     """
     if (options["mean"] is None) != (options["std"] is None):
         raise ConfigError("--mean and --std belong together: what is subtracted, and what is divided by")
-    given = {
+    fields = {
         "weights": options["weights"],
         "weights_key": options["weights_key"],
         "sha256": options["sha256"],
@@ -75,8 +75,8 @@ def model_of(source: str, options: dict[str, Any], name: str | None = None) -> d
         "clean_accuracy": options["clean_accuracy"],
     }
     if options["mean"] is not None:
-        given["normalize"] = {name: _numbers(options[name], f"--{name}") for name in ("mean", "std")}
-    kept = {key: value for key, value in given.items() if value is not None}
+        fields["normalize"] = {name: _numbers(options[name], f"--{name}") for name in ("mean", "std")}
+    kept = {key: value for key, value in fields.items() if value is not None}
     return {"name": name or _name(source, options["weights"]), "source": source, **kept}
 
 

@@ -21,18 +21,18 @@ from frontdef.runs.results import load_results
 @click.option("--failed", is_flag=True, help="Failed jobs, of whatever kind, with their tracebacks.")
 def results(path: Path, sql: str | None, csv: bool, agreement: bool, metrics: bool, failed: bool) -> None:
     """Show what RUN found: brackets, and robust accuracy by defense and attack."""
-    found, console = load_results(path), Console()
+    run_results, console = load_results(path), Console()
     if sql:
-        answer = found.sql(sql)
+        answer = run_results.sql(sql)
         click.echo(answer.to_csv(index=False), nl=False) if csv else print_frame(console, answer)
     elif failed:
-        print_failures(console, found)
+        print_failures(console, run_results)
     elif metrics:
-        print_metrics(console, found)
+        print_metrics(console, run_results)
     elif agreement:
-        print_agreement(console, found)
+        print_agreement(console, run_results)
     else:
-        show(console, found)
+        show(console, run_results)
 
 
 @click.command()

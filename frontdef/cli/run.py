@@ -80,9 +80,9 @@ def only_options(command: Any) -> Any:
 
 def _read(matrix: Path | None, **changes: Any) -> Matrix:
     """The matrix file with the command line's changes; validated again as a whole."""
-    found = load_matrix(matrix)
+    from_file = load_matrix(matrix)
     values = {key: value for key, value in changes.items() if value is not None}
-    return Matrix.model_validate({**found.model_dump(), **values}) if values else found
+    return Matrix.model_validate({**from_file.model_dump(), **values}) if values else from_file
 
 
 def _changes(options: dict[str, Any]) -> dict[str, Any]:
@@ -114,10 +114,10 @@ def run(matrix: Path | None, **options: Any) -> None:
     stopped: what is finished is kept.
     """
     check_device(options["device"])
-    found = _read(matrix, **_changes(options))
-    plan = make_plan(found, device=options["device"])
+    full_matrix = _read(matrix, **_changes(options))
+    plan = make_plan(full_matrix, device=options["device"])
     settings = Settings(
-        out=options["out"] or RUNS / found.name,
+        out=options["out"] or RUNS / full_matrix.name,
         device=options["device"],
         data=options["data"],
         download=options["download"],
@@ -136,9 +136,9 @@ def run(matrix: Path | None, **options: Any) -> None:
 def plan(matrix: Path | None, **options: Any) -> None:
     """Show the jobs of a matrix, what is stored already, and how long the rest will take."""
     check_device(options["device"])
-    found = _read(matrix, **_changes(options))
-    jobs = make_plan(found, device=options["device"])
-    store = Store(options["out"] or RUNS / found.name)
+    full_matrix = _read(matrix, **_changes(options))
+    jobs = make_plan(full_matrix, device=options["device"])
+    store = Store(options["out"] or RUNS / full_matrix.name)
     means = Means(options["device"], options["data"], options["cache"])
     print_plan(Console(), jobs, store, estimate(jobs, store, means))
 

@@ -40,13 +40,13 @@ class Table:
     A row's color is that of its last column but one.
 
     Args:
-        head: Titles of the columns.
+        titles: Titles of the columns.
         widths: Widths of all columns but the last.
     """
 
-    def __init__(self, head: Sequence[str], widths: Sequence[int]) -> None:
-        self._widths = [max(len(title), width) for title, width in zip(head, widths, strict=False)]
-        click.echo(click.style(self._line(head[:-1], head[-1]), bold=True))
+    def __init__(self, titles: Sequence[str], widths: Sequence[int]) -> None:
+        self._widths = [max(len(title), width) for title, width in zip(titles, widths, strict=False)]
+        click.echo(click.style(self._line(titles[:-1], titles[-1]), bold=True))
 
     def row(self, cells: Sequence[str], color: str | None = None) -> None:
         """Print a row; line breaks in its last cell are kept."""
@@ -63,15 +63,15 @@ class Table:
         return GAP.join([*padded, last]).rstrip()
 
 
-def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, colors: Sequence[str] = ()) -> None:
+def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, colors: Sequence[str] = ()) -> None:
     """Print a whole table.
 
     Args:
-        head: Titles of the columns.
+        titles: Titles of the columns.
         rows: Cells.
         colors: One for each row; none at all by default.
     """
-    table = Table(head, [max((len(row[column]) for row in rows), default=0) for column in range(len(head) - 1)])
+    table = Table(titles, [max((len(row[column]) for row in rows), default=0) for column in range(len(titles) - 1)])
     for number, row in enumerate(rows):
         table.row(row, colors[number] if colors else None)
 

@@ -18,14 +18,14 @@ def verify(path: Path) -> None:
 
     Exit code 1 where a file is damaged, was changed, or belongs to another job.
     """
-    found = inspect(Store(path))
-    for damage in found.damaged:
+    audit = inspect(Store(path))
+    for damage in audit.damaged:
         click.echo(str(damage))
-    click.echo(f"{found.read} files read, {len(found.damaged)} damaged; {found.missing} jobs not run yet")
-    if found.unnamed:
+    click.echo(f"{audit.read} files read, {len(audit.damaged)} damaged; {audit.missing} jobs not run yet")
+    if audit.unnamed:
         click.echo(
-            f"{len(found.unnamed)} files are not named by run.json, as {found.unnamed[0].relative_to(path)}: of "
+            f"{len(audit.unnamed)} files are not named by run.json, as {audit.unnamed[0].relative_to(path)}: of "
             "earlier plans in this folder, or of somebody else; nothing reads them"
         )
-    if found.damaged:
+    if audit.damaged:
         sys.exit(1)

@@ -33,64 +33,64 @@ QUESTIONS = {
 
 def print_agreement(console: Console, results: Results) -> None:
     """Grids of library pairs × attacks, the worst verdict over defenses and radii, and the reasons below."""
-    found = agreement(results.outcomes(), results.examples, results.cells())
-    if not found:
+    rows = agreement(results.outcomes(), results.examples, results.cells())
+    if not rows:
         console.print("no two libraries ran the same attack: give the matrix more than one library")
         return
     for mode, question in QUESTIONS.items():
-        here = [one for one in found if one.mode == mode]
+        here = [row for row in rows if row.mode == mode]
         if here:
             _print_grid(console, here, question)
     console.print("  ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items()))
-    for one in found:
-        if one.verdict in {"different", "invalid"}:
-            console.print(Text(f"{_where(one)}: {one.reason}{_spent(one)}"), soft_wrap=True)
+    for row in rows:
+        if row.verdict in {"different", "invalid"}:
+            console.print(Text(f"{_where(row)}: {row.reason}{_spent(row)}"), soft_wrap=True)
 
 
-def _print_grid(console: Console, found: list[Agreement], question: str) -> None:
-    pairs = list(dict.fromkeys((one.library_a, one.library_b) for one in found))
+def _print_grid(console: Console, rows: list[Agreement], question: str) -> None:
+    pairs = list(dict.fromkeys((row.library_a, row.library_b) for row in rows))
     title = f"{question} Worst over defenses and radii, with its cause"
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     table.add_column("attack")
     for a, b in pairs:
         table.add_column(f"{a}\n{b}")
-    for attack in dict.fromkeys(_attack(one) for one in found):
-        mine = [one for one in found if _attack(one) == attack]
+    for attack in dict.fromkeys(_attack(row) for row in rows):
+        mine = [row for row in rows if _attack(row) == attack]
         table.add_row(
-            attack, *(_worst([one for one in mine if (one.library_a, one.library_b) == pair]) for pair in pairs)
+            attack, *(_worst([row for row in mine if (row.library_a, row.library_b) == pair]) for pair in pairs)
         )
     console.print(table)
 
 
-def _where(one: Agreement) -> str:
-    libraries = f"{one.library_a} and {one.library_b}"
-    return f"{_attack(one)} ε={format_eps(one.eps)} on {one.dataset} {one.defense}, {libraries}"
+def _where(row: Agreement) -> str:
+    libraries = f"{row.library_a} and {row.library_b}"
+    return f"{_attack(row)} ε={format_eps(row.eps)} on {row.dataset} {row.defense}, {libraries}"
 
 
-def _spent(one: Agreement) -> str:
-    if pd.isna(one.passes_a) or pd.isna(one.passes_b):
+def _spent(row: Agreement) -> str:
+    if pd.isna(row.passes_a) or pd.isna(row.passes_b):
         return ""
-    return f" Passes a sample: {one.passes_a:.0f} and {one.passes_b:.0f}."
+    return f" Passes a sample: {row.passes_a:.0f} and {row.passes_b:.0f}."
 
 
-def _attack(one: Agreement) -> str:
-    if one.mode == "defaults":
-        return f"{shown(one.family, one.source)} {NORM_LABELS[one.norm]}"
-    defaults = get_family(one.family).parameters().model_dump(mode="json")
-    given = {name: value for name, value in json.loads(one.parameters).items() if value != defaults.get(name)}
+def _attack(row: Agreement) -> str:
+    if row.mode == "defaults":
+        return f"{shown(row.family, row.source)} {NORM_LABELS[row.norm]}"
+    defaults = get_family(row.family).parameters().model_dump(mode="json")
+    changed = {name: value for name, value in json.loads(row.parameters).items() if value != defaults.get(name)}
     return " ".join(
-        [shown(one.family, one.source), NORM_LABELS[one.norm], *(f"{name}={value}" for name, value in given.items())]
+        [shown(row.family, row.source), NORM_LABELS[row.norm], *(f"{name}={value}" for name, value in changed.items())]
     )
 
 
-def _worst(found: list[Agreement]) -> str:
-    if not found:
+def _worst(rows: list[Agreement]) -> str:
+    if not rows:
         return ""
-    count = Counter(one.verdict for one in found)
+    count = Counter(row.verdict for row in rows)
     worst = min(count, key=_ORDER.index)
-    share = f" {count[worst]}/{len(found)}" if count[worst] < len(found) else ""
+    share = f" {count[worst]}/{len(rows)}" if count[worst] < len(rows) else ""
     causes = dict.fromkeys(
-        cause for one in found if one.verdict == worst and one.cause for cause in one.cause.split(", ")
+        cause for row in rows if row.verdict == worst and row.cause for cause in row.cause.split(", ")
     )
     told = f"\n{', '.join(causes)}" if causes and worst in {"invalid", "different"} else ""
     return f"{MARKS[worst]} {worst}{share}{told}"

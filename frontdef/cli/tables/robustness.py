@@ -28,19 +28,19 @@ def print_results(console: Console, results: Results) -> bool:
     outcomes = results.outcomes()
     if outcomes.empty:
         console.print(f"no cell has finished: `{results.head.command}` goes on with it")
-    found = brackets(outcomes, results.certified())
-    for norm in dict.fromkeys(bracket.norm for bracket in found):
-        console.print(_norm_table([bracket for bracket in found if bracket.norm == norm], outcomes))
-    if (how := _training(outcomes)) and found:
+    all_brackets = brackets(outcomes, results.certified())
+    for norm in dict.fromkeys(bracket.norm for bracket in all_brackets):
+        console.print(_norm_table([bracket for bracket in all_brackets if bracket.norm == norm], outcomes))
+    if (how := _training(outcomes)) and all_brackets:
         console.print(Text(how), soft_wrap=True)
-    for bracket in found:
+    for bracket in all_brackets:
         if bracket.violations:
             console.print(
                 f"ERROR: {len(bracket.violations)} samples that {bracket.defense} certifies at "
                 f"{NORM_LABELS[bracket.norm]} ε={format_eps(bracket.eps)} were broken: {bracket.violations[:5]}",
                 style="bold red",
             )
-    return not any(bracket.violations for bracket in found)
+    return not any(bracket.violations for bracket in all_brackets)
 
 
 def _training(outcomes: pd.DataFrame) -> str:
@@ -53,14 +53,14 @@ def _training(outcomes: pd.DataFrame) -> str:
     )
 
 
-def _norm_table(found: list[Bracket], outcomes: pd.DataFrame) -> Table:
-    norm = found[0].norm
+def _norm_table(of_norm: list[Bracket], outcomes: pd.DataFrame) -> Table:
+    norm = of_norm[0].norm
     here = outcomes[outcomes["norm"] == norm]
     attacks = [shown(family, source) for family, source in zip(here["family"], here["source"], strict=True)]
     here = here.assign(robust=withstood(here, norm, here["eps"].to_numpy()), attack=attacks)
     columns = list(dict.fromkeys(attacks))
     several = here[["dataset", "classifier"]].drop_duplicates().shape[0] > 1
-    proved = any(not pd.isna(bracket.certified) for bracket in found)
+    proved = any(not pd.isna(bracket.certified) for bracket in of_norm)
     table = Table(
         title=f"{NORM_LABELS[norm]}: robust accuracy in %, per sample the worst over libraries",
         box=box.SIMPLE_HEAD,
@@ -73,7 +73,7 @@ def _norm_table(found: list[Bracket], outcomes: pd.DataFrame) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for name in columns:
         table.add_column(name, justify="right", min_width=max(5, *map(len, name.split())))
-    for bracket in _sorted(found):
+    for bracket in _sorted(of_norm):
         mine = here[
             (here["defense"] == bracket.defense)
             & (here["dataset"] == bracket.dataset)
@@ -95,14 +95,14 @@ def _norm_table(found: list[Bracket], outcomes: pd.DataFrame) -> Table:
     return table
 
 
-def _sorted(found: list[Bracket]) -> list[Bracket]:
+def _sorted(of_norm: list[Bracket]) -> list[Bracket]:
     """Best defense first, by its mean worst case over the radii; within a defense by radius."""
     mean = {
         name: sum(bracket.worst_case for bracket in group) / len(group)
-        for name in {_row(bracket) for bracket in found}
-        if (group := [bracket for bracket in found if _row(bracket) == name])
+        for name in {_row(bracket) for bracket in of_norm}
+        if (group := [bracket for bracket in of_norm if _row(bracket) == name])
     }
-    return sorted(found, key=lambda bracket: (-mean[_row(bracket)], _row(bracket), bracket.eps))
+    return sorted(of_norm, key=lambda bracket: (-mean[_row(bracket)], _row(bracket), bracket.eps))
 
 
 def _row(bracket: Bracket) -> tuple[str, str, str]:
