@@ -43,9 +43,9 @@ def load(
     """
     if weights is None:
         return FrontEndPreprocessor(get_defense(name).build(config, image_shape=image_shape, surrogate=surrogate))
-    found = saved.read(weights)
-    found.require(name, config, image_shape)
-    return FrontEndPreprocessor(found.front_end(surrogate=surrogate))
+    trained = saved.read(weights)
+    trained.require(name, config, image_shape)
+    return FrontEndPreprocessor(trained.front_end(surrogate=surrogate))
 
 
 def protect(
@@ -76,10 +76,10 @@ def protect(
         StoreError: Weights that are missing, damaged or do not fit.
     """
     if weights is not None:
-        found = saved.read(weights)
-        found.require(name, config, image_shape)
-        behind = found.classifier() if classifier is None else classifier
-        return Protected(found.front_end(surrogate=surrogate), behind, image_shape=found.image_shape)
+        trained = saved.read(weights)
+        trained.require(name, config, image_shape)
+        behind = trained.classifier() if classifier is None else classifier
+        return Protected(trained.front_end(surrogate=surrogate), behind, image_shape=trained.image_shape)
     if classifier is None:
         raise ConfigError(
             "without a classifier there is nothing to protect: give one, or weights=FILE of a trained defense "

@@ -84,16 +84,16 @@ class Certificate:
 
             def proved_of(rows: slice) -> Tensor:
                 images, labels = x[rows].to(model.device), y[rows].to(model.device)
-                found = prove(images, labels)
-                if found.shape != labels.shape or found.dtype != torch.bool:
+                proven = prove(images, labels)
+                if proven.shape != labels.shape or proven.dtype != torch.bool:
                     raise ConfigError(
-                        f"{type(self).__name__} proves {len(labels)} images with a tensor of {found.dtype} "
-                        f"{tuple(found.shape)}: it takes one bool a sample, ({len(labels)},)"
+                        f"{type(self).__name__} proves {len(labels)} images with a tensor of {proven.dtype} "
+                        f"{tuple(proven.shape)}: it takes one bool a sample, ({len(labels)},)"
                     )
-                return found.cpu() & (model.predict(images).argmax(1) == labels.cpu())
+                return proven.cpu() & (model.predict(images).argmax(1) == labels.cpu())
 
-            for rows, found in Batches(min(self.batch_size, at_once(x.shape[1:]))).over(len(x), proved_of):
-                proved[rows] = found.to(x.device)
+            for rows, certified in Batches(min(self.batch_size, at_once(x.shape[1:]))).over(len(x), proved_of):
+                proved[rows] = certified.to(x.device)
         return proved
 
 

@@ -66,8 +66,8 @@ def batch_norm_statistics(module: nn.Module) -> dict[str, Tensor]:
         The keys of `BATCH_NORM_VALUES` → float32 ``(C,)``.
     """
     channels = int(module.num_features)  # type: ignore[arg-type]
-    found: dict[str, Tensor] = {}
+    statistics: dict[str, Tensor] = {}
     for column, attribute in BATCH_NORM_VALUES.items():
         value: Any = getattr(module, attribute)
-        found[column] = torch.full((channels,), torch.nan) if value is None else value.detach().float().cpu()
-    return found
+        statistics[column] = torch.full((channels,), torch.nan) if value is None else value.detach().float().cpu()
+    return statistics

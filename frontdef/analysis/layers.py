@@ -74,7 +74,7 @@ def linear_list(model: nn.Module) -> tuple[Layer, ...]:
     Raises:
         ConfigError: A model without such a module.
     """
-    found: list[Layer] = []
+    layers: list[Layer] = []
     counts: Counter[str] = Counter()
     for name, module, inside in _ordered(model):
         if ".parametrizations." in f".{name}." or not _is_layer(module):
@@ -82,13 +82,13 @@ def linear_list(model: nn.Module) -> tuple[Layer, ...]:
         kind, short = next((kind, short) for kind, of, short in KINDS if isinstance(module, of))
         short = f"front-{short}" if inside else short
         counts[short] += 1
-        found.append(Layer(len(found) + 1, name or "(model)", f"{short}{counts[short]}", kind, module))
-    if not found:
+        layers.append(Layer(len(layers) + 1, name or "(model)", f"{short}{counts[short]}", kind, module))
+    if not layers:
         raise ConfigError(
             f"{type(model).__name__} has no layer with weights, so there is nothing to analyze: give the classifier "
             "itself, an nn.Module whose submodules are its layers"
         )
-    return tuple(found)
+    return tuple(layers)
 
 
 def _ordered(model: nn.Module) -> Iterator[tuple[str, nn.Module, bool]]:
@@ -126,13 +126,13 @@ def filtered(model: nn.Module) -> tuple[Layer, ...]:
     Raises:
         ConfigError: There is none.
     """
-    found = tuple(layer for layer in linear_list(model) if layer.kind in FILTERED)
-    if not found:
+    layers = tuple(layer for layer in linear_list(model) if layer.kind in FILTERED)
+    if not layers:
         raise ConfigError(
             f"{type(model).__name__} has neither a convolution nor a linear layer: it has "
             f"{', '.join(sorted({type(layer.module).__name__ for layer in linear_list(model)}))}"
         )
-    return found
+    return layers
 
 
 @contextmanager
@@ -142,10 +142,10 @@ def outputs_recorded(layers: tuple[Layer, ...]) -> Iterator[dict[int, list[Tenso
     Yields:
         Number of the layer → its outputs, one a call, in the order of the calls. Clear it before the next pass.
     """
-    found: dict[int, list[Tensor]] = {layer.number: [] for layer in layers}
-    handles = [layer.module.register_forward_hook(_recorder(found[layer.number])) for layer in layers]
+    outputs: dict[int, list[Tensor]] = {layer.number: [] for layer in layers}
+    handles = [layer.module.register_forward_hook(_recorder(outputs[layer.number])) for layer in layers]
     try:
-        yield found
+        yield outputs
     finally:
         for handle in handles:
             handle.remove()
@@ -168,11 +168,11 @@ def input_shapes(model: nn.Module, layers: tuple[Layer, ...], images: Tensor) ->
     """
     import torch
 
-    found: dict[int, tuple[int, ...]] = {}
+    shapes: dict[int, tuple[int, ...]] = {}
 
     def recorder(number: int):  # type: ignore[no-untyped-def]
         def record(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            found.setdefault(number, tuple(inputs[0].shape[1:]))
+            shapes.setdefault(number, tuple(inputs[0].shape[1:]))
 
         return record
 
@@ -183,7 +183,7 @@ def input_shapes(model: nn.Module, layers: tuple[Layer, ...], images: Tensor) ->
     finally:
         for handle in handles:
             handle.remove()
-    return found
+    return shapes
 
 
 def labels_of(table: pd.DataFrame) -> list[str]:

@@ -78,10 +78,10 @@ def analyze(
     samples = Held(Split(pixels, torch.as_tensor(labels), torch.arange(len(pixels))))
     tables = tuple(dict.fromkeys(table for topic in what for table in MEASURED[topic]))
     with ExitStack() as stack:
-        given = {
+        requests = {
             title: _Given(title, stack.enter_context(borrowed(module)), pixels) for title, module in models.items()
         }
-        for request in given.values():
+        for request in requests.values():
             as_labels(labels, len(pixels), int(request.protected.predict(pixels[:1]).shape[1]))
         jobs = tuple(
             Look(
@@ -97,7 +97,7 @@ def analyze(
                     "samples": samples.key,
                 },
             )
-            for title, request in given.items()
+            for title, request in requests.items()
             for table in tables
         )
         study = {

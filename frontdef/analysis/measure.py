@@ -27,17 +27,17 @@ Columns = dict[str, Any]
 
 def layers(protected: Protected, split: Split, _settings: Settings, _seed: int) -> tuple[Columns, dict[str, Any]]:
     """The linear list itself."""
-    found = linear_list(protected)
-    reads = input_shapes(protected, found, split.images[:1].to(protected.device))
+    listed = linear_list(protected)
+    reads = input_shapes(protected, listed, split.images[:1].to(protected.device))
     rows: list[dict[str, Any]] = [
         {"layer": 0, "label": INPUT[0], "name": "", "kind": INPUT[1], "shape": "", "parameters": 0,
          "reads": _shape(split.images.shape[1:])}
     ]  # fmt: skip
-    for layer in found:
+    for layer in listed:
         own = layer.parameters()
         rows.append(
             {**_where(layer), "name": layer.name, "kind": layer.kind, "shape": _shape(own[0].shape) if own else "",
-             "parameters": sum(one.numel() for one in own), "reads": _shape(reads.get(layer.number, ()))}
+             "parameters": sum(parameter.numel() for parameter in own), "reads": _shape(reads.get(layer.number, ()))}
         )  # fmt: skip
     return _columns(rows, "layers"), {}
 
@@ -49,7 +49,7 @@ def ratios(protected: Protected, split: Split, settings: Settings, seed: int) ->
         attacked = as_bytes(attacked)
     device = protected.device
     norms = settings.ratio.norms
-    found = layer_ratios(protected, split.images.to(device), attacked.to(device), p=norms, seed=seed)
+    by_norm = layer_ratios(protected, split.images.to(device), attacked.to(device), p=norms, seed=seed)
     labels = {0: INPUT[0], **{layer.number: layer.label for layer in seen(protected)}}
     (clean_loss, clean), (attacked_loss, fell) = (judge(protected, x, split.labels) for x in (split.images, attacked))
     parts = [
@@ -63,7 +63,7 @@ def ratios(protected: Protected, split: Split, settings: Settings, seed: int) ->
             "attacked_correct": fell.numpy(),
         }
         for p in norms
-        for number, values in found[p].items()
+        for number, values in by_norm[p].items()
     ]
     about = {
         "clean_accuracy": float(clean.double().mean()),
@@ -114,7 +114,7 @@ def spectra(protected: Protected, split: Split, settings: Settings, _seed: int) 
             skipped[layer.name] = "the forward pass never calls it"
             continue
         try:
-            found = singular_values(
+            spectrum = singular_values(
                 layer.module,
                 reads[layer.number],
                 top=settings.weights.top,
@@ -123,11 +123,11 @@ def spectra(protected: Protected, split: Split, settings: Settings, _seed: int) 
         except ConfigError as error:
             skipped[layer.name] = str(error)
             continue
-        largest = float(found.values[0])
+        largest = float(spectrum.values[0])
         rows += [
             {**_where(layer), "place": place, "value": value, "relative": value / largest if largest else math.nan,
-             "count": found.count, "method": found.method}
-            for place, value in enumerate(found.values.tolist(), 1)
+             "count": spectrum.count, "method": spectrum.method}
+            for place, value in enumerate(spectrum.values.tolist(), 1)
         ]  # fmt: skip
     return _columns(rows, "singular_values"), {"skipped": skipped}
 
@@ -145,12 +145,12 @@ MEASURES: Mapping[str, Callable[[Protected, Split, Settings, int], tuple[Columns
 def evaluate(protected: Protected, split: Split, settings: Settings, seed: int) -> dict[str, float]:
     """Loss (nats) and accuracy on clean and on attacked images, means over the samples."""
     attacked = craft(protected, split.images, split.labels, settings.attack, seed=seed)
-    found: dict[str, float] = {}
+    scores: dict[str, float] = {}
     for name, images in (("clean", split.images), ("adversarial", attacked)):
         loss, correct = judge(protected, images, split.labels)
-        found[f"{name}_loss"] = float(loss.double().mean())
-        found[f"{name}_accuracy"] = float(correct.double().mean())
-    return found
+        scores[f"{name}_loss"] = float(loss.double().mean())
+        scores[f"{name}_accuracy"] = float(correct.double().mean())
+    return scores
 
 
 def _where(layer: Layer) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def perturbation_ratio(signal: Tensor, perturbed: Tensor, p: float = 2.0) -> Ten
             f"signal and perturbed signal have one shape, got {tuple(signal.shape)}, {tuple(perturbed.shape)}"
         )
     clean, moved = signal.double().flatten(1), perturbed.double().flatten(1)
-    perturbation, size = (torch.linalg.vector_norm(one, ord=p, dim=1) for one in (moved - clean, clean))
+    perturbation, size = (torch.linalg.vector_norm(vectors, ord=p, dim=1) for vectors in (moved - clean, clean))
     ratio: Tensor = perturbation / size
     return ratio
 
@@ -87,13 +87,13 @@ def layer_ratios(
         raise ImageError(f"images {tuple(images.shape)} and attacked images {tuple(perturbed.shape)} do not pair")
     layers = seen(model)
     size = batch_size or at_once(images.shape[1:])
-    found: dict[float, dict[int, list[Tensor]]] = {one: {} for one in p}
+    ratios: dict[float, dict[int, list[Tensor]]] = {order: {} for order in p}
     for clean, moved in zip(images.split(size), perturbed.split(size), strict=True):
         signals, others = (_signals(model, layers, batch, seed) for batch in (clean, moved))
-        for one, into in found.items():
+        for order, into in ratios.items():
             for number, signal in signals.items():
-                into.setdefault(number, []).append(perturbation_ratio(signal, others[number], one).cpu())
-    return {one: {number: torch.cat(parts) for number, parts in into.items()} for one, into in found.items()}
+                into.setdefault(number, []).append(perturbation_ratio(signal, others[number], order).cpu())
+    return {order: {number: torch.cat(parts) for number, parts in into.items()} for order, into in ratios.items()}
 
 
 def _signals(model: nn.Module, layers: tuple[Layer, ...], batch: Tensor, seed: int) -> dict[int, Tensor]:
@@ -104,7 +104,7 @@ def _signals(model: nn.Module, layers: tuple[Layer, ...], batch: Tensor, seed: i
     with torch.no_grad(), outputs_recorded(layers) as recorded:
         model(batch)
     names = {layer.number: layer.name for layer in layers}
-    found = {0: batch}
+    signals = {0: batch}
     for number, outputs in recorded.items():
         for output in outputs:
             if len(output) != len(batch):
@@ -113,5 +113,5 @@ def _signals(model: nn.Module, layers: tuple[Layer, ...], batch: Tensor, seed: i
                     "perturbation-to-signal ratio needs the samples in the first dimension"
                 )
         if outputs:
-            found[number] = torch.cat([output.flatten(1) for output in outputs], dim=1)
-    return found
+            signals[number] = torch.cat([output.flatten(1) for output in outputs], dim=1)
+    return signals

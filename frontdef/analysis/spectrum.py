@@ -150,8 +150,8 @@ class _Operator:
         self._check()
 
     def _call(self, x: Tensor) -> Tensor:
-        found: Tensor = torch.func.functional_call(self.layer, self.state, (x,))
-        return found
+        output: Tensor = torch.func.functional_call(self.layer, self.state, (x,))
+        return output
 
     def apply(self, x: Tensor) -> Tensor:
         """``(N,*in_shape)`` to ``(N,*out_shape)``."""
@@ -159,8 +159,8 @@ class _Operator:
 
     def adjoint(self, y: Tensor) -> Tensor:
         """``(1,*out_shape)`` to ``(1,*in_shape)``."""
-        found: Tensor = self._pull(y)[0]
-        return found
+        pulled_back: Tensor = self._pull(y)[0]
+        return pulled_back
 
     def _check(self) -> None:
         draws = torch.Generator().manual_seed(0)

@@ -109,7 +109,7 @@ def _distinct(jobs: Iterable[Job]) -> tuple[tuple[Job, ...], tuple[Job, ...]]:
         if twin.describe() == job.describe():
             continue
         if isinstance(twin, Cell) and isinstance(job, Cell):
-            titles = [f"{one.row.classifier} {one.row.entry.title}" for one in (twin, job)]
+            titles = [f"{cell.row.classifier} {cell.row.entry.title}" for cell in (twin, job)]
             raise ConfigError(
                 f"{titles[0]!r} and {titles[1]!r} are one model under two names, with the same code, weights and "
                 "configuration, so a comparison of them would compare nothing: leave one out, or look whether the "

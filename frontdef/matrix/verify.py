@@ -115,7 +115,7 @@ def verify(
     finite = flat.isfinite().all(1)
     in_box = finite & (flat.amin(1) >= -TOLERANCE) & (flat.amax(1) <= 1 + TOLERANCE)
     seen = score(protected, torch.where(finite[:, None, None, None], x_adv, x).clamp(0, 1), y, draws=draws, seed=seed)
-    predictions, majority = (torch.where(finite, found, -1) for found in (seen.predictions, seen.majority))
+    predictions, majority = (torch.where(finite, classes, -1) for classes in (seen.predictions, seen.majority))
     columns: dict[str, Tensor] = {
         "label": y,
         "clean_prediction": clean.predictions,

@@ -54,8 +54,8 @@ class ModelCache:
 
     def __init__(self, root: Path | None = None, *, checkpoint_every: float = 30.0) -> None:
         self.checkpoint_every = checkpoint_every
-        given = root or os.environ.get(VARIABLE)
-        self.root = Path(given).expanduser() if given else Path(platformdirs.user_cache_dir("frontdef")) / "models"
+        folder = root or os.environ.get(VARIABLE)
+        self.root = Path(folder).expanduser() if folder else Path(platformdirs.user_cache_dir("frontdef")) / "models"
 
     @staticmethod
     def key(request: Request) -> str:
@@ -117,14 +117,14 @@ class ModelCache:
 
     def _read(self, request: Request) -> TrainedModel:
         path = self.path(request)
-        found = saved.read(path)
-        if (found.about.get("key"), found.about.get("request")) != (request.key(), request.describe()):
+        stored = saved.read(path)
+        if (stored.about.get("key"), stored.about.get("request")) != (request.key(), request.describe()):
             raise StoreError(
                 f"{path} holds another model than {request.defense!r} with {request.classifier!r} as it is asked for "
                 f"(its configuration or hash differs). Delete it and {path.with_suffix('.json').name}, and it is "
                 "trained again"
             )
-        return restore(request, found)
+        return restore(request, stored)
 
     @contextmanager
     def _lock(self, request: Request) -> Iterator[None]:

@@ -29,12 +29,12 @@ def requirements_of(distribution: str) -> dict[str, str]:
         lines = importlib.metadata.requires(distribution) or []
     except importlib.metadata.PackageNotFoundError:
         return {}
-    found = {}
+    versions = {}
     for requirement in map(Requirement, lines):
         name = canonicalize_name(requirement.name)
         if name != "frontdef" and (requirement.marker is None or requirement.marker.evaluate({"extra": ""})):
-            found[str(name)] = _version(name)
-    return found
+            versions[str(name)] = _version(name)
+    return versions
 
 
 def _version(name: str) -> str:

@@ -146,7 +146,7 @@ def readings(reading: Reading, channels: int) -> Iterator[tuple[str, Reading]]:
         if len(mean) in {1, channels}
     }
     tried = {reading}
-    for order in sorted(orders, key=lambda one: one != reading.channels):
+    for order in sorted(orders, key=lambda layout: layout != reading.channels):
         flip = order == "bgr"
         ways: list[tuple[str, Normalization | None, tuple[float, float]]] = [
             ("as given", reading.normalize, reading.input_range),

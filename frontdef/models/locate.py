@@ -90,15 +90,19 @@ class Blueprint:
         except (TypeError, ValueError):
             return
         parameters = signature.parameters.values()
-        known = [one.name for one in parameters if one.kind in {one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY}]
-        if not any(one.kind is one.VAR_KEYWORD for one in parameters):
+        known = [
+            parameter.name
+            for parameter in parameters
+            if parameter.kind in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}
+        ]
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
             for name in arguments:
                 if name not in known:
                     raise ModelError(f"{self.source} takes no argument {name!r}.{_nearest(name, known, 'It takes')}")
         missing = [
-            one.name
-            for one in parameters
-            if one.default is one.empty and one.name in known and one.name not in arguments
+            parameter.name
+            for parameter in parameters
+            if parameter.default is parameter.empty and parameter.name in known and parameter.name not in arguments
         ]
         if missing:
             hint = ", ".join(f"{name} = …" for name in missing)

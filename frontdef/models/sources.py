@@ -140,10 +140,10 @@ def open_model(
     weights = None
     if built.file is not None:
         weights = require_sha256(built.file, source.sha256)
-        state, found = read_state(built.file, source.weights_key)
+        state, file_notes = read_state(built.file, source.weights_key)
         state, stripped = fit_state(state, built.body, built.file.name)
         load_state(built.body, state, f"{what}: {built.file.name}")
-        notes += [*found, *stripped]
+        notes += [*file_notes, *stripped]
     notes += prepare(built.body, what)
     require_finite(built.body, what)
     reading = source.reading(built.normalize)
@@ -232,10 +232,12 @@ def prepare(body: nn.Module, what: str) -> list[Note]:
     """
     notes = []
     kinds = {str(tensor.dtype).removeprefix("torch.") for tensor in body.parameters() if tensor.is_floating_point()}
-    if other := sorted(kinds - {"float32"}):
+    if precisions := sorted(kinds - {"float32"}):
         body.float()
-        text = f"{what} was in {' and '.join(other)}; it is attacked in float32"
-        notes.append(Note("precision", text + (", where gradients do not underflow" if "float64" not in other else "")))
+        text = f"{what} was in {' and '.join(precisions)}; it is attacked in float32"
+        notes.append(
+            Note("precision", text + (", where gradients do not underflow" if "float64" not in precisions else ""))
+        )
     body.eval()
     return [*notes, *stubborn(body, what), *hooks(body, what)]
 

@@ -108,7 +108,9 @@ def fit_state(state: Mapping[str, Tensor], module: nn.Module, what: str) -> tupl
     """
     wanted, stripped = module.state_dict().keys(), ""
     fitted = dict(state)
-    while prefix := next((one for one in USUAL_PREFIXES if fitted and all(k.startswith(one) for k in fitted)), None):
+    while prefix := next(
+        (candidate for candidate in USUAL_PREFIXES if fitted and all(k.startswith(candidate) for k in fitted)), None
+    ):
         if any(name.startswith(prefix) for name in wanted):
             break
         fitted = {name.removeprefix(prefix): tensor for name, tensor in fitted.items()}
@@ -134,14 +136,14 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor], what: str) -> Non
     unexpected = [name for name in state if name not in wanted]
     if missing or unexpected:
         raise ModelError(_misfit(what, missing, unexpected, len(wanted)))
-    other = [
+    mismatched = [
         f"{name} is {tuple(state[name].shape)}, the model's is {tuple(tensor.shape)}"
         for name, tensor in wanted.items()
         if name in state and isinstance(tensor, Tensor) and tensor.shape != state[name].shape
     ]
-    if other:
+    if mismatched:
         raise ModelError(
-            f"{what} is of another architecture: {_some(other, 3)}. Mend: the arguments that it was trained with "
+            f"{what} is of another architecture: {_some(mismatched, 3)}. Mend: the arguments that it was trained with "
             "(depth, width, number of classes)"
         )
     broken = [

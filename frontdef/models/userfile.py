@@ -25,10 +25,10 @@ def local_sources(file: Path) -> dict[str, Path]:
     while waiting:
         name, path = waiting.pop()
         for imported in _imports(path, name):
-            for found, source in _resolve(folder, imported):
-                if found not in sources:
-                    sources[found] = source
-                    waiting.append((found, source))
+            for module, source in _resolve(folder, imported):
+                if module not in sources:
+                    sources[module] = source
+                    waiting.append((module, source))
     return sources
 
 

@@ -86,7 +86,7 @@ class UserClassifier(nn.Module):
             ModelError: A normalization for another number of channels, or an output that holds no logits.
         """
         low, high = self.reading.input_range
-        given = x
+        original = x
         if self.reading.channels == "bgr":
             x = x.flip(1)
         if (low, high) != (0.0, 1.0):
@@ -99,7 +99,7 @@ class UserClassifier(nn.Module):
                     "or one a channel"
                 )
             x = (x - self.mean) / self.std
-        if self._copies and x is given:
+        if self._copies and x is original:
             x = x.clone()
         logits = self._logits(self.body(x))
         if self.columns is None:

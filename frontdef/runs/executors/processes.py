@@ -112,10 +112,10 @@ class _Worker:
             left = None if ends is None else max(0.0, ends - time.monotonic())
             if not select.select([process.stdout], [], [], left)[0]:
                 raise TimeoutError
-            found = process.stdout.read(65536)
-            if not found:
+            chunk = process.stdout.read(65536)
+            if not chunk:
                 raise EOFError
-            self.unread += found
+            self.unread += chunk
         line, _, self.unread = self.unread.partition(b"\n")
         return dict(json.loads(line))
 
