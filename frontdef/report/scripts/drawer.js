@@ -20,14 +20,14 @@ const librariesOf = (d, f, several) => table("Libraries side by side", ["Library
   return [name, make("b", {}, share(value)), `${count(broken)} of ${count(cleanOf(state.s, d).bits)}`, ...[distance, cell.forwards, cell.backwards, cell.seconds].map(short)];
 }));
 const pairedOf = (d, f) => {
-  const rows = pairsOf(f, (other) => other === d).map(([, , , a, b, verdict, both, onlyA, onlyB, neither, p, reason]) =>
+  const rows = pairsOf(f, (defense) => defense === d).map(([, , , a, b, verdict, both, onlyA, onlyB, neither, p, reason]) =>
     [make("span", {}, `${names.l[a]} / ${names.l[b]}`, make("small", {}, reason)), mark(verdict), both, onlyA, onlyB, neither, short(p)]);
   return rows.length ? table("Of the samples that are right without attack: broken by both, by one only, by neither", ["Pair", "Verdict", "Both", "Only first", "Only second", "Neither", "p (Holm)"], rows) : empty("One library only: there is nothing to compare.");
 };
 const picturesOf = (d, f) => {
-  const found = all(`#gallery .card[data-s="${state.s}"][data-d="${d}"][data-f="${f}"]`).map((figure) => figure.cloneNode(true));
-  found.forEach((figure) => show(figure, state.l.has(+figure.dataset.l)));
-  return found.length ? make("div", {class: "cards"}, ...found) : empty("No picture: the attack broke nothing, or no room was left to store one.");
+  const pictures = all(`#gallery .card[data-s="${state.s}"][data-d="${d}"][data-f="${f}"]`).map((figure) => figure.cloneNode(true));
+  pictures.forEach((figure) => show(figure, state.l.has(+figure.dataset.l)));
+  return pictures.length ? make("div", {class: "cards"}, ...pictures) : empty("No picture: the attack broke nothing, or no room was left to store one.");
 };
 
 const openDrawer = (d, f) => {

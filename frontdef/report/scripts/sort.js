@@ -18,7 +18,7 @@ const makeSortable = (table) => {
     header.ariaSort ??= "none";
     button.onclick = () => {
       const next = {none: header.matches(".num") ? "descending" : "ascending", ascending: "descending", descending: "ascending"}[header.ariaSort];
-      headers.forEach((other) => (other.ariaSort = "none"));
+      headers.forEach((heading) => (heading.ariaSort = "none"));
       header.ariaSort = next;
       order(table);
     };

@@ -8,7 +8,7 @@ const shown = (id, selector) => all(`#${id} .pane:not([hidden]) ${selector}`);
 
 const updateBrackets = () => {
   for (const row of shown("brackets", "tr[data-d]")) {
-    const d = +row.dataset.d, found = worst(state.s, d), {value} = found, [low, high] = wilson(found);
+    const d = +row.dataset.d, lowest = worst(state.s, d), {value} = lowest, [low, high] = wilson(lowest);
     const part = (key) => one(`[data-k=${key}]`, row), proved = Math.min(Math.max(part("certified").dataset.v, 0), value);
     for (const [name, attributes] of Object.entries({
       open: {x: at(proved), width: at(value - proved)}, proved: {width: at(proved)}, span: {x1: at(low), x2: at(high)},
@@ -30,7 +30,7 @@ const updateHeat = () => {
       cell.dataset.v = value ?? -1;
       if (!link) continue;
       one(".value", link).textContent = own.length || !one(".cross", link) ? share(value) : "";
-      show(one(".dot", link), pairsOf(f, (other) => other === d, "matched").some(([, , , , , verdict]) => /different|invalid/.test(verdict)));
+      show(one(".dot", link), pairsOf(f, (defense) => defense === d, "matched").some(([, , , , , verdict]) => /different|invalid/.test(verdict)));
     }
   }
 };
@@ -40,11 +40,11 @@ const pairsOf = (f, wanted, mode) => data.agreements.filter((row) => row[0] === 
 const mark = (verdict, number) => make("span", {class: `mark ${verdict}`, title: verdict}, data.marks[verdict], make("span", {class: number ? "sr" : ""}, ` ${verdict}`), number ? ` ${number}` : "");
 const updateGrid = () => {
   for (const row of shown("agreement", "tr[data-f]")) {
-    const found = pairsOf(+row.dataset.f, (d) => state.d.has(d), row.closest("table").dataset.mode);
+    const comparisons = pairsOf(+row.dataset.f, (d) => state.d.has(d), row.closest("table").dataset.mode);
     for (const cell of all("[data-l]", row)) {
-      const pair = numbers(cell.dataset.l), mine = found.filter(([, , , a, b]) => pair.includes(a) && pair.includes(b));
+      const pair = numbers(cell.dataset.l), mine = comparisons.filter(([, , , a, b]) => pair.includes(a) && pair.includes(b));
       const marks = Object.keys(data.marks).map((verdict) => [verdict, mine.filter((comparison) => comparison[5] === verdict).length]);
-      cell.replaceChildren(...marks.filter(([, number]) => number).map((given) => mark(...given)));
+      cell.replaceChildren(...marks.filter(([, number]) => number).map((counted) => mark(...counted)));
       if (!mine.length) cell.textContent = "–";
     }
   }

@@ -17,9 +17,9 @@ const scoresOf = (s, d) => (scores[[s, d]] ?? []).filter(({cell}) => state.f.has
 const ownScores = (d, f) => scoresOf(state.s, d).filter(({cell}) => cell.f === f && cell.at.includes(state.s)).map((score) => ({...score, broken: score.success}));
 
 // How many samples are right without attack and not broken by any of the scores, of those that any of them attacked.
-const robust = (s, d, found) => {
-  const {n, bits} = cleanOf(s, d), broken = union(n, found), partly = found.length && found.every(({attacked}) => attacked);
-  const attacked = partly ? union(n, found.map(({attacked}) => ({broken: attacked}))) : null;
+const robust = (s, d, attackScores) => {
+  const {n, bits} = cleanOf(s, d), broken = union(n, attackScores), partly = attackScores.length && attackScores.every(({attacked}) => attacked);
+  const attacked = partly ? union(n, attackScores.map(({attacked}) => ({broken: attacked}))) : null;
   const k = count(bits.map((byte, i) => byte & ~broken[i] & (attacked ? attacked[i] : 255))), of = attacked ? count(attacked) : n;
   return {k, n: of, value: k / of};
 };
