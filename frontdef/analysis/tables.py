@@ -88,14 +88,14 @@ VIEWS = (
             "samples": Column("bigint", "samples where it is finite"),
             "undefined": Column("bigint", "samples where the layer's signal is zero"),
         },
-        "with found as (select model, layer, label, p, avg(ratio) filter (isfinite(ratio)) as mean, "
+        "with by_layer as (select model, layer, label, p, avg(ratio) filter (isfinite(ratio)) as mean, "
         "1.959964 * stddev_samp(ratio) filter (isfinite(ratio)) / sqrt(count(*) filter (isfinite(ratio))) as half, "
         "median(ratio) filter (isfinite(ratio)) as median, count(*) filter (isfinite(ratio)) as samples, "
         "count(*) filter (not isfinite(ratio)) as undefined from ratios group by all) "
         "select model, layer, label, p, mean, 20 * log10(nullif(mean, 0)) as db, "
         "20 * log10(case when mean > half then mean - half end) as db_low, "
         "20 * log10(nullif(mean + half, 0)) as db_high, "
-        "median, samples, undefined from found order by model, p, layer",
+        "median, samples, undefined from by_layer order by model, p, layer",
     ),
 )
 """What the results of a study are asked for beside its tables."""
