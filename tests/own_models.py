@@ -51,7 +51,7 @@ CODE = """
 
     def hooked():
         net = build()
-        net[4].register_forward_hook(lambda module, given, made: made * 2)
+        net[4].register_forward_hook(lambda module, inputs, logits: logits * 2)
         return net
 """
 

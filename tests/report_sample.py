@@ -123,7 +123,7 @@ def certify(model, x, y, norm, eps):
 def columns(model, x, adv, y, norm, eps):
     delta, clean, seen = adv - x, model.logits(x), model.logits(np.clip(adv, 0, 1))
     in_box = ((adv >= -1e-6) & (adv <= 1 + 1e-6)).all(1)
-    found = {
+    values = {
         "sample_id": 1000 + np.arange(len(x)),
         "label": y,
         "clean_prediction": clean.argmax(1),
@@ -137,10 +137,10 @@ def columns(model, x, adv, y, norm, eps):
         "in_box": in_box,
         "finite": np.ones(len(x), bool),
     }
-    found["valid"] = in_box & (found[norm] <= (np.inf if eps is None else eps) + 1e-6)
-    found["success"] = found["valid"] & (found["adversarial_prediction"] != y)
+    values["valid"] = in_box & (values[norm] <= (np.inf if eps is None else eps) + 1e-6)
+    values["success"] = values["valid"] & (values["adversarial_prediction"] != y)
     loss = {f"loss_{name}": -np.log(softmax(z)[np.arange(len(x)), y]) for name, z in (("clean", clean), ("adv", seen))}
-    return {**found, **loss, "margin": np.zeros(len(x))}
+    return {**values, **loss, "margin": np.zeros(len(x))}
 
 
 def make_run(root: Path) -> Path:

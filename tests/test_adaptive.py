@@ -133,9 +133,9 @@ def test_bad_settings_are_explained(settings, tmp_path):
 def test_processes_give_what_one_process_gives(results, tmp_path):
     beside = go(tmp_path / "run", jobs=2, time_limit=300)
     key = ["cell", "sample_id"]
-    one, two = (found.records().sort_values(key).reset_index(drop=True) for found in (results, beside))
-    exact = [name for name in one.columns if not name.startswith(("loss", "margin", "l"))]
-    pd.testing.assert_frame_equal(one[exact], two[exact])
+    alone, parallel = (outcome.records().sort_values(key).reset_index(drop=True) for outcome in (results, beside))
+    exact = [name for name in alone.columns if not name.startswith(("loss", "margin", "l"))]
+    pd.testing.assert_frame_equal(alone[exact], parallel[exact])
 
 
 class Coin(FrontEnd[Config]):
@@ -158,12 +158,12 @@ def test_mean_and_majority_can_differ_and_both_are_told():
         net[1].weight.copy_(torch.tensor([[0.0] * 4, [40.0, 0, 0, 0]]))
         net[1].bias.copy_(torch.tensor([0.2, 0.0]))
     protected = Protected(Coin(Config()), net, image_shape=(1, 2, 2))
-    found = score(protected, torch.zeros(50, 1, 2, 2), torch.zeros(50, dtype=torch.int64), draws=400, seed=0)
-    assert (found.majority == 0).all()
-    assert (found.predictions == 1).all()
+    scores = score(protected, torch.zeros(50, 1, 2, 2), torch.zeros(50, dtype=torch.int64), draws=400, seed=0)
+    assert (scores.majority == 0).all()
+    assert (scores.predictions == 1).all()
     # The mean probability: a quarter of 1, three quarters of 1 / (1 + e^0.2).
     expected = 0.25 + 0.75 / (1 + np.exp(0.2))
-    torch.testing.assert_close(found.logits[:, 1].exp().mean().item(), expected, atol=5e-3, rtol=0)
+    torch.testing.assert_close(scores.logits[:, 1].exp().mean().item(), expected, atol=5e-3, rtol=0)
 
 
 def test_no_verdict_draw_is_one_that_the_attack_saw():
@@ -171,7 +171,7 @@ def test_no_verdict_draw_is_one_that_the_attack_saw():
     net = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
     protected = Protected(Coin(Config()), net, image_shape=(1, 2, 2))
     x, y = torch.zeros(8, 1, 2, 2), torch.zeros(8, dtype=torch.int64)
-    one = score(protected, x, y, draws=5, seed=3)
+    scores = score(protected, x, y, draws=5, seed=3)
     protected(x)
-    assert torch.equal(one.logits, score(protected, x, y, draws=5, seed=3).logits)
-    assert not torch.equal(one.logits, score(protected, x, y, draws=5, seed=4).logits)
+    assert torch.equal(scores.logits, score(protected, x, y, draws=5, seed=3).logits)
+    assert not torch.equal(scores.logits, score(protected, x, y, draws=5, seed=4).logits)

@@ -60,7 +60,7 @@ def inside(stage, x, examples):
 def test_examples_are_native_pgd_in_eval_mode(stage, samples):
     classifier = network().train()
     torch.manual_seed(2)
-    found = batch_of(stage, classifier, samples).examples()
+    examples = batch_of(stage, classifier, samples).examples()
     assert classifier.training
     torch.manual_seed(2)
     expected = pgd(
@@ -71,22 +71,22 @@ def test_examples_are_native_pgd_in_eval_mode(stage, samples):
         step_size=stage.eps * stage.relative_step,
         random_start=True,
     )
-    assert torch.equal(found, expected)
-    assert inside(stage, samples[0], found)
+    assert torch.equal(examples, expected)
+    assert inside(stage, samples[0], examples)
 
 
 def test_fast_is_one_step_of_ten_255ths_from_a_random_point(samples):
     """Wong et al. 2020 (arXiv:2001.03994), algorithm 3, written down again: δ ~ U(−ε,ε), δ + 1.25·ε·sign, cut to ±ε."""
     classifier, (x, y) = network().eval(), samples
     torch.manual_seed(2)
-    found = batch_of(FAST, classifier, samples).examples()
+    examples = batch_of(FAST, classifier, samples).examples()
     torch.manual_seed(2)
     start = (x + torch.empty_like(x.flatten(1)).uniform_(-0.2, 0.2).view_as(x)).clamp(0, 1)
     classifier.eval()
     start.requires_grad_()
     (gradient,) = torch.autograd.grad(F.cross_entropy(classifier(start), y), start)
     expected = (x + (start + 0.25 * gradient.sign() - x).clamp(-0.2, 0.2)).clamp(0, 1).detach()
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(examples, expected)
 
 
 def test_restarts_keep_what_fooled(samples):
@@ -114,7 +114,7 @@ def test_the_loss_of_trades(samples):
     assert torch.equal(logits, classifier(attacked))
     total = 0.0
     for image, example, label in zip(samples[0], attacked, samples[1], strict=True):
-        p, q = (classifier(one[None])[0].double().softmax(0).tolist() for one in (image, example))
+        p, q = (classifier(row[None])[0].double().softmax(0).tolist() for row in (image, example))
         total += -math.log(p[label]) + 6 * sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
     assert loss.item() == pytest.approx(total / 24, rel=1e-5)
 
@@ -123,10 +123,10 @@ def test_the_attack_of_trades_maximizes_the_divergence_whatever_the_label(sample
     classifier, (x, y) = network().eval(), samples
     batch = batch_of(TRADES, classifier, samples)
     torch.manual_seed(5)
-    found = batch.divergent()
-    assert inside(TRADES, x, found)
+    divergent = batch.divergent()
+    assert inside(TRADES, x, divergent)
     torch.manual_seed(5)
-    assert torch.equal(found, batch_of(TRADES, classifier, (x, (y + 1) % 3)).divergent())
+    assert torch.equal(divergent, batch_of(TRADES, classifier, (x, (y + 1) % 3)).divergent())
     classifier.eval()
     clean = classifier(x)
 
@@ -134,7 +134,7 @@ def test_the_attack_of_trades_maximizes_the_divergence_whatever_the_label(sample
         return F.kl_div(classifier(examples).log_softmax(1), clean.softmax(1), reduction="batchmean")
 
     noise = (x + 0.2 * torch.empty_like(x).uniform_(-1, 1).sign()).clamp(0, 1)
-    assert divergence(found) > 2 * divergence(noise)
+    assert divergence(divergent) > 2 * divergence(noise)
 
 
 def test_the_attack_of_trades_by_hand():
@@ -148,10 +148,10 @@ def test_the_attack_of_trades_by_hand():
     x = torch.full((400, 1, 1, 1), 0.5)
     stage = TRADES.model_copy(update={"attack_steps": 10, "attack_step": 0.25})
     torch.manual_seed(0)
-    found = batch_of(stage, Slope(), (x, torch.zeros(400, dtype=torch.int64))).divergent().flatten()
+    examples = batch_of(stage, Slope(), (x, torch.zeros(400, dtype=torch.int64))).divergent().flatten()
     # The start decides the side, and the walk then goes to the end of the ball.
-    torch.testing.assert_close((found - 0.5).abs(), torch.full((400,), 0.2))
-    assert 150 < (found > 0.5).sum() < 250
+    torch.testing.assert_close((examples - 0.5).abs(), torch.full((400,), 0.2))
+    assert 150 < (examples > 0.5).sum() < 250
 
 
 def test_a_certain_network_is_trained_by_trades():
@@ -194,6 +194,6 @@ def test_training_where_gradients_are_switched_off(samples):
         return classifier[1].weight.detach()
 
     with torch.no_grad():
-        found = weights()
+        trained = weights()
         assert not torch.is_grad_enabled()
-    assert torch.equal(found, weights())
+    assert torch.equal(trained, weights())

@@ -58,9 +58,9 @@ def by_hand():
 )
 def test_the_ratio_of_a_network_worked_out_by_hand(by_hand, p, expected):
     model, x, attacked = by_hand
-    found = layer_ratios(model, x, attacked, p=[p])[p]
-    assert list(found) == [0, 1, 2]
-    assert torch.cat(list(found.values())).tolist() == pytest.approx(expected, rel=1e-5)
+    ratios = layer_ratios(model, x, attacked, p=[p])[p]
+    assert list(ratios) == [0, 1, 2]
+    assert torch.cat(list(ratios.values())).tolist() == pytest.approx(expected, rel=1e-5)
 
 
 def test_decibels_are_of_the_mean_and_not_the_mean_of_decibels():
@@ -81,9 +81,9 @@ def test_the_ratio_does_not_change_with_scale(scale):
 
 def test_ratios_where_the_signal_is_zero_are_not_numbers():
     zero = torch.zeros(2, 3)
-    found = perturbation_ratio(zero, torch.tensor([[1.0, 0, 0], [0, 0, 0]]))
-    assert found[0] == math.inf
-    assert found[1].isnan()
+    ratios = perturbation_ratio(zero, torch.tensor([[1.0, 0, 0], [0, 0, 0]]))
+    assert ratios[0] == math.inf
+    assert ratios[1].isnan()
 
 
 def test_outputs_are_taken_before_batch_norm_and_in_batches_of_any_size():
@@ -124,9 +124,9 @@ def test_a_layer_that_is_called_twice_is_one_signal_and_one_that_never_is_has_no
             return self.layer(x.flatten(1)) + self.layer(3 * x.flatten(1))
 
     x = torch.full((1, 1, 1, 1), 0.5)
-    found = layer_ratios(Twice().eval(), x, x + 0.1)[2.0]
+    ratios = layer_ratios(Twice().eval(), x, x + 0.1)[2.0]
     # (.5, 1.5) moves by (.1, .3)
-    assert {number: float(value) for number, value in found.items()} == pytest.approx({0: 0.2, 1: 0.2})
+    assert {number: float(value) for number, value in ratios.items()} == pytest.approx({0: 0.2, 1: 0.2})
 
 
 def test_what_can_not_be_measured_is_explained(by_hand):
@@ -153,8 +153,8 @@ def test_the_list_follows_named_modules_with_shortcuts_after_their_branch():
             self.slope = nn.PReLU()
 
     model = nn.Sequential(Block(), nn.Linear(2, 2))
-    found = [(layer.number, layer.name, layer.label, layer.kind) for layer in linear_list(model)]
-    assert found == [
+    layers = [(layer.number, layer.name, layer.label, layer.kind) for layer in linear_list(model)]
+    assert layers == [
         (1, "0.conv1", "conv1", "convolution"),
         (2, "0.bn1", "bn1", "batch norm"),
         (3, "0.shortcut.0", "conv2", "convolution"),
@@ -178,9 +178,9 @@ class Keep(FrontEnd[Config]):
 
 def test_a_front_end_has_a_place_after_what_is_inside_it():
     model = Protected(Keep(Config()), nn.Sequential(nn.Flatten(), linear([[1.0, 1.0]])))
-    found = [(layer.name, layer.label) for layer in linear_list(model)]
+    layers = [(layer.name, layer.label) for layer in linear_list(model)]
     expected = [("front_end.inner", "front-linear1"), ("front_end", "front-end1"), ("classifier.1", "linear1")]
-    assert found == expected
+    assert layers == expected
     x = torch.tensor([0.3, 0.4]).view(1, 1, 1, 2)
     ratios = layer_ratios(model, x, x + 0.1)[2.0]
     # (.3, .4) moves by (.1, .1); behind the front end .3 moves by .1.
@@ -192,9 +192,9 @@ def test_a_front_end_has_a_place_after_what_is_inside_it():
 
 def test_a_parametrized_layer_is_one_layer_with_all_its_weights():
     layer = nn.utils.parametrizations.weight_norm(nn.Linear(3, 2))
-    (found,) = linear_list(nn.Sequential(layer))
-    assert found.kind == "linear"
-    assert sum(one.numel() for one in found.parameters()) == 2 + 2 + 6
+    (listed,) = linear_list(nn.Sequential(layer))
+    assert listed.kind == "linear"
+    assert sum(parameter.numel() for parameter in listed.parameters()) == 2 + 2 + 6
 
 
 # Weights
@@ -202,10 +202,10 @@ def test_a_parametrized_layer_is_one_layer_with_all_its_weights():
 
 def test_sparsity_by_hand():
     weight = torch.tensor([[0.0, 0, -5, 0], [2, 2, 2, 2], [3, 4, 0, 0], [0, 0, 0, 0]])
-    found = sparsity(weight.view(4, 1, 2, 2))
-    assert found[:3].tolist() == pytest.approx([1, 4, 49 / 25])
+    sparsities = sparsity(weight.view(4, 1, 2, 2))
+    assert sparsities[:3].tolist() == pytest.approx([1, 4, 49 / 25])
     assert normalized_sparsity(weight)[:3].tolist() == pytest.approx([0, 1, 24 / 75])
-    assert found[3].isnan()
+    assert sparsities[3].isnan()
     torch.testing.assert_close(sparsity(1e-4 * weight[:3]), sparsity(weight[:3]))
     assert normalized_sparsity(torch.ones(2, 1)).isnan().all()
 
@@ -213,12 +213,12 @@ def test_sparsity_by_hand():
 @pytest.mark.parametrize("groups", [1, 2])
 def test_filters_of_a_transposed_convolution_are_its_outputs(groups):
     layer = nn.ConvTranspose2d(4, 6, 3, groups=groups)
-    found = filters_first(layer)
-    assert found.shape == (6, 4 // groups, 3, 3)
+    filters = filters_first(layer)
+    assert filters.shape == (6, 4 // groups, 3, 3)
     for out in range(6):
         group, within = divmod(out, 6 // groups)
         inputs = layer.weight[group * 4 // groups : (group + 1) * 4 // groups, within]
-        assert torch.equal(found[out], inputs)
+        assert torch.equal(filters[out], inputs)
 
 
 def test_batch_norm_statistics_are_those_of_the_layer():
@@ -228,8 +228,8 @@ def test_batch_norm_statistics_are_those_of_the_layer():
     with torch.no_grad():
         layer.weight.copy_(torch.tensor([5.0, 6]))
         layer.bias.copy_(torch.tensor([7.0, 8]))
-    found = {name: value.tolist() for name, value in batch_norm_statistics(layer).items()}
-    assert found == {"running_mean": [1, 2], "running_variance": [3, 4], "gamma": [5, 6], "beta": [7, 8]}
+    statistics = {name: value.tolist() for name, value in batch_norm_statistics(layer).items()}
+    assert statistics == {"running_mean": [1, 2], "running_variance": [3, 4], "gamma": [5, 6], "beta": [7, 8]}
     bare = batch_norm_statistics(nn.BatchNorm1d(3, affine=False, track_running_stats=False))
     assert all(value.shape == (3,) and value.isnan().all() for value in bare.values())
 
@@ -263,11 +263,11 @@ def test_singular_values_against_the_matrix_written_out(case):
     layer = nn.Conv2d(4, 6, kernel, stride, padding, dilation, groups, padding_mode=padding_mode)
     expected = brute_force(layer, (4, 6, 8))
     layer.float()
-    found = singular_values(layer, (4, 6, 8))
+    spectrum = singular_values(layer, (4, 6, 8))
     # An even kernel in a circle does not keep the size, so the Fourier transform would be wrong.
-    assert found.method == ("fourier" if padding_mode == "circular" and kernel % 2 else "dense")
-    assert found.count == len(expected)
-    torch.testing.assert_close(found.values, expected, rtol=1e-9, atol=1e-9)
+    assert spectrum.method == ("fourier" if padding_mode == "circular" and kernel % 2 else "dense")
+    assert spectrum.count == len(expected)
+    torch.testing.assert_close(spectrum.values, expected, rtol=1e-9, atol=1e-9)
     largest = singular_values(layer, (4, 6, 8), top=7, dense_limit=1)
     if largest.method != "fourier":
         assert largest.method == "lanczos"
@@ -278,27 +278,27 @@ def test_a_kernel_larger_than_the_circle_wraps_around():
     torch.manual_seed(0)
     layer = nn.Conv2d(2, 3, 5, padding=2, padding_mode="circular")
     expected = brute_force(layer, (2, 3, 4))
-    found = singular_values(layer.float(), (2, 3, 4))
-    assert found.method == "fourier"
-    torch.testing.assert_close(found.values, expected, rtol=1e-9, atol=1e-9)
+    spectrum = singular_values(layer.float(), (2, 3, 4))
+    assert spectrum.method == "fourier"
+    torch.testing.assert_close(spectrum.values, expected, rtol=1e-9, atol=1e-9)
 
 
 def test_same_padding_with_an_even_kernel_is_a_circle_too():
     torch.manual_seed(0)
     layer = nn.Conv2d(2, 2, 4, padding="same", padding_mode="circular")
     expected = brute_force(layer, (2, 6, 6))
-    found = singular_values(layer.float(), (2, 6, 6))
-    assert found.method == "fourier"
-    torch.testing.assert_close(found.values, expected, rtol=1e-9, atol=1e-9)
+    spectrum = singular_values(layer.float(), (2, 6, 6))
+    assert spectrum.method == "fourier"
+    torch.testing.assert_close(spectrum.values, expected, rtol=1e-9, atol=1e-9)
 
 
 def test_a_stride_that_does_not_divide_the_image_is_not_folded():
     torch.manual_seed(0)
     layer = nn.Conv2d(2, 3, 3, 2, padding=1, padding_mode="circular")
     expected = brute_force(layer, (2, 5, 7))
-    found = singular_values(layer.float(), (2, 5, 7))
-    assert found.method == "dense"
-    torch.testing.assert_close(found.values, expected, rtol=1e-9, atol=1e-9)
+    spectrum = singular_values(layer.float(), (2, 5, 7))
+    assert spectrum.method == "dense"
+    torch.testing.assert_close(spectrum.values, expected, rtol=1e-9, atol=1e-9)
 
 
 def test_singular_values_of_what_only_resembles_a_convolution():

@@ -36,7 +36,7 @@ def split():
 
 
 def weights(model):
-    return [[one.detach().clone() for one in layer.parameters()] for layer in linear_list(model)]
+    return [[parameter.detach().clone() for parameter in layer.parameters()] for layer in linear_list(model)]
 
 
 def changed(before, after):
@@ -58,9 +58,9 @@ def test_there_are_eight_codes():
 
 @pytest.mark.parametrize("code", CODES)
 def test_first_and_second_training(code):
-    found = parse_code(code)
+    order = parse_code(code)
     trainings = {code[1]: code[0], code[3]: code[2]}
-    assert (found.first, found.second) == (trainings["1"], trainings["2"])
+    assert (order.first, order.second) == (trainings["1"], trainings["2"])
 
 
 @pytest.mark.parametrize(("mode", "expected"), [("block", BLOCK), ("single", SINGLE)])
@@ -91,8 +91,8 @@ def test_retrained_layers_start_from_new_draws_and_fresh_statistics(code):
     assert frozen.running_mean.tolist() == [5] * frozen.num_features
     convolutions = {layer.number for layer in retrained if layer.kind != "batch norm"}
     assert changed(before, weights(model)) == convolutions  # γ and β start as they were: 1 and 0
-    assert all(not one.requires_grad for layer in kept for one in layer.parameters())
-    assert all(one.requires_grad for layer in retrained for one in layer.parameters())
+    assert all(not parameter.requires_grad for layer in kept for parameter in layer.parameters())
+    assert all(parameter.requires_grad for layer in retrained for parameter in layer.parameters())
 
 
 def test_frozen_batch_norms_keep_tracking_and_are_not_reset(split):
@@ -111,9 +111,9 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_generator_al
     for model, seed in zip(models, (1, 1, 2), strict=True):
         retrain(Identity(Config()), model, split, [NATURAL], parse_code("N1N2"), 1, seed=seed)
     assert torch.equal(torch.get_rng_state(), state)
-    same, other = (changed(weights(models[0]), weights(model)) for model in models[1:])
-    assert same == set()
-    assert other == {2, 3, 4, 5}
+    same_seed, next_seed = (changed(weights(models[0]), weights(model)) for model in models[1:])
+    assert same_seed == set()
+    assert next_seed == {2, 3, 4, 5}
 
 
 @pytest.mark.parametrize(("code", "cut"), [("A1N2", 5), ("A2N1", 0)])

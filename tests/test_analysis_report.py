@@ -43,11 +43,11 @@ def analysis(tmp_path_factory):
     models = {"natural": classifier(0), HOSTILE: classifier(1)}
     x, y = torch.rand(8, 1, 4, 4, generator=torch.Generator().manual_seed(0)), torch.arange(8) % 3
     out = tmp_path_factory.mktemp("analysis") / "found"
-    found = analyze(models, x, y, out=out, attack={"eps": 0.1, "steps": 2}, ratio={"p": [1, 2]})
+    measured = analyze(models, x, y, out=out, attack={"eps": 0.1, "steps": 2}, ratio={"p": [1, 2]})
     rows = [(code, cut) for code in ("A1N2", "N1A2") for cut in (0, 1, 2, 3)]
     losses = (4.0, 2.0, 1.0, 0.5, 0.5, 0.6, math.nan, 2.3)
     writer = RunWriter(out)
-    writer.entries += found.head.jobs
+    writer.entries += measured.head.jobs
     for (code, cut), loss in zip(rows, losses, strict=True):
         columns = {
             "label": ("input", "conv1", "bn1", "linear1")[cut], "adversarial_layers": 1, "adversarial_parameters": 9,
@@ -56,8 +56,8 @@ def analysis(tmp_path_factory):
         }  # fmt: skip
         where = {"code": code, "cut": cut, "mode": "block", "seed": 0}
         writer.add(TABLES["partial"], f"{code}{cut}", where, Rows(columns))
-    writer.finish(**{name: value for name, value in found.head if name not in {"jobs", "format"}})
-    return type(found)(out)
+    writer.finish(**{name: value for name, value in measured.head if name not in {"jobs", "format"}})
+    return type(measured)(out)
 
 
 @pytest.fixture(scope="module")
@@ -109,8 +109,8 @@ def test_a_figure_is_the_same_to_the_byte_and_undated(analysis, kind, tmp_path):
         "from frontdef import load_results\n"
         "from frontdef.report.layers.figures import ratio_curves\n"
         "from frontdef.report.layers.paper import render\n"
-        "found = load_results(sys.argv[1])\n"
-        "sys.stdout.buffer.write(render(ratio_curves(found, found.models())[0], sys.argv[2]))\n"
+        "analysis = load_results(sys.argv[1])\n"
+        "sys.stdout.buffer.write(render(ratio_curves(analysis, analysis.models())[0], sys.argv[2]))\n"
     )
     again = subprocess.run([sys.executable, "-c", script, str(analysis.path), kind], capture_output=True, check=True)
     assert figure(curves, kind) == again.stdout
@@ -126,9 +126,9 @@ def test_a_name_in_a_figure_is_no_mathematics_and_never_hidden(analysis, name):
 
 
 def test_partial_training_is_drawn_without_what_is_not_known(analysis):
-    ((title, _, found),) = partial_curves(analysis)
+    ((title, _, panels),) = partial_curves(analysis)
     assert title == "Cut in two"
-    loss = found[0]
+    loss = panels[0]
     assert loss.places == ["input", "conv1", "bn1", "linear1"]
     assert [line.values for line in loss.lines] == [[4, 2, 1, 0.5], [0.5, 0.6, None, 2.3]]
     assert (loss.axis.low, loss.axis.high) == (0, 4)
@@ -170,8 +170,8 @@ def test_ticks_are_round_and_enclose_the_values(values, ticks):
 
 
 def test_ratios_of_zero_stand_at_the_left_end_and_do_not_stretch_the_axis():
-    found = pd.DataFrame({"layer": 1, "label": "conv1", "model": "m", "ratio": [0.0, 0.1, 0.2, 0.4, math.inf]})
-    panel = _histograms(found, ["m"], "ratio", "k", "t", "x", unit="u", head="h", logarithmic=True)
+    ratios = pd.DataFrame({"layer": 1, "label": "conv1", "model": "m", "ratio": [0.0, 0.1, 0.2, 0.4, math.inf]})
+    panel = _histograms(ratios, ["m"], "ratio", "k", "t", "x", unit="u", head="h", logarithmic=True)
     assert 0.09 < panel.axis.low < 0.1
     assert panel.rows[0].figure[0][2][1][1] > 0  # the first bin holds the 0
     assert panel.rows[0].values == [pytest.approx(0.15)]

@@ -82,10 +82,12 @@ def tables(out):
 
 def same(first, second):
     for name, frame in tables(first).items():
-        other = tables(second)[name]
+        repeated = tables(second)[name]
         order = [column for column in frame.columns if frame[column].dtype.kind not in "f"]
         pd.testing.assert_frame_equal(
-            frame.sort_values(order, ignore_index=True), other.sort_values(order, ignore_index=True), check_exact=True
+            frame.sort_values(order, ignore_index=True),
+            repeated.sort_values(order, ignore_index=True),
+            check_exact=True,
         )
 
 
@@ -105,18 +107,18 @@ def test_tables_have_the_documented_columns_and_types(finished):
 
 def test_what_sql_says_is_what_the_functions_say(finished, cache):
     out, _ = finished
-    found = load_results(out).sql(
+    ratios = load_results(out).sql(
         "select * from ratios where model = 'natural' and isfinite(p) order by sample_id, layer"
     )
     means = load_results(out).sql("select db from psr where model = 'natural' and p = 2 order by layer")["db"]
-    per_layer = found.groupby("layer")["ratio"].mean()
+    per_layer = ratios.groupby("layer")["ratio"].mean()
     np.testing.assert_allclose(means, 20 * np.log10(per_layer), rtol=1e-12)
     ends = load_results(out).sql("select db_low, db_high from psr where model = 'natural' and p = 2 order by layer")
-    half = 1.959964 * found.groupby("layer")["ratio"].std() / np.sqrt(20)
+    half = 1.959964 * ratios.groupby("layer")["ratio"].std() / np.sqrt(20)
     np.testing.assert_allclose(ends["db_low"], 20 * np.log10(per_layer - half), rtol=1e-9)
     np.testing.assert_allclose(ends["db_high"], 20 * np.log10(per_layer + half), rtol=1e-9)
-    assert set(found["layer"]) == {0, 1, 2}
-    assert found["sample_id"].nunique() == 20
+    assert set(ratios["layer"]) == {0, 1, 2}
+    assert ratios["sample_id"].nunique() == 20
 
 
 def test_the_ends_of_a_sweep_are_the_two_trainings(finished):
@@ -190,8 +192,8 @@ def test_keys_follow_what_decides_the_result(change, changes):
     values = study.model_dump()
     for name, value in change.items():
         values[name] = {**values[name], **value} if isinstance(value, dict) else value
-    other = make_plan(type(study).model_validate(values)).jobs
-    different = {a.table.name for a, b in zip(make_plan(study).jobs, other, strict=True) if a.key != b.key}
+    changed = make_plan(type(study).model_validate(values)).jobs
+    different = {a.table.name for a, b in zip(make_plan(study).jobs, changed, strict=True) if a.key != b.key}
     assert different == changes
 
 
@@ -206,15 +208,15 @@ def classifier():
 def test_models_at_hand_are_analyzed_and_given_back_as_they_were(tmp_path):
     model, x, y = classifier().train(), torch.rand(6, 1, 4, 4), torch.arange(6) % 3
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    found = analyze({"mine": model}, x, y, out=tmp_path / "mine", attack={"eps": 0.1, "steps": 2})
+    analysis = analyze({"mine": model}, x, y, out=tmp_path / "mine", attack={"eps": 0.1, "steps": 2})
     assert model.training
     assert all(parameter.requires_grad for parameter in model.parameters())
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-    assert found.table("batch_norm")["running_variance"].tolist() == [1, 1]
-    assert found.sql("select method, count(*) as n from singular_values group by method")["n"].tolist() == [16]
+    assert analysis.table("batch_norm")["running_variance"].tolist() == [1, 1]
+    assert analysis.sql("select method, count(*) as n from singular_values group by method")["n"].tolist() == [16]
     attacked = craft(Protected(Identity(Config()), model), x, y, AttackSettings(eps=0.1, steps=2), seed=0)
     expected = layer_ratios(model.eval(), x, attacked)[2.0][3]
-    measured = found.sql("select ratio from ratios where label = 'linear1' order by sample_id")["ratio"]
+    measured = analysis.sql("select ratio from ratios where label = 'linear1' order by sample_id")["ratio"]
     np.testing.assert_allclose(measured, expected.numpy())
     stored = {path: path.stat().st_mtime_ns for path in (tmp_path / "mine").glob("*/*.parquet")}
     analyze({"mine": model}, x, y, out=tmp_path / "mine", attack={"eps": 0.1, "steps": 2})
@@ -223,10 +225,10 @@ def test_models_at_hand_are_analyzed_and_given_back_as_they_were(tmp_path):
 
 def test_what_has_no_singular_values_is_said(tmp_path):
     model = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
-    found = analyze(
+    analysis = analyze(
         {"mine": model}, torch.rand(2, 1, 4, 4), torch.tensor([0, 1]), out=tmp_path / "a", what=("weights",)
     )
-    (note,) = found.notes()
+    (note,) = analysis.notes()
     assert "singular values mine: not of any layer, there is no convolution; [weights] linear = true" in note
     assert note in invoke(tmp_path / "a").output.replace("\n", " ")
 

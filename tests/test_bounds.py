@@ -73,8 +73,8 @@ def test_a_small_network_by_hand():
     low, high = torch.tensor([[-1.0, 0.0]]), torch.tensor([[1.0, 1.0]])
     first = bounds.propagate(nn.Sequential(linear([[1.0, -1.0]]), nn.ReLU()), low, high)
     second = bounds.propagate(nn.Sequential(linear([[-1.0, 0.0]]), nn.LeakyReLU(0.5)), low, high)
-    found = [first.low.item(), first.high.item(), second.low.item(), second.high.item()]
-    assert found == pytest.approx([0, 1, -0.5, 1], abs=1e-5)
+    ends = [first.low.item(), first.high.item(), second.low.item(), second.high.item()]
+    assert ends == pytest.approx([0, 1, -0.5, 1], abs=1e-5)
 
 
 def test_a_convolution_by_hand():
@@ -149,11 +149,11 @@ def test_every_order_of_summation_stays_within_the_bounds_of_a_point():
         order = torch.randperm(4096, generator=generator)
         products = x[0, order] * layer.weight[0, order]
         results += [products.sum().item(), products.numpy().cumsum()[-1].item()]
-    found = torch.tensor(results, dtype=torch.float64)
-    assert len(found.unique()) > 20
-    assert inside(found, box)
+    sums = torch.tensor(results, dtype=torch.float64)
+    assert len(sums.unique()) > 20
+    assert inside(sums, box)
     exact = (x.double() * layer.weight.double()).sum()
-    assert (found - exact).abs().max() > 1e-7, "the rounding is too small to test anything"
+    assert (sums - exact).abs().max() > 1e-7, "the rounding is too small to test anything"
     assert (box.high - box.low) < 0.1 * exact.abs() + 4, "and the bounds are not idle"
 
 

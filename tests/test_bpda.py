@@ -40,14 +40,14 @@ def test_smooth_surrogate_is_the_derivative_of_the_sum_of_sigmoids():
     x = torch.linspace(0, 1, 11, dtype=torch.float64)
     s = 7.0
     surrogate = bpda.select((bpda.SMOOTH,), f"smooth:{s}")
-    found = gradient(lambda v: bpda.quantize(v, 3, surrogate), x)
+    slopes = gradient(lambda v: bpda.quantize(v, 3, surrogate), x)
     h = 1e-6
 
     def smooth(v):
         return sum(0.5 / (1 + torch.exp(-4 * s * (v - t))) for t in (0.25, 0.75))
 
     expected = (smooth(x + h) - smooth(x - h)) / (2 * h)
-    assert torch.allclose(found, expected, atol=1e-7)
+    assert torch.allclose(slopes, expected, atol=1e-7)
 
 
 def test_smooth_slope_at_a_threshold_is_the_steepness_times_the_jump():
@@ -61,8 +61,8 @@ def test_linear_surrogate_is_a_ramp_at_each_threshold_and_flat_between():
     surrogate = bpda.select((bpda.LINEAR,), "linear:5")
     x = torch.tensor([-0.61, -0.59, -0.5, -0.41, -0.39, 0.0, 0.45, 0.55, 0.65, 0.75])
     thresholds, values = torch.tensor([-0.5, 0.5, 0.6]), torch.tensor([-1.0, 0.0, 1.0, 3.0])
-    found = gradient(lambda v: bpda.step_function(v, thresholds, values, surrogate), x)
-    assert found.tolist() == [0, 5, 5, 5, 0, 0, 5, 15, 10, 0]
+    slopes = gradient(lambda v: bpda.step_function(v, thresholds, values, surrogate), x)
+    assert slopes.tolist() == [0, 5, 5, 5, 0, 0, 5, 15, 10, 0]
     assert bpda.step_function(x, thresholds, values, surrogate).tolist() == [-1, -1, 0, 0, 0, 0, 0, 1, 3, 3]
 
 
@@ -96,13 +96,13 @@ def test_top_k_surrogates():
 
 def test_dropout_draws_from_its_generator_and_has_the_true_gradient():
     x = torch.ones(1, 10_000)
-    one = bpda.dropout(x, 0.75, torch.Generator().manual_seed(3))
-    two = bpda.dropout(x, 0.75, torch.Generator().manual_seed(3))
-    assert torch.equal(one, two)
-    assert one.mean().item() == pytest.approx(1, abs=0.1)
-    assert set(one.unique().tolist()) == {0.0, 4.0}
+    dropped = bpda.dropout(x, 0.75, torch.Generator().manual_seed(3))
+    again = bpda.dropout(x, 0.75, torch.Generator().manual_seed(3))
+    assert torch.equal(dropped, again)
+    assert dropped.mean().item() == pytest.approx(1, abs=0.1)
+    assert set(dropped.unique().tolist()) == {0.0, 4.0}
     g = gradient(lambda v: bpda.dropout(v, 0.75, torch.Generator().manual_seed(3)), x)
-    assert torch.equal(g, one)
+    assert torch.equal(g, dropped)
 
 
 def test_replace_gradient_is_bitwise_exact_where_the_surrogate_is_huge():

@@ -114,7 +114,9 @@ def test_all_say_what_a_loop_over_the_samples_says(run, norm, eps):
     cells, results = run
     worst, families = figures(cells, norm, eps)
     bracket = next(
-        found for found in brackets(results.outcomes(), results.certified()) if (found.norm, found.eps) == (norm, eps)
+        candidate
+        for candidate in brackets(results.outcomes(), results.certified())
+        if (candidate.norm, candidate.eps) == (norm, eps)
     )
     assert bracket.worst_case == pytest.approx(worst)
     data, setting = collect(results), Setting("d", "c", norm, eps)
@@ -168,11 +170,9 @@ def test_pairs_count_the_attacks_own_successes(run):
 
 def test_worst_cases_never_grow_with_the_radius(run):
     _, results = run
-    found = brackets(results.outcomes(), results.certified())
+    rows = brackets(results.outcomes(), results.certified())
     for norm, radii in RADII.items():
-        shares = [
-            bracket.worst_case for eps in radii for bracket in found if (bracket.norm, bracket.eps) == (norm, eps)
-        ]
+        shares = [bracket.worst_case for eps in radii for bracket in rows if (bracket.norm, bracket.eps) == (norm, eps)]
         assert shares == sorted(shares, reverse=True)
 
 

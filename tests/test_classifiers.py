@@ -111,13 +111,13 @@ class TestNormalization:
         assert torch.equal(a(x), b(x))
 
     @pytest.mark.parametrize(
-        "given",
+        "statistics",
         [{"mean": [0.1, 0.2]}, {"std": 0.0}, {"std": [1.0, 1.0, -1.0]}, {"mean": float("nan")}, {"mean": []}],
         ids=str,
     )
-    def test_what_does_not_fit_is_refused(self, given):
+    def test_what_does_not_fit_is_refused(self, statistics):
         with pytest.raises(ConfigError, match=r"mean|std"):
-            BY_NAME["small-cnn"].build((3, 8, 8), 3, **given)
+            BY_NAME["small-cnn"].build((3, 8, 8), 3, **statistics)
 
 
 class TestWrongShapes:

@@ -116,11 +116,11 @@ class TestTake:
     split = Split(torch.rand(50, 1, 2, 2), torch.arange(50) % 5, torch.arange(100, 150))
 
     def test_is_deterministic_without_repetition_and_keeps_rows_together(self):
-        one, two = self.split.take(20, 7), self.split.take(20, 7)
-        assert torch.equal(one.ids, two.ids)
-        assert len(set(one.ids.tolist())) == 20
-        assert torch.equal(one.images, self.split.images[one.ids - 100])
-        assert torch.equal(one.labels, self.split.labels[one.ids - 100])
+        taken, again = self.split.take(20, 7), self.split.take(20, 7)
+        assert torch.equal(taken.ids, again.ids)
+        assert len(set(taken.ids.tolist())) == 20
+        assert torch.equal(taken.images, self.split.images[taken.ids - 100])
+        assert torch.equal(taken.labels, self.split.labels[taken.ids - 100])
 
     def test_smaller_samples_are_part_of_larger_ones(self):
         assert torch.equal(self.split.take(50, 1).ids[:20], self.split.take(20, 1).ids)

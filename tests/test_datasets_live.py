@@ -328,10 +328,10 @@ class TestDigest:
     split = Split(torch.from_numpy(UNIT), torch.from_numpy(LABELS), torch.arange(6))
 
     def test_does_not_depend_on_process_or_memory(self):
-        other = Split(
+        channels_last = Split(
             self.split.images.to(memory_format=torch.channels_last), self.split.labels, self.split.ids, "else"
         )
-        assert other.digest() == self.split.digest() == "9af39278f6eaa00f1f8894b6"
+        assert channels_last.digest() == self.split.digest() == "9af39278f6eaa00f1f8894b6"
 
     @pytest.mark.parametrize("change", ["images", "labels", "ids", "order", "shape"])
     def test_follows_every_change(self, change):

@@ -35,8 +35,8 @@ def go(samples, tmp_path):
     """One cheap call; what is not said is the same in all tests."""
 
     def call(model, *xy, **options):
-        given = {"attacks": FGSM, "libraries": "native", "diagnose": False, "quiet": True, "out": tmp_path / "run"}
-        return frontdef.evaluate(model, *(xy or (samples.images, samples.labels)), **{**given, **options})
+        defaults = {"attacks": FGSM, "libraries": "native", "diagnose": False, "quiet": True, "out": tmp_path / "run"}
+        return frontdef.evaluate(model, *(xy or (samples.images, samples.labels)), **{**defaults, **options})
 
     return call
 
@@ -54,12 +54,12 @@ def written(results):
 
 def test_a_module_a_protected_and_a_function_withstand_the_same(net, go, tmp_path):
     models = {"module": net, "protected": frontdef.protect(net, "none"), "function": lambda x: net(x)}
-    found = {kind: go(model, out=tmp_path / kind, eps=0.1).worst() for kind, model in models.items()}
-    one = found["module"].drop(columns="classifier")
-    assert one["clean"].item() > 0.7
-    assert one["robust"].item() < one["clean"].item()
+    worst = {kind: go(model, out=tmp_path / kind, eps=0.1).worst() for kind, model in models.items()}
+    of_module = worst["module"].drop(columns="classifier")
+    assert of_module["clean"].item() > 0.7
+    assert of_module["robust"].item() < of_module["clean"].item()
     for kind in ("protected", "function"):
-        assert found[kind].drop(columns="classifier").equals(one)
+        assert worst[kind].drop(columns="classifier").equals(of_module)
 
 
 def test_a_function_of_a_model_elsewhere_has_no_gradient_and_says_so(net, go):
@@ -74,13 +74,13 @@ def test_a_function_of_a_model_elsewhere_has_no_gradient_and_says_so(net, go):
 def test_samples_in_every_form_are_the_same_samples(net, go, samples, form):
     reference = keys(go(net))
     x, y = samples.images, samples.labels
-    given = {
+    arguments = {
         "arrays": (x.numpy(), y.numpy()),
         "pair": ((x, y),),
         "dataset": (torch.utils.data.TensorDataset(x, y),),
         "lists of samples": (x.numpy(), y.tolist()),
     }[form]
-    assert keys(go(net, *given)) == reference
+    assert keys(go(net, *arguments)) == reference
 
 
 def test_the_model_is_left_as_it_was(go):
@@ -126,18 +126,18 @@ class Shifted(Scaled):
 
 
 def test_whatever_changes_the_model_changes_the_keys(net, go, samples):
-    other = own_models.network()
-    other.load_state_dict(net.state_dict())
-    first = go(Scaled(other, 1.0))
-    known = {"as it is": keys(first), "code": keys(go(Shifted(other, 1.0))), "constant": keys(go(Scaled(other, 2.0)))}
+    copied = own_models.network()
+    copied.load_state_dict(net.state_dict())
+    first = go(Scaled(copied, 1.0))
+    known = {"as it is": keys(first), "code": keys(go(Shifted(copied, 1.0))), "constant": keys(go(Scaled(copied, 2.0)))}
     with torch.no_grad():
-        other[4].bias[3] += 1e-3
-    known["weight"] = keys(go(Scaled(other, 1.0)))
-    known["normalization"] = keys(go(Scaled(other, 1.0), normalize={"mean": [0.1], "std": [0.9]}))
-    known["other x"] = keys(go(Scaled(other, 1.0), samples.images.flip(0), samples.labels.flip(0)))
-    for one in known:
-        for two in known:
-            assert one == two or not known[one] & known[two], f"{one} and {two} share a key"
+        copied[4].bias[3] += 1e-3
+    known["weight"] = keys(go(Scaled(copied, 1.0)))
+    known["normalization"] = keys(go(Scaled(copied, 1.0), normalize={"mean": [0.1], "std": [0.9]}))
+    known["other x"] = keys(go(Scaled(copied, 1.0), samples.images.flip(0), samples.labels.flip(0)))
+    for change in known:
+        for another in known:
+            assert change == another or not known[change] & known[another], f"{change} and {another} share a key"
 
 
 def test_a_changed_model_is_never_served_old_results(net, go):
@@ -215,9 +215,9 @@ def test_a_diagnosis_runs_in_each_norm(net, go):
 
 
 def test_without_a_folder_one_is_made(net, go):
-    one, two = go(net, out=None), go(net, out=None)
-    assert one.path != two.path
-    assert one.worst().equals(two.worst())
+    first, second = go(net, out=None), go(net, out=None)
+    assert first.path != second.path
+    assert first.worst().equals(second.worst())
 
 
 def test_all_defenses_name_what_does_not_fit(net, go):

@@ -30,22 +30,22 @@ def exact_arithmetic():
 @pytest.mark.parametrize("name", [defense.name for defense in get_defenses()])
 def test_parity(name):
     subject = Subject(name, device="cuda")
-    found = parity(subject.protected, subject.few, subject.few_labels)
-    print(name, found)
-    assert max(found.forward.values()) <= FORWARD
-    assert max(found.gradient.values()) <= GRADIENT
+    differences = parity(subject.protected, subject.few, subject.few_labels)
+    print(name, differences)
+    assert max(differences.forward.values()) <= FORWARD
+    assert max(differences.gradient.values()) <= GRADIENT
 
 
 @pytest.mark.parametrize("family", ["fgsm", "bim", "pgd"])
 def test_deterministic_attacks_agree(family):
     subject = Subject("none", device="cuda")
     spec = make_spec(get_family(family), "linf", 0.1, {})
-    found = []
+    examples = []
     for library in get_attack_libraries().values():
         with isolated(subject.protected, 0):
-            found.append(library.run(spec, subject.protected, subject.few, subject.few_labels).cpu())
-    for one in found[1:]:
-        same = ((one - found[0]).abs().flatten(1).amax(1) <= 1e-4).double().mean()
+            examples.append(library.run(spec, subject.protected, subject.few, subject.few_labels).cpu())
+    for ours in examples[1:]:
+        same = ((ours - examples[0]).abs().flatten(1).amax(1) <= 1e-4).double().mean()
         assert same >= 0.99
 
 

@@ -42,9 +42,9 @@ def protect(name: str, split: Split, surrogate: str | None = None) -> Protected:
 
 @pytest.mark.parametrize(("name", "surrogate"), SURROGATES)
 def test_every_view_has_the_same_values_and_gradients(name, surrogate, split):
-    found = parity(protect(name, split, surrogate), split.images, split.labels)
-    assert max(found.forward.values()) <= FORWARD_TOLERANCE, found.forward
-    assert max(found.gradient.values()) <= GRADIENT_TOLERANCE, found.gradient
+    differences = parity(protect(name, split, surrogate), split.images, split.labels)
+    assert max(differences.forward.values()) <= FORWARD_TOLERANCE, differences.forward
+    assert max(differences.gradient.values()) <= GRADIENT_TOLERANCE, differences.gradient
 
 
 @pytest.mark.parametrize(("name", "surrogate"), SURROGATES)

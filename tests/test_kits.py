@@ -129,17 +129,17 @@ def test_a_call_that_does_not_exist_is_caught():
 
 
 def test_a_call_that_one_run_alone_makes_counts_once():
-    one, two = [Call(call="a", x=1), Call(call="b")], [Call(call="a", x=2), Call(call="c", y=1), Call(call="b")]
-    assert changed(one, two) == ["a.x", "c"]
-    assert changed(one, one) == []
+    first, second = [Call(call="a", x=1), Call(call="b")], [Call(call="a", x=2), Call(call="c", y=1), Call(call="b")]
+    assert changed(first, second) == ["a.x", "c"]
+    assert changed(first, first) == []
 
 
 @pytest.mark.parametrize("name", ["pgd", "apgdt", "locally-linear", "jsma", "square", "fmn"])
 def test_every_parameter_has_a_second_value(name):
     family = get_family(name)
     for parameter in family.parameters.model_fields:
-        base, other = (spec.parameters.model_dump() for spec in pairs(family, family.norms[0], 1.0, parameter, {}))
-        assert {key for key in base if base[key] != other[key]} == {parameter}
+        base, varied = (spec.parameters.model_dump() for spec in pairs(family, family.norms[0], 1.0, parameter, {}))
+        assert {key for key in base if base[key] != varied[key]} == {parameter}
 
 
 def test_values_keep_to_the_bounds():

@@ -68,7 +68,7 @@ def ask(protected, x, y, *, threat=THREAT, **settings):
 
 
 def named(diagnosis, name):
-    return next(one for one in diagnosis.findings if one.name == name)
+    return next(finding for finding in diagnosis.findings if finding.name == name)
 
 
 def front(function, surrogates=(bpda.TRUE,), randomized=False) -> FrontEnd:
@@ -169,12 +169,12 @@ def test_random_search_stays_inside_and_within_its_queries(norm):
         return torch.stack([torch.ones(len(images)), images.mean(dim=(1, 2, 3)) / 100], dim=1)
 
     before, y = x.clone(), torch.zeros(6, dtype=torch.long)
-    found = random_search(model, x, y, threat=threat, queries=50, generator=draws(4))
-    assert threat.contains(x, found).all()
+    examples = random_search(model, x, y, threat=threat, queries=50, generator=draws(4))
+    assert threat.contains(x, examples).all()
     assert torch.equal(x, before)
     assert sum(asked) == 50 * 6
-    assert torch.equal(found, random_search(model, x, y, threat=threat, queries=50, generator=draws(4)))
-    assert (found.mean(dim=(1, 2, 3)) > x.mean(dim=(1, 2, 3))).all()
+    assert torch.equal(examples, random_search(model, x, y, threat=threat, queries=50, generator=draws(4)))
+    assert (examples.mean(dim=(1, 2, 3)) > x.mean(dim=(1, 2, 3))).all()
 
 
 def test_random_search_comes_close_to_the_optimum_of_a_linear_function():
@@ -183,8 +183,8 @@ def test_random_search_comes_close_to_the_optimum_of_a_linear_function():
     def model(images):
         return torch.stack([torch.ones(8), images.flatten(1).mean(1)], dim=1)[: len(images)]
 
-    found = random_search(model, x, y, threat=ThreatModel("linf", 0.1), queries=300, generator=draws(5))
-    assert (found - x).mean() > 0.9 * 0.1
+    examples = random_search(model, x, y, threat=ThreatModel("linf", 0.1), queries=300, generator=draws(5))
+    assert (examples - x).mean() > 0.9 * 0.1
 
 
 def test_white_box_breaks_exactly_what_can_be_broken(samples):
@@ -193,10 +193,10 @@ def test_white_box_breaks_exactly_what_can_be_broken(samples):
     row = model[1].weight[1] - model[1].weight[0]
     margin = (model(x)[:, 1] - model(x)[:, 0]).abs()
     breakable = margin < THREAT.eps * row.abs().sum()
-    found = ask(protect(), x, y)
+    diagnosis = ask(protect(), x, y)
     assert 10 < int(breakable.sum()) < N
-    assert found.n_survived == int((~breakable).sum())
-    assert (found.verdict, found.alarms, found.n_correct) == ("trusted", (), N)
+    assert diagnosis.n_survived == int((~breakable).sum())
+    assert (diagnosis.verdict, diagnosis.alarms, diagnosis.n_correct) == ("trusted", (), N)
 
 
 def test_planted_points_are_where_they_should_be():
@@ -226,9 +226,9 @@ def test_a_readout_separates_what_can_be_separated():
 
 def test_planted_examples_are_found_with_a_gradient_and_missed_without(samples):
     x, y = samples
-    found = named(ask(protect(), x, y), "binarization test")
+    finding = named(ask(protect(), x, y), "binarization test")
     missed = named(ask(protect(front(zero_gradient)), x, y), "binarization test")
-    assert (found.figure, found.alarm) == (1.0, False)
+    assert (finding.figure, finding.alarm) == (1.0, False)
     assert (missed.figure, missed.alarm) == (0.0, True)
 
 
@@ -263,10 +263,10 @@ def test_a_gradient_downhill_is_told_from_none(samples):
 
 
 def test_a_cut_graph_is_named(samples):
-    found = ask(protect(front(lambda self, x: x.detach().clone())), *samples)
-    assert found.verdict == "masked"
-    assert "does not require grad" in named(found, "never attacked").measured
-    assert named(found, "loss rises").figure is None
+    diagnosis = ask(protect(front(lambda self, x: x.detach().clone())), *samples)
+    assert diagnosis.verdict == "masked"
+    assert "does not require grad" in named(diagnosis, "never attacked").measured
+    assert named(diagnosis, "loss rises").figure is None
 
 
 def test_declared_randomness_is_no_fault_and_hidden_one_is(samples):
@@ -278,7 +278,7 @@ def test_declared_randomness_is_no_fault_and_hidden_one_is(samples):
     assert declared.verdict == "trusted"
     assert hidden.verdict == "invalid"
     assert hidden.n_survived is None
-    assert {one.name for one in hidden.alarms} == {"repeated passes", "sample alone"}
+    assert {finding.name for finding in hidden.alarms} == {"repeated passes", "sample alone"}
 
 
 def test_a_default_gradient_that_is_weaker_is_a_hint(samples):
@@ -286,9 +286,9 @@ def test_a_default_gradient_that_is_weaker_is_a_hint(samples):
         return bpda.replace_gradient(x, {"smooth": 0 * x, "identity": x}[self.surrogate.name])
 
     protected = protect(front(forward, surrogates=(bpda.SMOOTH, bpda.IDENTITY)))
-    found = ask(protected, *samples)
-    assert (found.verdict, found.surrogate) == ("suspicious", "identity")
-    assert [one.name for one in found.alarms] == ["surrogate swap"]
+    diagnosis = ask(protected, *samples)
+    assert (diagnosis.verdict, diagnosis.surrogate) == ("suspicious", "identity")
+    assert [finding.name for finding in diagnosis.alarms] == ["surrogate swap"]
     assert str(protected.front_end.surrogate) == "smooth:10"
 
 
@@ -301,9 +301,9 @@ def test_a_default_gradient_that_is_weaker_is_a_hint(samples):
     ],
 )
 def test_logits_that_are_none(samples, classifier, name, figure):
-    found = named(ask(protect(classifier=classifier()), *samples), name)
-    assert found.alarm
-    assert figure is None or found.figure == figure
+    finding = named(ask(protect(classifier=classifier()), *samples), name)
+    assert finding.alarm
+    assert figure is None or finding.figure == figure
 
 
 def test_a_forward_pass_that_differentiates_is_noticed(samples):
@@ -318,9 +318,9 @@ def test_a_forward_pass_that_differentiates_is_noticed(samples):
 
 
 def test_a_batch_that_leaks_is_noticed(samples):
-    found = ask(protect(front(lambda self, x: x - x.mean(0) + 0.5)), *samples)
-    assert found.verdict == "invalid"
-    assert named(found, "sample alone").alarm
+    diagnosis = ask(protect(front(lambda self, x: x - x.mean(0) + 0.5)), *samples)
+    assert diagnosis.verdict == "invalid"
+    assert named(diagnosis, "sample alone").alarm
 
 
 # --- a diagnosis as a whole
@@ -339,34 +339,35 @@ def test_the_seed_decides_and_nothing_is_left_behind(samples):
     np.random.seed(1)
     torch.manual_seed(1)
     states = global_states()
-    first, second, other = (ask(protected, *samples, seed=seed) for seed in (0, 0, 1))
+    first, second, other_seed = (ask(protected, *samples, seed=seed) for seed in (0, 0, 1))
     assert replace(first, seconds=0.0) == replace(second, seconds=0.0)
-    assert first.findings != other.findings
+    assert first.findings != other_seed.findings
     assert global_states() == states
     assert [parameter.requires_grad for parameter in protected.parameters()] == flags
     assert not protected.training
 
 
 def test_passes_are_counted(samples):
-    found = ask(protect(), *samples)
-    assert named(found, "loss rises").cost == Cost(BUDGET.steps + 2, BUDGET.steps)  # the last iterate, and the judge
-    assert named(found, "finite outputs").cost.backward == 0
-    assert found.cost.backward < sum(one.cost.backward for one in found.findings)
+    diagnosis = ask(protect(), *samples)
+    # The last iterate, and the judge.
+    assert named(diagnosis, "loss rises").cost == Cost(BUDGET.steps + 2, BUDGET.steps)
+    assert named(diagnosis, "finite outputs").cost.backward == 0
+    assert diagnosis.cost.backward < sum(finding.cost.backward for finding in diagnosis.findings)
 
 
 def test_a_diagnosis_is_plain_json(samples):
-    found = ask(protect(), *samples)
-    plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    diagnosis = ask(protect(), *samples)
+    plain = json.loads(json.dumps(diagnosis.to_dict(), allow_nan=False))
     assert plain["verdict"] == "trusted"
     assert plain["budget"]["steps"] == BUDGET.steps
-    assert [one["name"] for one in plain["findings"]] == [check.name for check in CHECKS]
-    assert all(one["reference"] and one["meaning"] and one["measured"] for one in plain["findings"])
+    assert [finding["name"] for finding in plain["findings"]] == [check.name for check in CHECKS]
+    assert all(finding["reference"] and finding["meaning"] and finding["measured"] for finding in plain["findings"])
 
 
 @pytest.mark.parametrize("norm", ["l2", "l1"])
 def test_other_norms(samples, norm):
-    found = ask(protect(), *samples, threat=ThreatModel(norm, {"l2": 0.2, "l1": 1.0}[norm]))
-    assert found.verdict == "trusted"
+    diagnosis = ask(protect(), *samples, threat=ThreatModel(norm, {"l2": 0.2, "l1": 1.0}[norm]))
+    assert diagnosis.verdict == "trusted"
 
 
 def test_too_few_samples_prove_nothing(samples):

@@ -189,13 +189,13 @@ class TestFingerprint:
         (package / "__init__.py").write_text("raise RuntimeError('imported')")
         (package / "inner.py").write_text("a = 1")
         monkeypatch.syspath_prepend(tmp_path)
-        found = [fingerprint.code_of("frontdef_made_up.inner:X")]
+        hashes = [fingerprint.code_of("frontdef_made_up.inner:X")]
         for name, text in (("inner.py", "a = 2"), ("other.py", "")):
             (package / name).write_text(text)
             importlib.invalidate_caches()
             code.clear()
-            found.append(fingerprint.code_of("frontdef_made_up.inner:X"))
-        assert len({*found, ""}) == 4
+            hashes.append(fingerprint.code_of("frontdef_made_up.inner:X"))
+        assert len({*hashes, ""}) == 4
 
     def test_of_frontdef_itself_counts_the_module_alone(self):
         assert fingerprint.code_of("frontdef.frontend:Identity") != fingerprint.code_of("frontdef.classifiers.cnn:cnn4")
@@ -204,22 +204,22 @@ class TestFingerprint:
         assert fingerprint.code_of("no_such_package:X") == fingerprint.code_of(3) == ""
 
     def test_versions_of_what_a_plugin_requires(self):
-        found = fingerprint.requirements_of("torchattacks")
-        assert found["torch"] == importlib.metadata.version("torch")
+        versions = fingerprint.requirements_of("torchattacks")
+        assert versions["torch"] == importlib.metadata.version("torch")
         assert fingerprint.requirements_of("frontdef") == fingerprint.requirements_of("no-such-distribution") == {}
 
 
 class TestDamage:
     def test_a_flipped_bit_is_named_and_other_models_are_still_read(self, models_at):
-        other = dataclasses.replace(REQUEST, seed=1)
-        trained, count = [models_at.get_or_train(request) for request in (REQUEST, other)], Counter()
+        reseeded = dataclasses.replace(REQUEST, seed=1)
+        trained, count = [models_at.get_or_train(request) for request in (REQUEST, reseeded)], Counter()
         path = models_at.path(REQUEST)
         data = bytearray(path.read_bytes())
         data[-1] ^= 1
         path.write_bytes(data)
         with pytest.raises(StoreError, match=rf"{path.name} and its sidecar were not written together.*delete both"):
             models_at.get_or_train(REQUEST, progress=count)
-        assert equal(models_at.get_or_train(other, progress=count).classifier, trained[1].classifier)
+        assert equal(models_at.get_or_train(reseeded, progress=count).classifier, trained[1].classifier)
         assert count.epochs == 0
 
     def test_the_mend_works(self, models_at):
@@ -249,11 +249,11 @@ class TestDamage:
 
     def test_weights_of_another_classifier(self, models_at):
         models_at.get_or_train(REQUEST)
-        other = dataclasses.replace(REQUEST, classifier="cnn4")
+        cnn4_request = dataclasses.replace(REQUEST, classifier="cnn4")
         for suffix in (".safetensors", ".json"):
-            models_at.path(REQUEST).with_suffix(suffix).rename(models_at.path(other).with_suffix(suffix))
+            models_at.path(REQUEST).with_suffix(suffix).rename(models_at.path(cnn4_request).with_suffix(suffix))
         with pytest.raises(StoreError, match=r"another model than 'none' with 'cnn4'.*Delete it"):
-            models_at.get_or_train(other)
+            models_at.get_or_train(cnn4_request)
 
 
 class TestUnwritable:

@@ -123,9 +123,9 @@ def test_evaluate_matrix_and_python_find_the_same(finished, folder, net, tmp_pat
 
 
 def test_two_models_and_a_trained_classifier_in_one_matrix(folder, tmp_path):
-    other = '[[model]]\nname = "garbage"\nsource = "nets.py:build"\nweights = "garbage.pt"\n'
+    garbage_table = '[[model]]\nname = "garbage"\nsource = "nets.py:build"\nweights = "garbage.pt"\n'
     text = MATRIX.replace('name = "own"', 'name = "own"\nclassifiers = ["fc2"]\nrecipe = [{ epochs = 2, lr = 0.01 }]')
-    answer = run(folder, tmp_path / "both", text + other)
+    answer = run(folder, tmp_path / "both", text + garbage_table)
     assert answer.exit_code == 0, answer.output
     worst = frontdef.load_results(tmp_path / "both").worst()
     assert set(zip(worst["classifier"], worst["defense"], strict=True)) == {

@@ -77,10 +77,10 @@ def test_eot_gradient_is_the_mean_of_the_draws_gradients():
 def test_eot_over_probabilities_gives_the_log_of_their_mean():
     protected = make()
     protected.front_end.reseed(3)
-    found = protected.eot(7, average="probabilities")(X)
+    averaged = protected.eot(7, average="probabilities")(X)
     protected.front_end.reseed(3)
     draws = protected.classifier(protected.front_end(X.repeat_interleave(7, 0))).softmax(1).view(6, 7, 3)
-    assert torch.allclose(found.exp(), draws.mean(1), atol=1e-6)
+    assert torch.allclose(averaged.exp(), draws.mean(1), atol=1e-6)
 
 
 def test_eot_refuses_what_it_cannot_average():

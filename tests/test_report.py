@@ -81,14 +81,17 @@ def frame(root):
     return results.records().merge(results.cells()[["cell", "defense", "family", "library"]], on="cell")
 
 
-def broken_in(found, defense, norm, eps, **where):
+def broken_in(records, defense, norm, eps, **where):
     """Independent of the code under test: which samples some stored example breaks, sorted by id."""
     for name, value in {"defense": defense, **where}.items():
-        found = found[found[name] == value]
+        records = records[records[name] == value]
     fits = (
-        (found[norm] <= eps + 1e-6) & found.in_box & (found.adversarial_prediction != found.label) & found.clean_correct
+        (records[norm] <= eps + 1e-6)
+        & records.in_box
+        & (records.adversarial_prediction != records.label)
+        & records.clean_correct
     )
-    return np.isin(1000 + np.arange(N), found[fits].sample_id)
+    return np.isin(1000 + np.arange(N), records[fits].sample_id)
 
 
 # numbers
@@ -374,7 +377,7 @@ def test_commands_versions_and_seeds_are_there(data, page):
 @example("{{ 7 * 7 }}")
 def test_names_stay_text(data, name):
     masked = data.diagnoses[0].diagnosis
-    diagnosed = lambda name, found: Diagnosed(name, name, name, found)  # noqa: E731
+    diagnosed = lambda name, diagnosis: Diagnosed(name, name, name, diagnosis)  # noqa: E731
     cell = CellRow(
         "k", "failed", name, name, name, name, "linf", 0.1, name, name, name, name, "{}", name, error=name, command=name
     )
@@ -475,15 +478,19 @@ def test_defaults_are_compared_in_a_grid_of_their_own(data):
 
     from frontdef.report import tables
 
-    pairs = {mode: sum(len(tables.pairs_of(data, one, mode)) for one in data.settings) for mode in tables.MODES}
+    pairs = {mode: sum(len(tables.pairs_of(data, setting, mode)) for setting in data.settings) for mode in tables.MODES}
     assert pairs["matched"] > 0
     assert pairs["defaults"] == 0
     called = replace(data, agreements=tuple(replace(row, mode="defaults", cause="budget") for row in data.agreements))
-    assert {mode: sum(len(tables.pairs_of(called, one, mode)) for one in data.settings) for mode in tables.MODES} == {
+    assert {
+        mode: sum(len(tables.pairs_of(called, setting, mode)) for setting in data.settings) for mode in tables.MODES
+    } == {
         "matched": 0,
         "defaults": pairs["matched"],
     }
     page = render(called)
     assert "what does a user get who just calls it?" in page
     assert "<td>budget</td>" in page
-    assert not any(cell.disagree for one in data.settings for row in tables.heat(called, one) for cell in row.cells)
+    assert not any(
+        cell.disagree for setting in data.settings for row in tables.heat(called, setting) for cell in row.cells
+    )

@@ -38,10 +38,10 @@ FLAGS = (
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> ReportData:
-    found = collect(load_results(sample["make_run"](tmp_path_factory.mktemp("browser") / "run")))
-    (masked,) = found.diagnoses
+    report = collect(load_results(sample["make_run"](tmp_path_factory.mktemp("browser") / "run")))
+    (masked,) = report.diagnoses
     trusted = replace(masked, defense="none", diagnosis=replace(masked.diagnosis, verdict="trusted"))
-    return replace(found, diagnoses=(masked, trusted))
+    return replace(report, diagnoses=(masked, trusted))
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def all_of(driver, selector):
     return driver.find_elements("css selector", selector)
 
 
-def one(driver, selector):
+def first_of(driver, selector):
     return driver.find_element("css selector", selector)
 
 
@@ -102,18 +102,18 @@ def centre(driver, element):
 def choose(driver, select, value):
     from selenium.webdriver.support.ui import Select
 
-    Select(one(driver, f"#{select}")).select_by_visible_text(value)
+    Select(first_of(driver, f"#{select}")).select_by_visible_text(value)
 
 
 def keep(driver, kind, *names):
     """Leave only these ticked in a menu of the bar."""
-    menu = one(driver, f".menu[data-kind={kind}]")
-    one(menu, "summary").click()
-    one(menu, "[data-action=none]").click()
+    menu = first_of(driver, f".menu[data-kind={kind}]")
+    first_of(menu, "summary").click()
+    first_of(menu, "[data-action=none]").click()
     for label in all_of(menu, "label"):
         if label.text.strip() in names:
             label.click()
-    one(menu, "summary").click()
+    first_of(menu, "summary").click()
 
 
 NUMBERS = """
@@ -145,7 +145,7 @@ def without_script(chromium, address):
 
 
 def test_without_script_everything_stands(without_script):
-    assert not one(without_script, "#bar").is_displayed()
+    assert not first_of(without_script, "#bar").is_displayed()
     assert len(all_of(without_script, ".pane")) == 3 * 5 + 2
     assert all(pane.is_displayed() for pane in all_of(without_script, ".pane"))
 
@@ -166,7 +166,7 @@ def test_untouched_filters_change_no_number(without_script, address):
 
 
 def test_it_opens_on_one_setting(browser):
-    assert one(browser, "h1").text == "sample"
+    assert first_of(browser, "h1").text == "sample"
     assert [pane.text for pane in all_of(browser, ".pane:not([hidden]) > h3")] == ["ℓ∞ ε = 0.1"] * 3 + ["ℓ∞"]
     assert len(column(browser, "brackets", "th")) == 3
     assert (
@@ -188,8 +188,8 @@ def test_a_hostile_name_is_inert(browser):
 
 
 def test_headers_sort(browser):
-    header = one(browser, "#heat .pane:not([hidden]) thead th[data-f='0']")
-    button = one(header, "button")
+    header = first_of(browser, "#heat .pane:not([hidden]) thead th[data-f='0']")
+    button = first_of(header, "button")
     centre(browser, header)
     for direction, sign in (("descending", -1), ("ascending", 1), ("descending", -1)):
         button.click()
@@ -199,7 +199,7 @@ def test_headers_sort(browser):
         assert len(set(values)) > 1
     others = all_of(browser, "#heat .pane:not([hidden]) thead th:not([aria-sort=none])")
     assert others == [header]
-    one(browser, "#heat .pane:not([hidden]) thead th.name button").send_keys("\ue007")  # Enter
+    first_of(browser, "#heat .pane:not([hidden]) thead th.name button").send_keys("\ue007")  # Enter
     names = column(browser, "heat", "th")
     assert names == sorted(names, key=str.lower)
 
@@ -259,11 +259,11 @@ def test_filters_act_on_every_section(browser):
         == ["none"]
     )
     assert [chip.is_displayed() for chip in all_of(browser, ".chip")] == [False, True]
-    heads = [head.text for head in all_of(browser, "#heat .pane:not([hidden]) thead th[data-f]:not([hidden])")]
+    heads = [heading.text for heading in all_of(browser, "#heat .pane:not([hidden]) thead th[data-f]:not([hidden])")]
     assert heads == ["fgsm", "bim"]
-    assert [head.text for head in all_of(browser, "#agreement .pane:not([hidden]) thead [data-l]:not([hidden])")] == [
-        "alpha\ngamma"
-    ]
+    assert [
+        heading.text for heading in all_of(browser, "#agreement .pane:not([hidden]) thead [data-l]:not([hidden])")
+    ] == ["alpha\ngamma"]
     assert column(browser, "agreement", "th") == ["fgsm", "bim"]
     assert [series.is_displayed() for series in all_of(browser, "#curves .pane:not([hidden]) polyline")].count(
         True
@@ -271,7 +271,7 @@ def test_filters_act_on_every_section(browser):
     rows = [row.text for row in all_of(browser, "#cells tbody tr") if row.is_displayed()]
     assert len(rows) == 4
     assert all(re.match(r"none (fgsm|bim) ℓ∞ 0.1 (alpha|gamma)", row) for row in rows)
-    one(browser, "#reset").click()
+    first_of(browser, "#reset").click()
     assert len(column(browser, "brackets", "th")) == 3
     assert [menu.text for menu in all_of(browser, ".menu output")] == ["all"] * 3
 
@@ -280,7 +280,7 @@ def test_norm_and_radius_choose_the_setting(browser):
     choose(browser, "norm", "ℓ2")
     choose(browser, "eps", "0.6")
     assert {pane.text for pane in all_of(browser, ".pane:not([hidden]) > h3")} == {"ℓ2 ε = 0.6", "ℓ2"}
-    assert [head.text for head in all_of(browser, "#heat .pane:not([hidden]) thead th[data-f]")] == ["deepfool"]
+    assert [heading.text for heading in all_of(browser, "#heat .pane:not([hidden]) thead th[data-f]")] == ["deepfool"]
     threats = {row.text.split(" deepfool ")[1][:6] for row in all_of(browser, "#cells tbody tr") if row.is_displayed()}
     assert threats == {"ℓ2 any"}
 
@@ -310,7 +310,7 @@ def twice(data: ReportData) -> ReportData:
 
 
 def test_several_models_are_chosen_between(browser, data, tmp_path):
-    assert not one(browser, "#model").is_displayed()
+    assert not first_of(browser, "#model").is_displayed()
     path = tmp_path / "twice.html"
     path.write_text(render(twice(data)), encoding="utf-8")
     browser.get(path.as_uri())
@@ -318,7 +318,7 @@ def test_several_models_are_chosen_between(browser, data, tmp_path):
     before = column(browser, "brackets", "[data-k=worst]")
     assert len(before) == 3
     choose(browser, "model", "other · softmax")
-    assert one(browser, "#brackets .pane:not([hidden]) > h3").text == "other · softmax · ℓ∞ ε = 0.2"
+    assert first_of(browser, "#brackets .pane:not([hidden]) > h3").text == "other · softmax · ℓ∞ ε = 0.2"
     names = column(browser, "brackets", "th")
     assert sorted(names) == sorted(data.defense_names[:-1]) == sorted(column(browser, "curves", "th"))
     assert set(column(browser, "brackets", "[data-k=worst]")) <= set(before)
@@ -349,7 +349,7 @@ def test_empty_selections_say_so(browser):
     messages = [text.text for text in all_of(browser, ".empty") if text.is_displayed()]
     assert "No defense is selected." in messages
     assert "No cell with these filters." in messages
-    one(browser, "#reset").click()
+    first_of(browser, "#reset").click()
     keep(browser, "l")
     worst, clean = (column(browser, "brackets", f"[data-k={key}]") for key in ("worst", "clean"))
     assert worst == clean, "no attack leaves the clean accuracy"
@@ -360,21 +360,21 @@ def test_a_heat_cell_opens_the_drawer(browser, data, by):
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
 
-    drawer = one(browser, "#drawer")
-    row = next(r for r in all_of(browser, "#heat .pane:not([hidden]) tbody tr") if one(r, "th").text == "none")
-    link = one(row, "td[data-f='1'] a")
+    drawer = first_of(browser, "#drawer")
+    row = next(r for r in all_of(browser, "#heat .pane:not([hidden]) tbody tr") if first_of(r, "th").text == "none")
+    link = first_of(row, "td[data-f='1'] a")
     assert not drawer.is_displayed()
     centre(browser, link)
     link.click() if by == "click" else link.send_keys(Keys.ENTER)
     assert drawer.is_displayed()
-    assert one(drawer, "h2").text == "none under bim"
-    assert browser.switch_to.active_element == one(drawer, "h2")
+    assert first_of(drawer, "h2").text == "none under bim"
+    assert browser.switch_to.active_element == first_of(drawer, "h2")
     libraries, pairs = drawer.find_elements(By.CSS_SELECTOR, "table")
     assert [cell.text.split(" ")[0] for cell in all_of(libraries, "tbody th")] == ["alpha", "beta", "gamma"]
     assert "not exact: half the step" in libraries.text
     assert len(all_of(pairs, "tbody tr")) == 3
     for row in all_of(pairs, "tbody tr"):
-        a, b = one(row, "th").text.split("\n")[0].split(" / ")
+        a, b = first_of(row, "th").text.split("\n")[0].split(" / ")
         known = next(
             r
             for r in data.agreements
@@ -395,20 +395,22 @@ def test_a_heat_cell_opens_the_drawer(browser, data, by):
 def test_a_failed_library_is_named_in_the_drawer(browser):
     choose(browser, "eps", "0.2")
     row = next(
-        r for r in all_of(browser, "#heat .pane:not([hidden]) tbody tr") if one(r, "th").text.startswith("rounding")
+        r
+        for r in all_of(browser, "#heat .pane:not([hidden]) tbody tr")
+        if first_of(r, "th").text.startswith("rounding")
     )
-    assert "1 failed" in one(row, "td[data-f='1']").get_attribute("textContent")
+    assert "1 failed" in first_of(row, "td[data-f='1']").get_attribute("textContent")
     centre(browser, row)
-    one(row, "td[data-f='1'] a").click()
-    assert "beta: failed" in one(browser, "#drawer").text
+    first_of(row, "td[data-f='1'] a").click()
+    assert "beta: failed" in first_of(browser, "#drawer").text
 
 
 def test_reasons_open_in_place(browser):
-    chip = one(browser, ".chip.masked")
+    chip = first_of(browser, ".chip.masked")
     centre(browser, chip)
-    reason = one(chip, "li")
+    reason = first_of(chip, "li")
     assert not reason.is_displayed()
-    one(chip, "summary").click()
+    first_of(chip, "summary").click()
     assert reason.text == "noise beats PGD by 3 % (threshold 0)"
 
 
@@ -432,7 +434,7 @@ def test_it_fits_and_reads(browser, width, scheme):
     )
     brightness = lambda color: sum(map(int, re.findall(r"\d+", color)[:3]))  # noqa: E731
     assert (brightness(ground) > brightness(ink)) == (scheme == "light")
-    one(browser, "#theme").click()
+    first_of(browser, "#theme").click()
     turned = browser.execute_script("return getComputedStyle(document.documentElement).backgroundColor")
     assert (brightness(turned) > 380) == (scheme == "dark")
     controls = [

@@ -70,8 +70,8 @@ def fit(train, checkpoint=None, stop_after=None):
     return {**front_end.state_dict(), **classifier.state_dict()}, log
 
 
-def equal(one, other):
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+def equal(expected, state):
+    return expected.keys() == state.keys() and all(torch.equal(expected[name], state[name]) for name in expected)
 
 
 @pytest.mark.parametrize("stop_after", range(1, 6))
@@ -80,10 +80,10 @@ def test_stopped_after_any_epoch_it_ends_the_same_bit_for_bit(train, tmp_path, s
     checkpoint = Checkpoint(tmp_path / "c.safetensors", "me", every=0)
     with pytest.raises(StoppedError):
         fit(train, checkpoint, stop_after)
-    resumed, other = fit(train, checkpoint)
+    resumed, resumed_log = fit(train, checkpoint)
     assert equal(undisturbed, resumed)
-    assert other.losses == log.losses
-    assert other.accuracies == log.accuracies
+    assert resumed_log.losses == log.losses
+    assert resumed_log.accuracies == log.accuracies
 
 
 def test_a_checkpoint_of_another_training_is_refused(train, tmp_path):

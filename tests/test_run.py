@@ -112,10 +112,10 @@ def test_success_is_recomputed_from_the_stored_examples(finished):
 
 def test_two_undisturbed_runs_agree_to_the_bit(finished, tmp_path):
     go(tmp_path / "again")
-    one, two = (frontdef.load_results(path).records() for path in (finished[0], tmp_path / "again"))
+    first, second = (frontdef.load_results(path).records() for path in (finished[0], tmp_path / "again"))
     key = ["cell", "sample_id"]
     pd.testing.assert_frame_equal(
-        one.sort_values(key).reset_index(drop=True), two.sort_values(key).reset_index(drop=True)
+        first.sort_values(key).reset_index(drop=True), second.sort_values(key).reset_index(drop=True)
     )
 
 
@@ -132,10 +132,10 @@ def test_a_killed_run_leaves_whole_cells_and_goes_on(finished, tmp_path, cache):
     assert list(out.glob("records/*.parquet")), "nothing was stored before the kill"
     plan, summary = go(out)
     assert len(summary.ran) + len(summary.cached) == len(plan.jobs)
-    one, two = (frontdef.load_results(path).records() for path in (finished[0], out))
+    undisturbed, resumed = (frontdef.load_results(path).records() for path in (finished[0], out))
     key = ["cell", "sample_id"]
     pd.testing.assert_frame_equal(
-        one.sort_values(key).reset_index(drop=True), two.sort_values(key).reset_index(drop=True)
+        undisturbed.sort_values(key).reset_index(drop=True), resumed.sort_values(key).reset_index(drop=True)
     )
 
 
@@ -200,20 +200,22 @@ def test_one_cell_alone_can_be_run_again(finished):
 def test_keys_follow_what_decides_the_result(change, key_changes):
     base = {"attack": [{"family": "pgd", "eps": [0.2], "parameters": {"steps": 5}}], "libraries": ["native"]}
     changed = {**base, "attack": [{**base["attack"][0], **change}]}
-    one, two = (make_plan(Matrix.model_validate(values)).of("records")[0].key for values in (base, changed))
-    assert (one != two) == key_changes
+    base_key, changed_key = (
+        make_plan(Matrix.model_validate(values)).of("records")[0].key for values in (base, changed)
+    )
+    assert (base_key != changed_key) == key_changes
 
 
 def test_a_surrogate_changes_the_cell_and_not_the_model():
     values = {"attack": [{"family": "fgsm", "eps": [0.2]}], "libraries": ["native"]}
-    one, two = (
+    default, true_gradient = (
         make_plan(Matrix.model_validate({**values, "defense": [{"name": "none", "surrogate": surrogate}]})).of(
             "records"
         )[0]
         for surrogate in (None, "true")
     )
-    assert one.key != two.key
-    assert one.row.request.key() == two.row.request.key()
+    assert default.key != true_gradient.key
+    assert default.row.request.key() == true_gradient.row.request.key()
 
 
 BAD = {

@@ -219,14 +219,14 @@ class TestHooks:
 class TestSchedules:
     @pytest.fixture
     def rates(self, monkeypatch):
-        found, step = [], torch.optim.SGD.step
+        recorded, step = [], torch.optim.SGD.step
 
         def record(self, *args, **kwargs):
-            found.append(self.param_groups[0]["lr"])
+            recorded.append(self.param_groups[0]["lr"])
             return step(self, *args, **kwargs)
 
         monkeypatch.setattr(torch.optim.SGD, "step", record)
-        return found
+        return recorded
 
     def test_cyclic_is_one_triangle(self, train, rates):
         fit(Identity(Config()), train, Stage(epochs=4, optimizer="sgd", schedule="cyclic", lr=0.4, batch_size=48))
@@ -251,15 +251,15 @@ class TestCropFlip:
         }
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            found = crop_flip(x)
-        assert {one[0].contiguous().numpy().tobytes() for one in found} <= windows
-        assert len(torch.unique(found.flatten(1), dim=0)) > 100
+            crops = crop_flip(x)
+        assert {crop[0].contiguous().numpy().tobytes() for crop in crops} <= windows
+        assert len(torch.unique(crops.flatten(1), dim=0)) > 100
 
     def test_channels_move_together(self):
         x = torch.rand(50, 1, 6, 7).repeat(1, 3, 1, 1)
-        found = crop_flip(x)
-        assert found.shape == x.shape
-        assert torch.equal(found[:, 0], found[:, 2])
+        crops = crop_flip(x)
+        assert crops.shape == x.shape
+        assert torch.equal(crops[:, 0], crops[:, 2])
 
 
 class TestTrades:

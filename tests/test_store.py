@@ -217,8 +217,8 @@ def test_samples_that_are_at_hand_are_known_by_their_content():
     from frontdef.runs.plan import Held
 
     split = Split(torch.zeros(2, 1, 2, 2), torch.zeros(2, dtype=torch.long), torch.arange(2))
-    other = Split(torch.full((2, 1, 2, 2), 1e-7), split.labels, split.ids)
-    assert Held(split).key == Held(Split(split.images.clone(), split.labels, split.ids)).key != Held(other).key
+    nudged = Split(torch.full((2, 1, 2, 2), 1e-7), split.labels, split.ids)
+    assert Held(split).key == Held(Split(split.images.clone(), split.labels, split.ids)).key != Held(nudged).key
 
 
 def test_a_folder_that_was_begun_and_not_finished_can_be_gone_on_with(tmp_path):

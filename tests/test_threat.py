@@ -37,7 +37,7 @@ def test_contains_demands_the_box_and_finite_values():
 
 
 @pytest.mark.parametrize(
-    ("given", "value", "printed"),
+    ("written", "value", "printed"),
     [
         ("8/255", 8 / 255, "8/255"),
         (0.3, 0.3, "0.3"),
@@ -47,9 +47,9 @@ def test_contains_demands_the_box_and_finite_values():
         (1, 1, "1"),
     ],
 )
-def test_eps_is_read_and_printed(given, value, printed):
-    assert parse_eps(given) == pytest.approx(value)
-    assert format_eps(parse_eps(given)) == printed
+def test_eps_is_read_and_printed(written, value, printed):
+    assert parse_eps(written) == pytest.approx(value)
+    assert format_eps(parse_eps(written)) == printed
 
 
 @pytest.mark.parametrize("eps", [0, -0.1, float("nan"), float("inf")])

@@ -143,8 +143,10 @@ def test_the_learning_rate_follows_a_cosine_in_each_stage(train, monkeypatch):
 
 class TestPrecomputing:
     def test_changes_no_bit(self, train):
-        (once, log), (anew, other) = (fit(front_end, train) for front_end in (Identity(Config()), Relabeled(Config())))
-        assert (log.precomputed, other.precomputed) == (True, False)
+        (once, log), (anew, relabeled_log) = (
+            fit(front_end, train) for front_end in (Identity(Config()), Relabeled(Config()))
+        )
+        assert (log.precomputed, relabeled_log.precomputed) == (True, False)
         assert torch.equal(weights(once), weights(anew))
 
     def test_calls_the_front_end_once(self, train):

@@ -37,14 +37,14 @@ def outcomes(success, *, library="art", family="pgd", norm="linf", eps=0.1, vali
 
 def verdict(a, b, **kwargs):
     frames = [outcomes(a, library="art", **kwargs), outcomes(b, library="foolbox", **kwargs)]
-    (one,) = agreement(pd.concat(frames))
-    return one
+    (pair,) = agreement(pd.concat(frames))
+    return pair
 
 
 def test_different_names_the_weaker():
-    one = verdict([1] * 30 + [0] * 70, [1] * 60 + [0] * 40)
-    assert (one.verdict, one.weaker, one.only_a, one.only_b) == ("different", "art", 0, 30)
-    assert one.p_value == pytest.approx(2 * 0.5**30)
+    pair = verdict([1] * 30 + [0] * 70, [1] * 60 + [0] * 40)
+    assert (pair.verdict, pair.weaker, pair.only_a, pair.only_b) == ("different", "art", 0, 30)
+    assert pair.p_value == pytest.approx(2 * 0.5**30)
 
 
 def test_an_absent_difference_is_not_equivalence():
@@ -73,15 +73,15 @@ def test_identical_needs_the_examples():
 
 def test_leaving_the_threat_model_is_invalid_whatever_the_success():
     frames = [outcomes([1] * 50, library="art"), outcomes([1] * 50, library="foolbox", valid=[0] + [1] * 49)]
-    (one,) = agreement(pd.concat(frames))
-    assert one.verdict == "invalid"
-    assert "foolbox left the threat model" in one.reason
+    (pair,) = agreement(pd.concat(frames))
+    assert pair.verdict == "invalid"
+    assert "foolbox left the threat model" in pair.reason
 
 
 def test_naturally_wrong_samples_do_not_count():
     correct = [1] * 50 + [0] * 50
-    one = verdict([1] * 50 + [0] * 50, [0] * 50 + [1] * 50, correct=correct)
-    assert (one.n, one.success_a, one.success_b) == (50, 1.0, 0.0)
+    pair = verdict([1] * 50 + [0] * 50, [0] * 50 + [1] * 50, correct=correct)
+    assert (pair.n, pair.success_a, pair.success_b) == (50, 1.0, 0.0)
 
 
 def test_the_worst_case_is_per_sample_over_attacks_and_libraries():
@@ -90,24 +90,24 @@ def test_the_worst_case_is_per_sample_over_attacks_and_libraries():
         outcomes([0, 1, 0, 0], library="foolbox"),
         outcomes([0, 0, 1, 0], library="art", family="fgsm"),
     ]
-    (one,) = brackets(pd.concat(frames), NO_CERTIFICATE)
-    assert one.worst_case == pytest.approx(0.25)
-    assert one.clean == 1
-    assert np.isnan(one.certified)
+    (bracket,) = brackets(pd.concat(frames), NO_CERTIFICATE)
+    assert bracket.worst_case == pytest.approx(0.25)
+    assert bracket.clean == 1
+    assert np.isnan(bracket.certified)
 
 
 def test_an_example_counts_in_every_threat_model_that_it_fits():
     frames = [outcomes([1, 0], eps=0.1), outcomes([0, 0], eps=0.2), outcomes([0, 1], norm="l2", eps=5.6, distance=0.05)]
-    found = {(one.norm, one.eps): one for one in brackets(pd.concat(frames), NO_CERTIFICATE)}
-    assert found["linf", 0.1].worst_case == 0
-    assert found["linf", 0.2].worst_case == 0
-    assert found["l2", 5.6].worst_case == 0
+    by_threat = {(bracket.norm, bracket.eps): bracket for bracket in brackets(pd.concat(frames), NO_CERTIFICATE)}
+    assert by_threat["linf", 0.1].worst_case == 0
+    assert by_threat["linf", 0.2].worst_case == 0
+    assert by_threat["l2", 5.6].worst_case == 0
 
 
 def test_invalid_examples_never_count():
     frame = outcomes([1, 1], valid=[0, 0])
-    (one,) = brackets(frame, NO_CERTIFICATE)
-    assert one.worst_case == 1
+    (bracket,) = brackets(frame, NO_CERTIFICATE)
+    assert bracket.worst_case == 1
 
 
 def test_a_targeted_example_in_another_wrong_class_counts_for_the_worst_case_alone():
@@ -122,9 +122,9 @@ def test_a_targeted_example_in_another_wrong_class_counts_for_the_worst_case_alo
 def test_a_certified_sample_that_falls_is_named():
     where = {"dataset": "digits", "classifier": "cnn", "defense": "none", "norm": "linf", "eps": 0.1}
     certified = pd.DataFrame([{**where, "sample_id": i, "certified": proved} for i, proved in enumerate([1, 1, 0, 0])])
-    (one,) = brackets(outcomes([1, 0, 0, 1]), certified.astype({"certified": bool}))
-    assert one.violations == (0,)
-    assert one.certified == pytest.approx(0.5)
+    (bracket,) = brackets(outcomes([1, 0, 0, 1]), certified.astype({"certified": bool}))
+    assert bracket.violations == (0,)
+    assert bracket.certified == pytest.approx(0.5)
 
 
 def cells(**told):
@@ -148,9 +148,9 @@ def test_a_difference_between_exact_calls_is_unexplained():
 
 
 def test_a_named_difference_is_the_cause():
-    one = explained(WEAK, STRONG, {"art": {"difference": "ART clips first.", "causes": ["clipping", "projection"]}})
-    assert one.cause == "clipping, projection"
-    assert one.reason.endswith("Known: ART clips first.")
+    pair = explained(WEAK, STRONG, {"art": {"difference": "ART clips first.", "causes": ["clipping", "projection"]}})
+    assert pair.cause == "clipping, projection"
+    assert pair.reason.endswith("Known: ART clips first.")
 
 
 def test_a_random_start_explains_other_examples_and_never_a_weaker_attack():
@@ -159,14 +159,14 @@ def test_a_random_start_explains_other_examples_and_never_a_weaker_attack():
 
 
 def test_defaults_are_a_mode_of_their_own_and_differ_in_budget():
-    one = explained(WEAK, STRONG, {"foolbox": {"backwards": 40.0}}, {"defaults": True})
-    assert (one.mode, one.cause, one.passes_a, one.passes_b) == ("defaults", "budget", 20.0, 50.0)
+    pair = explained(WEAK, STRONG, {"foolbox": {"backwards": 40.0}}, {"defaults": True})
+    assert (pair.mode, pair.cause, pair.passes_a, pair.passes_b) == ("defaults", "budget", 20.0, 50.0)
     assert explained(WEAK, STRONG, {}).mode == "matched"
 
 
 def test_an_attack_that_tampers_is_invalid():
-    one = explained(STRONG, STRONG, {"art": {"faults": ["changed the model's parameters or buffers"]}})
-    assert (one.verdict, one.reason) == ("invalid", "art changed the model's parameters or buffers")
+    pair = explained(STRONG, STRONG, {"art": {"faults": ["changed the model's parameters or buffers"]}})
+    assert (pair.verdict, pair.reason) == ("invalid", "art changed the model's parameters or buffers")
     harmless = explained(
         [1, 0] * 100, [1, 0] * 100, {"art": {"faults": ["returned another type: float16 instead of float32"]}}
     )
@@ -180,16 +180,16 @@ class TestMeasured:
 
     def test_mean_with_students_interval(self):
         """Of 1, 2, 3: mean 2, deviation 1, t(0.975, 2) = 4.302653: 2 ± 4.302653 / √3."""
-        (found,) = measured(self.frame([1.0, 2.0, 3.0]))
-        assert (found.n, found.mean, found.median) == (3, 2.0, 2.0)
-        assert (found.low, found.high) == pytest.approx((2 - 2.484138, 2 + 2.484138), abs=1e-6)
+        (summary,) = measured(self.frame([1.0, 2.0, 3.0]))
+        assert (summary.n, summary.mean, summary.median) == (3, 2.0, 2.0)
+        assert (summary.low, summary.high) == pytest.approx((2 - 2.484138, 2 + 2.484138), abs=1e-6)
 
     def test_shares_have_wilsons(self):
-        (found,) = measured(self.frame([1.0] * 8 + [0.0] * 2))
-        assert found.mean == pytest.approx(0.8)
-        assert (found.low, found.high) == pytest.approx(wilson(8, 10))
+        (summary,) = measured(self.frame([1.0] * 8 + [0.0] * 2))
+        assert summary.mean == pytest.approx(0.8)
+        assert (summary.low, summary.high) == pytest.approx(wilson(8, 10))
 
     def test_what_does_not_apply_is_left_out(self):
-        found = measured(pd.concat([self.frame([1.5, np.nan, 2.5]), self.frame([np.nan], "nothing")]))
-        assert [(one.quantity, one.n) for one in found] == [("q", 2), ("nothing", 0)]
-        assert np.isnan(found[1].mean)
+        summaries = measured(pd.concat([self.frame([1.5, np.nan, 2.5]), self.frame([np.nan], "nothing")]))
+        assert [(summary.quantity, summary.n) for summary in summaries] == [("q", 2), ("nothing", 0)]
+        assert np.isnan(summaries[1].mean)

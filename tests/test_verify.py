@@ -87,14 +87,14 @@ def test_a_damaged_file_is_named_with_its_mend(out, kind, harm):
 
 @pytest.mark.parametrize("kind", ["records/*.parquet", "records/*.safetensors"])
 def test_two_files_that_changed_places_are_both_named(out, kind):
-    one, two = files(out, kind)[:2]
-    content = one.read_bytes()
-    one.write_bytes(two.read_bytes())
-    two.write_bytes(content)
+    first, second = files(out, kind)[:2]
+    content = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(content)
     answer = verify(out)
     assert answer.exit_code == 1
-    assert one.name in answer.output
-    assert two.name in answer.output
+    assert first.name in answer.output
+    assert second.name in answer.output
     assert "2 damaged" in answer.output
 
 
@@ -147,8 +147,8 @@ def test_the_mend_mends(out):
 
 
 def test_a_changed_run_json_and_a_folder_of_something_else_are_errors(out, tmp_path):
-    head = out / "run.json"
-    head.write_text(head.read_text().replace('"samples"', '"sample"', 1))
+    run_json = out / "run.json"
+    run_json.write_text(run_json.read_text().replace('"samples"', '"sample"', 1))
     answer = verify(out)
     assert answer.exit_code == 2
     assert "run.json" in answer.output

@@ -24,7 +24,7 @@ def lab():
 @pytest.mark.parametrize("member", ZOO, ids=lambda member: member.name)
 def test_judged_rightly(member, lab):
     protected = member.build(lab)
-    found = diagnose(protected, lab.test.images, lab.test.labels, THREAT, seed=lab.seed, budget=BUDGET)
-    assert found.verdict in member.allowed, found.reasons
-    if member.kind == "liar" and found.verdict == "masked":
-        assert found.n_survived > 0.25 * found.n_attacked, "it fools nobody: PGD breaks it"
+    diagnosis = diagnose(protected, lab.test.images, lab.test.labels, THREAT, seed=lab.seed, budget=BUDGET)
+    assert diagnosis.verdict in member.allowed, diagnosis.reasons
+    if member.kind == "liar" and diagnosis.verdict == "masked":
+        assert diagnosis.n_survived > 0.25 * diagnosis.n_attacked, "it fools nobody: PGD breaks it"

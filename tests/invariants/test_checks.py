@@ -52,9 +52,9 @@ def moves_without_a_radius(spec, model, x, y):
 
 
 def changes_its_input(spec, model, x, y):
-    found = pgd(spec, model, x, y)
-    x.copy_(found)
-    return found
+    examples = pgd(spec, model, x, y)
+    x.copy_(examples)
+    return examples
 
 
 def trains_the_model(spec, model, x, y):
@@ -83,8 +83,8 @@ def asks_behind_the_counter(spec, model, x, y):
 
 
 def weakens_with_the_radius(spec, model, x, y):
-    found = pgd(spec, model, x, y)
-    return found if spec.threat.eps < 0.2 else x
+    examples = pgd(spec, model, x, y)
+    return examples if spec.threat.eps < 0.2 else x
 
 
 def weakens_with_the_steps(spec, model, x, y):
@@ -92,8 +92,8 @@ def weakens_with_the_steps(spec, model, x, y):
 
 
 def forgets_what_it_saw(spec, model, x, y):
-    found = pgd(spec, model, x, y)
-    return torch.where((model(found).argmax(1) == y).view(-1, 1, 1, 1), found, x)
+    examples = pgd(spec, model, x, y)
+    return torch.where((model(examples).argmax(1) == y).view(-1, 1, 1, 1), examples, x)
 
 
 def reads_negative_logits_as_zero(spec, model, x, y):
@@ -107,8 +107,8 @@ def reads_negative_logits_as_zero(spec, model, x, y):
 
 def guards_its_division(spec, model, x, y):
     def gradient(model, z, y):
-        found = loss_gradient(model, z, y)
-        return torch.where(found.abs() > 1e-3, found, 0)
+        raw = loss_gradient(model, z, y)
+        return torch.where(raw.abs() > 1e-3, raw, 0)
 
     return pgd(spec, model, x, y, gradient=gradient)
 
@@ -122,8 +122,8 @@ def prefers_low_classes(spec, model, x, y):
 
 
 def attacks_the_first_half(spec, model, x, y):
-    found = pgd(spec, model, x, y)
-    return torch.cat([found[: len(x) // 2], x[len(x) // 2 :]])
+    examples = pgd(spec, model, x, y)
+    return torch.cat([examples[: len(x) // 2], x[len(x) // 2 :]])
 
 
 def stops_when_one_falls(spec, model, x, y):
@@ -136,8 +136,8 @@ def stops_when_one_falls(spec, model, x, y):
 
 
 def divides_by_the_norm(spec, model, x, y):
-    found = loss_gradient(model, x, y)
-    return (x + spec.threat.eps * found / found.flatten(1).abs().amax(1).view(-1, 1, 1, 1)).clamp(0, 1)
+    gradient = loss_gradient(model, x, y)
+    return (x + spec.threat.eps * gradient / gradient.flatten(1).abs().amax(1).view(-1, 1, 1, 1)).clamp(0, 1)
 
 
 def raises_without_a_gradient(spec, model, x, y):
@@ -231,16 +231,16 @@ def test_the_known_distances_are_those_of_a_search(task, norm):
     from frontdef.attacks.native.pgd import pgd as native_pgd
     from frontdef.threat import ThreatModel
 
-    found = task()
-    for number in range(0, len(found.x), 4):
-        x, y = found.x[number : number + 1], found.y[number : number + 1]
-        exact = float(found.distance[norm][number])
+    problem = task()
+    for number in range(0, len(problem.x), 4):
+        x, y = problem.x[number : number + 1], problem.y[number : number + 1]
+        exact = float(problem.distance[norm][number])
         for factor, falls in ((1.02, True), (0.98, False)):
             eps = exact * factor
             examples = native_pgd(
-                found.model, x, y, threat=ThreatModel(norm, eps), steps=60, step_size=0.3 * eps, loss="margin"
+                problem.model, x, y, threat=ThreatModel(norm, eps), steps=60, step_size=0.3 * eps, loss="margin"
             )
-            assert bool((found.model.predict(examples).argmax(1) != y).item()) == falls
+            assert bool((problem.model.predict(examples).argmax(1) != y).item()) == falls
             assert (distance(x, examples, norm) <= eps + 1e-6).all()
 
 

@@ -56,8 +56,8 @@ def test_of_what_is_not_installed_nothing_is_known():
 
 
 def test_parameters_are_those_of_their_family():
-    for name, given in PARAMETERS.items():
-        assert given.keys() <= FAMILY[name].parameters.model_fields.keys()
+    for name, parameters in PARAMETERS.items():
+        assert parameters.keys() <= FAMILY[name].parameters.model_fields.keys()
 
 
 @pytest.fixture(scope="module")
@@ -82,8 +82,8 @@ def test_the_command():
     plain = invoke("foolbox:fgsm", "--norm", "l1")
     assert plain.exit_code == 0, "a violation is a finding, not an error"
     assert "## foolbox fgsm ℓ1" in plain.stdout
-    found = json.loads(invoke("foolbox:fgsm", "--norm", "l1", "--json").stdout)
-    assert {finding["name"] for finding in found[0]["findings"] if finding["alarm"]} == {
+    reports = json.loads(invoke("foolbox:fgsm", "--norm", "l1", "--json").stdout)
+    assert {finding["name"] for finding in reports[0]["findings"] if finding["alarm"]} == {
         "linear oracle",
         "disc oracle",
     }

@@ -34,8 +34,8 @@ STATE = """
 
     def state():
         registry.clear()
-        found = {"guarded": rows("guarded"), "import": rows("import")}
-        return found | {"defenses": [defense.name for defense in frontdef.get_defenses()]}
+        by_mode = {"guarded": rows("guarded"), "import": rows("import")}
+        return by_mode | {"defenses": [defense.name for defense in frontdef.get_defenses()]}
 """
 
 SURVEY = (

@@ -21,10 +21,10 @@ ASK = """
     model = Protected(Identity(Config()), net, image_shape=(1, 4, 4))
     x, y = torch.rand(5, 1, 4, 4), torch.arange(5) % 3
     libraries, spec = registry.get_attack_libraries(), make_spec(registry.get_family("fgsm"), "linf", 0.1)
-    found, native = (libraries[name].run(spec, model, x, y) for name in ("lab", "native"))
+    lab, native = (libraries[name].run(spec, model, x, y) for name in ("lab", "native"))
     print(json.dumps({
-        "same": torch.allclose(found, native),
-        "moved": not torch.equal(found, x),
+        "same": torch.allclose(lab, native),
+        "moved": not torch.equal(lab, x),
         "offers": [[a.family.name, a.norm, a.realization.exact] for a in registry.get_attacks(library="lab")],
         "version": libraries["lab"].version(),
         "refusal": libraries["lab"].offers("fgsm", "linf").refusal(

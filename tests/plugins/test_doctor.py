@@ -35,10 +35,10 @@ def check(site, monkeypatch):
 
 @pytest.mark.parametrize("behavior", PLUGINS)
 def test_what_a_plugin_does_to_its_process_stays_there(site, check, behavior):
-    source, found = PLUGINS[behavior]
+    source, about = PLUGINS[behavior]
     site.install("frontdef-x", source)
     finding = check(4 if behavior == "hang" else 60)
-    assert finding.about.startswith(found)
+    assert finding.about.startswith(about)
     assert finding.state == ("ok" if behavior == "noise" else "failed")
     if finding.state == "failed":
         assert "mend: " in finding.about
@@ -52,9 +52,9 @@ def test_a_plugin_that_is_not_used_is_not_run():
 
 
 def test_the_cache_is_the_runners(monkeypatch, tmp_path):
-    for given in (str(tmp_path / "new" / "cache"), None):
+    for folder in (str(tmp_path / "new" / "cache"), None):
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-        monkeypatch.delenv("FRONTDEF_CACHE") if given is None else monkeypatch.setenv("FRONTDEF_CACHE", given)
+        monkeypatch.delenv("FRONTDEF_CACHE") if folder is None else monkeypatch.setenv("FRONTDEF_CACHE", folder)
         finding = doctor._cache()
         assert finding.state == "ok"
         assert finding.about.startswith(f"{ModelCache().root} can be written, ")
@@ -89,8 +89,8 @@ def test_requirements_are_met_here():
 
 
 def test_a_probe_answers():
-    found = probe("answer = {'sum': 1 + 1}\nprint('noise')", timeout=30, environment={"X": "1"})
-    assert (found.fault, found.answer) == ("", {"sum": 2})
+    outcome = probe("answer = {'sum': 1 + 1}\nprint('noise')", timeout=30, environment={"X": "1"})
+    assert (outcome.fault, outcome.answer) == ("", {"sum": 2})
 
 
 @pytest.mark.slow

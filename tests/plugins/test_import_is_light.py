@@ -64,15 +64,15 @@ WAYS = {
 
 
 def install_ways(site):
-    for name, (head, summary, files) in WAYS.items():
+    for name, (imports, summary, files) in WAYS.items():
         body = ("    import torch\n" if name == "hook" else "") + OFFER.format(name=name, summary=summary)
-        source = head.format(name=name) + HOOK.format(body=body)
+        source = imports.format(name=name) + HOOK.format(body=body)
         site.install(f"frontdef-{name}", source, files={path: text.format(name=name) for path, text in files.items()})
     return site
 
 
 def test_looking_around_imports_no_ml_library(site):
-    found = site.ask(f"""
+    culprits = site.ask(f"""
         import contextlib, io, json, sys
         heavy, culprits = set({HEAVY.split()!r}), {{}}
         for name, step in {LOOKING_AROUND!r}.items():
@@ -86,27 +86,27 @@ def test_looking_around_imports_no_ml_library(site):
             heavy -= set(sys.modules)
         print(json.dumps(culprits))
     """)
-    assert found == {name: [] for name in LOOKING_AROUND}
+    assert culprits == {name: [] for name in LOOKING_AROUND}
 
 
 def test_a_plugin_that_imports_torch_is_listed_from_its_metadata(site):
     install_ways(site.install("frontdef-rounding", ONE_FILE))
-    found = site.ask("""
+    listing = site.ask("""
         import json, sys
         from frontdef import registry
         rows = {row.name: row.to_dict() for row in registry.plugins("guarded")}
         print(json.dumps({"rows": rows, "torch": "torch" in sys.modules, "finders": len(sys.meta_path),
                           "left": sorted(name for name in sys.modules if name.startswith("frontdef_"))}))
     """)
-    assert found["torch"] is False
+    assert listing["torch"] is False
     for name in ("rounding", *WAYS):
-        assert found["rows"][name]["status"] == "ok"
-        assert found["rows"][name]["version"] == "0.1.0"
+        assert listing["rows"][name]["status"] == "ok"
+        assert listing["rows"][name]["version"] == "0.1.0"
         reason = "not imported here: it imports torch; `frontdef plugins --load` imports everything"
-        assert found["rows"][name]["reason"] == reason
-    assert found["rows"]["good"]["reason"] == ""
-    assert found["rows"]["good"]["offers"] == {"defenses": ["good"]}
-    packages = {name.partition(".")[0] for name in found["left"]}
+        assert listing["rows"][name]["reason"] == reason
+    assert listing["rows"]["good"]["reason"] == ""
+    assert listing["rows"]["good"]["offers"] == {"defenses": ["good"]}
+    packages = {name.partition(".")[0] for name in listing["left"]}
     assert "frontdef_good" in packages
     assert not packages & {
         "frontdef_rounding",
@@ -120,7 +120,7 @@ def test_a_plugin_that_imports_torch_is_listed_from_its_metadata(site):
 def test_a_refused_import_leaves_nothing_behind(site):
     """After a listing, the same process imports every plugin whole: no module has seen the refusal."""
     install_ways(site.install("frontdef-rounding", ONE_FILE))
-    found = site.ask(
+    answers = site.ask(
         """
         import json, sys
         import frontdef
@@ -128,12 +128,12 @@ def test_a_refused_import_leaves_nothing_behind(site):
         finders = list(sys.meta_path)
         registry.plugins("guarded")
         assert sys.meta_path == finders
-        summaries = {one.name: one.summary for one in frontdef.get_defenses()}
+        summaries = {defense.name: defense.summary for defense in frontdef.get_defenses()}
         print(json.dumps([summaries, {row.name: row.status for row in registry.plugins()}]))
         """,
         FRONTDEF_PLUGINS=",".join(["rounding", *WAYS]),
     )
-    summaries, statuses = found
+    summaries, statuses = answers
     assert {name: summaries[name] for name in WAYS} == dict.fromkeys(WAYS, "torch")
     assert statuses["rounding"] == "ok"
 

@@ -79,7 +79,7 @@ FILTERED = """
     answers = {{}}
     for options, keywords in {asked!r}.items():
         printed = CliRunner().invoke(main, ["ls", "defenses", "--json", *options.split()]).stdout
-        in_python = [one.name for one in frontdef.get_defenses(**keywords)]
+        in_python = [defense.name for defense in frontdef.get_defenses(**keywords)]
         answers[options] = [[row["name"] for row in json.loads(printed)], in_python]
     print(json.dumps(answers))
 """
@@ -88,15 +88,15 @@ FILTERED = """
 def test_defenses_are_filtered_alike(site):
     site.install("frontdef-proved", CERTIFIED)
     asked = {options: keywords for options, (keywords, _) in FILTERS.items()}
-    found = site.ask(FILTERED.format(asked=asked), FRONTDEF_PLUGINS="good,proved")
-    assert found == {options: [expected, expected] for options, (_, expected) in FILTERS.items()}
+    answers = site.ask(FILTERED.format(asked=asked), FRONTDEF_PLUGINS="good,proved")
+    assert answers == {options: [expected, expected] for options, (_, expected) in FILTERS.items()}
 
 
 def test_the_attack_grid_has_a_mark_for_every_family_norm_and_library():
     attacks = frontdef.get_attacks()
     libraries = list(registry.get_attack_libraries())
-    head, *rows = ls("attacks").split("\n\n")[0].splitlines()
-    assert head.split() == ["FAMILY", "NORM", *libraries]
+    header, *rows = ls("attacks").split("\n\n")[0].splitlines()
+    assert header.split() == ["FAMILY", "NORM", *libraries]
     marks = sum(row.count("exact") + row.count("differs") for row in rows)
     assert marks == len(attacks)
     offered = {(attack.family.name, attack.norm) for attack in attacks}
@@ -118,22 +118,22 @@ def test_attacks_are_filtered_alike(filters):
         for attack in everything
         if all(getattr(attack, key) == value for key, value in filters.items())
     ]
-    found = json.loads(
+    listing = json.loads(
         ls("attacks", "--json", *[text for key, value in filters.items() for text in (f"--{key}", value)])
     )
-    assert [(row["family"], row["norm"], row["library"]) for row in found["attacks"]] == expected
+    assert [(row["family"], row["norm"], row["library"]) for row in listing["attacks"]] == expected
     assert 0 < len(expected) < len(everything)
-    assert [(one.family.name, one.norm, one.library) for one in frontdef.get_attacks(**filters)] == expected
+    assert [(attack.family.name, attack.norm, attack.library) for attack in frontdef.get_attacks(**filters)] == expected
 
 
 def test_a_library_that_cannot_be_used_is_left_out_with_its_reason(site):
-    found = json.loads(site.install("frontdef-lab", MISSING).cli("ls", "attacks", "--json").out)
-    left_out = found["left_out"]
+    listing = json.loads(site.install("frontdef-lab", MISSING).cli("ls", "attacks", "--json").out)
+    left_out = listing["left_out"]
     assert "surely-not-installed, which is not installed. Mend: pip install" in left_out["lab"]
     assert left_out["broken"] == "RuntimeError: no table (from frontdef-lab)"
     assert left_out["frontdef-lab/native"] == "attack library 'native' is there already"
     assert "no attribute 'Gone'" in left_out["Gone"]
-    assert {"native", "art"} <= {row["library"] for row in found["attacks"]}
+    assert {"native", "art"} <= {row["library"] for row in listing["attacks"]}
     assert "! left out: lab." in site.cli("ls", "attacks").out
 
 

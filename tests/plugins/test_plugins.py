@@ -95,27 +95,27 @@ def alone(tmp_path_factory):
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_one_row_and_the_host_goes_on(alone, fault):
-    found = alone[fault]
+    state = alone[fault]
     _, status, reason, mend = FAULTS[fault]
     for mode in ("guarded", "import"):
-        bad = found[mode]["frontdef-bad"]
+        bad = state[mode]["frontdef-bad"]
         assert (bad["name"], bad["version"], bad["status"]) == ("bad", "0.0.7", status)
         assert reason in bad["reason"]
         assert mend in bad["mend"]
         assert "good" in bad["disable"].removeprefix("FRONTDEF_PLUGINS=").split(",")
         assert "bad" not in bad["disable"].split(",")
-        assert found[mode]["frontdef-good"]["status"] == "ok"
-        assert found[mode]["frontdef"]["status"] == "ok"
-    assert {"none", "good"} <= set(found["defenses"])
-    assert not {"early", "lone", "twice"} & set(found["defenses"])
+        assert state[mode]["frontdef-good"]["status"] == "ok"
+        assert state[mode]["frontdef"]["status"] == "ok"
+    assert {"none", "good"} <= set(state["defenses"])
+    assert not {"early", "lone", "twice"} & set(state["defenses"])
 
 
 def test_all_faults_at_once(site):
     for number, (source, *_) in enumerate(FAULTS.values()):
         site.install(f"frontdef-bad{number}", source)
-    found = site.state()
-    assert {"none", "good"} <= set(found["defenses"])
-    assert [found["import"][f"frontdef-bad{number}"]["status"] for number in range(len(FAULTS))] == [
+    state = site.state()
+    assert {"none", "good"} <= set(state["defenses"])
+    assert [state["import"][f"frontdef-bad{number}"]["status"] for number in range(len(FAULTS))] == [
         status for _, status, *_ in FAULTS.values()
     ]
 
@@ -124,28 +124,28 @@ def test_the_host_that_a_plugin_wants_is_read_before_it_is_imported(tmp_path_fac
     sites = {wanted: new_site(tmp_path_factory.mktemp("site")) for wanted in HOSTS}
     for wanted, site in sites.items():
         site.install("frontdef-bad", TOUCH + offering("bad"), requires=("numpy", wanted))
-    for wanted, found in survey(sites).items():
-        row, status = found["import"]["frontdef-bad"], HOSTS[wanted]
+    for wanted, state in survey(sites).items():
+        row, status = state["import"]["frontdef-bad"], HOSTS[wanted]
         assert (wanted, row["status"]) == (wanted, status)
-        assert ("bad" in found["defenses"]) is (status == "ok")
+        assert ("bad" in state["defenses"]) is (status == "ok")
         assert sites[wanted].imported("frontdef-bad") is (status == "ok")
         if status == "incompatible":
             assert "this is frontdef 0.1" in row["reason"]
             assert "pip install --upgrade frontdef-bad" in row["mend"]
-        assert {"none", "good"} <= set(found["defenses"])
+        assert {"none", "good"} <= set(state["defenses"])
 
 
 def test_an_entry_point_name_that_two_claim_belongs_to_neither(site):
     for letter in "ab":
         site.install(f"frontdef-twin-{letter}", TOUCH + offering(letter), entry=f"twin = frontdef_twin_{letter}")
-    found = site.state()
+    state = site.state()
     for letter in "ab":
-        row = found["import"][f"frontdef-twin-{letter}"]
+        row = state["import"][f"frontdef-twin-{letter}"]
         assert (row["name"], row["status"]) == ("twin", "duplicate")
         assert "frontdef-twin-a 0.1.0 and frontdef-twin-b 0.1.0" in row["reason"]
         assert f"pip uninstall frontdef-twin-{letter}" in row["mend"]
-    assert not {"a", "b"} & set(found["defenses"])
-    assert {"none", "good"} <= set(found["defenses"])
+    assert not {"a", "b"} & set(state["defenses"])
+    assert {"none", "good"} <= set(state["defenses"])
     assert not any(site.imported(f"frontdef-twin-{letter}") for letter in "ab")
     chosen = site.state(FRONTDEF_PLUGINS="frontdef-twin-b,good")
     assert chosen["import"]["frontdef-twin-b"]["status"] == "ok"
@@ -156,13 +156,13 @@ def test_an_entry_point_name_that_two_claim_belongs_to_neither(site):
 def test_a_defense_that_two_offer_has_a_full_name_only(site):
     for letter in "ab":
         site.install(f"frontdef-{letter}", offering("same", f"only-{letter}"))
-    found = site.state()
-    for letter, other in ("ab", "ba"):
-        row = found["import"][f"frontdef-{letter}"]
+    state = site.state()
+    for letter, rival in ("ab", "ba"):
+        row = state["import"][f"frontdef-{letter}"]
         assert row["status"] == "duplicate"
-        assert f"the defense 'same' is also offered by frontdef-{other} 0.1.0" in row["reason"]
+        assert f"the defense 'same' is also offered by frontdef-{rival} 0.1.0" in row["reason"]
         assert f"'frontdef-{letter}/same'" in row["mend"]
-    assert {"none", "good", "only-a", "only-b"} <= set(found["defenses"])
+    assert {"none", "good", "only-a", "only-b"} <= set(state["defenses"])
     answers = site.ask("""
         import json
         from frontdef import registry
@@ -180,12 +180,12 @@ def test_a_defense_that_two_offer_has_a_full_name_only(site):
 def test_what_frontdef_brings_itself_is_not_taken_over(site):
     site.install("frontdef-bad", offering("none", "extra"))
     site.install("frontdef-impostor", offering("x"), entry="frontdef = frontdef_impostor")
-    found = site.state()
-    assert found["import"]["frontdef-bad"]["status"] == "duplicate"
-    assert found["import"]["frontdef-impostor"]["status"] == "duplicate"
-    assert found["import"]["frontdef"]["status"] == "ok"
-    assert found["import"]["frontdef"]["offers"]["defenses"] == ["none"]
-    assert {"none", "good", "extra"} <= set(found["defenses"])
+    state = site.state()
+    assert state["import"]["frontdef-bad"]["status"] == "duplicate"
+    assert state["import"]["frontdef-impostor"]["status"] == "duplicate"
+    assert state["import"]["frontdef"]["status"] == "ok"
+    assert state["import"]["frontdef"]["offers"]["defenses"] == ["none"]
+    assert {"none", "good", "extra"} <= set(state["defenses"])
     assert "undefended" in site.ask(
         "import json; from frontdef.registry import get_defense; print(json.dumps(get_defense('none').summary))"
     )
@@ -210,10 +210,10 @@ def test_damaged_metadata_is_one_row(site):
 )
 def test_the_allow_list_keeps_the_others_from_being_imported(site, allowed, working):
     site.install("frontdef-bad", TOUCH + offering("bad"))
-    found = site.state(FRONTDEF_PLUGINS=allowed)
-    assert set(found["defenses"]) == working
-    assert found["import"]["frontdef-bad"]["status"] == "disabled"
-    assert "bad" in found["import"]["frontdef-bad"]["mend"].partition("FRONTDEF_PLUGINS=")[2].split(",")
+    state = site.state(FRONTDEF_PLUGINS=allowed)
+    assert set(state["defenses"]) == working
+    assert state["import"]["frontdef-bad"]["status"] == "disabled"
+    assert "bad" in state["import"]["frontdef-bad"]["mend"].partition("FRONTDEF_PLUGINS=")[2].split(",")
     assert not site.imported("frontdef-bad")
 
 
