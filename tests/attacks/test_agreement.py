@@ -35,9 +35,11 @@ def same(first, second) -> float:
     return float(((first - second).abs().flatten(1).amax(1) <= TOLERANCE).double().mean())
 
 
-@pytest.mark.parametrize(("family", "norm", "one", "other"), PAIRS)
-def test_exact_realizations_agree(family, norm, one, other, attack, cnn, batch):
-    first, second = (attack(library, family, norm, EPS[norm], cnn, *batch) for library in (one, other))
+@pytest.mark.parametrize(("family", "norm", "first_library", "second_library"), PAIRS)
+def test_exact_realizations_agree(family, norm, first_library, second_library, attack, cnn, batch):
+    first, second = (
+        attack(library, family, norm, EPS[norm], cnn, *batch) for library in (first_library, second_library)
+    )
     assert (first - batch[0]).abs().amax() > 0.05, "nothing was attacked"
     assert same(first, second) >= SHARE
 
@@ -65,7 +67,7 @@ def test_pgd_agrees_for_other_parameters(steps, relative_step, attack, cnn, batc
         attack(library, "pgd", "linf", 0.1, cnn, x, y, steps=steps, relative_step=relative_step)
         for library in exact("pgd", "linf")
     )
-    assert [same(reference, other) >= SHARE for other in others] == [True] * 3
+    assert [same(reference, examples) >= SHARE for examples in others] == [True] * 3
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
@@ -80,4 +82,4 @@ def test_pgd_agrees_in_color(norm, attack, wrap):
     y = model.predict(x).argmax(1)
     reference, *others = (attack(library, "pgd", norm, 0.2, model, x, y) for library in exact("pgd", norm))
     assert others
-    assert [same(reference, other) >= SHARE for other in others] == [True] * len(others)
+    assert [same(reference, examples) >= SHARE for examples in others] == [True] * len(others)

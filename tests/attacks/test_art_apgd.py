@@ -150,9 +150,9 @@ def test_art_autoattack_takes_examples_outside_the_ball(norm, outside, taken, li
     shifted[0, 0, 0, 1] += 0.2 * (1 + outside)
     part = SimpleNamespace(generate=lambda x, y: shifted, targeted=False)
     labels = torch.tensor([[1.0, 0.0]]).numpy()
-    found, standing = run_attack(x.copy(), labels, labels[:, 0] == 1, part, classifier, norm, 0.2)
+    examples, standing = run_attack(x.copy(), labels, labels[:, 0] == 1, part, classifier, norm, 0.2)
     assert standing[0] != taken
-    assert ((found - x).max() > 0.2 + 1e-6) == taken
+    assert ((examples - x).max() > 0.2 + 1e-6) == taken
 
 
 def test_art_autoattack_ignores_estimator_orig(linear):
@@ -162,14 +162,14 @@ def test_art_autoattack_ignores_estimator_orig(linear):
     fragile, robust = linear([[1.0, 0.0], [0.0, 1.0]]), linear([[1.0, 0.0], [0.0, 1.0]], bias=[100.0, 0.0])
     x = torch.tensor([0.6, 0.5]).view(1, 1, 1, 2)
     classifier = fragile.art_classifier()
-    found = AutoAttack(
+    method = AutoAttack(
         classifier,
         eps=0.2,
         attacks=[FastGradientMethod(classifier, eps=0.2, eps_step=0.2)],
         estimator_orig=robust.art_classifier(),
     )
-    examples = torch.tensor(found.generate(x.numpy(), y=torch.tensor([[1.0, 0.0]]).numpy()))
-    assert found.best_attacks.tolist() == [0], "broken, it says"
+    examples = torch.tensor(method.generate(x.numpy(), y=torch.tensor([[1.0, 0.0]]).numpy()))
+    assert method.best_attacks.tolist() == [0], "broken, it says"
     assert robust.predict(examples).argmax(1).item() == 0
 
 

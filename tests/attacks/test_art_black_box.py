@@ -48,8 +48,8 @@ def recorded(model, run):
 @pytest.mark.parametrize(("norm", "eps"), [("linf", 0.1), ("l2", 1.0)])
 def test_art_square_breaks_the_cnn(norm, eps, attack, cnn, batch, right):
     x, y = batch[0][:30], batch[1][:30]
-    found = {n: attack("art", "square", norm, eps, cnn, x, y, queries=n) for n in (20, 150)}
-    standing = {n: right(cnn, examples, y).sum().item() for n, examples in found.items()}
+    by_queries = {n: attack("art", "square", norm, eps, cnn, x, y, queries=n) for n in (20, 150)}
+    standing = {n: right(cnn, examples, y).sum().item() for n, examples in by_queries.items()}
     assert right(cnn, x, y).sum() >= 25
     assert standing[150] <= 6
     assert standing[150] < standing[20]
@@ -213,8 +213,8 @@ def test_art_decisions_start_unseeded(family, norm, cnn, batch):
 def test_art_decisions_ignore_the_label(family, norm, attack, linear, right):
     model, x, wrong_label = linear([[1.0, 0.0], [0.0, 1.0]]), images([0.7, 0.5]), torch.tensor([1])
     assert not right(model, x, wrong_label)
-    given = {"steps": 3} if family == "boundary" else {"steps": 3, "init_eval": 10, "max_eval": 20}
-    assert right(model, attack("art", family, norm, 1.0, model, x, wrong_label, **given), wrong_label)
+    parameters = {"steps": 3} if family == "boundary" else {"steps": 3, "init_eval": 10, "max_eval": 20}
+    assert right(model, attack("art", family, norm, 1.0, model, x, wrong_label, **parameters), wrong_label)
 
 
 @pins("art", *HOPSKIPJUMP)
@@ -285,19 +285,19 @@ def test_art_zoo_breaks_the_cnn(attack, cnn, batch, right):
 @pins("art", ("zoo", "l2"))
 def test_art_zoo_can_only_brighten(attack, linear, right):
     x = images([0.55, 0.5, 0.5, 0.5])
-    given = {"steps": 20, "parallel": 4, "initial_const": 10.0, "lr": 0.02}
+    parameters = {"steps": 20, "parallel": 4, "initial_const": 10.0, "lr": 0.02}
     darker = linear([[1.0, 0, 0, 0], [0] * 4], bias=[0.0, 0.5])  # class 0 where the first value is above a half
-    assert torch.equal(attack("art", "zoo", "l2", 1.0, darker, x, ZERO, **given), x)
+    assert torch.equal(attack("art", "zoo", "l2", 1.0, darker, x, ZERO, **parameters), x)
     brighter = linear([[-1.0, 0, 0, 0], [0] * 4], bias=[1.1, 0.5])  # below 0.6
-    assert not right(brighter, attack("art", "zoo", "l2", 1.0, brighter, x, ZERO, **given), ZERO)
+    assert not right(brighter, attack("art", "zoo", "l2", 1.0, brighter, x, ZERO, **parameters), ZERO)
 
 
 @pins("art", ("zoo", "l2"))
 def test_art_zoo_adds_its_noise_again_and_leaves_the_box(attack, linear):
     """Adam moves the noise by lr a step: 1, 2, 3 lr, which ART sums to 1, 3, 6 lr."""
     model, x = linear([[-1.0, 0, 0, 0], [0] * 4], bias=[5.0, 0.0]), images([0.9, 0.5, 0.5, 0.5])
-    given = {"steps": 3, "parallel": 4, "initial_const": 10.0, "lr": 0.03}
-    asked = recorded(model, lambda: attack("art", "zoo", "l2", 1.0, model, x, ZERO, **given))
+    parameters = {"steps": 3, "parallel": 4, "initial_const": 10.0, "lr": 0.03}
+    asked = recorded(model, lambda: attack("art", "zoo", "l2", 1.0, model, x, ZERO, **parameters))
     counted, of_a_step = 1, 2 * 4 + 1
     iterates = [images.flatten()[0].item() for images in asked[counted + of_a_step - 1 :: of_a_step][:3]]
     assert iterates == pytest.approx([0.93, 0.99, 1.08], abs=5e-3)
@@ -307,8 +307,8 @@ def test_art_zoo_takes_one_image_at_a_time(cnn, batch):
     """Why every image is a batch of its own: Adam has the moments of one."""
     from art.attacks.evasion import ZooAttack
 
-    given = {"use_resize": False, "use_importance": False, "max_iter": 2, "nb_parallel": 32, "batch_size": 2}
-    method = ZooAttack(cnn.art_classifier(), verbose=False, **given)
+    arguments = {"use_resize": False, "use_importance": False, "max_iter": 2, "nb_parallel": 32, "batch_size": 2}
+    method = ZooAttack(cnn.art_classifier(), verbose=False, **arguments)
     with pytest.raises(IndexError, match="boolean index did not match"):
         method.generate(batch[0][:2].numpy(), y=np.eye(10)[batch[1][:2]])
 
@@ -371,10 +371,10 @@ def test_art_simba_has_cosines_for_square_images(attack, linear):
 
 def test_art_spatial_breaks_the_cnn_image_by_image(attack, cnn, batch, right):
     x, y = batch[0][:15], batch[1][:15]
-    given = {"rotations": 5, "translations": 3, "max_translation": 0.2}
-    together = attack("art", "spatial", "spatial", 1.0, cnn, x, y, **given)
+    parameters = {"rotations": 5, "translations": 3, "max_translation": 0.2}
+    together = attack("art", "spatial", "spatial", 1.0, cnn, x, y, **parameters)
     alone = torch.cat(
-        [attack("art", "spatial", "spatial", 1.0, cnn, x[i : i + 1], y[i : i + 1], **given) for i in range(4)]
+        [attack("art", "spatial", "spatial", 1.0, cnn, x[i : i + 1], y[i : i + 1], **parameters) for i in range(4)]
     )
     assert torch.equal(together[:4], alone), "no image gets the transformation of another"
     assert right(cnn, x, y).sum() >= 13
@@ -404,12 +404,12 @@ class Elsewhere(nn.Module):
 def test_art_spatial_takes_channels_for_the_height(attack, wrap, right):
     x = torch.zeros(1, 1, 11, 11)
     x[0, 0, 5, 5] = 1.0
-    given = {"max_rotation": 0.0, "rotations": 1, "max_translation": 0.2, "translations": 3}
+    parameters = {"max_rotation": 0.0, "rotations": 1, "max_translation": 0.2, "translations": 3}
     rows, columns = (wrap(Elsewhere(axis, 5.0), (1, 11, 11)) for axis in (0, 1))
     assert right(rows, x, ZERO)
     assert right(columns, x, ZERO)
-    assert right(rows, attack("art", "spatial", "spatial", 1.0, rows, x, ZERO, **given), ZERO)
-    moved = attack("art", "spatial", "spatial", 1.0, columns, x, ZERO, **given)
+    assert right(rows, attack("art", "spatial", "spatial", 1.0, rows, x, ZERO, **parameters), ZERO)
+    moved = attack("art", "spatial", "spatial", 1.0, columns, x, ZERO, **parameters)
     assert not right(columns, moved, ZERO)
     assert abs(centroid(moved)[1] - 5) == pytest.approx(2, abs=0.05), "two pixels of eleven"
 

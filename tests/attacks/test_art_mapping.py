@@ -86,8 +86,8 @@ def eps(norm):
 
 
 @pytest.fixture
-def given(libraries, cnn, batch, monkeypatch):
-    """``given(family, norm, parameters)`` → the keyword arguments of ART's attack."""
+def arguments_of(libraries, cnn, batch, monkeypatch):
+    """``arguments_of(family, norm, parameters)`` → the keyword arguments of ART's attack."""
     from art.attacks import evasion
 
     def build(family, norm, parameters, *, defaults=False):
@@ -114,9 +114,9 @@ def test_every_row_is_checked():
 
 
 @pytest.mark.parametrize("row", GIVEN, ids="-".join)
-def test_every_parameter_arrives(row, given):
+def test_every_parameter_arrives(row, arguments_of):
     parameters, expected = GIVEN[row]
-    arguments = given(*row, parameters)
+    arguments = arguments_of(*row, parameters)
     assert {name: arguments.get(name, "nothing") for name in expected} == pytest.approx(expected)
     assert arguments.keys() - expected.keys() <= {"eps", "eps_step", "batch_size", "targeted", "verbose", "norm"} | {
         "freq_dim"
@@ -126,13 +126,13 @@ def test_every_parameter_arrives(row, given):
 
 
 @pytest.mark.parametrize("family", ["fgsm", "pgd", "cw", "deepfool", "apgd", "autoattack", "square", "newtonfool"])
-def test_the_batch_is_one_batch(family, given):
-    assert given(family, "l2", {})["batch_size"] == 4
+def test_the_batch_is_one_batch(family, arguments_of):
+    assert arguments_of(family, "l2", {})["batch_size"] == 4
 
 
 @pytest.mark.parametrize("row", [row for row in TABLE if TABLE[row].defaults], ids="-".join)
-def test_defaults_are_given_the_threat_model_alone(row, given):
-    arguments = given(*row, {}, defaults=True)
+def test_defaults_are_given_the_threat_model_alone(row, arguments_of):
+    arguments = arguments_of(*row, {}, defaults=True)
     assert arguments.keys() <= {"eps", "norm", "th", "targeted", "verbose"}
     assert arguments.get("eps", eps(row[1])) == eps(row[1])
     assert not arguments.get("targeted")

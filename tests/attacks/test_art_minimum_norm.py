@@ -21,8 +21,8 @@ ZERO = torch.tensor([0])
 @pytest.mark.parametrize("rule", ["EN", "L1"])
 def test_art_ead_breaks_the_cnn(rule, attack, cnn, batch, right):
     x, y = batch[0][:10], batch[1][:10]
-    given = {"steps": 20, "initial_const": 3.0, "binary_search_steps": 1, "beta": 0.02}
-    examples = attack("art", "ead", "l1", 1.0, cnn, x, y, rule=rule, **given)
+    parameters = {"steps": 20, "initial_const": 3.0, "binary_search_steps": 1, "beta": 0.02}
+    examples = attack("art", "ead", "l1", 1.0, cnn, x, y, rule=rule, **parameters)
     assert right(cnn, x, y).all()
     assert not right(cnn, examples, y).any()
     assert ((examples - x).abs() < 1e-6).float().mean() > 0.3, "the ℓ1 penalty leaves pixels alone"
@@ -30,8 +30,8 @@ def test_art_ead_breaks_the_cnn(rule, attack, cnn, batch, right):
 
 def test_art_ead_reaches_targets(attack, cnn, batch):
     x, wanted = batch[0][:10], (batch[1][:10] + 1) % 10
-    given = {"steps": 15, "initial_const": 10.0, "binary_search_steps": 1}
-    examples = attack("art", "ead", "l1", 1.0, cnn, x, wanted, target="next", **given)
+    parameters = {"steps": 15, "initial_const": 10.0, "binary_search_steps": 1}
+    examples = attack("art", "ead", "l1", 1.0, cnn, x, wanted, target="next", **parameters)
     assert (cnn.predict(x).argmax(1) == wanted).sum() == 0
     assert (cnn.predict(examples).argmax(1) == wanted).float().mean() >= 0.8
 
@@ -41,10 +41,10 @@ def test_the_ead_parameters_arrive(parameter, values, attack, linear):
     """One step: lr times the gradient c (1, -1), less what β shrinks."""
     model, x = linear([[1.0, 0.0], [0.0, 1.0]]), images([0.55, 0.5])
     for value in values:
-        given = {"lr": 0.05, "beta": 0.01, "steps": 1, "initial_const": 4.0, "binary_search_steps": 1}
-        given[parameter] = value
-        moved = attack("art", "ead", "l1", 1.0, model, x, ZERO, **given) - x
-        length = max(4.0 * given["lr"] - given["beta"], 0)
+        parameters = {"lr": 0.05, "beta": 0.01, "steps": 1, "initial_const": 4.0, "binary_search_steps": 1}
+        parameters[parameter] = value
+        moved = attack("art", "ead", "l1", 1.0, model, x, ZERO, **parameters) - x
+        length = max(4.0 * parameters["lr"] - parameters["beta"], 0)
         expected = torch.tensor([-length, length]).view_as(x) if 2 * length > 0.05 else torch.zeros_like(x)
         torch.testing.assert_close(moved, expected, atol=1e-6, rtol=0)
 
@@ -65,8 +65,10 @@ def test_art_ead_confidence_is_none(linear, margins):
     from art.attacks.evasion import ElasticNet
 
     model, x = linear([[1.0, 0.0], [0.0, 1.0]]), images([0.6, 0.5])
-    given = {"confidence": 0.5, "initial_const": 1.0, "binary_search_steps": 1, "max_iter": 30, "verbose": False}
-    examples = torch.tensor(ElasticNet(model.art_classifier(), **given).generate(x.numpy(), y=np.array([[1.0, 0.0]])))
+    arguments = {"confidence": 0.5, "initial_const": 1.0, "binary_search_steps": 1, "max_iter": 30, "verbose": False}
+    examples = torch.tensor(
+        ElasticNet(model.art_classifier(), **arguments).generate(x.numpy(), y=np.array([[1.0, 0.0]]))
+    )
     assert 0 < margins(model, examples, ZERO).item() < 0.4
 
 
@@ -125,9 +127,9 @@ def newtonfool_reference(model, x, y, steps, eta):
 
 def test_art_newtonfool_is_the_papers_otherwise(attack, cnn, batch):
     x, y = batch[0][:20], cnn.predict(batch[0][:20]).argmax(1)
-    found = attack("art", "newtonfool", "l2", 1.0, cnn, x, y, steps=5)
+    examples = attack("art", "newtonfool", "l2", 1.0, cnn, x, y, steps=5)
     expected = newtonfool_reference(cnn, x, y, 5, 0.01)
-    assert ((found - expected).abs().flatten(1).amax(1) <= 1e-4).float().mean() >= 0.9
+    assert ((examples - expected).abs().flatten(1).amax(1) <= 1e-4).float().mean() >= 0.9
 
 
 @pins("art", ("newtonfool", "l2"))
@@ -163,7 +165,7 @@ def test_art_targeted_linf_cw_keeps_what_misses_the_target(linear):
     from art.attacks.evasion import CarliniLInfMethod
 
     model, x = linear([[1.0, 0.0], [0.0, 1.0]]), images([0.55, 0.5])
-    given = {"targeted": True, "max_iter": 20, "learning_rate": 0.1, "initial_const": 5.0, "verbose": False}
-    method = CarliniLInfMethod(model.art_classifier(), **given)
+    arguments = {"targeted": True, "max_iter": 20, "learning_rate": 0.1, "initial_const": 5.0, "verbose": False}
+    method = CarliniLInfMethod(model.art_classifier(), **arguments)
     examples = torch.tensor(method.generate(x.numpy(), y=np.array([[0.0, 1.0]])))
     assert model.predict(examples).argmax(1).item() == 0

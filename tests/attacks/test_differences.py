@@ -91,11 +91,11 @@ def test_art_cw_hardly_moves_saturated_pixels(attack, linear, right):
     """There tanh is flat: its slope of 1e-6 scales a gradient step to nothing, while Adam divides it out."""
     model = linear([[0.0] * 4, [1.0] * 4], bias=[0.5, 0.0])
     x = images([0.0] * 4)  # black; any ℓ2 distance above 1/4 suffices
-    given = {"steps": 100, "lr": 0.1}
-    assert torch.equal(attack("art", "cw", "l2", 1.0, model, x, ZERO, **given), x)
-    found = attack("foolbox", "cw", "l2", 1.0, model, x, ZERO, **given)
-    assert not right(model, found, ZERO)
-    assert distance(x, found, "l2").item() == pytest.approx(0.25, rel=0.01)
+    parameters = {"steps": 100, "lr": 0.1}
+    assert torch.equal(attack("art", "cw", "l2", 1.0, model, x, ZERO, **parameters), x)
+    examples = attack("foolbox", "cw", "l2", 1.0, model, x, ZERO, **parameters)
+    assert not right(model, examples, ZERO)
+    assert distance(x, examples, "l2").item() == pytest.approx(0.25, rel=0.01)
 
 
 @pins("art", ("cw", "l2"))
@@ -156,10 +156,10 @@ def test_art_restarts_overwrite_a_success(norm, attack, linear, right):
     """Its success is a prediction that differs from the clean one, whatever the label says."""
     model = linear([[1.0, 0.0], [0.0, 1.0]])
     x, y = images([0.5, 0.52]), ZERO  # misclassified as it is; many starts are classified right
-    given = {"steps": 1, "relative_step": 1e-6, "random_start": True, "restarts": 20}
-    assert right(model, attack("art", "pgd", norm, 0.3, model, x, y, **given), y)
-    assert not right(model, attack("native", "pgd", norm, 0.3, model, x, y, **given), y)
-    assert not right(model, attack("foolbox", "pgd", norm, 0.3, model, x, y, **given), y)
+    parameters = {"steps": 1, "relative_step": 1e-6, "random_start": True, "restarts": 20}
+    assert right(model, attack("art", "pgd", norm, 0.3, model, x, y, **parameters), y)
+    assert not right(model, attack("native", "pgd", norm, 0.3, model, x, y, **parameters), y)
+    assert not right(model, attack("foolbox", "pgd", norm, 0.3, model, x, y, **parameters), y)
 
 
 # --- foolbox ---
@@ -170,8 +170,10 @@ def test_art_restarts_overwrite_a_success(norm, attack, linear, right):
 def test_foolbox_l1_steps_along_the_gradient(family, attack, linear):
     model = linear([[0.0, 0.0, 0.0], [3.0, -2.0, 1.0]], bias=[9.0, 0.0])
     x = images([0.5, 0.5, 0.5])
-    given = {} if family == "fgsm" else {"steps": 1, "relative_step": 1.0}
-    spread, one_pixel = (attack(name, family, "l1", 0.3, model, x, ZERO, **given) for name in ("foolbox", "native"))
+    parameters = {} if family == "fgsm" else {"steps": 1, "relative_step": 1.0}
+    spread, one_pixel = (
+        attack(name, family, "l1", 0.3, model, x, ZERO, **parameters) for name in ("foolbox", "native")
+    )
     torch.testing.assert_close(spread, x + 0.3 * torch.tensor([3.0, -2.0, 1.0]) / 6)
     torch.testing.assert_close(one_pixel, x + 0.3 * torch.tensor([1.0, 0.0, 0.0]))
 
@@ -201,11 +203,11 @@ def momentum_reference(model, x, y, eps, steps, decay, normalize):
 @pytest.mark.parametrize(("library", "signs"), [("foolbox", True), ("art", False), ("torchattacks", False)])
 def test_foolbox_accumulates_signs(library, signs, attack, cnn, batch):
     ways = {True: torch.sign, False: lambda gradient: gradient / gradient.abs().sum((1, 2, 3), keepdim=True)}
-    found = attack(library, "mifgsm", "linf", 0.1, cnn, *batch, steps=8)
+    examples = attack(library, "mifgsm", "linf", 0.1, cnn, *batch, steps=8)
     agrees = {}
     for way, normalize in ways.items():
         expected = momentum_reference(cnn, *batch, 0.1, 8, 1.0, normalize)
-        agrees[way] = float(((found - expected).abs().flatten(1).amax(1) <= 1e-4).float().mean())
+        agrees[way] = float(((examples - expected).abs().flatten(1).amax(1) <= 1e-4).float().mean())
     assert agrees[signs] >= 0.99
     assert agrees[not signs] < 0.5
 
@@ -214,13 +216,13 @@ def test_foolbox_accumulates_signs(library, signs, attack, cnn, batch):
 def test_foolbox_cw_returns_black_images(attack, cnn, batch, right):
     standing = right(cnn, *batch)
     x, y = batch[0][standing][:20], batch[1][standing][:20]
-    given = {"steps": 1, "lr": 1e-3}
-    assert torch.equal(attack("foolbox", "cw", "l2", 1.0, cnn, x, y, **given), torch.zeros_like(x))
-    assert torch.equal(attack("torchattacks", "cw", "l2", 1.0, cnn, x, y, **given), x)
-    found = attack("art", "cw", "l2", 1.0, cnn, x, y, **given)
-    failed = right(cnn, found, y)
+    parameters = {"steps": 1, "lr": 1e-3}
+    assert torch.equal(attack("foolbox", "cw", "l2", 1.0, cnn, x, y, **parameters), torch.zeros_like(x))
+    assert torch.equal(attack("torchattacks", "cw", "l2", 1.0, cnn, x, y, **parameters), x)
+    examples = attack("art", "cw", "l2", 1.0, cnn, x, y, **parameters)
+    failed = right(cnn, examples, y)
     assert failed.any()
-    assert torch.equal(found[failed], x[failed])
+    assert torch.equal(examples[failed], x[failed])
 
 
 @pins("foolbox", ("noise", "linf"))
@@ -255,8 +257,8 @@ def test_foolbox_l2_steps_shrink_below_1e_12(family, attack, linear):
     model = linear([[32.0, 0.0], [0.0, 32.0]])
     x = images([1.0, 0.0])
     norm = 32 * np.exp(-32.0)  # 4e-13; of the wrong logit alone: in float32 the label's probability is 1
-    given = {} if family == "fgsm" else {"steps": 1, "relative_step": 1.0}
-    short, full = (attack(name, family, "l2", 0.2, model, x, ZERO, **given) for name in ("foolbox", "native"))
+    parameters = {} if family == "fgsm" else {"steps": 1, "relative_step": 1.0}
+    short, full = (attack(name, family, "l2", 0.2, model, x, ZERO, **parameters) for name in ("foolbox", "native"))
     assert distance(x, short, "l2").item() == pytest.approx(0.2 * norm / 1e-12, rel=1e-2)
     assert distance(x, full, "l2").item() == pytest.approx(0.2, rel=1e-3)
 
@@ -325,21 +327,21 @@ def test_torchattacks_cw_reads_negative_logits_as_zero(attack, rescale, batch, r
     x, y = (batch[0] * 0.8 + 0.1)[standing], batch[1][standing]
     standing = right(model, x, y)
     x, y = x[standing], y[standing]
-    given = {"steps": 20, "lr": 0.05}
-    assert torch.equal(attack("torchattacks", "cw", "l2", 1.0, model, x, y, **given), x)
-    assert not right(model, attack("foolbox", "cw", "l2", 1.0, model, x, y, **given), y).any()
+    parameters = {"steps": 20, "lr": 0.05}
+    assert torch.equal(attack("torchattacks", "cw", "l2", 1.0, model, x, y, **parameters), x)
+    assert not right(model, attack("foolbox", "cw", "l2", 1.0, model, x, y, **parameters), y).any()
 
 
 @pins("torchattacks", ("cw", "l2"))
 def test_torchattacks_cw_depends_on_the_batch(attack, cnn, batch, right):
     standing = right(cnn, *batch)
     x, y = batch[0][standing][:20], batch[1][standing][:20]
-    given = {"steps": 100, "initial_const": 0.3}
+    parameters = {"steps": 100, "initial_const": 0.3}
     share = {}
     for library in ("torchattacks", "foolbox"):
-        together = attack(library, "cw", "l2", 1.0, cnn, x, y, **given)
+        together = attack(library, "cw", "l2", 1.0, cnn, x, y, **parameters)
         alone = torch.cat(
-            [attack(library, "cw", "l2", 1.0, cnn, x[i : i + 1], y[i : i + 1], **given) for i in range(3)]
+            [attack(library, "cw", "l2", 1.0, cnn, x[i : i + 1], y[i : i + 1], **parameters) for i in range(3)]
         )
         share[library] = float(((together[:3] - alone).abs().flatten(1).amax(1) > 1e-4).float().mean())
     assert share["torchattacks"] > share["foolbox"] == 0
@@ -351,11 +353,13 @@ def test_torchattacks_cw_is_foolbox_cw_otherwise(attack, linear):
     model = linear(torch.randn(3, 16), bias=[20.0, 20.0, 20.0])
     x = torch.rand(12, 1, 1, 16) * 0.4 + 0.3
     y = model.predict(x).argmax(1)
-    given = {"steps": 40, "lr": 0.003, "initial_const": 2.0}
-    first, second = (attack(library, "cw", "l2", 1.0, model, x, y, **given) for library in ("torchattacks", "foolbox"))
-    found = (second != 0).flatten(1).any(1)
-    assert found.sum() >= 5
-    torch.testing.assert_close(first[found], second[found], atol=1e-5, rtol=0)
+    parameters = {"steps": 40, "lr": 0.003, "initial_const": 2.0}
+    first, second = (
+        attack(library, "cw", "l2", 1.0, model, x, y, **parameters) for library in ("torchattacks", "foolbox")
+    )
+    broken = (second != 0).flatten(1).any(1)
+    assert broken.sum() >= 5
+    torch.testing.assert_close(first[broken], second[broken], atol=1e-5, rtol=0)
 
 
 def test_torchattacks_kappa_is_no_confidence(attack, cnn, batch, margins):
@@ -366,9 +370,9 @@ def test_torchattacks_kappa_is_no_confidence(attack, cnn, batch, margins):
     kept = margins(cnn, library.CW(cnn, c=10, kappa=5, steps=30, lr=0.05)(x, y), y)
     assert ((kept > 0) & (kept < 4.9)).any()
     confident = attack("foolbox", "cw", "l2", 1.0, cnn, x, y, confidence=5.0, initial_const=10.0, steps=30, lr=0.05)
-    found = (confident != 0).flatten(1).any(1)
-    assert found.any()
-    assert (margins(cnn, confident, y)[found] >= 5 - 1e-4).all()
+    broken = (confident != 0).flatten(1).any(1)
+    assert broken.any()
+    assert (margins(cnn, confident, y)[broken] >= 5 - 1e-4).all()
 
 
 def deepfool_reference(model, x, y, steps, extra, step_by_step):
@@ -396,14 +400,14 @@ def deepfool_reference(model, x, y, steps, extra, step_by_step):
 def test_torchattacks_deepfool_ends_on_the_boundary(attack, cnn, batch, margins, right):
     standing = right(cnn, *batch)
     x, y = batch[0][standing][:12], batch[1][standing][:12]
-    found = {}
+    by_library = {}
     for library, extra, step_by_step in (("torchattacks", 0.0, True), ("foolbox", 1e-4, False)):
-        found[library] = attack(library, "deepfool", "l2", 1.0, cnn, x, y, steps=10)
+        by_library[library] = attack(library, "deepfool", "l2", 1.0, cnn, x, y, steps=10)
         expected = [deepfool_reference(cnn, x[i : i + 1], y[i], 10, extra, step_by_step) for i in range(len(x))]
-        torch.testing.assert_close(found[library], torch.cat(expected), atol=1e-5, rtol=0)
-    apart = (found["foolbox"] - found["torchattacks"]).abs().flatten(1).amax(1)
+        torch.testing.assert_close(by_library[library], torch.cat(expected), atol=1e-5, rtol=0)
+    apart = (by_library["foolbox"] - by_library["torchattacks"]).abs().flatten(1).amax(1)
     assert (apart > 1e-4).float().mean() > 0.1
-    beyond = {library: margins(cnn, examples, y).abs().median() for library, examples in found.items()}
+    beyond = {library: margins(cnn, examples, y).abs().median() for library, examples in by_library.items()}
     assert beyond["torchattacks"] < 1e-3 < beyond["foolbox"]
 
 

@@ -113,7 +113,7 @@ def test_every_parameter_arrives(family, parameter, monkeypatch, attack, cnn, ba
     assert seen[0][ARRIVES[family, parameter]] == 3
     if family == "hopskipjump":
         attack("foolbox", family, "linf", 1.0, cnn, x, y)
-        assert [one["constraint"] for one in seen] == ["l2", "linf"]
+        assert [attributes["constraint"] for attributes in seen] == ["l2", "linf"]
 
 
 @pytest.mark.parametrize("norm", ["l2", "linf"])
@@ -123,9 +123,9 @@ def test_defaults_minimize_the_norm_that_was_asked_for(norm, monkeypatch, librar
     made = []
 
     class Recorded(foolbox.attacks.HopSkipJumpAttack):
-        def __init__(self, **given):
-            made.append(given)
-            super().__init__(**given, steps=1)
+        def __init__(self, **arguments):
+            made.append(arguments)
+            super().__init__(**arguments, steps=1)
 
     monkeypatch.setattr(foolbox.attacks, "HopSkipJumpAttack", Recorded)
     spec = make_spec(FAMILY["hopskipjump"], norm, 1.0, defaults=True)
@@ -172,15 +172,15 @@ def test_the_spatial_grid_arrives(attack, wrap):
             return super().forward(x)
 
     model = wrap(Recording(), (1, 5, 5))
-    given = {"max_rotation": 0.0, "rotations": 3, "translations": 2, "max_translation": 0.25}
+    parameters = {"max_rotation": 0.0, "rotations": 3, "translations": 2, "max_translation": 0.25}
     x, y = spot(5, 5, 2, 2), torch.tensor([0])
-    assert torch.equal(attack("foolbox", "spatial", "spatial", 1.0, model, x, y, **given), x)
+    assert torch.equal(attack("foolbox", "spatial", "spatial", 1.0, model, x, y, **parameters), x)
     assert len(seen) == 1 + 3 * 2 * 2 + 1
     places = {tuple(round(value, 3) for value in place(image)) for image in seen[1:-1]}
     assert places == {(1.0, 1.0), (1.0, 3.0), (3.0, 1.0), (3.0, 3.0)}, "a quarter of five pixels, less one part in five"
 
     seen.clear()
-    turned = {**given, "max_rotation": 90.0, "max_translation": 0.0}
+    turned = {**parameters, "max_rotation": 90.0, "max_translation": 0.0}
     attack("foolbox", "spatial", "spatial", 1.0, model, spot(5, 5, 2, 4), y, **turned)
     places = {tuple(round(value, 3) for value in place(image)) for image in seen[1:-1]}
     assert places == {(0.0, 2.0), (2.0, 4.0), (4.0, 2.0)}

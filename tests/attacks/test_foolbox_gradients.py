@@ -27,8 +27,8 @@ def tilted(linear):
 
 @pytest.mark.parametrize(("family", "norm"), [("fmn", "l1"), ("fmn", "linf"), ("ddn", "l2"), ("ead", "l1")])
 def test_the_closest_point_of_a_linear_model_is_found(family, norm, attack, tilted, right):
-    given = {"binary_search_steps": 5, "initial_const": 0.01} if family == "ead" else {}
-    examples = attack("foolbox", family, norm, 1.0, tilted, MIRRORED, ONE, **given)
+    parameters = {"binary_search_steps": 5, "initial_const": 0.01} if family == "ead" else {}
+    examples = attack("foolbox", family, norm, 1.0, tilted, MIRRORED, ONE, **parameters)
     assert not right(tilted, examples, ONE)
     assert distance(MIRRORED, examples, norm).item() == pytest.approx(CLOSEST[norm], rel=0.02)
 
@@ -70,10 +70,10 @@ def test_foolbox_l2_fmn_never_projects(attack, tilted, right):
     radius = eagerpy.astensor(torch.tensor([0.1]))
     torch.testing.assert_close(L2FMNAttack().project(point, origin, radius).raw, point.raw)
 
-    found = {steps: attack("foolbox", "fmn", "l2", 10.0, tilted, X, ZERO, steps=steps) for steps in (10, 200)}
-    assert not right(tilted, found[200], ZERO)
-    assert distance(X, found[200], "l2").item() > 3 * CLOSEST["l2"]
-    assert torch.equal(found[200], found[10])
+    by_steps = {steps: attack("foolbox", "fmn", "l2", 10.0, tilted, X, ZERO, steps=steps) for steps in (10, 200)}
+    assert not right(tilted, by_steps[200], ZERO)
+    assert distance(X, by_steps[200], "l2").item() > 3 * CLOSEST["l2"]
+    assert torch.equal(by_steps[200], by_steps[10])
 
 
 @pins("foolbox", ("fmn", "l2"))
@@ -108,8 +108,8 @@ def test_foolbox_l0_fmn_keeps_one_value_too_many(attack, linear):
 def test_foolbox_ead_returns_black_images(attack, cnn, batch, right):
     standing = right(cnn, *batch)
     x, y = batch[0][standing][:10], batch[1][standing][:10]
-    given = {"steps": 2, "lr": 1e-6, "binary_search_steps": 1}
-    assert torch.equal(attack("foolbox", "ead", "l1", 1e6, cnn, x, y, **given), torch.zeros_like(x))
+    parameters = {"steps": 2, "lr": 1e-6, "binary_search_steps": 1}
+    assert torch.equal(attack("foolbox", "ead", "l1", 1e6, cnn, x, y, **parameters), torch.zeros_like(x))
 
 
 def newtonfool_step(model, x, y, eta, *, squared):
@@ -145,7 +145,7 @@ def test_foolbox_newtonfool_squares_its_norms(attack, linear, cnn, batch, right)
 def test_the_closest_misclassified_point_that_was_seen_is_returned(family, norm, attack, cnn, batch, right):
     standing = right(cnn, *batch)
     x, y = batch[0][standing][:10], batch[1][standing][:10]
-    given = {"rule": "L1", "binary_search_steps": 3} if family == "ead" else {}
+    parameters = {"rule": "L1", "binary_search_steps": 3} if family == "ead" else {}
     closest = torch.full((len(x),), math.inf, dtype=torch.float64)
 
     def watch(_, inputs, logits):
@@ -155,12 +155,12 @@ def test_the_closest_misclassified_point_that_was_seen_is_returned(family, norm,
         closest.copy_(torch.where(wrong, torch.minimum(closest, distance(x, inputs[0].detach(), norm)), closest))
 
     hook = cnn.register_forward_hook(watch)
-    examples = attack("foolbox", family, norm, 1.0, cnn, x, y, steps=30, **given)
+    examples = attack("foolbox", family, norm, 1.0, cnn, x, y, steps=30, **parameters)
     hook.remove()
-    found = ~right(cnn, examples, y)
-    assert found.any()
-    torch.testing.assert_close(distance(x, examples, norm)[found], closest[found], atol=1e-5, rtol=1e-4)
-    assert closest[~found].isinf().all()
+    broken = ~right(cnn, examples, y)
+    assert broken.any()
+    torch.testing.assert_close(distance(x, examples, norm)[broken], closest[broken], atol=1e-5, rtol=1e-4)
+    assert closest[~broken].isinf().all()
 
 
 @pytest.mark.parametrize(
@@ -168,20 +168,20 @@ def test_the_closest_misclassified_point_that_was_seen_is_returned(family, norm,
 )
 def test_the_cnn_is_broken(family, norm, attack, cnn, batch, right):
     x, y = batch[0][:30], batch[1][:30]
-    given = (
+    parameters = (
         {"steps": 40, "lr": 0.05, "binary_search_steps": 1, "initial_const": 10.0} if family == "ead" else {"steps": 40}
     )
-    standing = right(cnn, attack("foolbox", family, norm, 1.0, cnn, x, y, **given), y).float().mean()
+    standing = right(cnn, attack("foolbox", family, norm, 1.0, cnn, x, y, **parameters), y).float().mean()
     assert standing <= (0.35 if (family, norm) == ("fmn", "l1") else 0.05)
 
 
 @pytest.mark.parametrize(("family", "norm"), [("fmn", "l1"), ("fmn", "linf"), ("ddn", "l2"), ("ead", "l1")])
 def test_a_class_is_reached(family, norm, attack, cnn, batch):
     x, wanted = batch[0][:30], (batch[1][:30] + 1) % 10
-    given = (
+    parameters = (
         {"steps": 60, "lr": 0.05, "binary_search_steps": 2, "initial_const": 10.0} if family == "ead" else {"steps": 60}
     )
-    examples = attack("foolbox", family, norm, 1.0, cnn, x, wanted, target="next", **given)
+    examples = attack("foolbox", family, norm, 1.0, cnn, x, wanted, target="next", **parameters)
     assert (cnn.predict(examples).argmax(1) == wanted).float().mean() >= 0.8
 
 
@@ -201,9 +201,9 @@ COSTS = {
 @pytest.mark.parametrize("row", COSTS, ids="-".join)
 def test_costs(row, attack, cnn, batch):
     x, y = batch[0][:10], batch[1][:10]
-    given = {"binary_search_steps": B} if row[0] == "ead" else {}
+    parameters = {"binary_search_steps": B} if row[0] == "ead" else {}
     cnn.passes.forward = cnn.passes.backward = 0
-    attack("foolbox", *row, 1.0, cnn, x, y, steps=T, **given)
+    attack("foolbox", *row, 1.0, cnn, x, y, steps=T, **parameters)
     assert (cnn.passes.forward / len(x), cnn.passes.backward / len(x)) == COSTS[row]
 
 

@@ -38,9 +38,9 @@ def test_projection_is_the_nearest_point(norm, eps):
     points[0] = 0.0
     points[1] = eps * np.eye(23)[4]
     points[2] = 1.0  # all values tie
-    found = PROJECTIONS[norm](torch.tensor(points, dtype=torch.float32), eps).numpy()
+    projected = PROJECTIONS[norm](torch.tensor(points, dtype=torch.float32), eps).numpy()
     expected = np.stack([slow_projection(point, eps, norm) for point in points])
-    np.testing.assert_allclose(found, expected, atol=2e-6)
+    np.testing.assert_allclose(projected, expected, atol=2e-6)
 
 
 @pytest.mark.parametrize("norm", NORMS)

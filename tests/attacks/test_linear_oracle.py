@@ -49,8 +49,8 @@ def test_an_attack_succeeds_exactly_beyond_the_distance(row, attack, oracle, rig
     eps = float(exact[norm].median())
     near, far = exact[norm] < 0.99 * eps, exact[norm] > 1.01 * eps
     assert near.sum() > 20 < far.sum()
-    given = {} if row[1] == "fgsm" else {"steps": 40}
-    fell = ~right(model, attack(*row, eps, model, x, y, **given), y)
+    parameters = {} if row[1] == "fgsm" else {"steps": 40}
+    fell = ~right(model, attack(*row, eps, model, x, y, **parameters), y)
     assert not fell[far].any()
     assert fell[near].all() == (row not in SPREADS)
 
@@ -59,12 +59,12 @@ def test_an_attack_succeeds_exactly_beyond_the_distance(row, attack, oracle, rig
 def test_minimum_norm_attacks_come_close(row, attack, oracle, right):
     library, family, norm = row
     model, x, y, exact = oracle
-    given = {"steps": 20} if family == "deepfool" else {"steps": 200, "lr": 0.005, "initial_const": 0.1}
-    examples = attack(library, family, norm, 1.0, model, x, y, **given)
-    found = distance(x, examples, norm)
+    parameters = {"steps": 20} if family == "deepfool" else {"steps": 200, "lr": 0.005, "initial_const": 0.1}
+    examples = attack(library, family, norm, 1.0, model, x, y, **parameters)
+    distances = distance(x, examples, norm)
     assert not right(model, examples, y)[exact[norm] > 1e-2].any()
-    assert (found >= exact[norm] * (1 - 1e-3) - 1e-6).all(), "nearer than possible"
-    overhead = (found / exact[norm])[exact[norm] > 1e-2]
+    assert (distances >= exact[norm] * (1 - 1e-3) - 1e-6).all(), "nearer than possible"
+    overhead = (distances / exact[norm])[exact[norm] > 1e-2]
     assert overhead.median() < (1.25 if (library, family) == ("art", "cw") else 1.03)
 
 
@@ -79,5 +79,5 @@ def test_deepfool_takes_the_nearest_of_many_classes(attack, linear):
     widths = torch.cdist(weight[y], weight).clamp_min(1e-9)
     exact = (gaps / widths).scatter(1, y[:, None], torch.inf).amin(1).double()
     for library in ("art", "foolbox", "torchattacks"):
-        found = distance(x, attack(library, "deepfool", "l2", 1.0, model, x, y), "l2")
-        assert ((found - exact * 1.02).abs() < 2e-4).all()
+        distances = distance(x, attack(library, "deepfool", "l2", 1.0, model, x, y), "l2")
+        assert ((distances - exact * 1.02).abs() < 2e-4).all()

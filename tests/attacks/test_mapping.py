@@ -147,8 +147,8 @@ def test_restarts_arrive_and_never_help_the_defender(row, attack, cnn, batch, ri
     eps = {"linf": 0.03, "l2": 0.2, "l1": 2.0}[norm]
 
     def run(n, eps=eps):
-        given = {"steps": 3, "relative_step": 0.4, "random_start": True, "restarts": n}
-        return attack(library, "pgd", norm, eps, cnn, x, y, **given)
+        parameters = {"steps": 3, "relative_step": 0.4, "random_start": True, "restarts": n}
+        return attack(library, "pgd", norm, eps, cnn, x, y, **parameters)
 
     once, backward_once = run(1), spent(cnn, lambda: run(1))[1]
     often, backward_often = run(4), spent(cnn, lambda: run(4))[1]
@@ -200,22 +200,22 @@ def test_overshoot_arrives(row, attack, tilted):
     model, x, y = tilted
     exact = {"l2": BOUNDARY, "linf": 0.1}[row[2]] + (1e-4 if row[0] == "foolbox" else 0)
     for overshoot in (0.02, 0.5):
-        found = distance(x, attack(*row, 1.0, model, x, y, overshoot=overshoot), row[2]).item()
-        assert found == pytest.approx(exact * (1 + overshoot), rel=1e-4)
+        length = distance(x, attack(*row, 1.0, model, x, y, overshoot=overshoot), row[2]).item()
+        assert length == pytest.approx(exact * (1 + overshoot), rel=1e-4)
 
 
 @offering("deepfool")
 def test_deepfool_steps_arrive(row, attack, cnn, batch):
-    one, more = (attack(*row, 1.0, cnn, *batch, steps=steps) for steps in (1, 5))
-    assert (one - more).abs().max() > 1e-3
+    after_one, after_five = (attack(*row, 1.0, cnn, *batch, steps=steps) for steps in (1, 5))
+    assert (after_one - after_five).abs().max() > 1e-3
 
 
 @offering("cw")
 def test_the_constant_arrives(row, attack, tilted, right):
     model, x, y = tilted
-    given = {"steps": 100, "lr": 0.01, "binary_search_steps": 1}
+    parameters = {"steps": 100, "lr": 0.01, "binary_search_steps": 1}
     for constant, succeeds in ((0.15, False), (0.3, True)):
-        examples = attack(*row, 1.0, model, x, y, initial_const=constant, **given)
+        examples = attack(*row, 1.0, model, x, y, initial_const=constant, **parameters)
         failed = bool(right(model, examples, y)) or bool((examples == 0).all())
         assert failed != succeeds
 
@@ -242,9 +242,9 @@ def test_confidence_and_binary_search_arrive(row, attack, libraries, tilted, mar
     model, x, y = tilted
     if libraries[row[0]].offers(*row[1:]).unsupported:
         pytest.skip("has neither")
-    found = attack(*row, 1.0, model, x, y, confidence=0.1, steps=50, initial_const=3.0)
-    assert (found != 0).any()
-    assert margins(model, found, y).item() >= 0.1 - 1e-5
+    examples = attack(*row, 1.0, model, x, y, confidence=0.1, steps=50, initial_const=3.0)
+    assert (examples != 0).any()
+    assert margins(model, examples, y).item() >= 0.1 - 1e-5
     once, often = (
         spent(model, lambda: attack(*row, 1.0, model, x, y, steps=5, binary_search_steps=n))[1]  # noqa: B023
         for n in (1, 4)
@@ -259,5 +259,5 @@ def test_listing_the_tables_imports_no_library():
     names = ["art", "foolbox", "torchattacks", "native.library"]
     lines = [f"import frontdef.attacks.{name}" for name in names]
     lines.append("import sys; print({'torch', 'art', 'foolbox', 'torchattacks', 'numpy'} & set(sys.modules))")
-    found = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "set()"
+    process = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "set()"

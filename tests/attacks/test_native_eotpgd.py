@@ -44,10 +44,10 @@ def behind(cnn):
     return lambda front_end: Protected(front_end(Config()), cnn.classifier, image_shape=cnn.image_shape)
 
 
-def run(model, batch, norm="linf", attack=eotpgd, seed=0, **given):
+def run(model, batch, norm="linf", attack=eotpgd, seed=0, **parameters):
     threat = ThreatModel(norm, NORMS[norm])
     with isolated(model, seed):
-        return attack(model, *batch, threat=threat, **{"steps": 5, "step_size": 0.3 * threat.eps, **given})
+        return attack(model, *batch, threat=threat, **{"steps": 5, "step_size": 0.3 * threat.eps, **parameters})
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -69,8 +69,8 @@ def test_the_mean_is_torchattacks_eotpgd(behind, batch):
     theirs = torchattacks.EOTPGD(model, eps=0.05, alpha=0.015, steps=5, eot_iter=4, random_start=False)
     with isolated(model, 0):
         expected = theirs(*batch)
-    found = run(model, batch, draws=4)
-    assert ((found - expected).abs().flatten(1).amax(1) <= 1e-6).double().mean() >= 0.98
+    examples = run(model, batch, draws=4)
+    assert ((examples - expected).abs().flatten(1).amax(1) <= 1e-6).double().mean() >= 0.98
     assert not torch.allclose(run(model, batch, draws=4, seed=1), expected, atol=1e-3)
 
 
@@ -94,17 +94,17 @@ def test_a_useless_draw_is_left_out_of_the_normalized_mean(useless):
     gradients = torch.randn(5, 4, 1, 3, 3)
     rest = READINGS["normalized"](gradients[1:])
     gradients[0] = useless
-    found = READINGS["normalized"](gradients)
-    assert found.isfinite().all()
-    torch.testing.assert_close(found * 5, rest * 4)
+    mean = READINGS["normalized"](gradients)
+    assert mean.isfinite().all()
+    torch.testing.assert_close(mean * 5, rest * 4)
 
 
 def test_draws_without_gradient_do_not_freeze_an_image(behind, batch, right):
     """Half of the draws are gray; 1 - 2⁻⁸ of all steps meet at least one of them."""
     model = behind(Blink)
-    found = run(model, batch, draws=8, reading="normalized")
-    assert (found != batch[0]).flatten(1).any(1).all()
-    assert right(model.without(), found, batch[1]).double().mean() < 0.5
+    examples = run(model, batch, draws=8, reading="normalized")
+    assert (examples != batch[0]).flatten(1).any(1).all()
+    assert right(model.without(), examples, batch[1]).double().mean() < 0.5
 
 
 @pytest.mark.parametrize("reading", READINGS)
@@ -112,9 +112,9 @@ def test_more_draws_break_a_randomized_model_better(behind, batch, right, readin
     model = behind(Jitter)
     stands = {}
     for draws in (1, 16):
-        found = run(model, batch, draws=draws, reading=reading)
+        examples = run(model, batch, draws=draws, reading=reading)
         model.front_end.reseed(99)
-        stands[draws] = int(right(model.eot(32, average="probabilities"), found, batch[1]).sum())
+        stands[draws] = int(right(model.eot(32, average="probabilities"), examples, batch[1]).sum())
     assert stands[16] < stands[1] - 5
 
 
@@ -122,11 +122,11 @@ def test_a_view_that_averages_logits_is_opened(attack, behind, batch):
     """The runner hands over ``eot(n)``; the gradients are those of single draws all the same, and so is the cost."""
     model = behind(Jitter)
     x, y = batch[0][:20], batch[1][:20]
-    found = {}
+    by_draws = {}
     for view in (model, model.eot(8)):
         model.passes.forward = model.passes.backward = 0
-        found[view.draws] = attack("native", "eotpgd", "linf", 0.05, view, x, y, steps=3, draws=4)
+        by_draws[view.draws] = attack("native", "eotpgd", "linf", 0.05, view, x, y, steps=3, draws=4)
         assert (model.passes.forward, model.passes.backward) == (3 * 4 * 20, 3 * 4 * 20)
-    assert torch.equal(found[1], found[8])
-    other = attack("native", "eotpgd", "linf", 0.05, model, x, y, steps=3, draws=4, reading="normalized")
-    assert not torch.equal(found[1], other)
+    assert torch.equal(by_draws[1], by_draws[8])
+    normalized = attack("native", "eotpgd", "linf", 0.05, model, x, y, steps=3, draws=4, reading="normalized")
+    assert not torch.equal(by_draws[1], normalized)

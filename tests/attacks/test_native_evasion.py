@@ -57,10 +57,10 @@ class Scaled(nn.Module):
 def pipeline(cnn):
     """``pipeline(*defenses)``: the CNN as somebody's ART classifier, with ART's default standardization."""
 
-    def build(*defenses, model=None, cls=PyTorchClassifier, **given):
+    def build(*defenses, model=None, cls=PyTorchClassifier, **arguments):
         model = copy.deepcopy(cnn.classifier) if model is None else model
-        given = {"clip_values": (0.0, 1.0), "preprocessing_defences": list(defenses) or None, **given}
-        return cls(model, nn.CrossEntropyLoss(), (1, 14, 14), 10, device_type="cpu", **given)
+        arguments = {"clip_values": (0.0, 1.0), "preprocessing_defences": list(defenses) or None, **arguments}
+        return cls(model, nn.CrossEntropyLoss(), (1, 14, 14), 10, device_type="cpu", **arguments)
 
     return build
 
@@ -74,41 +74,41 @@ def accuracy(classifier, x, y):
     return float((classifier.predict(x).argmax(1) == y).mean())
 
 
-def few(attack, **given):
-    return {**{name: value for name, value in FEW.items() if name in attack.attack_params}, **given}
+def few(attack, **parameters):
+    return {**{name: value for name, value in FEW.items() if name in attack.attack_params}, **parameters}
 
 
-def near(one, other):
+def near(examples, expected):
     """Share of samples that agree."""
-    return float((np.abs(one - other).reshape(len(one), -1).max(1) <= 1e-5).mean())
+    return float((np.abs(examples - expected).reshape(len(examples), -1).max(1) <= 1e-5).mean())
 
 
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("fast", [True, False])
 def test_the_examples_are_those_of_the_function(cnn, pipeline, batch, images, norm, fast):
     name, eps = NORMS[norm]
-    found = evasion.PGD(pipeline(), norm, eps, 0.3 * eps, 5, fast=fast, batch_size=100).generate(*images)
+    examples = evasion.PGD(pipeline(), norm, eps, 0.3 * eps, 5, fast=fast, batch_size=100).generate(*images)
     mode = "fast" if fast else "matched"
     expected = pgd(cnn, *batch, threat=ThreatModel(name, eps), steps=5, step_size=0.3 * eps, mode=mode)
-    assert near(found, expected.numpy()) == 1
-    assert found.dtype == np.float32
+    assert near(examples, expected.numpy()) == 1
+    assert examples.dtype == np.float32
 
 
 def test_it_is_arts_pgd_step_for_step_and_no_weaker_where_it_may_stop_early(pipeline, images):
     classifier = pipeline()
-    given = {"eps": 0.04, "eps_step": 0.01, "max_iter": 10}
-    theirs = ProjectedGradientDescent(classifier, verbose=False, batch_size=100, **given).generate(*images)
-    assert near(evasion.PGD(classifier, fast=False, **given).generate(*images), theirs) >= 0.99
-    fast = evasion.PGD(classifier, **given).generate(*images)
+    parameters = {"eps": 0.04, "eps_step": 0.01, "max_iter": 10}
+    theirs = ProjectedGradientDescent(classifier, verbose=False, batch_size=100, **parameters).generate(*images)
+    assert near(evasion.PGD(classifier, fast=False, **parameters).generate(*images), theirs) >= 0.99
+    fast = evasion.PGD(classifier, **parameters).generate(*images)
     assert 0 < accuracy(classifier, fast, images[1]) <= accuracy(classifier, theirs, images[1])
 
 
 def test_restarts_break_more_than_arts(pipeline, images):
     classifier = pipeline()
-    given = {"eps": 0.03, "eps_step": 0.01, "max_iter": 4, "num_random_init": 4}
-    theirs = ProjectedGradientDescent(classifier, verbose=False, batch_size=100, **given).generate(*images)
+    parameters = {"eps": 0.03, "eps_step": 0.01, "max_iter": 4, "num_random_init": 4}
+    theirs = ProjectedGradientDescent(classifier, verbose=False, batch_size=100, **parameters).generate(*images)
     torch.manual_seed(0)
-    ours = evasion.PGD(classifier, **given).generate(*images)
+    ours = evasion.PGD(classifier, **parameters).generate(*images)
     assert accuracy(classifier, ours, images[1]) <= accuracy(classifier, theirs, images[1])
 
 
@@ -118,10 +118,10 @@ def test_examples_stay_in_the_ball(pipeline, images, attack, norm):
     name, eps = NORMS[norm]
     if "norm" not in attack.attack_params and norm != np.inf:
         pytest.skip("exists in ℓ∞ only")
-    given = {"norm": norm} if "norm" in attack.attack_params else {}
-    found = attack(pipeline(), eps=eps, **given, **few(attack)).generate(*images)
-    assert ThreatModel(name, eps).contains(torch.from_numpy(images[0]), torch.from_numpy(found)).all()
-    assert not np.array_equal(found, images[0])
+    parameters = {"norm": norm} if "norm" in attack.attack_params else {}
+    examples = attack(pipeline(), eps=eps, **parameters, **few(attack)).generate(*images)
+    assert ThreatModel(name, eps).contains(torch.from_numpy(images[0]), torch.from_numpy(examples)).all()
+    assert not np.array_equal(examples, images[0])
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -141,9 +141,9 @@ def test_arts_own_checks_hold(pipeline, images, attack):
     classifier.model.train()
     before, weights = images[0].copy(), copy.deepcopy(classifier.model.state_dict())
     flags = [parameter.requires_grad for parameter in classifier.model.parameters()]
-    found = made.generate(*images)
+    examples = made.generate(*images)
     assert np.array_equal(images[0], before)
-    assert found.shape == before.shape
+    assert examples.shape == before.shape
     assert all(torch.equal(value, weights[name]) for name, value in classifier.model.state_dict().items())
     assert [parameter.requires_grad for parameter in classifier.model.parameters()] == flags
     assert all(parameter.grad is None for parameter in classifier.model.parameters())
@@ -208,12 +208,12 @@ def test_targets_are_reached(pipeline, images):
 def test_units_are_the_classifiers(cnn, pipeline, images, low, width):
     """In [0,255] or [-1,1], with ε in these units, the examples are the same images."""
     x, y = images
-    other = pipeline(model=Scaled(cnn.classifier, low, width), clip_values=(low, low + width))
-    given = {"max_iter": 5, "fast": False}
-    found = evasion.PGD(other, eps=0.05 * width, eps_step=0.01 * width, **given).generate(x * width + low, y)
-    expected = evasion.PGD(pipeline(), eps=0.05, eps_step=0.01, **given).generate(x, y)
-    assert near((found - low) / width, expected) >= 0.98
-    assert low <= found.min() <= found.max() <= low + width
+    scaled = pipeline(model=Scaled(cnn.classifier, low, width), clip_values=(low, low + width))
+    parameters = {"max_iter": 5, "fast": False}
+    examples = evasion.PGD(scaled, eps=0.05 * width, eps_step=0.01 * width, **parameters).generate(x * width + low, y)
+    expected = evasion.PGD(pipeline(), eps=0.05, eps_step=0.01, **parameters).generate(x, y)
+    assert near((examples - low) / width, expected) >= 0.98
+    assert low <= examples.min() <= examples.max() <= low + width
 
 
 def test_no_radius_changes_nothing(pipeline, images):
@@ -222,33 +222,33 @@ def test_no_radius_changes_nothing(pipeline, images):
 
 def test_the_gradient_passes_through_front_ends_and_arts_preprocessors(cnn, pipeline, images):
     smoothing = SpatialSmoothingPyTorch(window_size=3, channels_first=True, clip_values=(0, 1), device_type="cpu")
-    given = {"eps": 0.1, "eps_step": 0.02, "max_iter": 10}
+    parameters = {"eps": 0.1, "eps_step": 0.02, "max_iter": 10}
     for defenses in ([frontdef.load("none")], [smoothing], [frontdef.load("none"), smoothing]):
         classifier = pipeline(*defenses)
-        theirs = ProjectedGradientDescent(classifier, verbose=False, batch_size=100, **given).generate(*images)
-        assert near(evasion.PGD(classifier, fast=False, **given).generate(*images), theirs) >= 0.97
-        assert accuracy(classifier, evasion.PGD(classifier, **given).generate(*images), images[1]) < 0.2
+        theirs = ProjectedGradientDescent(classifier, verbose=False, batch_size=100, **parameters).generate(*images)
+        assert near(evasion.PGD(classifier, fast=False, **parameters).generate(*images), theirs) >= 0.97
+        assert accuracy(classifier, evasion.PGD(classifier, **parameters).generate(*images), images[1]) < 0.2
 
 
 def test_an_estimate_that_art_never_asks_for_is_used(pipeline, images):
     """ART's own PGD sees a gradient of exactly zero there (its issue 1526)."""
     classifier = pipeline(Quantizer())
-    given = {"eps": 0.15, "eps_step": 0.03, "max_iter": 10}
+    parameters = {"eps": 0.15, "eps_step": 0.03, "max_iter": 10}
     clean = accuracy(classifier, *images)
-    theirs = ProjectedGradientDescent(classifier, verbose=False, batch_size=100, **given).generate(*images)
+    theirs = ProjectedGradientDescent(classifier, verbose=False, batch_size=100, **parameters).generate(*images)
     assert clean > 0.8
     assert accuracy(classifier, theirs, images[1]) == clean
-    assert accuracy(classifier, evasion.PGD(classifier, **given).generate(*images), images[1]) < 0.3
+    assert accuracy(classifier, evasion.PGD(classifier, **parameters).generate(*images), images[1]) < 0.3
 
 
 def test_transfer_leaves_the_defenses_out_or_takes_another_classifier(pipeline, images):
     defended, bare = pipeline(Quantizer()), pipeline()
-    given = {"eps": 0.1, "eps_step": 0.02, "max_iter": 5}
-    expected = evasion.PGD(bare, **given).generate(*images)
-    assert np.array_equal(evasion.Transfer(defended, **given).generate(*images), expected)
-    assert np.array_equal(evasion.Transfer(defended, surrogate=bare, **given).generate(*images), expected)
+    parameters = {"eps": 0.1, "eps_step": 0.02, "max_iter": 5}
+    expected = evasion.PGD(bare, **parameters).generate(*images)
+    assert np.array_equal(evasion.Transfer(defended, **parameters).generate(*images), expected)
+    assert np.array_equal(evasion.Transfer(defended, surrogate=bare, **parameters).generate(*images), expected)
     with pytest.raises(ValueError, match="clip_values"):
-        evasion.Transfer(defended, surrogate=pipeline(clip_values=(0, 255)), **given)
+        evasion.Transfer(defended, surrogate=pipeline(clip_values=(0, 255)), **parameters)
 
 
 REFUSED = {

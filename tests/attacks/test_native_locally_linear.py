@@ -21,7 +21,7 @@ from frontdef.frontend import FrontEnd
 from frontdef.protected import Protected
 from frontdef.threat import ThreatModel
 
-FAMILY = next(one for one in FAMILIES if one.name == "locally-linear")
+FAMILY = next(family for family in FAMILIES if family.name == "locally-linear")
 
 
 class Largest(FrontEnd[Config]):
@@ -96,8 +96,8 @@ def test_with_two_classes_it_is_fgsm(attack, wrap, linear, small, knowledge, eps
 )
 def test_the_worst_pair_by_hand(attack, linear, bias, expected):
     model = linear([[0.0, 0.0], [1.0, -1.0], [-3.0, -3.0]], bias=[0.0, -0.15, bias])
-    found = attack("native", "locally-linear", "linf", 0.1, model, image(0.5, 0.5), torch.tensor([0]))
-    torch.testing.assert_close(found, image(*expected))
+    examples = attack("native", "locally-linear", "linf", 0.1, model, image(0.5, 0.5), torch.tensor([0]))
+    torch.testing.assert_close(examples, image(*expected))
 
 
 def test_it_breaks_by_hand_what_fgsm_does_not(attack, linear, right):
@@ -143,18 +143,18 @@ def reference(net, x, label, eps, delta, steps, worst_pair):
 def test_iterations_are_the_papers(attack, wrap, small):
     net = relu_net(5, seed=3)
     model, x, y = wrap(net, (1, 4, 4)), small[0], torch.arange(40) % 5
-    found = {}
+    by_pair = {}
     for worst_pair in ("run", "step"):
-        given = {"steps": 4, "relative_step": 0.4, "worst_pair": worst_pair}
-        found[worst_pair] = attack("native", "locally-linear", "linf", 0.2, model, x, y, **given)
+        parameters = {"steps": 4, "relative_step": 0.4, "worst_pair": worst_pair}
+        by_pair[worst_pair] = attack("native", "locally-linear", "linf", 0.2, model, x, y, **parameters)
         rows = zip(x.flatten(1).double().numpy(), y.tolist(), strict=True)
         expected = np.stack([reference(net, row, label, 0.2, 0.08, 4, worst_pair) for row, label in rows])
-        np.testing.assert_allclose(found[worst_pair].flatten(1).numpy(), expected, atol=1e-6)
-    assert not torch.equal(found["run"], found["step"])
+        np.testing.assert_allclose(by_pair[worst_pair].flatten(1).numpy(), expected, atol=1e-6)
+    assert not torch.equal(by_pair["run"], by_pair["step"])
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("parameters", "expected"),
     [
         ({"knowledge": "semi-white"}, (0.40, 0.85)),  # w(x+e) is (−1,2) twice, then u₀ = 0.4: (0,2)
         ({"knowledge": "semi-white", "x1": "clean"}, (0.30, 0.85)),  # (−1,2) throughout
@@ -164,13 +164,13 @@ def test_iterations_are_the_papers(attack, wrap, small):
         ({"x1": "clean", "x2": "current"}, (0.50, 0.75)),
     ],
 )
-def test_effective_inputs_by_hand(attack, given, expected):
+def test_effective_inputs_by_hand(attack, parameters, expected):
     """x = (0.6, 0.55), three steps of 0.1; the front end keeps the first value until the first step."""
     model = Protected(Largest(Config()), Bend(), image_shape=(1, 1, 2))
     x, y = image(0.6, 0.55), torch.tensor([0])
-    given = {"steps": 3, "relative_step": 1 / 3, **given}
-    found = attack("native", "locally-linear", "linf", 0.3, model, x, y, **given)
-    torch.testing.assert_close(found, image(*expected))
+    parameters = {"steps": 3, "relative_step": 1 / 3, **parameters}
+    examples = attack("native", "locally-linear", "linf", 0.3, model, x, y, **parameters)
+    torch.testing.assert_close(examples, image(*expected))
 
 
 def test_the_semi_white_box_attack_is_the_one_on_the_classifier(attack, cnn, batch):
@@ -179,19 +179,19 @@ def test_the_semi_white_box_attack_is_the_one_on_the_classifier(attack, cnn, bat
             return (x - 0.5).clamp(0, 1)
 
     model = Protected(Half(Config()), cnn.classifier, image_shape=cnn.image_shape)
-    given = {"steps": 3, "relative_step": 0.5}
-    found = attack("native", "locally-linear", "linf", 0.1, model, *batch, knowledge="semi-white", **given)
-    assert torch.equal(found, attack("native", "locally-linear", "linf", 0.1, cnn, *batch, **given))
-    assert not torch.equal(found, attack("native", "locally-linear", "linf", 0.1, model, *batch, **given))
+    parameters = {"steps": 3, "relative_step": 0.5}
+    examples = attack("native", "locally-linear", "linf", 0.1, model, *batch, knowledge="semi-white", **parameters)
+    assert torch.equal(examples, attack("native", "locally-linear", "linf", 0.1, cnn, *batch, **parameters))
+    assert not torch.equal(examples, attack("native", "locally-linear", "linf", 0.1, model, *batch, **parameters))
 
 
 def test_the_class_to_leave(attack, cnn, batch):
     x, y = batch
     predicted = cnn.predict(x).argmax(1)
     assert (predicted != y).any()
-    found = attack("native", "locally-linear", "linf", 0.05, cnn, x, y, source_class="prediction")
-    assert torch.equal(found, attack("native", "locally-linear", "linf", 0.05, cnn, x, predicted))
-    assert not torch.equal(found, attack("native", "locally-linear", "linf", 0.05, cnn, x, y))
+    examples = attack("native", "locally-linear", "linf", 0.05, cnn, x, y, source_class="prediction")
+    assert torch.equal(examples, attack("native", "locally-linear", "linf", 0.05, cnn, x, predicted))
+    assert not torch.equal(examples, attack("native", "locally-linear", "linf", 0.05, cnn, x, y))
 
 
 def test_it_is_no_weaker_than_fgsm_with_ten_classes(attack, cnn, batch, right):
@@ -210,21 +210,21 @@ def test_it_survives_where_cross_entropy_underflows(attack, rescale, batch, righ
 
 
 @pytest.mark.parametrize(
-    ("given", "cost"),
+    ("parameters", "cost"),
     [({}, 1 + 9 * 2), ({"steps": 4}, 1 + 9 * 5), ({"steps": 4, "worst_pair": "step"}, 1 + 9 * 8)],
 )
-def test_locally_linear_costs_a_walk_for_each_wrong_class(attack, cnn, batch, given, cost):
+def test_locally_linear_costs_a_walk_for_each_wrong_class(attack, cnn, batch, parameters, cost):
     x, y = batch[0][:20], batch[1][:20]
     cnn.passes.forward = cnn.passes.backward = 0
-    attack("native", "locally-linear", "linf", 0.1, cnn, x, y, **given)
-    assert (cnn.passes.forward, cnn.passes.backward) == (cost * 20, 9 * given.get("steps", 1) * 20)
+    attack("native", "locally-linear", "linf", 0.1, cnn, x, y, **parameters)
+    assert (cnn.passes.forward, cnn.passes.backward) == (cost * 20, 9 * parameters.get("steps", 1) * 20)
 
 
 def test_the_default_step(attack, cnn, batch):
     """ε for one step, a tenth of it for more."""
     for steps, relative in ((1, 1.0), (4, 0.1)):
-        given = attack("native", "locally-linear", "linf", 0.1, cnn, *batch, steps=steps, relative_step=relative)
-        assert torch.equal(attack("native", "locally-linear", "linf", 0.1, cnn, *batch, steps=steps), given)
+        explicit = attack("native", "locally-linear", "linf", 0.1, cnn, *batch, steps=steps, relative_step=relative)
+        assert torch.equal(attack("native", "locally-linear", "linf", 0.1, cnn, *batch, steps=steps), explicit)
 
 
 def test_two_points_of_a_randomized_model_average_its_draws(cnn, batch):
@@ -234,9 +234,9 @@ def test_two_points_of_a_randomized_model_average_its_draws(cnn, batch):
     logits = apart(view)(x, x.clone().requires_grad_())
     assert (logits.shape, model.passes.forward) == ((5, 10), 15)
     model.front_end.reseed(0)
-    one = apart(model)(x, x)
+    averaged = apart(model)(x, x)
     model.front_end.reseed(0)
-    assert torch.equal(one, model(x))
+    assert torch.equal(averaged, model(x))
 
 
 REFUSED = {
@@ -248,9 +248,9 @@ REFUSED = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_wrong_parameters_are_refused(case):
-    given, message = REFUSED[case]
+    parameters, message = REFUSED[case]
     with pytest.raises(ConfigError, match=message):
-        make_spec(FAMILY, "linf", 0.1, given)
+        make_spec(FAMILY, "linf", 0.1, parameters)
 
 
 def test_what_it_cannot_attack_is_refused(attack, wrap, cnn, batch):
@@ -258,18 +258,18 @@ def test_what_it_cannot_attack_is_refused(attack, wrap, cnn, batch):
     shaped = Protected(Doubled(Config()), nn.Flatten(), image_shape=(1, 14, 14))
     with pytest.raises(ConfigError, match=r"reads \(2, 14, 14\).*knowledge='white'"):
         attack("native", "locally-linear", "linf", 0.1, shaped, x, y, knowledge="semi-white")
-    one = wrap(nn.Sequential(nn.Flatten(), nn.Linear(196, 1)), (1, 14, 14))
+    one_class = wrap(nn.Sequential(nn.Flatten(), nn.Linear(196, 1)), (1, 14, 14))
     with pytest.raises(ConfigError, match="compares classes, the model has 1"):
-        attack("native", "locally-linear", "linf", 0.1, one, x, y)
+        attack("native", "locally-linear", "linf", 0.1, one_class, x, y)
     with pytest.raises(ConfigError, match="exists in linf, not in l2"):
         locally_linear(cnn, x, y, threat=ThreatModel("l2", 1.0), step_size=1.0)
     with pytest.raises(ConfigError, match="differ, so the front end must be told from the classifier"):
         locally_linear(cnn, x, y, threat=ThreatModel("linf", 0.1), step_size=0.1, x1="clean")
 
 
-def as_art(*defenses, model=None, **given):
-    given = {"clip_values": (0.0, 1.0), "preprocessing_defences": list(defenses) or None, **given}
-    return PyTorchClassifier(model or Bend(), nn.CrossEntropyLoss(), (1, 1, 2), 2, device_type="cpu", **given)
+def as_art(*defenses, model=None, **arguments):
+    arguments = {"clip_values": (0.0, 1.0), "preprocessing_defences": list(defenses) or None, **arguments}
+    return PyTorchClassifier(model or Bend(), nn.CrossEntropyLoss(), (1, 1, 2), 2, device_type="cpu", **arguments)
 
 
 class GrayLargest(PreprocessorPyTorch):
@@ -294,11 +294,11 @@ class Gray(nn.Module):
 def test_as_an_art_attack_it_is_the_family(attack, x1, x2):
     model = Protected(Largest(Config()), Bend(), image_shape=(1, 1, 2))
     x, y = image(0.6, 0.55), torch.tensor([0])
-    given = {"steps": 3, "relative_step": 1 / 3}
-    expected = attack("native", "locally-linear", "linf", 0.3, model, x, y, x1=x1, x2=x2, **given)
+    parameters = {"steps": 3, "relative_step": 1 / 3}
+    expected = attack("native", "locally-linear", "linf", 0.3, model, x, y, x1=x1, x2=x2, **parameters)
     defended = as_art(FrontEndPreprocessor(Largest(Config())))
-    found = evasion.LocallyLinear(defended, 0.3, 0.1, 3, x1=x1, x2=x2).generate(x.numpy(), y.numpy())
-    np.testing.assert_allclose(found, expected.numpy(), atol=1e-6)
+    examples = evasion.LocallyLinear(defended, 0.3, 0.1, 3, x1=x1, x2=x2).generate(x.numpy(), y.numpy())
+    np.testing.assert_allclose(examples, expected.numpy(), atol=1e-6)
 
 
 @pytest.mark.parametrize(("knowledge", "expected"), [("white", (0.5, 0.75)), ("semi-white", (0.4, 0.85))])
@@ -307,12 +307,12 @@ def test_as_an_art_attack_by_hand_in_other_units(knowledge, expected):
     defended = as_art(GrayLargest(), model=Gray(), clip_values=(0, 255))
     made = evasion.LocallyLinear(defended, 0.3 * 255, 0.1 * 255, 3, knowledge=knowledge)
     x = 255 * image(0.6, 0.55).numpy()
-    found = made.generate(x, np.array([[1.0, 0.0]]))
-    np.testing.assert_allclose(found, 255 * image(*expected).numpy(), atol=1e-3)
+    examples = made.generate(x, np.array([[1.0, 0.0]]))
+    np.testing.assert_allclose(examples, 255 * image(*expected).numpy(), atol=1e-3)
     # ε for one step, a tenth of it for more.
     for steps, delta in ((1, 25.5), (2, 2.55)):
-        given = {"knowledge": knowledge, "max_iter": steps, "eps": 25.5}
-        default, asked = (evasion.LocallyLinear(defended, **more, **given) for more in ({}, {"eps_step": delta}))
+        parameters = {"knowledge": knowledge, "max_iter": steps, "eps": 25.5}
+        default, asked = (evasion.LocallyLinear(defended, **more, **parameters) for more in ({}, {"eps_step": delta}))
         assert np.array_equal(default.generate(x, np.array([0])), asked.generate(x, np.array([0])))
 
 

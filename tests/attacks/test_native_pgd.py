@@ -21,9 +21,9 @@ def threat(request) -> ThreatModel:
     return ThreatModel(request.param, NORMS[request.param])
 
 
-def run(model, batch, threat, seed=0, **given):
-    given = {"steps": 5, "step_size": 0.4 * threat.eps, **given}
-    return pgd(model, *batch, threat=threat, generator=torch.Generator().manual_seed(seed), **given)
+def run(model, batch, threat, seed=0, **parameters):
+    parameters = {"steps": 5, "step_size": 0.4 * threat.eps, **parameters}
+    return pgd(model, *batch, threat=threat, generator=torch.Generator().manual_seed(seed), **parameters)
 
 
 def cost(model, attack):
@@ -35,9 +35,9 @@ def cost(model, attack):
 @pytest.mark.parametrize("restarts", [1, 3])
 def test_fast_mode_is_no_weaker_and_cheaper(cnn, batch, threat, right, restarts):
     """From the same starts, what falls in the end falls on the way."""
-    given = {"random_start": True, "restarts": restarts}
-    matched, forward, backward = cost(cnn, lambda: run(cnn, batch, threat, **given))
-    fast, fast_forward, fast_backward = cost(cnn, lambda: run(cnn, batch, threat, mode="fast", **given))
+    parameters = {"random_start": True, "restarts": restarts}
+    matched, forward, backward = cost(cnn, lambda: run(cnn, batch, threat, **parameters))
+    fast, fast_forward, fast_backward = cost(cnn, lambda: run(cnn, batch, threat, mode="fast", **parameters))
     fell, fell_fast = ~right(cnn, matched, batch[1]), ~right(cnn, fast, batch[1])
     assert 0 < fell.sum() < len(fell)
     assert not (fell & ~fell_fast).any()
@@ -49,27 +49,27 @@ def test_fast_mode_is_no_weaker_and_cheaper(cnn, batch, threat, right, restarts)
 def test_restarts_in_one_pass_give_what_restarts_one_by_one_give(cnn, batch, threat, monkeypatch):
     """Also the same first success, and the last iterate of the last restart where there is none."""
     threat = ThreatModel(threat.norm, 1.2 * threat.eps)
-    found, passes = {}, {}
+    examples, passes = {}, {}
     for rows in (1, 10_000):
         monkeypatch.setattr(fast_mode, "FULL", {"cpu": rows})
         sizes = []
         hook = cnn.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))  # noqa: B023
-        found[rows] = run(cnn, batch, threat, random_start=True, restarts=8, mode="fast")
+        examples[rows] = run(cnn, batch, threat, random_start=True, restarts=8, mode="fast")
         hook.remove()
         passes[rows] = len(sizes)
         assert max(sizes) == len(batch[0])
-    agree = ((found[1] - found[10_000]).abs().flatten(1).amax(1) <= 1e-4).double().mean()
+    agree = ((examples[1] - examples[10_000]).abs().flatten(1).amax(1) <= 1e-4).double().mean()
     assert agree >= 0.99
     assert passes[10_000] < passes[1]
 
 
 def test_runs_that_go_in_circles_end_early_and_change_nothing(cnn, batch, threat, right, monkeypatch):
     """On a small network the iterates settle soon; what stands then stands after all steps, too."""
-    given = {"steps": 60, "random_start": True, "restarts": 3, "mode": "fast"}
+    parameters = {"steps": 60, "random_start": True, "restarts": 3, "mode": "fast"}
     threat = ThreatModel(threat.norm, 0.6 * threat.eps)
-    early, _, backward = cost(cnn, lambda: run(cnn, batch, threat, **given))
+    early, _, backward = cost(cnn, lambda: run(cnn, batch, threat, **parameters))
     monkeypatch.setattr(fast_mode.PgdRun, "repeats", lambda *_: False)
-    late, _, all_backward = cost(cnn, lambda: run(cnn, batch, threat, **given))
+    late, _, all_backward = cost(cnn, lambda: run(cnn, batch, threat, **parameters))
     assert torch.equal(right(cnn, early, batch[1]), right(cnn, late, batch[1]))
     assert threat.contains(batch[0], early).all()
     if threat.norm == "linf":
@@ -116,8 +116,8 @@ def test_fast_mode_returns_the_first_success(cnn, batch, threat, right):
 def test_no_iterate_leaves_the_ball(cnn, batch, threat, mode):
     """Also not the early ones, which start from every pixel a little off, so that rounding errors could add up."""
     for steps in range(1, 5):
-        given = {"steps": steps, "step_size": 0.5 * threat.eps, "random_start": True, "mode": mode}
-        assert threat.contains(batch[0], run(cnn, batch, threat, **given)).all()
+        parameters = {"steps": steps, "step_size": 0.5 * threat.eps, "random_start": True, "mode": mode}
+        assert threat.contains(batch[0], run(cnn, batch, threat, **parameters)).all()
 
 
 def test_fast_mode_leaves_misclassified_images_alone(cnn, batch, threat, right):
@@ -201,8 +201,10 @@ def test_a_sample_does_not_see_its_neighbors(cnn, batch, threat, mode):
 def test_more_steps_and_a_larger_ball_break_more(cnn, batch, threat, right):
     narrow = ThreatModel(threat.norm, 0.5 * threat.eps)
     stand = lambda examples: int(right(cnn, examples, batch[1]).sum())  # noqa: E731
-    given = {"step_size": 0.1 * threat.eps}
-    assert stand(run(cnn, batch, threat, steps=40, **given)) < stand(run(cnn, batch, threat, steps=2, **given))
+    parameters = {"step_size": 0.1 * threat.eps}
+    assert stand(run(cnn, batch, threat, steps=40, **parameters)) < stand(
+        run(cnn, batch, threat, steps=2, **parameters)
+    )
     assert stand(run(cnn, batch, threat, steps=40)) < stand(run(cnn, batch, narrow, steps=40))
 
 

@@ -21,18 +21,20 @@ class Ripple(FrontEnd[Config]):
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_a_neighborhood_without_extent_is_pgd(attack, cnn, batch, norm):
-    given = {"steps": 4, "relative_step": 0.3}
-    smooth = attack("native", "smoothpgd", norm, NORMS[norm], cnn, *batch, neighbors=2, relative_radius=1e-9, **given)
-    plain = attack("native", "bim", norm, NORMS[norm], cnn, *batch, **given)
+    parameters = {"steps": 4, "relative_step": 0.3}
+    smooth = attack(
+        "native", "smoothpgd", norm, NORMS[norm], cnn, *batch, neighbors=2, relative_radius=1e-9, **parameters
+    )
+    plain = attack("native", "bim", norm, NORMS[norm], cnn, *batch, **parameters)
     assert ((smooth - plain).abs().flatten(1).amax(1) <= 1e-5).double().mean() >= 0.98
 
 
 def test_it_sees_through_shattered_gradients(attack, cnn, batch, right):
     model = Protected(Ripple(Config()), cnn.classifier, image_shape=cnn.image_shape)
     assert int((right(model, *batch) != right(cnn, *batch)).sum()) <= 3
-    given = {"steps": 10, "relative_step": 0.3}
-    plain = attack("native", "bim", "linf", 0.05, model, *batch, **given)
-    smooth = attack("native", "smoothpgd", "linf", 0.05, model, *batch, neighbors=20, relative_radius=0.5, **given)
+    parameters = {"steps": 10, "relative_step": 0.3}
+    plain = attack("native", "bim", "linf", 0.05, model, *batch, **parameters)
+    smooth = attack("native", "smoothpgd", "linf", 0.05, model, *batch, neighbors=20, relative_radius=0.5, **parameters)
     stands = [int(right(model, examples, batch[1]).sum()) for examples in (plain, smooth)]
     assert stands[0] > 40
     assert stands[1] < 20
@@ -46,8 +48,8 @@ def test_every_neighbor_is_paid_for(attack, cnn, batch):
 
 
 def test_the_radius_and_the_seed_decide(attack, cnn, batch):
-    run = lambda seed=0, **given: attack(  # noqa: E731
-        "native", "smoothpgd", "linf", 0.05, cnn, *batch, seed=seed, steps=3, neighbors=2, **given
+    run = lambda seed=0, **parameters: attack(  # noqa: E731
+        "native", "smoothpgd", "linf", 0.05, cnn, *batch, seed=seed, steps=3, neighbors=2, **parameters
     )
     assert torch.equal(run(), run())
     assert not torch.equal(run(), run(seed=1))

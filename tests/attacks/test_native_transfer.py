@@ -52,18 +52,18 @@ def test_without_counts_with_the_model(masked, batch):
 
 @pytest.mark.parametrize("norm", EPS)
 def test_transfer_is_pgd_on_the_classifier(attack, masked, cnn, batch, norm):
-    given = {"steps": 4, "loss": "margin"}
+    parameters = {"steps": 4, "loss": "margin"}
     x, y = batch[0][:30], batch[1][:30]
     masked.passes.forward = masked.passes.backward = 0
-    found = attack("native", "transfer", norm, EPS[norm], masked, x, y, **given)
+    examples = attack("native", "transfer", norm, EPS[norm], masked, x, y, **parameters)
     assert (masked.passes.forward, masked.passes.backward) == (4 * 30, 4 * 30)
-    assert torch.equal(found, attack("native", "pgd", norm, EPS[norm], cnn, x, y, **given))
+    assert torch.equal(examples, attack("native", "pgd", norm, EPS[norm], cnn, x, y, **parameters))
 
 
 def test_transfer_unmasks_a_front_end_without_gradient(attack, masked, batch, right):
-    given = {"steps": 10, "relative_step": 0.2}
-    assert torch.equal(attack("native", "pgd", "linf", 0.1, masked, *batch, **given), batch[0])
-    examples = attack("native", "transfer", "linf", 0.1, masked, *batch, **given)
+    parameters = {"steps": 10, "relative_step": 0.2}
+    assert torch.equal(attack("native", "pgd", "linf", 0.1, masked, *batch, **parameters), batch[0])
+    examples = attack("native", "transfer", "linf", 0.1, masked, *batch, **parameters)
     assert right(masked, *batch).double().mean() > 0.8
     assert right(masked, examples, batch[1]).double().mean() < 0.2
 
@@ -76,6 +76,6 @@ def test_a_front_end_that_changes_the_shape_is_refused(attack, batch):
 
 @pytest.mark.parametrize("family", ["pgd", "transfer"])
 def test_a_targeted_dlr_is_refused(family):
-    known = next(one for one in FAMILIES if one.name == family)
+    known = next(candidate for candidate in FAMILIES if candidate.name == family)
     with pytest.raises(ConfigError, match="the DLR loss has no target"):
         make_spec(known, "linf", 0.1, {"loss": "dlr", "target": "next"})

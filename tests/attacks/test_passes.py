@@ -50,20 +50,24 @@ def spent(model, run, n):
 @pytest.mark.parametrize("row", COSTS, ids="-".join)
 def test_costs(row, attack, cnn, batch):
     x, y = batch[0][:20], batch[1][:20]
-    given = {} if row[1] == "fgsm" else {"steps": T}
-    assert spent(cnn, lambda: attack(*row, 0.1, cnn, x, y, **given), len(x)) == COSTS[row]
+    parameters = {} if row[1] == "fgsm" else {"steps": T}
+    assert spent(cnn, lambda: attack(*row, 0.1, cnn, x, y, **parameters), len(x)) == COSTS[row]
 
 
 @pytest.mark.parametrize("library", RESTARTED)
 def test_costs_of_restarts(library, attack, cnn, batch):
     x, y = batch[0][:20], batch[1][:20]
-    given = {"steps": T, "random_start": True, "restarts": R}
-    assert spent(cnn, lambda: attack(library, "pgd", "linf", 0.1, cnn, x, y, **given), len(x)) == RESTARTED[library]
+    parameters = {"steps": T, "random_start": True, "restarts": R}
+    assert (
+        spent(cnn, lambda: attack(library, "pgd", "linf", 0.1, cnn, x, y, **parameters), len(x)) == RESTARTED[library]
+    )
 
 
 def test_torchattacks_restarts_survivors_only(attack, cnn, batch):
-    given = {"steps": T, "random_start": True}
-    survivors = spent(cnn, lambda: attack("torchattacks", "pgd", "linf", 0.03, cnn, *batch, restarts=R, **given), 100)
+    parameters = {"steps": T, "random_start": True}
+    survivors = spent(
+        cnn, lambda: attack("torchattacks", "pgd", "linf", 0.03, cnn, *batch, restarts=R, **parameters), 100
+    )
     assert T < survivors[1] < R * T
     assert survivors[0] == pytest.approx(survivors[1] * (T + 1) / T)
 
@@ -113,6 +117,6 @@ def test_costs_where_nothing_falls(row, attack, linear):
     torch.manual_seed(0)
     model = linear(1e-3 * torch.randn(10, 196), bias=[50.0] + [0.0] * 9, image_shape=(1, 14, 14))
     x, y = torch.rand(4, 1, 14, 14), torch.zeros(4, dtype=torch.int64)
-    given, cost = UNBROKEN[row]
+    parameters, cost = UNBROKEN[row]
     eps = 0.1 if row[2] == "linf" else 1e6
-    assert spent(model, lambda: attack(*row, eps, model, x, y, **given), len(x)) == cost
+    assert spent(model, lambda: attack(*row, eps, model, x, y, **parameters), len(x)) == cost

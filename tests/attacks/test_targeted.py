@@ -34,14 +34,14 @@ def test_asking_for_the_goal_is_not_charged(cnn, batch):
 
 def test_targeted_attacks_reach_their_class(offer, libraries, attack, cnn, batch):
     library, family, norm = offer
-    found, known = libraries[library].table()[family, norm], FAMILY[family].parameters.model_fields
+    realization, known = libraries[library].table()[family, norm], FAMILY[family].parameters.model_fields
     if family not in {"fgsm", "bim", "pgd", "mifgsm", "cw"}:
         pytest.skip("judged by its own tests")
-    if "target" not in known or (found.unsupported or {}).get("target"):
-        pytest.skip(f"{found.call} has no target")
+    if "target" not in known or (realization.unsupported or {}).get("target"):
+        pytest.skip(f"{realization.call} has no target")
     x, wanted = batch[0][:40], (batch[1][:40] + 1) % 10
-    given = {"target": "next", **({"initial_const": 10.0, "lr": 0.05} if family == "cw" else {})}
-    examples = attack(library, family, norm, EPS[norm], cnn, x, wanted, **given)
+    parameters = {"target": "next", **({"initial_const": 10.0, "lr": 0.05} if family == "cw" else {})}
+    examples = attack(library, family, norm, EPS[norm], cnn, x, wanted, **parameters)
     before, after = cnn.predict(x), cnn.predict(examples)
     assert F.cross_entropy(after, wanted) < F.cross_entropy(before, wanted)
     assert (before.argmax(1) == wanted).float().mean() < 0.1
@@ -54,7 +54,7 @@ def test_targeted_attacks_reach_their_class(offer, libraries, attack, cnn, batch
 @pytest.mark.parametrize("family", ["bim", "pgd"])
 def test_exact_calls_agree_on_targets(family, library, attack, cnn, batch):
     x, wanted = batch[0], (batch[1] + 1) % 10
-    first, second = (attack(one, family, "linf", 0.1, cnn, x, wanted, target="next") for one in ("native", library))
+    first, second = (attack(name, family, "linf", 0.1, cnn, x, wanted, target="next") for name in ("native", library))
     assert ((first - second).abs().flatten(1).amax(1) <= 1e-4).float().mean() >= 0.99
 
 

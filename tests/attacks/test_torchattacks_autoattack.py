@@ -42,8 +42,8 @@ def spent(model, run, n):
 def test_apgd_is_as_strong_as_pgd(loss, norm, attack, cnn, standing, right):
     eps = {"linf": 0.03, "l2": 0.25}[norm]
     pgd = right(cnn, attack("native", "pgd", norm, eps, cnn, *standing, steps=20), standing[1]).sum()
-    found = attack("torchattacks", "apgd", norm, eps, cnn, *standing, steps=20, loss=loss)
-    assert right(cnn, found, standing[1]).sum() <= pgd + 1
+    examples = attack("torchattacks", "apgd", norm, eps, cnn, *standing, steps=20, loss=loss)
+    assert right(cnn, examples, standing[1]).sum() <= pgd + 1
     assert 0 < pgd < len(standing[0])
 
 
@@ -60,8 +60,8 @@ def test_apgdt_finds_what_apgd_finds(norm, attack, cnn, standing, right):
 def test_apgd_parameters_arrive(attack, cnn, standing):
     """Where nothing falls: the clean image and the start are looked at once, every step of every run once."""
     x, y = standing[0][:10], standing[1][:10]
-    run = lambda family, **given: spent(  # noqa: E731
-        cnn, lambda: attack("torchattacks", family, "linf", 1e-6, cnn, x, y, **given), len(x)
+    run = lambda family, **parameters: spent(  # noqa: E731
+        cnn, lambda: attack("torchattacks", family, "linf", 1e-6, cnn, x, y, **parameters), len(x)
     )
     assert run("apgd", steps=5) == (7, 6)
     assert run("apgd", steps=5, restarts=3) == (1 + 3 * 6, 3 * 6)
@@ -83,9 +83,11 @@ def test_apgd_rho_arrives(attack, cnn, standing):
 @pytest.mark.parametrize("family", ["apgd", "square"])
 def test_the_seed_is_handed_over(family, attack, cnn, standing):
     """torchattacks would start from seed 0 whatever torch's generator says."""
-    given = {"apgd": {"steps": 1}, "square": {"queries": 2}}[family]
-    one, two = (attack("torchattacks", family, "linf", 0.2, cnn, *standing, seed=seed, **given) for seed in (1, 2))
-    assert not torch.equal(one, two)
+    parameters = {"apgd": {"steps": 1}, "square": {"queries": 2}}[family]
+    first, second = (
+        attack("torchattacks", family, "linf", 0.2, cnn, *standing, seed=seed, **parameters) for seed in (1, 2)
+    )
+    assert not torch.equal(first, second)
 
 
 def few_classes(linear, classes):
@@ -119,7 +121,7 @@ def test_torchattacks_apgdt_steps_depend_on_the_first_image(attack, cnn, standin
         return method.attack_single_run(pair, labels)[0][1]
 
     moved = {
-        norm: max(float((last_iterate(norm, 0) - last_iterate(norm, other)).abs().max()) for other in range(1, 5))
+        norm: max(float((last_iterate(norm, 0) - last_iterate(norm, index)).abs().max()) for index in range(1, 5))
         for norm in ("Linf", "L2")
     }
     assert moved["Linf"] < 1e-4 < 1e-3 < moved["L2"]
@@ -131,10 +133,10 @@ def test_torchattacks_autoattack_runs_ten_steps(norm, cnn):
     import torchattacks
 
     standard = torchattacks.AutoAttack(cnn, norm=norm)._autoattack.attacks
-    assert [type(one).__name__ for one in standard] == ["APGD", "APGDT", "FAB", "Square"]
-    assert [one.steps for one in standard[:3]] == [10, 10, 10]
+    assert [type(method).__name__ for method in standard] == ["APGD", "APGDT", "FAB", "Square"]
+    assert [method.steps for method in standard[:3]] == [10, 10, 10]
     assert standard[3].rescale_schedule
-    assert [one.steps for one in torchattacks.AutoAttack(cnn, norm=norm, version="rand")._autoattack.attacks] == [
+    assert [method.steps for method in torchattacks.AutoAttack(cnn, norm=norm, version="rand")._autoattack.attacks] == [
         10
     ] * 2
 
@@ -147,8 +149,8 @@ def test_autoattack_parameters_arrive(attack, cnn, standing):
     )
     assert backward == 2 * 11 * 20
     assert forward == backward + 2 * 2
-    found = [attack("torchattacks", "autoattack", "linf", 0.05, cnn, x, y, version="rand") for _ in range(2)]
-    assert torch.equal(*found)
+    runs = [attack("torchattacks", "autoattack", "linf", 0.05, cnn, x, y, version="rand") for _ in range(2)]
+    assert torch.equal(*runs)
 
 
 def test_autoattack_is_no_weaker_than_its_parts(attack, cnn, standing, right):
@@ -184,12 +186,12 @@ def test_square_parameters_arrive(attack, linear):
     model = linear(torch.zeros(2, 196), bias=[1.0, 0.0], image_shape=(1, 14, 14))
     x, y = torch.full((1, 1, 14, 14), 0.5), torch.tensor([0])
 
-    def sides(**given):
+    def sides(**parameters):
         seen = []
         hook = model.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].clone()))
-        attack("torchattacks", "square", "linf", 0.1, model, x, y, queries=60, **given)
+        attack("torchattacks", "square", "linf", 0.1, model, x, y, queries=60, **parameters)
         hook.remove()
-        return [int((one - seen[1] != 0).any(2).sum()) for one in seen[2:-1]]
+        return [int((query - seen[1] != 0).any(2).sum()) for query in seen[2:-1]]
 
     assert len(sides()) == 59
     assert max(sides(p_init=0.05, rescale_schedule=False)[:10]) == 3
@@ -223,11 +225,11 @@ def test_torchattacks_fab_makes_no_final_search(norm, attack, linear, right):
     model = linear([[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]])
     x, y = torch.tensor([0.7, 0.5, 0.5, 0.5]).view(1, 1, 1, 4), torch.tensor([0])
     exact = {"linf": 0.1, "l2": 0.1 * 2**0.5}[norm]
-    found = attack("torchattacks", "fab", norm, 1.0, model, x, y, steps=20)
-    far = distance(x, found, norm).item()
-    assert not right(model, found, y)
+    examples = attack("torchattacks", "fab", norm, 1.0, model, x, y, steps=20)
+    far = distance(x, examples, norm).item()
+    assert not right(model, examples, y)
     assert 1.002 * exact < far < 1.06 * exact
-    nearer = x + (found - x) * (1.001 * exact / far)
+    nearer = x + (examples - x) * (1.001 * exact / far)
     assert not right(model, nearer, y)
 
 
@@ -243,19 +245,19 @@ def test_torchattacks_fab_cannot_run_in_l1(cnn, standing):
 def test_fab_parameters_arrive(norm, attack, cnn, standing):
     x, y = standing[0][:8], standing[1][:8]
     eps = {"linf": 1.0, "l2": 1e6}[norm]
-    run = lambda **given: attack("torchattacks", "fab", norm, eps, cnn, x, y, **{"steps": 5, **given})  # noqa: E731
+    run = lambda **parameters: attack("torchattacks", "fab", norm, eps, cnn, x, y, **{"steps": 5, **parameters})  # noqa: E731
     reference = run()
     assert spent(cnn, lambda: run(steps=4), len(x)) == (3 + 4 * 2, 4 * 10)
-    for given in ({"alpha_max": 0.5}, {"eta": 1.3}, {"beta": 0.5}):
-        assert not torch.equal(run(**given), reference)
+    for changed in ({"alpha_max": 0.5}, {"eta": 1.3}, {"beta": 0.5}):
+        assert not torch.equal(run(**changed), reference)
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_fab_is_near_the_closest_that_pgd_finds(norm, attack, cnn, standing, right):
     x, y = standing
-    found = attack("torchattacks", "fab", norm, {"linf": 1.0, "l2": 1e6}[norm], cnn, x, y, steps=20)
-    assert not right(cnn, found, y).any()
-    radius = float(distance(x, found, norm).median())
+    examples = attack("torchattacks", "fab", norm, {"linf": 1.0, "l2": 1e6}[norm], cnn, x, y, steps=20)
+    assert not right(cnn, examples, y).any()
+    radius = float(distance(x, examples, norm).median())
     left = right(cnn, attack("native", "pgd", norm, radius, cnn, x, y, steps=40), y).double().mean()
     assert 0.4 <= left <= 0.6
 

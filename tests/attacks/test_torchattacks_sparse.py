@@ -30,16 +30,16 @@ def standing(cnn, batch, right):
 EAD = {"steps": 15, "binary_search_steps": 5, "initial_const": 0.01, "beta": 0.01, "lr": 0.02}
 
 
-def ead(attack, model, x, y, **given):
-    return attack("torchattacks", "ead", "l1", LARGE, model, x, y, **{**EAD, **given})
+def ead(attack, model, x, y, **parameters):
+    return attack("torchattacks", "ead", "l1", LARGE, model, x, y, **{**EAD, **parameters})
 
 
 @pytest.mark.parametrize("rule", ["EN", "L1"])
 def test_ead_breaks_the_model_and_leaves_most_values(rule, attack, cnn, standing, right):
     x, y = standing
-    found = ead(attack, cnn, x, y, rule=rule)
-    assert right(cnn, found, y).float().mean() <= 0.1
-    assert distance(x, found, "l1").median() < 20
+    examples = ead(attack, cnn, x, y, rule=rule)
+    assert right(cnn, examples, y).float().mean() <= 0.1
+    assert distance(x, examples, "l1").median() < 20
 
 
 def test_ead_rules_choose_by_their_distance(attack, cnn, standing):
@@ -54,8 +54,8 @@ def test_ead_rules_choose_by_their_distance(attack, cnn, standing):
 def test_ead_parameters_arrive(attack, cnn, standing):
     x, y = standing[0][:5], standing[1][:5]
     reference = ead(attack, cnn, x, y)
-    for given in ({"lr": 0.05}, {"beta": 0.1}, {"initial_const": 0.1}, {"binary_search_steps": 1}, {"steps": 9}):
-        assert not torch.equal(ead(attack, cnn, x, y, **given), reference)
+    for parameters in ({"lr": 0.05}, {"beta": 0.1}, {"initial_const": 0.1}, {"binary_search_steps": 1}, {"steps": 9}):
+        assert not torch.equal(ead(attack, cnn, x, y, **parameters), reference)
     cnn.passes.forward = cnn.passes.backward = 0
     ead(attack, cnn, x, y, steps=4, binary_search_steps=3)
     assert (cnn.passes.forward, cnn.passes.backward) == (5 * (1 + 2 * 4 * 3), 5 * 4 * 3)
@@ -63,8 +63,8 @@ def test_ead_parameters_arrive(attack, cnn, standing):
 
 def test_ead_reaches_its_target(attack, cnn, standing):
     x, wanted = standing[0], (standing[1] + 1) % 10
-    found = ead(attack, cnn, x, wanted, target="next")
-    assert (cnn.predict(found.clamp(0, 1)).argmax(1) == wanted).float().mean() > 0.8
+    examples = ead(attack, cnn, x, wanted, target="next")
+    assert (cnn.predict(examples.clamp(0, 1)).argmax(1) == wanted).float().mean() > 0.8
 
 
 @pins("torchattacks", ("ead", "l1"))
@@ -72,8 +72,8 @@ def test_torchattacks_ead_moves_the_image_that_it_measures_from(attack, linear):
     """Its parameter shares the image's memory, so that the first gradient step moves both."""
     model = linear([[0.0, 0.0, 0.0], [5.0, 1.0, 0.1]], bias=[3.2, 0.0])
     x = images([0.5, 0.5, 1.0])
-    found = ead(attack, model, x, ZERO, lr=0.02, initial_const=1.0, binary_search_steps=1)
-    torch.testing.assert_close(found, x + 0.02 * torch.tensor([5.0, 1.0, 0.1]))
+    examples = ead(attack, model, x, ZERO, lr=0.02, initial_const=1.0, binary_search_steps=1)
+    torch.testing.assert_close(examples, x + 0.02 * torch.tensor([5.0, 1.0, 0.1]))
 
 
 @pins("torchattacks", ("ead", "l1"))
@@ -83,9 +83,9 @@ def test_torchattacks_ead_starts_a_constant_where_the_last_one_ended(cnn, standi
     seen = []
 
     class Recording(torchattacks.EADEN):
-        def get_logits(self, inputs, *given):
+        def get_logits(self, inputs, *arguments):
             seen.append(inputs.detach().clone())
-            return super().get_logits(inputs, *given)
+            return super().get_logits(inputs, *arguments)
 
     x, y = standing[0][:5], standing[1][:5]
     Recording(cnn, max_iterations=10, binary_search_steps=2, initial_const=1.0, abort_early=False)(x, y)
@@ -106,16 +106,16 @@ def test_torchattacks_ead_reads_negative_label_logits_as_zero(attack, rescale, s
 # --- JSMA ---
 
 
-def jsma(attack, model, x, wanted, **given):
-    return attack("torchattacks", "jsma", "l0", LARGE, model, x, wanted, **given)
+def jsma(attack, model, x, wanted, **parameters):
+    return attack("torchattacks", "jsma", "l0", LARGE, model, x, wanted, **parameters)
 
 
 def test_jsma_reaches_its_target(attack, cnn, standing):
     x, wanted = standing[0], (standing[1] + 1) % 10
-    found = jsma(attack, cnn, x, wanted, gamma=0.2)
-    reached = cnn.predict(found).argmax(1) == wanted
+    examples = jsma(attack, cnn, x, wanted, gamma=0.2)
+    reached = cnn.predict(examples).argmax(1) == wanted
     assert reached.float().mean() > 0.6
-    assert (distance(x, found, "l0")[reached] <= 0.2 * 196 + 1).all()
+    assert (distance(x, examples, "l0")[reached] <= 0.2 * 196 + 1).all()
 
 
 def test_jsma_parameters_arrive(attack, cnn, standing):
@@ -132,23 +132,23 @@ def test_torchattacks_jsma_changes_the_first_value_where_no_pair_helps(attack, l
     """Every value lowers the target's logit."""
     model = linear([[1.0, 1.0, 1.0, 1.0], [-1.0, -1.0, -1.0, -1.0]])
     x = images([0.2, 0.2, 0.2, 0.2])
-    found = jsma(attack, model, x, torch.tensor([1]), theta=0.3, gamma=0.5)
-    torch.testing.assert_close(found, images([0.8, 0.2, 0.2, 0.2]))
+    examples = jsma(attack, model, x, torch.tensor([1]), theta=0.3, gamma=0.5)
+    torch.testing.assert_close(examples, images([0.8, 0.2, 0.2, 0.2]))
 
 
 # --- OnePixel ---
 
 
-def pixel(attack, model, x, y, eps=5, **given):
-    return attack("torchattacks", "pixel", "l0", eps, model, x, y, **{"population": 10, **given})
+def pixel(attack, model, x, y, eps=5, **parameters):
+    return attack("torchattacks", "pixel", "l0", eps, model, x, y, **{"population": 10, **parameters})
 
 
 def test_pixel_breaks_some_and_changes_as_many_values_as_it_may(attack, cnn, standing, right):
     x, y = standing
     for eps in (1, 8):
-        found = pixel(attack, cnn, x, y, eps=eps, steps=5)
-        assert distance(x, found, "l0").max() <= eps
-    assert (~right(cnn, found, y)).float().mean() > 0.3
+        examples = pixel(attack, cnn, x, y, eps=eps, steps=5)
+        assert distance(x, examples, "l0").max() <= eps
+    assert (~right(cnn, examples, y)).float().mean() > 0.3
 
 
 def test_pixel_counts_the_values_of_a_color(attack, linear):

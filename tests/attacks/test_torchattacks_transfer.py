@@ -41,8 +41,8 @@ REDUCED = (
 )
 
 
-def run(attack, family, model, x, y, eps=0.1, **given):
-    return attack("torchattacks", family, "linf", eps, model, x, y, **given)
+def run(attack, family, model, x, y, eps=0.1, **parameters):
+    return attack("torchattacks", family, "linf", eps, model, x, y, **parameters)
 
 
 @pytest.mark.parametrize("family", COSTS)
@@ -54,15 +54,15 @@ def test_the_model_is_broken(family, attack, cnn, batch, right):
 @pytest.mark.parametrize("family", COSTS)
 def test_passes(family, attack, cnn, batch):
     x, y = batch[0][:5], batch[1][:5]
-    given, per_step = COSTS[family]
+    parameters, per_step = COSTS[family]
     cnn.passes.forward = cnn.passes.backward = 0
-    run(attack, family, cnn, x, y, steps=4, **given)
+    run(attack, family, cnn, x, y, steps=4, **parameters)
     assert (cnn.passes.forward, cnn.passes.backward) == (5 * 4 * per_step,) * 2
 
 
-@pytest.mark.parametrize(("family", "given", "simpler", "equal"), REDUCED, ids=[one[0] for one in REDUCED])
-def test_without_its_idea_it_is_a_simpler_attack(family, given, simpler, equal, attack, cnn, batch):
-    first = run(attack, family, cnn, *batch, steps=6, **given)
+@pytest.mark.parametrize(("family", "parameters", "simpler", "equal"), REDUCED, ids=[row[0] for row in REDUCED])
+def test_without_its_idea_it_is_a_simpler_attack(family, parameters, simpler, equal, attack, cnn, batch):
+    first = run(attack, family, cnn, *batch, steps=6, **parameters)
     second = run(attack, simpler, cnn, *batch, steps=6, **equal)
     assert ((first - second).abs().flatten(1).amax(1) <= 1e-4).float().mean() >= 0.95
 
@@ -71,8 +71,8 @@ def momentum_loop(model, x, y, gradient, eps=0.1, steps=5, decay=0.9, relative_s
     """The iteration that the momentum attacks share; ``gradient(z, momentum)`` is theirs."""
     z, momentum, step = x.clone(), torch.zeros_like(x), relative_step * eps
     for _ in range(steps):
-        found = gradient(z, decay * step * momentum)
-        momentum = decay * momentum + found / found.abs().mean(dim=(1, 2, 3), keepdim=True)
+        slope = gradient(z, decay * step * momentum)
+        momentum = decay * momentum + slope / slope.abs().mean(dim=(1, 2, 3), keepdim=True)
         z = (x + (z + step * momentum.sign() - x).clamp(-eps, eps)).clamp(0, 1)
     return z
 
@@ -112,7 +112,7 @@ def color(wrap):
 
 @pytest.mark.parametrize("colors", ["gray", "color"])
 @pytest.mark.parametrize(
-    ("family", "given", "gradient"),
+    ("family", "parameters", "gradient"),
     [
         ("nifgsm", {}, nesterov),
         ("sinifgsm", {"scales": 3}, scaled_copies),
@@ -120,29 +120,29 @@ def color(wrap):
     ],
     ids=["nifgsm", "sinifgsm", "tifgsm"],
 )
-def test_the_papers_iteration(family, given, gradient, colors, attack, cnn, batch, color):
+def test_the_papers_iteration(family, parameters, gradient, colors, attack, cnn, batch, color):
     model, x, y = (cnn, *batch) if colors == "gray" else color
-    found = run(attack, family, model, x, y, steps=5, decay=0.9, relative_step=0.2, **given)
+    examples = run(attack, family, model, x, y, steps=5, decay=0.9, relative_step=0.2, **parameters)
     expected = momentum_loop(model, x, y, gradient(model, y))
-    assert ((found - expected).abs().flatten(1).amax(1) <= 1e-4).float().mean() >= 0.95
+    assert ((examples - expected).abs().flatten(1).amax(1) <= 1e-4).float().mean() >= 0.95
 
 
 @pins("torchattacks", ("vnifgsm", "linf"))
 def test_torchattacks_vnifgsm_variance_does_not_vanish_with_the_neighborhood(attack, cnn, batch):
     """Gradients that are all taken at one point have no variance: what is left is NI-FGSM."""
-    found = run(attack, "vnifgsm", cnn, *batch, steps=6, beta=1e-9)
+    examples = run(attack, "vnifgsm", cnn, *batch, steps=6, beta=1e-9)
     nesterov_alone = run(attack, "nifgsm", cnn, *batch, steps=6)
-    assert ((found - nesterov_alone).abs().flatten(1).amax(1) > 1e-2).float().mean() > 0.9
+    assert ((examples - nesterov_alone).abs().flatten(1).amax(1) > 1e-2).float().mean() > 0.9
 
 
 @pytest.mark.parametrize("family", ["difgsm", "tifgsm"])
 def test_the_resizing_arrives(family, attack, cnn, batch):
     """What the model sees first: the image itself, or a smaller copy between black borders."""
 
-    def first_seen(**given):
+    def first_seen(**parameters):
         seen = []
         hook = cnn.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().clone()))
-        run(attack, family, cnn, torch.full((1, 1, 14, 14), 0.5), batch[1][:1], steps=1, **given)
+        run(attack, family, cnn, torch.full((1, 1, 14, 14), 0.5), batch[1][:1], steps=1, **parameters)
         hook.remove()
         return int((seen[0] > 0).any(2).sum())
 
@@ -197,13 +197,13 @@ class Silent(nn.Module):
 @pytest.mark.parametrize("family", MOMENTUM)
 def test_torchattacks_momentum_never_recovers_from_a_zero_gradient(family, attack, wrap):
     """Every pass of the first step is silent, and of the variance-tuned ones the first neighborhood."""
-    given, per_step = COSTS[family]
+    parameters, per_step = COSTS[family]
     model = wrap(Silent(per_step), (1, 2, 2))
     x = torch.tensor([0.2, 0.3, 0.4, 0.5]).view(1, 1, 2, 2)
-    found = run(attack, family, model, x, torch.tensor([0]), steps=5, **given)
-    assert torch.equal(found, x)
+    examples = run(attack, family, model, x, torch.tensor([0]), steps=5, **parameters)
+    assert torch.equal(examples, x)
     model = wrap(Silent(0), (1, 2, 2))
-    moved = run(attack, family, model, x, torch.tensor([0]), steps=5, **given)
+    moved = run(attack, family, model, x, torch.tensor([0]), steps=5, **parameters)
     assert (moved - x).abs().max() > 0.01
 
 
