@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from frontdef.verdicts.agreement import agreement
-from frontdef.verdicts.bracket import brackets
+from frontdef.verdicts.bracket import Strongest, brackets
 from frontdef.verdicts.measured import measured
 from frontdef.verdicts.statistics import wilson
 
@@ -94,6 +94,19 @@ def test_the_worst_case_is_per_sample_over_attacks_and_libraries():
     assert bracket.worst_case == pytest.approx(0.25)
     assert bracket.clean == 1
     assert np.isnan(bracket.certified)
+
+
+def test_the_strongest_attack_is_named_by_ids_and_there_is_none_where_none_broke_any():
+    frames = [
+        outcomes([1, 0, 0], library="art"),
+        outcomes([1, 1, 0], library="foolbox").assign(source="BB"),
+        outcomes([0, 0, 0], library="native", family="fgsm"),
+    ]
+    (bracket,) = brackets(pd.concat(frames), NO_CERTIFICATE)
+    assert bracket.strongest == Strongest("pgd", "BB", "linf", "foolbox")
+    assert str(bracket.strongest) == "pgd from BB linf @ foolbox"
+    (bracket,) = brackets(frames[2], NO_CERTIFICATE)
+    assert bracket.strongest is None
 
 
 def test_an_example_counts_in_every_threat_model_that_it_fits():

@@ -12,16 +12,18 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from frontdef._version import __version__
+from frontdef.attacks.spec import shown
 from frontdef.report import chart, gallery, page, svg, tables
 from frontdef.report.axes import Axis
 from frontdef.report.collect import collect
 from frontdef.report.data import ReportData, Setting, variant
 from frontdef.report.payload import notes, payload
-from frontdef.threat import NORM_LABELS, format_eps
+from frontdef.threat import NORM_LABELS, check_norm, format_eps
 from frontdef.whole import write_whole
 
 if TYPE_CHECKING:
     from frontdef.runs.results import Results
+    from frontdef.verdicts.bracket import Strongest
 
 SCRIPTS = ("core", "worst", "filters", "update", "sort", "drawer", "start")
 """Parts of the page's script, in the order in which they are put together."""
@@ -119,10 +121,9 @@ def _chart(data: ReportData, group: Sequence[int]) -> Markup:
     )
 
 
-def attack(strongest: str) -> str:
-    """``"pgd linf @ art"`` as it is shown: ``"pgd ℓ∞ · art"``."""
-    if not strongest:
+def attack(strongest: Strongest | None) -> str:
+    """An attack in words: ``"pgd ℓ∞ · art"``."""
+    if strongest is None:
         return "none broke any"
-    what, _, library = strongest.rpartition(" @ ")
-    family, _, norm = what.rpartition(" ")
-    return f"{family} {NORM_LABELS.get(norm, norm)} · {library}"
+    family = shown(strongest.family, strongest.source)
+    return f"{family} {NORM_LABELS[check_norm(strongest.norm)]} · {strongest.library}"

@@ -213,7 +213,7 @@ class Results:
             One row a model, defense, norm and ε: ``dataset``, ``classifier``, ``defense``, ``norm``, ``eps``, ``n``,
             ``clean``, ``certified``, ``robust``, ``low``, ``high``, ``strongest``.
         """
-        rows = [asdict(bracket) for bracket in self.brackets()]
+        rows = [{**asdict(bracket), "strongest": str(bracket.strongest or "")} for bracket in self.brackets()]
         columns = ("dataset", "classifier", "defense", "norm", "eps", "n", "clean", "certified", "robust")
         frame = pd.DataFrame(rows).rename(columns={"worst_case": "robust"})
         return frame.reindex(columns=[*columns, "low", "high", "strongest"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import cast
 
 import numpy as np
@@ -14,6 +14,26 @@ from frontdef.verdicts.broken import broken
 from frontdef.verdicts.statistics import wilson
 
 GROUP = ["dataset", "classifier", "defense"]
+
+
+@dataclass(frozen=True)
+class Strongest:
+    """The single attack that broke most samples, over all its cells.
+
+    Args:
+        family: Id of its family.
+        source: Title of the model that it was run on; empty where that is the defense itself.
+        norm: Norm in which it was run.
+        library: Who ran it.
+    """
+
+    family: str
+    source: str
+    norm: str
+    library: str
+
+    def __str__(self) -> str:
+        return f"{shown(self.family, self.source)} {self.norm} @ {self.library}"
 
 
 @dataclass(frozen=True)
@@ -32,7 +52,7 @@ class Bracket:
         worst_case: Share that no attack of any library broke.
         low: Lower end of the 95 % Wilson interval of ``worst_case``.
         high: Its upper end.
-        strongest: The single attack that broke most, ``family norm @ library``; empty where none broke any.
+        strongest: The single attack that broke most; None where none broke any.
         violations: Certified samples that an attack broke: an error of the certificate or of that library.
     """
 
@@ -47,7 +67,7 @@ class Bracket:
     worst_case: float
     low: float
     high: float
-    strongest: str
+    strongest: Strongest | None
     violations: tuple[int, ...]
 
 
@@ -81,7 +101,6 @@ def _bracket(where: dict[str, str], group: pd.DataFrame, certified: pd.DataFrame
     fell = group[broken(group, norm, eps)]
     correct = group.groupby("sample_id")["clean_correct"].first()
     robust = correct & ~correct.index.isin(fell["sample_id"])
-    strongest = fell.groupby(["family", "source", "norm", "library"])["sample_id"].nunique()
     proved = _proved(where, certified, norm, eps)
     low, high = wilson(int(robust.sum()), len(robust))
     return Bracket(
@@ -94,17 +113,16 @@ def _bracket(where: dict[str, str], group: pd.DataFrame, certified: pd.DataFrame
         worst_case=float(robust.mean()),
         low=low,
         high=high,
-        strongest=_strongest(strongest),
+        strongest=_strongest(fell),
         violations=() if proved is None else tuple(int(i) for i in np.intersect1d(proved, fell["sample_id"])),
     )
 
 
-def _strongest(counts: pd.Series[int]) -> str:
-    """Name of the entry with the most samples, indexed by family, source, norm and library."""
-    if counts.empty:
-        return ""
-    family, source, norm, library = cast("tuple[str, str, str, str]", counts.idxmax())
-    return f"{shown(family, source)} {norm} @ {library}"
+def _strongest(fell: pd.DataFrame) -> Strongest | None:
+    if fell.empty:
+        return None
+    counts = fell.groupby([attribute.name for attribute in fields(Strongest)])["sample_id"].nunique()
+    return Strongest(*cast("tuple[str, str, str, str]", counts.idxmax()))
 
 
 def _proved(where: dict[str, str], certified: pd.DataFrame, norm: str, eps: float) -> np.ndarray | None:
