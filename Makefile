@@ -8,6 +8,8 @@ TABLES := docs/attacks.md $(wildcard docs/attacks/*.md) docs/invariants.md docs/
 COG := $(BIN)/cog -I docs -p "import summaries, tables"
 STAMP := $(VENV)/.frontdef-$(shell cat constraints.txt pyproject.toml $(PLUGINS:%=%/pyproject.toml) 2>/dev/null | cksum | cut -d' ' -f1)
 JOBS ?= 2
+# Byte code is kept even where the environment forbids it: without it every process compiles what it imports anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: setup demo test test-all lint docs constraints clean bench-speed
 
