@@ -21,8 +21,8 @@ def same(first, second, tolerance=1e-5):
 @pytest.mark.parametrize("target", ["none", "next"])
 def test_advlib_is_foolbox(family, norm, share, target, attack, cnn, batch):
     x, y = batch[0], batch[1] if target == "none" else (batch[1] + 1) % 10
-    given = {"steps": 40, "target": target}
-    first, second = (attack(family, norm, 1.0, cnn, x, y, library=name, **given) for name in ("advlib", "foolbox"))
+    parameters = {"steps": 40, "target": target}
+    first, second = (attack(family, norm, 1.0, cnn, x, y, library=name, **parameters) for name in ("advlib", "foolbox"))
     assert (first - x).abs().max() > 0.03
     assert same(first, second) >= share
 
@@ -42,12 +42,12 @@ def test_advlib_cw_is_foolbox_cw_where_every_pixel_counts(attack, linear):
     model = linear(torch.randn(3, 16).tolist())
     x = torch.rand(12, 1, 1, 16) * 0.4 + 0.3
     y = model.predict(x).argmax(1)
-    given = {"steps": 40, "lr": 0.01, "initial_const": 2.0}
-    first, second = (attack("cw", "l2", 1.0, model, x, y, library=name, **given) for name in ("advlib", "foolbox"))
-    found = (second != 0).flatten(1).any(1)
-    assert found.sum() >= 5
-    torch.testing.assert_close(first[found], second[found], atol=2e-4, rtol=0)
-    assert torch.equal(first[~found], x[~found]), "and where it finds nothing it returns the image"
+    parameters = {"steps": 40, "lr": 0.01, "initial_const": 2.0}
+    first, second = (attack("cw", "l2", 1.0, model, x, y, library=name, **parameters) for name in ("advlib", "foolbox"))
+    broken = (second != 0).flatten(1).any(1)
+    assert broken.sum() >= 5
+    torch.testing.assert_close(first[broken], second[broken], atol=2e-4, rtol=0)
+    assert torch.equal(first[~broken], x[~broken]), "and where it finds nothing it returns the image"
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])

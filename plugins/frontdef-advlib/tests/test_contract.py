@@ -45,8 +45,8 @@ def test_a_class_is_reached(row, attack, cnn, batch):
     x, wanted = batch[0], (batch[1] + 1) % 10
     more = {"initial_const": 10.0, "lr": 0.05} if family == "cw" else {}
     slow = {"alma": 200, "pdpgd": 150}
-    given = {"target": "next", "steps": slow.get(family, 60), **more}
-    examples = attack(family, norm, BROKEN_BY.get(norm, 1e6), cnn, x, wanted, **given)
+    parameters = {"target": "next", "steps": slow.get(family, 60), **more}
+    examples = attack(family, norm, BROKEN_BY.get(norm, 1e6), cnn, x, wanted, **parameters)
     assert (cnn.predict(examples).argmax(1) == wanted).float().mean() >= 0.7 - SHORT.get(row, 0)
 
 
@@ -61,6 +61,6 @@ def test_defaults_run(row, attack, cnn, batch):
 
 def test_own_families_are_offered_by_no_other_library():
     for family in ("alma", "sigmazero", "pdpgd"):
-        offers = {found.library for found in registry.get_attacks() if found.family.name == family}
+        offers = {offer.library for offer in registry.get_attacks() if offer.family.name == family}
         assert offers == {"advlib"}
         assert make_spec(registry.get_family(family), registry.get_family(family).norms[0], 1.0)

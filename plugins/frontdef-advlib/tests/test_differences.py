@@ -83,8 +83,8 @@ def test_advlib_targeted_dlr_is_against_the_largest_other():
 
     logits = torch.tensor([[1.0, 5.0, 3.0, 2.0]])
     scale = 5 - (2 + 1) / 2
-    found = difference_of_logits_ratio(logits, torch.tensor([2]), targeted=True)
-    torch.testing.assert_close(found, torch.tensor([(3.0 - 5.0) / scale]))
+    ratio = difference_of_logits_ratio(logits, torch.tensor([2]), targeted=True)
+    torch.testing.assert_close(ratio, torch.tensor([(3.0 - 5.0) / scale]))
 
 
 @pins(("apgdt", "linf"), ("apgdt", "l2"), ("apgdt", "l1"), caveat=True)
@@ -174,8 +174,8 @@ def test_advlib_deepfool_overshoots_each_step(attack, cnn, batch, right):
     x, y = batch[0][:12], batch[1][:12]
     paths = [deepfool_path(cnn, x[i : i + 1], y[i], 10) for i in range(len(x))]
     assert sum(len(path) > 2 for path in paths) >= 3, "most need one step: nothing to tell apart"
-    found = attack("deepfool", "l2", 1.0, cnn, x, y, steps=10)
-    torch.testing.assert_close(found, torch.cat([path[-1] for path in paths]), atol=1e-5, rtol=0)
+    examples = attack("deepfool", "l2", 1.0, cnn, x, y, steps=10)
+    torch.testing.assert_close(examples, torch.cat([path[-1] for path in paths]), atol=1e-5, rtol=0)
 
 
 @pins(("cw", "l2"))

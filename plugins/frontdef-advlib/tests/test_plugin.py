@@ -23,7 +23,7 @@ def test_frontdef_finds_it():
     library = registry.get_attack_libraries()["advlib"]
     assert library.version() == importlib.metadata.version("adv-lib")
     assert registry.get_family("sigmazero").norms == ("l0",)
-    assert {found.norm for found in registry.get_attacks(library="advlib") if found.family.name == "fmn"} == {
+    assert {offer.norm for offer in registry.get_attacks(library="advlib") if offer.family.name == "fmn"} == {
         "l0", "l1", "l2", "linf",
     }  # fmt: skip
 

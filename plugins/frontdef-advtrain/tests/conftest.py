@@ -68,6 +68,6 @@ def robust(digits):
     def measure(model):
         x, y = digits.test.images, digits.test.labels
         attacked = pgd(model, x, y, threat=ThreatModel("linf", 0.1), steps=20, step_size=0.02)
-        return tuple(float((model.predict(one).argmax(1) == y).double().mean()) for one in (x, attacked))
+        return tuple(float((model.predict(images).argmax(1) == y).double().mean()) for images in (x, attacked))
 
     return measure

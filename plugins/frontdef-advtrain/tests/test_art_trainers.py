@@ -37,11 +37,11 @@ class Recorder(nn.Module):
         return self.net(x)
 
 
-def as_art(optimizer=None, **given):
+def as_art(optimizer=None, **arguments):
     model = Recorder()
     optimizer = (optimizer or (lambda parameters: torch.optim.SGD(parameters, lr=0.01)))(model.parameters())
     return PyTorchClassifier(
-        model, nn.CrossEntropyLoss(), (1, 4, 4), 3, optimizer, clip_values=(0, 1), device_type="cpu", **given
+        model, nn.CrossEntropyLoss(), (1, 4, 4), 3, optimizer, clip_values=(0, 1), device_type="cpu", **arguments
     )
 
 
@@ -58,9 +58,9 @@ def seeded():
     torch.manual_seed(0)
 
 
-def pgd(classifier, **given):
-    given = {"eps": EPS, "eps_step": 0.05, "max_iter": 4, "batch_size": 24, "verbose": False, **given}
-    return ProjectedGradientDescent(classifier, **given)
+def pgd(classifier, **arguments):
+    arguments = {"eps": EPS, "eps_step": 0.05, "max_iter": 4, "batch_size": 24, "verbose": False, **arguments}
+    return ProjectedGradientDescent(classifier, **arguments)
 
 
 def statistics(classifier):
@@ -138,9 +138,9 @@ class TestTRADES:
         """Equation 5 maximizes the divergence from the clean prediction; an attack on labels can't."""
         classifier, *_ = self.batch(samples)
         clean, attacked = (images for images, training in classifier.model.seen if training)
-        other = as_art()
+        untrained = as_art()
         np.testing.assert_array_equal(clean.numpy(), samples[0])
-        np.testing.assert_allclose(attacked.numpy(), pgd(other).generate(*samples), atol=1e-6)
+        np.testing.assert_allclose(attacked.numpy(), pgd(untrained).generate(*samples), atol=1e-6)
         divergent = self.divergent(as_art().model, torch.from_numpy(samples[0]))
         model = as_art().model.eval()
         assert self.divergence(model, clean, divergent) > 1.1 * self.divergence(model, clean, attacked)
@@ -181,9 +181,9 @@ class TestTRADES:
 class TestMadryPGD:
     """`AdversarialTrainerMadryPGD`, Madry et al. 2018, equation 2.1."""
 
-    def trainer(self, classifier, **given):
-        given = {"eps": EPS, "eps_step": 0.05, "max_iter": 4, "nb_epochs": 1, "batch_size": 24, **given}
-        return AdversarialTrainerMadryPGD(classifier, **given)
+    def trainer(self, classifier, **arguments):
+        arguments = {"eps": EPS, "eps_step": 0.05, "max_iter": 4, "nb_epochs": 1, "batch_size": 24, **arguments}
+        return AdversarialTrainerMadryPGD(classifier, **arguments)
 
     def test_it_is_right(self, samples):
         """All of the batch attacked from a random point in eval mode, then one step in training mode."""

@@ -16,20 +16,20 @@ README = Readme.beside(__file__)
 
 
 @pytest.fixture
-def given(digits, new_network):
+def readme_names(digits, new_network):
     names = {"images": digits.test.images[:4], "labels": digits.test.labels[:4], "network": new_network()}
     return {**names, "split": digits.train.first(200)}
 
 
 @pytest.mark.slow
-def test_the_program(given, digits):
-    names = README.run("frontdef.train(", **given)
+def test_the_program(readme_names, digits):
+    names = README.run("frontdef.train(", **readme_names)
     moved = np.abs(names["examples"] - digits.test.images[:4].numpy()).max()
     assert 0.05 < moved <= 0.1 + 1e-6
 
 
-def test_the_stages(given):
-    assert len(README.run("fit_classifier", **given)["log"].losses) == 1
+def test_the_stages(readme_names):
+    assert len(README.run("fit_classifier", **readme_names)["log"].losses) == 1
 
 
 def test_the_matrix():

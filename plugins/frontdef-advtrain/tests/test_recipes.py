@@ -51,8 +51,8 @@ def test_every_data_set_has_a_recipe():
 
 
 def test_what_is_given_counts():
-    given = {"norm": "l2", "eps": 1.5, "steps": 7, "relative_step": 0.2, "restarts": 3, "epochs": 2}
-    stage = stage_of("mnist", **given)
+    config = {"norm": "l2", "eps": 1.5, "steps": 7, "relative_step": 0.2, "restarts": 3, "epochs": 2}
+    stage = stage_of("mnist", **config)
     assert (stage.adversarial, stage.eps, stage.attack_steps, stage.relative_step) == ("l2", 1.5, 7, 0.2)
     assert (stage.attack_restarts, stage.epochs) == (3, 2)
     assert stage_of("mnist", method="fast", relative_step=1.0).relative_step == 1.0
@@ -85,6 +85,6 @@ WRONG = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_wrong_configurations_are_refused(case):
-    given, message = WRONG[case]
+    config, message = WRONG[case]
     with pytest.raises(ConfigError, match=message):
-        get_defense("advtrain").configure(given)
+        get_defense("advtrain").configure(config)

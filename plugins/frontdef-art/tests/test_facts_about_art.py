@@ -84,11 +84,11 @@ def test_the_gradient_that_total_variation_minimization_gives_its_solver(norm, r
     rng = np.random.default_rng(0)
     point, image = rng.random(36), rng.random((6, 6))
     arguments = (image, np.zeros((6, 6)), norm, 0.5)  # no data term
-    given = art.TotalVarMin._deri_loss_func(point, *arguments)
+    gradient = art.TotalVarMin._deri_loss_func(point, *arguments)
     numeric = approx_fprime(point, art.TotalVarMin._loss_func, 1e-7, *arguments)
-    assert np.allclose(given, numeric, atol=1e-5) is right
+    assert np.allclose(gradient, numeric, atol=1e-5) is right
     if norm == 2:
-        np.testing.assert_allclose(given, 2 * numeric, atol=1e-5)
+        np.testing.assert_allclose(gradient, 2 * numeric, atol=1e-5)
 
 
 def test_thermometer_gradients_need_a_classifier_without_standardization(gray):

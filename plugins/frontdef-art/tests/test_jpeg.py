@@ -39,8 +39,8 @@ def test_grey_with_hard_rounding_is_pillows_to_the_rounding_of_pixels(quality, g
 def test_of_all_of_pillows_codings_it_is_nearest_to_the_one_it_names(quality, rounding, rgb):
     for images in (rgb, rgb[:, :, :29, :31]):
         ours = jpeg(images, quality, rounding)
-        others = [(q, chroma) for q in (quality - 5, quality, quality + 5) for chroma in (0, 1, 2)]
-        distance = {other: float((_pillow(images, *other) - ours).abs().mean()) for other in others}
+        codings = [(q, chroma) for q in (quality - 5, quality, quality + 5) for chroma in (0, 1, 2)]
+        distance = {coding: float((_pillow(images, *coding) - ours).abs().mean()) for coding in codings}
         nearest, second = sorted(distance, key=distance.get)[:2]
         assert nearest == (quality, 2), "4:2:0 at this quality"
         assert distance[second] > 1.5 * distance[nearest]

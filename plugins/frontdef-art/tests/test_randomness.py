@@ -23,9 +23,9 @@ def test_a_seed_gives_the_draws_and_calls_differ(name, build, gray):
     assert torch.equal(front_end(gray[:2]), first)
     front_end.reseed(2)
     assert not torch.equal(front_end(gray[:2]), first)
-    other = build(name)
-    other.reseed(1)
-    assert torch.equal(other(gray[:2]), first)
+    reseeded = build(name)
+    reseeded.reseed(1)
+    assert torch.equal(reseeded(gray[:2]), first)
 
 
 @pytest.mark.parametrize("name", [defense.name for defense in DEFENSES])

@@ -56,9 +56,9 @@ def test_the_fifteen_without_frost():
 def test_gaussian_noise_on_a_known_model(bright):
     """Half of the images is on the edge, so that the mean of the noise decides; the others no noise can move."""
     x = torch.cat([torch.full((200, 1, 28, 28), 0.5), torch.full((20, 1, 28, 28), 0.9)])
-    found = gaussian_noise(bright, x, torch.ones(220).long(), GaussianNoiseParameters(sigma=(0.1, 0.2)), seed=0)
-    assert list(found) == ["σ=0.1", "σ=0.2"]
-    for values in found.values():
+    shares = gaussian_noise(bright, x, torch.ones(220).long(), GaussianNoiseParameters(sigma=(0.1, 0.2)), seed=0)
+    assert list(shares) == ["σ=0.1", "σ=0.2"]
+    for values in shares.values():
         assert values.shape == (220,)
         assert set((3 * values).round().tolist()) == {0, 1, 2, 3}
         assert values[:200].mean().item() == pytest.approx(0.5, abs=0.1)
@@ -70,14 +70,14 @@ def test_corruptions_on_a_known_model(bright):
     """Brightness 5 adds 0.3: an image of 0.25 passes a half, one of 0.15 does not."""
     x = torch.cat([torch.full((1, 1, 28, 28), value) for value in (0.15, 0.25, 0.6)])
     parameters = CorruptionsParameters(corruptions=("brightness", "contrast"), severities=(1, 5))
-    found = corruptions(bright, x, torch.ones(3).long(), parameters, seed=0)
-    assert {name: values.tolist() for name, values in found.items() if name != "mean"} == {
+    shares = corruptions(bright, x, torch.ones(3).long(), parameters, seed=0)
+    assert {name: values.tolist() for name, values in shares.items() if name != "mean"} == {
         "brightness 1": [0, 0, 1],
         "brightness 5": [0, 1, 1],
         "contrast 1": [0, 0, 1],
         "contrast 5": [0, 0, 1],
     }
-    assert found["mean"].tolist() == [0, 0.25, 1]
+    assert shares["mean"].tolist() == [0, 0.25, 1]
 
 
 def test_a_corruption_draws_the_same_whatever_else_is_asked_for(bright):

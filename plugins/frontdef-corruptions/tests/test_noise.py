@@ -54,10 +54,10 @@ def test_impulse_noise_is_half_salt_half_pepper(severity, share, draws):
 def test_values_are_independent(name, draws):
     noise = (noisy(name, 3, draws) - VALUE).double()
     power = noise.square().mean()
-    for one, other in [
+    for values, neighbors in [
         (noise[:, 0], noise[:, 1]),
         (noise[..., 1:], noise[..., :-1]),
         (noise[..., 1:, :], noise[..., :-1, :]),
         (noise[1:], noise[:-1]),
     ]:
-        assert abs((one * other).mean() / power) < 0.02
+        assert abs((values * neighbors).mean() / power) < 0.02

@@ -77,9 +77,9 @@ def test_fog_keeps_the_images_maximum_as_its_scale(images, severity, thickness, 
     x = images(4, 3, 32, 32) * torch.tensor([1.0, 0.8, 0.5, 0.2]).view(4, 1, 1, 1)
     got = CORRUPTIONS["fog"](x, severity, torch.Generator().manual_seed(1))
     cloud = plasma(4, (32, 32), decay, torch.Generator().manual_seed(1))
-    for image, foggy, one in zip(x, got, cloud, strict=True):
+    for image, foggy, fog in zip(x, got, cloud, strict=True):
         top = image.max()
-        torch.testing.assert_close(foggy, (image + thickness * one) * top / (top + thickness))
+        torch.testing.assert_close(foggy, (image + thickness * fog) * top / (top + thickness))
         assert foggy.max() <= top + 1e-6
 
 

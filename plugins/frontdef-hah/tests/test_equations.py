@@ -101,7 +101,9 @@ def test_a_fifth_survives_at_the_papers_sizes_whichever_way_ties_go(side, kept, 
 def test_each_image_and_channel_has_its_own_threshold():
     z = torch.tensor([[[1.0, 2.0], [3.0, 4.0]], [[10.0, 20.0], [30.0, 40.0]]])
     both = torch.stack([z, 7 * z])
-    alone = torch.stack([torch.stack([Threshold(0.5)(one[None, None])[0, 0] for one in image]) for image in both])
+    alone = torch.stack(
+        [torch.stack([Threshold(0.5)(channel[None, None])[0, 0] for channel in image]) for image in both]
+    )
     assert torch.equal(Threshold(0.5)(both), alone)
     assert torch.equal(Threshold(0.5)(both)[0, 0], torch.tensor([[0.0, 2.0], [3.0, 4.0]]))
 

@@ -41,8 +41,8 @@ def test_poolings_are_in_the_same_places(make):
     tail = hah_tail((64, 6, 6), 10).eval()
     own = [module for module in (*front_end.blocks, *tail) if isinstance(module, Block)]
     theirs = [module for module in baseline if isinstance(module, Block)]
-    for block, other in zip(own, theirs, strict=True):
-        block.load_state_dict(other.state_dict())
+    for block, reference in zip(own, theirs, strict=True):
+        block.load_state_dict(reference.state_dict())
     tail[-1].load_state_dict(baseline[-1].state_dict())
     x = torch.rand(3, 1, 12, 12)
     torch.testing.assert_close(tail(front_end(x)), baseline(x))

@@ -27,7 +27,7 @@ def test_each_gradient_is_that_of_the_block_on_its_own_fixed_input(make, images)
     together = [front_end.block(index).conv.weight.grad.clone() for index in range(3)]
     for index in range(3):
         front_end.zero_grad()
-        alone = make(alphas=tuple(float(other == index) for other in range(3)))
+        alone = make(alphas=tuple(float(position == index) for position in range(3)))
         alone.load_state_dict(front_end.state_dict())
         alone.penalties()["hah"](x, nn.Identity()).backward()
         torch.testing.assert_close(alone.block(index).conv.weight.grad, together[index])

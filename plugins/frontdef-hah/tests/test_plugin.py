@@ -16,8 +16,8 @@ class TestPlugin(PluginConformance):
 
 @pytest.fixture(scope="module")
 def defense():
-    (found,) = frontdef_defenses()
-    return found
+    (offered,) = frontdef_defenses()
+    return offered
 
 
 def test_the_entry_point_gives_the_defense():

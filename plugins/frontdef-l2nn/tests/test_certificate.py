@@ -97,11 +97,11 @@ def test_rounding_costs_little(trained):
 )
 def test_the_ball_of_another_norm_lies_in_an_l2_ball(norm, eps, n, radius):
     """And the tolerance of 1e-6 a value, or in all, lies in it too."""
-    found = L2_RADII[norm](eps, n)
-    assert radius < found < radius + 4e-5
+    l2_radius = L2_RADII[norm](eps, n)
+    assert radius < l2_radius < radius + 4e-5
     corner = torch.zeros(1, n, dtype=torch.float64)
     corner[0, : {"linf": n, "l0": 9}.get(norm, 1)] = {"linf": eps, "l0": 1.0}.get(norm, eps)
-    assert corner.norm() <= found
+    assert corner.norm() <= l2_radius
 
 
 def test_certified_and_not_is_the_radius(trained):
@@ -145,7 +145,7 @@ PGD = {"steps": 8, "relative_step": 0.3, "random_start": True}
 
 def attacks():
     """Every library's PGD, and what else finds small ℓ2 perturbations."""
-    for family, norm, given, marks in [
+    for family, norm, parameters, marks in [
         ("pgd", "l2", PGD, ()),
         ("pgd", "linf", PGD, pytest.mark.slow),
         ("fgsm", "linf", {}, ()),
@@ -155,11 +155,11 @@ def attacks():
     ]:
         for name, library in registry.get_attack_libraries().items():
             if library.offers(family, norm):
-                yield pytest.param(name, family, norm, given, id=f"{name}-{family}-{norm}", marks=marks)
+                yield pytest.param(name, family, norm, parameters, id=f"{name}-{family}-{norm}", marks=marks)
 
 
-@pytest.mark.parametrize(("name", "family", "norm", "given"), list(attacks()))
-def test_no_certified_sample_falls(trained, name, family, norm, given):
+@pytest.mark.parametrize(("name", "family", "norm", "parameters"), list(attacks()))
+def test_no_certified_sample_falls(trained, name, family, norm, parameters):
     """At radii where about half of the samples are certified; those are verified to be inside the ball."""
     library = registry.get_attack_libraries()[name]
     radii = trained.proof.radii(trained.x, trained.y)
@@ -168,9 +168,11 @@ def test_no_certified_sample_falls(trained, name, family, norm, given):
     certified = GapCertificate().certify(trained.protected, trained.x, trained.y, threat)
     assert 0.3 < certified.double().mean() < 0.7
     with isolated(trained.protected, 0):
-        spec = make_spec(registry.get_family(family), norm, eps, given)
-        found = library.run(spec, trained.protected, trained.x, trained.y)
-    broken = (trained.protected.predict(found.clamp(0, 1)).argmax(1) != trained.y) & threat.contains(trained.x, found)
+        spec = make_spec(registry.get_family(family), norm, eps, parameters)
+        examples = library.run(spec, trained.protected, trained.x, trained.y)
+    broken = (trained.protected.predict(examples.clamp(0, 1)).argmax(1) != trained.y) & threat.contains(
+        trained.x, examples
+    )
     assert not (certified & broken).any()
     if family == "pgd":
         assert broken.any()

@@ -22,9 +22,9 @@ def test_two_sided_relu_by_hand():
 
 
 def test_two_sided_relu_keeps_norms_and_shrinks_distances():
-    x, other = torch.randn(2, 100, 6, generator=torch.Generator().manual_seed(0))
+    x, second = torch.randn(2, 100, 6, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(TwoSidedReLU()(x).norm(dim=1), x.norm(dim=1))
-    assert ((TwoSidedReLU()(x) - TwoSidedReLU()(other)).norm(dim=1) <= (x - other).norm(dim=1) + 1e-6).all()
+    assert ((TwoSidedReLU()(x) - TwoSidedReLU()(second)).norm(dim=1) <= (x - second).norm(dim=1) + 1e-6).all()
 
 
 def test_norm_pooling_by_hand():
@@ -46,8 +46,8 @@ def test_norm_pooling_does_not_preserve_distances():
 @pytest.mark.parametrize(("window", "stride"), [(2, 2), (3, 2), (2, 1), (3, 1), (1, 1)])
 def test_norm_pooling_is_nonexpansive(window, stride, images):
     pool, x = NormPool2d(window, stride), images(64, 2, 7, 7)
-    for other in (images(65, 2, 7, 7)[1:], x + 0.01 * images(66, 2, 7, 7)[2:], torch.zeros_like(x)):
-        ratio = (pool(x) - pool(other)).flatten(1).norm(dim=1) / (x - other).flatten(1).norm(dim=1)
+    for second in (images(65, 2, 7, 7)[1:], x + 0.01 * images(66, 2, 7, 7)[2:], torch.zeros_like(x)):
+        ratio = (pool(x) - pool(second)).flatten(1).norm(dim=1) / (x - second).flatten(1).norm(dim=1)
         assert ratio.max() <= 1 + 1e-5
     pixel = torch.zeros(1, 1, 7, 7)
     pixel[..., window - 1, window - 1] = 1  # it is in as many windows as any

@@ -53,11 +53,11 @@ def test_no_pair_is_carried_further_apart(make, images, config):
     bound = front_end.flow().lipschitz
     network = copy.deepcopy(front_end.body).double()
     x = images(4, 2, 12, 12, dtype=torch.float64)
-    found = widest_ratio(network, x, steps=15)
+    ratio = widest_ratio(network, x, steps=15)
     matrices = [torch.autograd.functional.jacobian(network, image[None]).view(48, -1) for image in x[:2]]
     local = max(float(torch.linalg.matrix_norm(matrix, 2)) for matrix in matrices)
-    assert max(found, local) <= bound
-    assert max(found, local) > 0.003 * bound, "the network is dead"
+    assert max(ratio, local) <= bound
+    assert max(ratio, local) > 0.003 * bound, "the network is dead"
 
 
 def test_no_pair_of_the_trained_network_is(trained):

@@ -31,8 +31,8 @@ def test_layers_are_those_of_the_name_for_codes_and_images(classifiers, name, ki
 @pytest.mark.parametrize(("name", "is_linear"), [("latent-1l", True), ("latent-2l", True), ("latent-lrl", False)])
 def test_2l_is_as_linear_as_1l(classifiers, name, is_linear):
     classifier = classifiers[name].build((32,), 10)
-    one, two = torch.randn(2, 5, 32, generator=torch.Generator().manual_seed(0))
-    bent = classifier(one + two) - classifier(one) - classifier(two) + classifier(torch.zeros(5, 32))
+    code, other_code = torch.randn(2, 5, 32, generator=torch.Generator().manual_seed(0))
+    bent = classifier(code + other_code) - classifier(code) - classifier(other_code) + classifier(torch.zeros(5, 32))
     assert (bent.abs().max().item() < 1e-5) is is_linear
 
 

@@ -39,22 +39,22 @@ def test_distance_to_a_half_space(optimizer):
     """
     x, y = images([0.2, 0.3], [0.1, 0.2]), torch.tensor([0, 0])
     parameters = ConfidentConfig(searches=12, steps=150, optimizer=optimizer, lr=0.01)
-    found = measure(linear([6.0, 8.0], -6.0), x, y, parameters, 0)
+    measures = measure(linear([6.0, 8.0], -6.0), x, y, parameters, 0)
     for row, logit in ((0, -2.4), (1, -3.8)):
         least = (SURE - logit) / 10 / x[row].norm().item()
-        assert least <= found["relative distance"][row].item() * (1 + 1e-5)
-        assert found["relative distance"][row].item() < 1.02 * least
-    assert found["reached"].tolist() == [1, 1]
-    assert (found["confidence"] >= 0.95 - 1e-6).all()
+        assert least <= measures["relative distance"][row].item() * (1 + 1e-5)
+        assert measures["relative distance"][row].item() < 1.02 * least
+    assert measures["reached"].tolist() == [1, 1]
+    assert (measures["confidence"] >= 0.95 - 1e-6).all()
 
 
 def test_distance_where_clamping_acts():
     """w = (8, 8), b = −9, x = (0.9, 0.1), at −1: needs 8·(d₀ + d₁) = SURE + 1, but d₀ ≤ 0.1, so d₁ has the rest."""
     x = images([0.9, 0.1])
     parameters = ConfidentConfig(searches=12, steps=200, lr=0.01)
-    found = measure(linear([8.0, 8.0], -9.0), x, torch.tensor([0]), parameters, 0)
+    measures = measure(linear([8.0, 8.0], -9.0), x, torch.tensor([0]), parameters, 0)
     least = math.hypot(0.1, (SURE + 1) / 8 - 0.1) / x.norm().item()
-    assert least * (1 - 1e-5) <= found["relative distance"].item() < 1.02 * least
+    assert least * (1 - 1e-5) <= measures["relative distance"].item() < 1.02 * least
 
 
 def test_the_search_ends_nearer_than_one_descent():
@@ -74,30 +74,30 @@ def test_each_row_searches_alone():
 
 def test_what_cannot_be_reached_says_so():
     """w = (1, 1): no image in [0,1]² gives class 1 more than e²/(1 + e²) = 88 %."""
-    found = measure(linear([1.0, 1.0], -0.5), images([0.1, 0.1]), torch.tensor([0]), ConfidentConfig(), 0)
-    assert found["reached"].item() == 0
-    assert found["relative distance"].isnan().all()
-    assert found["confidence"].isnan().all()
+    measures = measure(linear([1.0, 1.0], -0.5), images([0.1, 0.1]), torch.tensor([0]), ConfidentConfig(), 0)
+    assert measures["reached"].item() == 0
+    assert measures["relative distance"].isnan().all()
+    assert measures["confidence"].isnan().all()
 
 
 def test_misclassified_images_do_not_count():
     x, y = images([0.2, 0.3], [0.9, 0.9]), torch.tensor([0, 0])
-    found = measure(linear([6.0, 8.0], -6.0), x, y, ConfidentConfig(), 0)
-    assert [values.isnan().tolist() for values in found.values()] == [[False, True]] * 3
+    measures = measure(linear([6.0, 8.0], -6.0), x, y, ConfidentConfig(), 0)
+    assert [values.isnan().tolist() for values in measures.values()] == [[False, True]] * 3
 
 
 def test_examples_are_images_and_their_distances_true(trained, digits):
     protected, split = trained("latent-ae"), digits["test"].first(20)
     goals = (split.labels + 1) % 10
-    found = search(protected, split.images, goals, ConfidentConfig(searches=3, steps=60))
-    reached = found.distances.isfinite()
+    nearest = search(protected, split.images, goals, ConfidentConfig(searches=3, steps=60))
+    reached = nearest.distances.isfinite()
     assert reached.sum() >= 15
-    assert found.images.min() >= 0
-    assert found.images.max() <= 1
-    apart = (found.images - split.images).flatten(1).norm(dim=1)
-    torch.testing.assert_close(apart[reached], found.distances[reached], rtol=0, atol=1e-5)
-    assert torch.equal(found.images[~reached], split.images[~reached])
-    sure = protected(found.images[reached]).softmax(1).gather(1, goals[reached, None])
+    assert nearest.images.min() >= 0
+    assert nearest.images.max() <= 1
+    apart = (nearest.images - split.images).flatten(1).norm(dim=1)
+    torch.testing.assert_close(apart[reached], nearest.distances[reached], rtol=0, atol=1e-5)
+    assert torch.equal(nearest.images[~reached], split.images[~reached])
+    sure = protected(nearest.images[reached]).softmax(1).gather(1, goals[reached, None])
     assert (sure >= 0.95 - 1e-5).all()
 
 
@@ -119,9 +119,9 @@ def test_a_lower_confidence_is_nearer(trained, digits):
 def test_randomized_front_ends_are_averaged(trained, digits):
     protected, split = trained("latent-vae-sample"), digits["test"].first(8)
     parameters = ConfidentConfig(searches=1, steps=40, draws=8)
-    one, two = (measure(protected, split.images, split.labels, parameters, 0) for _ in range(2))
-    assert all(torch.equal(one[name].nan_to_num(-1), two[name].nan_to_num(-1)) for name in one)
-    assert one["confidence"].nanmean() > 0.8
+    first, second = (measure(protected, split.images, split.labels, parameters, 0) for _ in range(2))
+    assert all(torch.equal(first[name].nan_to_num(-1), second[name].nan_to_num(-1)) for name in first)
+    assert first["confidence"].nanmean() > 0.8
 
 
 def test_goals_by_hand():
@@ -154,8 +154,8 @@ def transfer(monkeypatch, tmp_path):
     (metric,) = (metric for metric in frontdef_metrics() if metric.name == "confident-transfer")
 
     def run(protected, split, **values):
-        given = {"dataset": "digits", "train_samples": 300, "epochs": 10, "batch_size": 50, "steps": 60, **values}
-        return metric(protected, split.images, split.labels, metric.parameters_class()(**given), 0)
+        settings = {"dataset": "digits", "train_samples": 300, "epochs": 10, "batch_size": 50, "steps": 60, **values}
+        return metric(protected, split.images, split.labels, metric.parameters_class()(**settings), 0)
 
     return run
 
@@ -166,7 +166,7 @@ def test_the_attacked_classifier_itself_is_always_fooled(transfer):
     from frontdef.registry import get_dataset
 
     split = get_dataset("digits").load("test").take(40, 0)
-    found = transfer(Protected(Inverting(Config()), nn.Sequential(nn.Flatten(), nn.Linear(784, 10))), split)
+    inverted = transfer(Protected(Inverting(Config()), nn.Sequential(nn.Flatten(), nn.Linear(784, 10))), split)
     (path,) = ModelCache().root.glob("*.safetensors")
     from frontdef import weights
     from frontdef.registry import get_classifier
@@ -182,7 +182,7 @@ def test_the_attacked_classifier_itself_is_always_fooled(transfer):
     assert made.sum() >= 30
     assert same["adversarial accuracy"][made].sum() == 0
     assert same["clean accuracy"][made].all()
-    assert torch.equal(found["adversarial accuracy"].isnan(), ~made), "the same examples for every model"
+    assert torch.equal(inverted["adversarial accuracy"].isnan(), ~made), "the same examples for every model"
     (still,) = ModelCache().root.glob("*.safetensors")
     assert still == path, "trained once"
 

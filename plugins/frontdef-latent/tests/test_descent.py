@@ -60,11 +60,11 @@ def test_equals_the_whole_graph(optimizer):
     own = Descent(decoder, config).run(x, start)
     expected = reference(decoder, x, start, config)
     torch.testing.assert_close(own, expected, rtol=0, atol=1e-10)
-    for found, wanted in zip(
+    for gradient, wanted in zip(
         torch.autograd.grad(own, inputs, upstream), torch.autograd.grad(expected, inputs, upstream), strict=True
     ):
         assert wanted.abs().max() > 1e-6
-        torch.testing.assert_close(found, wanted, rtol=1e-7, atol=1e-9)
+        torch.testing.assert_close(gradient, wanted, rtol=1e-7, atol=1e-9)
 
 
 def test_adam_is_torchs_adam():
@@ -109,8 +109,8 @@ def test_it_finds_the_code_of_an_image_in_the_range():
     decoder[0].weight.data = 2 * torch.eye(6, 3).double()
     code = torch.tensor([[0.5, -0.3, 0.8], [-0.2, 0.6, 0.1]], dtype=torch.float64)
     x = decoder(code).detach()
-    found = Descent(decoder, DescentConfig(steps=200, lr=2.0)).run(x, torch.zeros_like(code))
-    torch.testing.assert_close(found, code, rtol=0, atol=1e-6)
+    recovered = Descent(decoder, DescentConfig(steps=200, lr=2.0)).run(x, torch.zeros_like(code))
+    torch.testing.assert_close(recovered, code, rtol=0, atol=1e-6)
 
 
 def test_only_codes_are_kept_for_the_backward_pass():

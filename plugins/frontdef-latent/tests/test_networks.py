@@ -122,7 +122,7 @@ def test_other_precision_same_function_and_gradients_for_the_parameters():
     assert wide.dtype == torch.float64
     torch.testing.assert_close(wide.float(), network.encoder(x))
     wide.sum().backward()
-    found = network.encoder[0].weight.grad.clone()
+    gradient = network.encoder[0].weight.grad.clone()
     network.zero_grad()
     network.encoder(x).sum().backward()
-    torch.testing.assert_close(found, network.encoder[0].weight.grad)
+    torch.testing.assert_close(gradient, network.encoder[0].weight.grad)

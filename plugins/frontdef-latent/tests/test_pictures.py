@@ -16,8 +16,8 @@ def test_principal_axes_of_codes_on_a_tilted_cross():
 
 def test_fewer_than_two_axes():
     assert principal(torch.tensor([[1.0, 2.0, 3.0]])).tolist() == [[0.0, 0.0]]
-    one = principal(torch.tensor([[1.0], [3.0]]))
-    torch.testing.assert_close(one.float(), torch.tensor([[-1.0, 0], [1, 0]]))
+    coordinates = principal(torch.tensor([[1.0], [3.0]]))
+    torch.testing.assert_close(coordinates.float(), torch.tensor([[-1.0, 0], [1, 0]]))
 
 
 def test_a_mark_each():

@@ -12,15 +12,15 @@ class TestPlugin(PluginConformance):
 
 
 def test_the_entry_point_gives_the_defenses():
-    found = list(frontdef_latent.frontdef_defenses())
-    assert [defense.name for defense in found] == [
+    defenses = list(frontdef_latent.frontdef_defenses())
+    assert [defense.name for defense in defenses] == [
         "latent-ae",
         "latent-vae",
         "latent-vae-sample",
         "latent-ae-projection",
         "latent-vae-projection",
     ]
-    for defense in found:
+    for defense in defenses:
         assert "Robust Again" in defense.paper
         assert defense.front_end_class().randomized is defense.randomized is (defense.name == "latent-vae-sample")
         assert defense.front_end_class().learns

@@ -34,8 +34,8 @@ def test_unrolled_counts_the_start_too(build, images):
 def test_encoder_is_the_gradient_of_the_encoder(build, images):
     x = images(3, 1, 4, 4)
     for projection, encoding in (("latent-ae-projection", "latent-ae"), ("latent-vae-projection", "latent-vae")):
-        found = pulled(build(projection, "encoder", steps=5), x, upstream_for(3))
-        torch.testing.assert_close(found, pulled(build(encoding), x, upstream_for(3)))
+        gradient = pulled(build(projection, "encoder", steps=5), x, upstream_for(3))
+        torch.testing.assert_close(gradient, pulled(build(encoding), x, upstream_for(3)))
 
 
 def test_the_pseudo_inverse_by_hand():
@@ -53,10 +53,10 @@ def test_the_jacobian_is_the_numeric_one():
         torch.manual_seed(0)
         decoder = nn.Sequential(nn.Linear(3, 5), nn.LeakyReLU(0.1), nn.Linear(5, 6), nn.Sigmoid()).double()
         code = torch.randn(4, 3, dtype=torch.float64)
-    found = jacobian_of(decoder, code)
+    jacobian = jacobian_of(decoder, code)
     for column, step in enumerate(1e-6 * torch.eye(3).double()):
         numeric = (decoder(code + step) - decoder(code - step)) / 2e-6
-        torch.testing.assert_close(found[:, :, column], numeric.detach(), rtol=0, atol=1e-8)
+        torch.testing.assert_close(jacobian[:, :, column], numeric.detach(), rtol=0, atol=1e-8)
 
 
 def test_implicit_is_where_unrolled_converges_to():
@@ -70,8 +70,10 @@ def test_implicit_is_where_unrolled_converges_to():
     upstream = torch.tensor([[1.0, -2.0, 0.5]], dtype=torch.float64)
     unrolled = Descent(decoder, DescentConfig(steps=400, lr=2.0)).run(x, torch.zeros_like(code))
     stand_in = pseudo_inverse(decoder, code, x, damping=1e-12)
-    (one,), (two,) = (torch.autograd.grad(values, x, upstream) for values in (unrolled, stand_in))
-    torch.testing.assert_close(one, two, rtol=1e-6, atol=1e-8)
+    (unrolled_gradient,), (implicit_gradient,) = (
+        torch.autograd.grad(values, x, upstream) for values in (unrolled, stand_in)
+    )
+    torch.testing.assert_close(unrolled_gradient, implicit_gradient, rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("name", ["latent-ae-projection", "latent-vae-projection"])

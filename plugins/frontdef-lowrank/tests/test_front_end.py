@@ -24,8 +24,8 @@ from frontdef.registry import get_classifier
 
 @pytest.fixture(scope="module")
 def defense():
-    (found,) = frontdef_defenses()
-    return found
+    (offered,) = frontdef_defenses()
+    return offered
 
 
 def test_the_reports_networks():

@@ -46,8 +46,8 @@ def test_every_weight_matrix_and_nothing_else(network):
 def test_layers(network, layers, changed):
     reduced = reduce(network, share=0.5, layers=layers)
     names = {"0.weight", "4.weight", "6.weight"}
-    found = {n for n in names if not torch.equal(reduced.get_parameter(n), network.get_parameter(n))}
-    assert found == {f"{name}.weight" for name in changed}
+    reduced_names = {n for n in names if not torch.equal(reduced.get_parameter(n), network.get_parameter(n))}
+    assert reduced_names == {f"{name}.weight" for name in changed}
 
 
 def test_zero_and_scale(network):

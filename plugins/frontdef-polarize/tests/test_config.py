@@ -15,8 +15,8 @@ from frontdef.registry import get_classifier
 
 @pytest.fixture(scope="module")
 def defense():
-    (found,) = frontdef_defenses()
-    return found
+    (offered,) = frontdef_defenses()
+    return offered
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,9 @@ def measured(front_end, x, eps):
 def test_shares_by_hand(make):
     """Thresholds ±0.5: within 0.1 of one lie 0.45 and 0.6 of the first image, none of the second."""
     x = torch.tensor([[[[0.0, 0.45], [0.6, 1.0]]], [[[0.0, 0.3], [0.7, 1.0]]]])
-    found = measured(make(source="pixels", image_shape=(1, 2, 2)), x, 0.1001)
-    assert found["in zone"].tolist() == [0.5, 0]
-    assert found["unchanged"].tolist() == [0, 1]
+    shares = measured(make(source="pixels", image_shape=(1, 2, 2)), x, 0.1001)
+    assert shares["in zone"].tolist() == [0.5, 0]
+    assert shares["unchanged"].tolist() == [0, 1]
 
 
 def test_both_thresholds_count_and_wider_zones_hold_more(make, images):
@@ -35,8 +35,8 @@ def test_both_thresholds_count_and_wider_zones_hold_more(make, images):
 
 
 def test_it_does_not_apply_to_others(images):
-    found = measured(Identity(Config()), images(3, 1, 4, 4), 0.1)
-    assert all(values.isnan().all() and values.shape == (3,) for values in found.values())
+    shares = measured(Identity(Config()), images(3, 1, 4, 4), 0.1)
+    assert all(values.isnan().all() and values.shape == (3,) for values in shares.values())
 
 
 def test_the_default_is_the_papers_for_mnist():

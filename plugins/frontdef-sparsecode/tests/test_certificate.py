@@ -106,10 +106,10 @@ def test_no_search_leaves_the_bounds(make, images, shape, config):
         directions = torch.cat([signs * scale, worst_directions(front_end, shape)[:, None].expand(-1, *x.shape)])
         for direction in directions:
             attacked = (x + eps * direction).clamp(0, 1)
-            found = front_end.encode(attacked).flatten(2).mT
-            assert (found >= reach.low).all()
-            assert (found <= reach.high).all()
-            moved += int((found != front_end.encode(x).flatten(2).mT).any())
+            codes = front_end.encode(attacked).flatten(2).mT
+            assert (codes >= reach.low).all()
+            assert (codes <= reach.high).all()
+            moved += int((codes != front_end.encode(x).flatten(2).mT).any())
     assert moved > 100, "the search must be able to change codes"
 
 

@@ -43,8 +43,8 @@ def test_largest_descends_and_ties_go_to_the_lower_index():
 
 
 def test_largest_tells_neighboring_floats_apart():
-    one = torch.tensor(1.0)
-    values = torch.stack([one, torch.nextafter(one, torch.tensor(2.0)), one])[None, None]
+    unit = torch.tensor(1.0)
+    values = torch.stack([unit, torch.nextafter(unit, torch.tensor(2.0)), unit])[None, None]
     assert largest(values, 3).tolist() == [[[1, 0, 2]]]
 
 
@@ -103,7 +103,7 @@ def test_a_batch_is_its_samples(make, images):
     x = torch.cat([images(20, 3, 32, 32), torch.zeros(1, 3, 32, 32), torch.full((1, 3, 32, 32), 0.3)])
     code = front_end.encode(x)
     assert torch.equal(front_end.encode(x.flip(0)).flip(0), code)
-    assert torch.equal(torch.cat([front_end.encode(one) for one in x.split(1)]), code)
+    assert torch.equal(torch.cat([front_end.encode(sample) for sample in x.split(1)]), code)
 
 
 def test_a_nonzero_sign_cannot_flip(make, images):

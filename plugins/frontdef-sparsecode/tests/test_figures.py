@@ -40,11 +40,11 @@ def test_correlations_and_histograms(make):
     front_end = make(atoms=64, top=8)
     x = torch.zeros(2, 1, 28, 28)
     x[0, :, 4:8, 4:8] = front_end.atoms[5]
-    found = correlations(x, front_end.atoms, front_end.settings.stride)
-    assert found[0].argmax() == 5
-    assert found[0, 5] == pytest.approx(1)
-    assert (found[1] == 0).all()
-    picture = histograms(found, torch.full((2, 64), -1.0))
+    correlated = correlations(x, front_end.atoms, front_end.settings.stride)
+    assert correlated[0].argmax() == 5
+    assert correlated[0, 5] == pytest.approx(1)
+    assert (correlated[1] == 0).all()
+    picture = histograms(correlated, torch.full((2, 64), -1.0))
     assert picture.shape == (2, 3, 60, 122)
     dark = (picture < 1).any(1)
     assert dark[0, :, 0].all()  # all at −1: a bar of full height
@@ -57,13 +57,13 @@ def test_the_metric(trained, digits, make):
     x, y = digits.test.images[:20], digits.test.labels[:20]
     parameters = metric.parameters_class()(eps=1e-5)
     for randomized in (False, True):
-        found = metric(trained(randomized), x, y, parameters, 0)
-        assert set(found) == {"survival", "silenced", "constant_patches", "constant"}
+        measures = metric(trained(randomized), x, y, parameters, 0)
+        assert set(measures) == {"survival", "silenced", "constant_patches", "constant"}
         front_end = make(**trained().front_end.config.model_dump())
         front_end.load_state_dict(trained(randomized).front_end.state_dict())
         code = front_end.encode(x)
-        torch.testing.assert_close(found["survival"], (code != 0).float().sum((1, 2, 3)) / (169 * 8))
-        torch.testing.assert_close(found["silenced"], (code == 0).all(1).float().mean((1, 2)))
-        assert found["constant_patches"].mean() > 0.9
+        torch.testing.assert_close(measures["survival"], (code != 0).float().sum((1, 2, 3)) / (169 * 8))
+        torch.testing.assert_close(measures["silenced"], (code == 0).all(1).float().mean((1, 2)))
+        assert measures["constant_patches"].mean() > 0.9
     none = Protected(Identity(Config()), torch.nn.Flatten(), image_shape=(1, 28, 28))
     assert metric(none, x, y, parameters, 0)["survival"].isnan().all()

@@ -30,9 +30,9 @@ def test_the_difference_of_rows_by_hand(by_hand):
     Bounding each logit by itself would give half of that. Intervals give no more: the first neuron has the whole γ.
     """
     model = by_hand(WEIGHT, [[1.0, 0.5], [-0.5, 0.5]])
-    found = radii(model, X, ZERO)
-    assert found["product"][0] == pytest.approx(1 / 6, abs=1e-5)
-    assert found["intervals"][0] == pytest.approx(1 / 6, abs=1e-5)
+    by_bound = radii(model, X, ZERO)
+    assert by_bound["product"][0] == pytest.approx(1 / 6, abs=1e-5)
+    assert by_bound["intervals"][0] == pytest.approx(1 / 6, abs=1e-5)
 
 
 def test_intervals_know_each_row_and_the_box_by_hand(by_hand):
@@ -41,9 +41,9 @@ def test_intervals_know_each_row_and_the_box_by_hand(by_hand):
     Its least value is ½(1−ε) + ½·max(0, ¼−ε), because no pixel falls below 0: positive for every ε < 1.
     """
     model = by_hand(WEIGHT, [[0.5, 1.0], [0.5, -0.5]])
-    found = radii(model, X, ZERO)
-    assert found["product"][0] == pytest.approx(0.9375 / 4.5, abs=1e-5)
-    assert found["intervals"][0] == pytest.approx(1, abs=1e-4)
+    by_bound = radii(model, X, ZERO)
+    assert by_bound["product"][0] == pytest.approx(0.9375 / 4.5, abs=1e-5)
+    assert by_bound["intervals"][0] == pytest.approx(1, abs=1e-4)
 
 
 def test_three_classes_by_hand(by_hand):
@@ -73,9 +73,9 @@ def test_other_norms_are_not_certified(trained, digits, norm):
 def test_other_models_are_refused(trained, build, digits):
     threat, certificate = ThreatModel("linf", 0.1), SparseNetCertificate()
     x, y = digits.test.images[:2], digits.test.labels[:2]
-    for other in (nn.Sequential(), Protected(Identity(Config()), linear((1, 28, 28), 2))):
+    for model in (nn.Sequential(), Protected(Identity(Config()), linear((1, 28, 28), 2))):
         with pytest.raises(ConfigError, match="behind 'sparsenet'"):
-            certificate.certify(other, x, y, threat)
+            certificate.certify(model, x, y, threat)
     with pytest.raises(NotTrainedError):
         certificate.certify(Protected(build(), linear((10,), 2)), x, y, threat)
     odd = Protected(trained.front_end, nn.Sequential(nn.Linear(10, 2), nn.Tanh()))
@@ -93,25 +93,25 @@ def test_a_deeper_classifier_is_certified_too(trained, digits):
 
 def test_intervals_prove_what_the_theorem_proves(trained, digits):
     x, y = digits.test.images, digits.test.labels
-    found = certified_radius(trained, x, y, Config(), 0)
-    assert (found["intervals"] >= found["product"] - 1e-3).all()
-    assert found["intervals"].mean() > found["product"].mean() > 0.05
+    by_bound = certified_radius(trained, x, y, Config(), 0)
+    assert (by_bound["intervals"] >= by_bound["product"] - 1e-3).all()
+    assert by_bound["intervals"].mean() > by_bound["product"].mean() > 0.05
 
 
 def test_radii_and_certificates_agree(trained, digits):
     x, y = digits.test.images, digits.test.labels
-    found = certified_radius(trained, x, y, Config(), 0)
-    for name, bound in {name: BOUNDS[name] for name in found}.items():
+    by_bound = certified_radius(trained, x, y, Config(), 0)
+    for name, bound in {name: BOUNDS[name] for name in by_bound}.items():
         for eps in (0.05, 0.2):
             proved = bound(trained.front_end, trained.classifier, x, y, eps)
-            assert torch.equal(proved, found[name] > eps), (name, eps)
+            assert torch.equal(proved, by_bound[name] > eps), (name, eps)
 
 
 def test_other_defenses_have_no_radius(digits):
     model = Protected(Identity(Config()), linear((1, 28, 28), 2), image_shape=(1, 28, 28))
-    found = certified_radius(model, digits.test.images[:3], digits.test.labels[:3], Config(), 0)
-    assert set(found) == {"product", "intervals"}
-    assert all(values.isnan().all() for values in found.values())
+    by_bound = certified_radius(model, digits.test.images[:3], digits.test.labels[:3], Config(), 0)
+    assert set(by_bound) == {"product", "intervals"}
+    assert all(values.isnan().all() for values in by_bound.values())
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])

@@ -21,8 +21,8 @@ from frontdef.training import fit_classifier
 
 @pytest.fixture(scope="module")
 def defense():
-    (found,) = frontdef_defenses()
-    return found
+    (offered,) = frontdef_defenses()
+    return offered
 
 
 def first_weight(front_end):
@@ -90,15 +90,15 @@ def test_the_penalty_is_the_sum_of_magnitudes(build):
 
 def test_training_reduces_gamma(build, digits):
     """Stronger penalty, smaller γ; and a constraint holds whatever the penalty is."""
-    found = {}
+    gammas = {}
     for key, config in {"weak": {"strength": 1e-4}, "strong": {"strength": 0.1}, "ball": {"gamma": 1.5}}.items():
         front_end = build(**config)
         torch.manual_seed(1)
         stages = [stage.model_copy(update={"epochs": 4}) for stage in recipe(front_end.config, "digits-3-7")]
         fit_classifier(front_end, linear((10,), 2), digits.train, stages, seed=0)
-        found[key] = front_end.growth().gammas[0]
-    assert found["strong"] < found["weak"] / 2
-    assert found["ball"] <= 1.5 * (1 + 1e-6)
+        gammas[key] = front_end.growth().gammas[0]
+    assert gammas["strong"] < gammas["weak"] / 2
+    assert gammas["ball"] <= 1.5 * (1 + 1e-6)
 
 
 def test_a_trained_one_is_loaded(build, trained, digits):

@@ -25,9 +25,9 @@ def test_growth_by_hand():
         first.weight.copy_(torch.tensor([[1.0, -2.0], [0.5, 0.5]]))
         second.weight.copy_(torch.tensor([[2.0, 0.0]]))
     network = nn.Sequential(first, nn.ReLU(), second)
-    found = growth(network)
-    assert found.gammas == (3.0, 2.0)
-    assert found.factor == pytest.approx(6, rel=1e-8)
+    grown = growth(network)
+    assert grown.gammas == (3.0, 2.0)
+    assert grown.factor == pytest.approx(6, rel=1e-8)
     x, e = torch.tensor([[0.8, 0.1]]), 0.05 * torch.tensor([[1.0, -1.0]])
     torch.testing.assert_close(network(x + e) - network(x), torch.tensor([[0.3]]))
 

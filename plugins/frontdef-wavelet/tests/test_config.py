@@ -13,8 +13,8 @@ from frontdef.errors import ConfigError, UnknownNameError
 
 @pytest.fixture(scope="module")
 def defense():
-    (found,) = frontdef_defenses()
-    return found
+    (offered,) = frontdef_defenses()
+    return offered
 
 
 @pytest.mark.parametrize(

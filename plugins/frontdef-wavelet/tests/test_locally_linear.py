@@ -13,7 +13,7 @@ from frontdef.attacks.families import FAMILIES
 from frontdef.attacks.native.library import NativeLibrary
 from frontdef.attacks.spec import make_spec
 
-FAMILY = next(one for one in FAMILIES if one.name == "locally-linear")
+FAMILY = next(family for family in FAMILIES if family.name == "locally-linear")
 K = 23
 """⌊0.03 · 784⌋."""
 
@@ -29,7 +29,7 @@ def two_classes():
 def projected(w, x):
     """P_K(w, x): of the coefficients of w those that are among the K largest of x."""
     (of_w, slices), (of_x, _) = (
-        pywt.coeffs_to_array(pywt.wavedec2(one, "bior4.4", "periodization", level=1)) for one in (w, x)
+        pywt.coeffs_to_array(pywt.wavedec2(image, "bior4.4", "periodization", level=1)) for image in (w, x)
     )
     kept = np.abs(of_x) >= np.sort(np.abs(of_x).ravel())[-K]
     return pywt.waverec2(pywt.array_to_coeffs(of_w * kept, slices, "wavedec2"), "bior4.4", "periodization")
@@ -43,8 +43,8 @@ def attack(network, x, y, eps, **parameters):
 def test_one_step(two_classes):
     network, x, y = two_classes
     w = (network[1].weight[1] - network[1].weight[0]).detach().double().view(28, 28).numpy()
-    found = attack(network, x, y, 0.1)
-    for image, label, example in zip(x, y, found, strict=True):
+    examples = attack(network, x, y, 0.1)
+    for image, label, example in zip(x, y, examples, strict=True):
         e = (0.1 if label == 0 else -0.1) * np.sign(projected(w, image[0].double().numpy()))
         np.testing.assert_allclose((example - image)[0].numpy(), e, atol=1e-6)
 
@@ -62,5 +62,5 @@ def test_the_semi_white_attacker_knows_w_alone(two_classes):
     network, x, y = two_classes
     signs = torch.where(y == 0, 1.0, -1.0).view(-1, 1, 1, 1)
     w = (network[1].weight[1] - network[1].weight[0]).detach().view(1, 1, 28, 28)
-    found = attack(network, x, y, 0.1, knowledge="semi-white")
-    torch.testing.assert_close(found, x + 0.1 * signs * w.sign())
+    examples = attack(network, x, y, 0.1, knowledge="semi-white")
+    torch.testing.assert_close(examples, x + 0.1 * signs * w.sign())
