@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
 import frontdef
 from frontdef import bpda
 from frontdef.checks.conformance import CHECKS, Subject, check
+from frontdef.cli import main
 from frontdef.testing import DefenseConformance
 
 
@@ -164,9 +163,9 @@ def test_the_verdict_names_what_failed_and_goes_on():
 
 
 def test_the_command_passes_and_fails_with_exit_codes():
-    good = subprocess.run([sys.executable, "-m", "frontdef", "check", "none"], capture_output=True, text=True)
-    assert good.returncode == 0, good.stdout + good.stderr
-    assert "**passes** every check" in good.stdout
-    bad = subprocess.run([sys.executable, "-m", "frontdef", "check", "non"], capture_output=True, text=True)
-    assert bad.returncode == 2
-    assert "Did you mean 'none'" in bad.stderr
+    good = CliRunner().invoke(main, ["check", "none"])
+    assert good.exit_code == 0, good.output
+    assert "**passes** every check" in good.output
+    bad = CliRunner().invoke(main, ["check", "non"])
+    assert bad.exit_code == 2
+    assert "Did you mean 'none'" in bad.output

@@ -92,7 +92,7 @@ class Subject:
         front_end = self._prepared
         with torch.no_grad():
             shape = tuple(front_end(self.few).shape[1:])
-        name = self.defense.classifier or ("cnn4" if len(shape) == 3 and min(shape[1:]) >= 16 else "fc2")
+        name = self.defense.classifier or "fc2"
         classifier = get_classifier(name).build(shape, 10, seed=0)
         stages = self.defense.recipe_for(self.config, "digits") or STAGES
         fit_classifier(front_end, classifier, self.train, stages, seed=0, device=self.device)
