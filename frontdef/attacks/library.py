@@ -50,11 +50,13 @@ class Violation:
         check: The invariant's name.
         why: The reason, in one sentence.
         measured: What the check measured with the release that `AttackLibrary.read` names.
+        rounding: Whether the processor's rounding decides, so that it may not show on another one.
     """
 
     check: str
     why: str
     measured: str
+    rounding: bool = False
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,9 @@ def test_what_is_violated_is_known(row):
     report = examine(LIBRARY[library], FAMILY[family], norm)
     assert [finding.name for finding in report.findings] == [check.name for check in CHECKS]
     measured = {violation.name: violation.measured for violation in report.violations}
-    assert measured.keys() == {violation.check for violation in violations(row)}, measured
-    assert not report.new
+    certain = {violation.check for violation in violations(row) if not violation.rounding}
+    assert measured.keys() >= certain, measured
+    assert not report.new, measured
 
 
 def test_known_violations_are_of_checks_that_exist_and_named_once():
