@@ -71,6 +71,38 @@ def test_diagnose_tells_what_is_missing(folder, words, message):
     assert "Traceback" not in answer.output
 
 
+# check-attack
+
+
+def test_check_attack_asks_the_invariants_on_the_users_model(folder):
+    answer = frontdef_("check-attack", "native:pgd", "--norm", "linf", *MINE, "--eps", "0.1", "--json")
+    assert answer.exit_code == 0, answer.output
+    (told,) = json.loads(answer.stdout)
+    assert (told["model"], told["eps"], told["norm"]) == ("mine", 0.1, "linf")
+    words = {finding["name"]: finding["measured"] for finding in told["findings"]}
+    assert "of 24 outside" in words["norm and box"]
+    assert "of 24 at ε/2, ε, 2ε" in words["grows with ε"]
+    assert not [finding for finding in told["findings"] if finding["status"] == "alarm"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("native:pgd", "--dataset", "digits"), "--dataset is of a model of yours"),
+        (("native:pgd", "--eps", "0.1"), "--eps is of a model of yours"),
+        (("native:pgd", *MINE, "--eps", "0.1"), "--norm linf --eps"),
+        (("native:pgd", *MINE[:4]), "--dataset"),
+        (("native:pgd", *MINE[:2], "--weights", "garbage.pt", *MINE[4:], "--samples", "12"), "images right"),
+        (("native:pgd", *MINE[:2], "--weights", "none.pt", *MINE[4:]), "none.pt"),
+    ],
+)
+def test_check_attack_tells_what_is_missing(folder, words, message):
+    answer = frontdef_("check-attack", *words)
+    assert answer.exit_code == 2, answer.output
+    assert message in answer.output
+    assert "Traceback" not in answer.output
+
+
 # train
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +12,10 @@ from frontdef.checks.conformance import Subject
 from frontdef.checks.masking import diagnose as diagnose_model
 from frontdef.checks.masking import to_markdown
 from frontdef.cli.arguments import parse_config, parse_shape
-from frontdef.cli.model import own_model_options, own_request, source_of
+from frontdef.cli.model import own_look, own_model_options, source_of
 from frontdef.errors import ConfigError
-from frontdef.models.load import Means, check_device, load_model
-from frontdef.models.own import Brought
-from frontdef.registry import get_dataset, get_defense
+from frontdef.models.load import check_device
+from frontdef.registry import get_defense
 from frontdef.threat import Norm, ThreatModel, parse_eps, usual_eps
 
 if TYPE_CHECKING:
@@ -96,16 +94,4 @@ def _small(name: str | None, config: dict[str, Any], options: dict[str, Any]) ->
 
 def _own(source: ModelSource, name: str, config: dict[str, Any], options: dict[str, Any]) -> Look:
     """A user's model behind a defense, as it is."""
-    if not options["dataset"]:
-        raise ConfigError("--model is looked at on test images: --dataset ID, arrays:FILE.npz, imagefolder:PATH …")
-    device = options["device"]
-    tell = partial(click.echo, err=True)
-    request = own_request(source, options["dataset"], name, config, device=device, seed=options["seed"], tell=tell)
-    dataset = get_dataset(request.dataset)
-    split = dataset.load(
-        "test", root=options["data"], download=options["download"], samples=options["samples"], seed=options["seed"]
-    )
-    for line in Brought(request.user, request.dataset, dataset.n_classes, source.clean_accuracy).admit(split):
-        tell(line)
-    protected = load_model(request, Means(device, options["data"], None, options["download"]))
-    return protected, split.images.to(protected.device), split.labels.to(protected.device), name
+    return (*own_look(source, name, config, options), name)

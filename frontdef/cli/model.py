@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,11 @@ from frontdef.cli.arguments import parse_config
 from frontdef.errors import ConfigError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from frontdef.models.own import OwnRequest
     from frontdef.models.sources import ModelSource
+    from frontdef.protected import Protected
     from frontdef.stage import Stage
 
 KEYS = (
@@ -140,6 +144,41 @@ def own_request(
     if reason := misfit(request, trainable=data.n_train != 0):
         raise ConfigError(f"defense {defense!r} does not fit the model {user.name!r} on {dataset}: {reason}")
     return request
+
+
+def own_look(
+    source: ModelSource, defense: str, config: dict[str, Any], options: dict[str, Any]
+) -> tuple[Protected, Tensor, Tensor]:
+    """A model of the user's behind a defense, as it is, and test images to look at it on; admitted, or refused.
+
+    Args:
+        source: The model.
+        defense: Id of the defense.
+        config: Its configuration values.
+        options: ``dataset``, ``samples``, ``seed``, ``device``, ``data``, ``download`` of the command line.
+
+    Returns:
+        The model, images ``(N,C,H,W)`` and labels ``(N,)`` on its device.
+
+    Raises:
+        ConfigError: No data set, or the defense does not fit.
+        ModelError: It can't be built or believed.
+    """
+    from frontdef.models.load import Means, load_model
+    from frontdef.models.own import Brought
+    from frontdef.registry import get_dataset
+
+    if not options["dataset"]:
+        raise ConfigError("--model is looked at on test images: --dataset ID, arrays:FILE.npz, imagefolder:PATH …")
+    device, seed, root, download = options["device"], options["seed"], options["data"], options["download"]
+    tell = partial(click.echo, err=True)
+    request = own_request(source, options["dataset"], defense, config, device=device, seed=seed, tell=tell)
+    dataset = get_dataset(request.dataset)
+    split = dataset.load("test", root=root, download=download, samples=options["samples"], seed=seed)
+    for line in Brought(request.user, request.dataset, dataset.n_classes, source.clean_accuracy).admit(split):
+        tell(line)
+    protected = load_model(request, Means(device, root, None, download))
+    return protected, split.images.to(protected.device), split.labels.to(protected.device)
 
 
 def _name(source: str, weights: str | None) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from frontdef.attacks.families import FAMILIES
 from frontdef.attacks.library import AttackLibrary, Realization
-from frontdef.checks.invariants import CHECKS, examine
-from frontdef.checks.invariants.tasks import disc, linear, trained
+from frontdef.checks.invariants import CHECKS, examine, to_markdown
+from frontdef.checks.invariants.tasks import brought, disc, linear, trained
 from frontdef.checks.invariants.trial import Trial
+from frontdef.errors import ConfigError
 from frontdef.threat import distance
 
 PGD = next(family for family in FAMILIES if family.name == "pgd")
@@ -205,6 +207,49 @@ def test_units_are_found():
 
     report = examine(Sample(fails_on_grey_levels), PGD, "linf")
     assert {violation.name for violation in report.violations} == {"input units"}
+
+
+# --- A model that somebody brings ---
+
+
+def mine(factor=1.0, n=64):
+    """Of color images and four classes; what it says is right."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 16, 4))
+        images = torch.rand(n, 3, 6, 6)
+    with torch.no_grad():
+        net[3].weight.mul_(10 * factor)
+        net[3].bias.mul_(10 * factor)
+        labels = net(images).argmax(1)
+    return brought("mine", net.eval().requires_grad_(False), images, labels)
+
+
+def test_a_right_attack_violates_nothing_on_a_model_that_is_brought():
+    report = examine(Sample(pgd), PGD, "linf", mine(), 0.02)
+    assert not report.violations, report.violations
+    assert (report.model, report.eps, mine().classes, len(mine().x)) == ("mine", 0.02, 4, 24)
+    assert "on mine at ε = 0.02" in to_markdown(report)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [leaves_the_ball, moves_without_a_radius, changes_its_input, cannot_be_repeated, attacks_the_first_half],
+)
+def test_a_wrong_attack_is_found_on_a_model_that_is_brought(run):
+    trial = Trial(Sample(run), PGD, "linf", mine(), 0.02)
+    assert CHECK[BROKEN[run]].attempt(trial).alarm
+
+
+def test_where_float32_has_no_gradient_at_ten_times_its_margins_the_scale_is_not_asked():
+    measured = CHECK["logit scale"].attempt(Trial(Sample(pgd), PGD, "linf", mine(factor=20), 0.02))
+    assert (measured.status, "float32" in measured.measured) == ("not applicable", True)
+
+
+def test_a_model_that_is_mostly_wrong_is_refused():
+    task = mine()
+    with pytest.raises(ConfigError, match="0 of 24 images right"):
+        brought("mine", task.model.observed.net, task.x, (task.y + 1) % 4)
 
 
 # --- The models ---

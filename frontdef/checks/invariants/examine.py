@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 
@@ -12,6 +12,7 @@ from frontdef.attacks.library import AttackLibrary
 from frontdef.attacks.spec import Family
 from frontdef.checks.invariants.record import Report
 from frontdef.checks.invariants.table import CHECKS
+from frontdef.checks.invariants.tasks import Task
 from frontdef.checks.invariants.trial import Trial
 from frontdef.errors import ConfigError
 from frontdef.threat import Norm, check_norm
@@ -39,13 +40,18 @@ def rows(library: AttackLibrary, families: Mapping[str, Family], only: str | Non
     return offered
 
 
-def examine(library: AttackLibrary, family: Family, norm: str) -> Report:
+def examine(
+    library: AttackLibrary, family: Family, norm: str, task: Task | None = None, eps: float | None = None
+) -> Report:
     """Run every check on one row.
 
     Args:
         library: The library.
         family: A family that it offers.
         norm: In this norm.
+        task: What it is attacked on, of a model that somebody brings (`tasks.brought`); None takes the small trained
+            model. The checks whose answer is known beforehand keep their own models.
+        eps: The radius; None takes the one that suits the small model.
 
     Raises:
         ConfigError: It does not.
@@ -53,11 +59,12 @@ def examine(library: AttackLibrary, family: Family, norm: str) -> Report:
     offered = library.offers(family.name, norm)
     if offered is None:
         raise ConfigError(f"{library.name} does not offer {family.name} in {norm}")
-    with _one_thread():
-        trial = Trial(library, family, check_norm(norm))
+    with nullcontext() if task else _one_thread():
+        trial = Trial(library, family, check_norm(norm), task, eps)
         findings = tuple(check.attempt(trial) for check in CHECKS)
     known = {violation.check: violation.why for violation in offered.violations or ()}
-    return Report(library.name, library.version(), family.name, norm, offered.call, findings, known)
+    name = task.name if task else ""
+    return Report(library.name, library.version(), family.name, norm, offered.call, findings, known, name, trial.eps)
 
 
 @contextmanager

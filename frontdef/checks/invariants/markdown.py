@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from frontdef.checks import kit
 from frontdef.checks.invariants.record import Report
-from frontdef.threat import NORM_LABELS
+from frontdef.threat import NORM_LABELS, format_eps
 
 
 def to_markdown(report: Report) -> str:
@@ -17,9 +17,10 @@ def to_markdown(report: Report) -> str:
     """
     names = ", ".join(violation.name for violation in report.violations)
     verdict = f"violates {names}" if names else "nothing is violated"
+    where = f", on {report.model} at ε = {format_eps(report.eps)}" if report.model and report.eps else ""
     return kit.to_markdown(
         f"{report.library} {report.family} {NORM_LABELS[report.norm]}",
-        f"`{report.call}`, {report.library} {report.version}: {verdict}",
+        f"`{report.call}`, {report.library} {report.version}{where}: {verdict}",
         report.findings,
         note=lambda finding: report.known.get(finding.name, "**new**"),
         columns={"asks": lambda finding: finding.meaning},

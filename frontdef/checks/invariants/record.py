@@ -21,6 +21,8 @@ class Report:
         call: The library's own name for it.
         findings: In the order of the checks.
         known: Name of a check → why the row is known to violate it.
+        model: Whose model it was examined on; empty for the small one of these checks.
+        eps: The radius.
     """
 
     library: str
@@ -30,6 +32,8 @@ class Report:
     call: str
     findings: tuple[Finding, ...]
     known: Mapping[str, str]
+    model: str = ""
+    eps: float | None = None
 
     @property
     def violations(self) -> tuple[Finding, ...]:
@@ -43,6 +47,6 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for `json.dumps`; a figure that is not finite becomes None."""
-        names = ("library", "version", "family", "norm", "call", "known")
+        names = ("library", "version", "family", "norm", "call", "known", "model", "eps")
         data: dict[str, Any] = plain({name: getattr(self, name) for name in names})
         return {**data, "findings": [finding.to_dict() for finding in self.findings]}

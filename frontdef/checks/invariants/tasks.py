@@ -1,4 +1,4 @@
-"""Small models on 64 pixels: one that is trained in a moment, its equals, and those whose answer is known."""
+"""What an attack is examined on: a small model on 64 pixels, or one that is brought; equals, and known answers."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from frontdef.checks.invariants.budget import ALONE, SAMPLES
 from frontdef.config import Config
+from frontdef.errors import ConfigError
 from frontdef.frontend import Identity
 from frontdef.protected import Protected
 
@@ -52,10 +54,11 @@ class Model(Protected):
 
     Args:
         net: Logits ``(N,K)`` of images.
+        image_shape: ``(C,H,W)`` of these.
     """
 
-    def __init__(self, net: nn.Module) -> None:
-        super().__init__(Identity(Config()), Observed(net), image_shape=IMAGE_SHAPE)
+    def __init__(self, net: nn.Module, image_shape: tuple[int, ...] | None = IMAGE_SHAPE) -> None:
+        super().__init__(Identity(Config()), Observed(net), image_shape=image_shape)
 
     @property
     def observed(self) -> Observed:
@@ -124,11 +127,19 @@ class Affine(nn.Module):
 
 
 class Constant(nn.Module):
-    """Always the first class, with a gradient that is exactly zero; its logits are no probabilities."""
+    """Always the first class, with a gradient that is exactly zero; its logits are no probabilities.
+
+    Args:
+        classes: K, how many there are.
+    """
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits ``(N,6)``."""
-        return F.pad(3 + 0 * x.flatten(1).sum(1, keepdim=True), (0, CLASSES - 1))
+        """Logits ``(N,K)``."""
+        return F.pad(3 + 0 * x.flatten(1).sum(1, keepdim=True), (0, self.classes - 1))
 
 
 class Disc(nn.Module):
@@ -172,15 +183,55 @@ class Task:
 
     Args:
         model: The model.
-        x: Images ``(N,1,8,8)`` in [0,1].
+        x: Images ``(N,C,H,W)`` in [0,1].
         y: Labels ``(N,)``.
         distance: Exact distance of each image from the nearest example of another class, by norm; empty where unknown.
+        name: Whose model it is; empty for the small ones that are built here.
     """
 
     model: Model
     x: Tensor
     y: Tensor
     distance: dict[str, Tensor]
+    name: str = ""
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """Of the images, ``(N,K)``."""
+        return self.model.predict(self.x)
+
+    @property
+    def classes(self) -> int:
+        """K, how many the model tells apart."""
+        return int(self.logits.shape[1])
+
+    @property
+    def margin(self) -> float:
+        """The largest lead of a logit over the next, over the images."""
+        top = self.logits.topk(2, dim=1).values
+        return float((top[:, 0] - top[:, 1]).max())
+
+
+def brought(name: str, net: nn.Module, images: Tensor, labels: Tensor) -> Task:
+    """The first images that a model which somebody brings classifies right.
+
+    Args:
+        name: What it is called.
+        net: Logits ``(N,K)`` of images in [0,1]; in eval mode and frozen.
+        images: ``(N,C,H,W)`` in [0,1], on the device of the model.
+        labels: ``(N,)``.
+
+    Raises:
+        ConfigError: It classifies too few of them right.
+    """
+    model = Model(net, tuple(images.shape[1:])).to(images.device)
+    right = (model.predict(images).argmax(1) == labels.cpu()).nonzero().squeeze(1)[:SAMPLES].to(images.device)
+    if len(right) < ALONE:
+        raise ConfigError(
+            f"model {name!r} classifies {len(right)} of {len(images)} images right, and an attack is examined on at "
+            f"least {ALONE} that are. Mend: more --samples, or the normalization that the model was trained with"
+        )
+    return Task(model, images[right], labels[right], {}, name)
 
 
 @cache

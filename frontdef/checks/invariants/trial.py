@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -55,12 +55,16 @@ class Trial:
         library: The library.
         family: The family.
         norm: The norm.
+        task: What it is attacked on; None takes the small trained model.
+        eps: The radius; None takes the one that suits that model.
     """
 
-    def __init__(self, library: AttackLibrary, family: Family, norm: Norm) -> None:
+    def __init__(
+        self, library: AttackLibrary, family: Family, norm: Norm, task: Task | None = None, eps: float | None = None
+    ) -> None:
         self.library, self.family, self.norm = library, family, norm
-        self.eps = EPS[norm]
-        self.task = trained(SAMPLES)
+        self.eps = EPS[norm] if eps is None else eps
+        self.task = task or trained(SAMPLES)
         offered = library.offers(family.name, norm)
         refused = (offered and offered.unsupported) or {}
         preset = PARAMETERS.get(family.name, {})
@@ -131,7 +135,7 @@ class Trial:
             position = order.argsort()
             labels, y = position[labels], position[y]
         run = self.run(model, self.task.x, labels, **parameters)
-        return self.successes(Task(model, self.task.x, y, {}), run.examples, labels)
+        return self.successes(replace(self.task, model=model, y=y), run.examples, labels)
 
     @cached_property
     def labels(self) -> Tensor:
@@ -164,7 +168,7 @@ class Trial:
 
     def _alone(self, number: int) -> Alone:
         here = slice(number, number + 1)
-        task = Task(self.task.model, self.task.x[here], self.task.y[here], {})
+        task = replace(self.task, x=self.task.x[here], y=self.task.y[here])
         labels = self.labels[here]
         with task.model.recording() as queries:
             examples = self.run(task.model, task.x, labels).examples
@@ -178,4 +182,4 @@ class Trial:
 
 def changed(model: Model, wrapper: torch.nn.Module) -> Model:
     """A model like another one, on its device."""
-    return Model(wrapper).to(model.device)
+    return Model(wrapper, model.image_shape).to(model.device)

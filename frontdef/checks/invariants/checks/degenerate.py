@@ -22,7 +22,7 @@ def constant(trial: Trial) -> Finding:
     """On a model that always says the same it fails: no error, nothing that is not finite or leaves its bounds."""
     targeted = trial.targeted
     labels = torch.full_like(trial.task.y, 1 if targeted else 0)
-    return _bad(trial, changed(trial.task.model, Constant()), labels)
+    return _bad(trial, changed(trial.task.model, Constant(trial.task.classes)), labels)
 
 
 @CHECKS.register("zero gradient", reference="arXiv:1802.00420: shattered gradients are met, and must not become NaN")

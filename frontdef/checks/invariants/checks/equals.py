@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from frontdef.checks.invariants.budget import ALONE
 from frontdef.checks.invariants.table import CHECKS
-from frontdef.checks.invariants.tasks import CLASSES, Affine
+from frontdef.checks.invariants.tasks import Affine
 from frontdef.checks.invariants.trial import Trial, changed
 from frontdef.checks.kit import Finding, at_most, not_applicable
 
 SAME = 1
 """Samples whose outcome rounding may change."""
+
+VANISHING = -math.log(torch.finfo(torch.float32).tiny)
+"""A margin of logits beyond which the softmax of every other class, and with it the gradient of cross-entropy, is 0."""
 
 SCALED = 4
 """Samples whose outcome a factor may change: it shifts the weights with which a loss mixes the wrong classes."""
@@ -46,6 +51,8 @@ def scale(trial: Trial) -> Finding:
     """No fewer images fall when every logit is multiplied by 10."""
     if not bool(trial.fell.any()):
         return not_applicable("nothing falls")
+    if trial.task.margin * 10 > VANISHING:
+        return not_applicable(f"float32 has no gradient at ten times its margins, of up to {trial.task.margin:.1f}")
     now = rewritten(trial, scale=10.0)
     lost = int((trial.fell & ~now).sum())
     return at_most(lost, SCALED, f"{lost} of {int(trial.fell.sum())} no longer fall, {int(now.sum())} fall now")
@@ -54,7 +61,7 @@ def scale(trial: Trial) -> Finding:
 @CHECKS.register("class order", reference="classes have no order")
 def classes(trial: Trial) -> Finding:
     """The same images fall when the classes are numbered backwards."""
-    return equal(trial, rewritten(trial, order=torch.arange(CLASSES - 1, -1, -1)))
+    return equal(trial, rewritten(trial, order=torch.arange(trial.task.classes).flip(0)))
 
 
 @CHECKS.register("sample order", reference="samples are attacked each by itself")
