@@ -85,8 +85,8 @@ ROGUES = """
 
     @frontdef.hookimpl
     def frontdef_attacks():
-        found = [nan, shape, dtype, outside_the_box, outside_the_ball, mutates, trains, rewrites, unfreezes, raises]
-        yield from map(Rogue, [*found, exits, crashes, hangs, prints, no_tensor])
+        attacks = [nan, shape, dtype, outside_the_box, outside_the_ball, mutates, trains, rewrites, unfreezes, raises]
+        yield from map(Rogue, [*attacks, exits, crashes, hangs, prints, no_tensor])
         yield Missing()
 """
 
@@ -100,7 +100,7 @@ family = "fgsm"
 eps = [0.1]
 """
 
-LIMIT = 20
+LIMIT = 8
 FAILS = {
     "rogue-shape": "rogue-shape returned (16, 1, 27, 28), images (16, 1, 28, 28) were asked for",
     "rogue-no-tensor": "rogue-no-tensor returned NoneType",
@@ -165,10 +165,10 @@ def test_the_well_behaved_are_not_blamed(cells):
 @pytest.mark.parametrize("library", OUTSIDE)
 def test_what_leaves_the_threat_model_is_never_a_success(library, ran, cells):
     key = cells.loc[library, "cell"]
-    found = ran[1].sql(f"select valid, success, {OUTSIDE[library]} as told from records where cell = '{key}'")
-    assert not found["told"].all()
-    assert not found["success"][~found["valid"]].any()
-    assert not found["valid"].all()
+    rows = ran[1].sql(f"select valid, success, {OUTSIDE[library]} as told from records where cell = '{key}'")
+    assert not rows["told"].all()
+    assert not rows["success"][~rows["valid"]].any()
+    assert not rows["valid"].all()
 
 
 def test_one_rogue_does_not_hurt_the_next(ran, cells):

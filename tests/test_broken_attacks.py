@@ -44,32 +44,32 @@ def verdicts(tmp_path_factory, cache):
     )
     assert ended.code == 0, ended.err
     results = frontdef.load_results(folder / "run")
-    found = {}
-    for one in agreement(results.outcomes(), results.examples, results.cells()):
-        if "native" in (one.library_a, one.library_b):
-            other = one.library_b if one.library_a == "native" else one.library_a
-            found.setdefault(other, {})[one.defense] = one
-    return found
+    by_attack = {}
+    for pair in agreement(results.outcomes(), results.examples, results.cells()):
+        if "native" in (pair.library_a, pair.library_b):
+            attack = pair.library_b if pair.library_a == "native" else pair.library_a
+            by_attack.setdefault(attack, {})[pair.defense] = pair
+    return by_attack
 
 
 @pytest.mark.parametrize("attack", zoo.WEAKER, ids=name_of)
 def test_weak_attacks_are_called_weaker(attack, verdicts):
-    found = verdicts[name_of(attack)].values()
-    assert "different" in {one.verdict for one in found}, [one.reason for one in found]
-    assert {one.weaker for one in found if one.verdict == "different"} == {name_of(attack)}
+    pairs = verdicts[name_of(attack)].values()
+    assert "different" in {pair.verdict for pair in pairs}, [pair.reason for pair in pairs]
+    assert {pair.weaker for pair in pairs if pair.verdict == "different"} == {name_of(attack)}
 
 
 @pytest.mark.parametrize("attack", zoo.INVALID, ids=name_of)
 def test_attacks_that_cheat_are_invalid(attack, verdicts):
-    found = verdicts[name_of(attack)].values()
-    accused = [one for one in found if one.verdict == "invalid"]
+    pairs = verdicts[name_of(attack)].values()
+    accused = [pair for pair in pairs if pair.verdict == "invalid"]
     assert accused
-    assert all(name_of(attack) in one.reason for one in accused)
-    assert not any(one.weaker == "native" for one in found)
+    assert all(name_of(attack) in pair.reason for pair in accused)
+    assert not any(pair.weaker == "native" for pair in pairs)
 
 
 def test_the_right_one_is_not_accused(verdicts):
-    assert {one.verdict for one in verdicts["right"].values()} <= {"identical", "equivalent", "inconclusive"}
+    assert {pair.verdict for pair in verdicts["right"].values()} <= {"identical", "equivalent", "inconclusive"}
 
 
 def test_what_nothing_explains_is_called_unexplained(verdicts):

@@ -25,8 +25,11 @@ SURROGATES = [
 ]
 
 
-CONFIG = {name: {"steps": 20} for name in ("latent-ae-projection", "latent-vae-projection")}
-"""A shorter descent: parity is a property of the code, not of how long it runs."""
+CONFIG = {
+    **{name: {"steps": 20} for name in ("latent-ae-projection", "latent-vae-projection")},
+    **{name: {"iterations": 20} for name in ("sparsecode", "sparsecode-fixed")},
+}
+"""Shorter searches for codes and dictionaries: parity is a property of the code, not of how long it runs."""
 
 
 @pytest.fixture(scope="module")

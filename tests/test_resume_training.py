@@ -117,7 +117,7 @@ def test_divergence_names_the_last_good_checkpoint(train, tmp_path):
         )
 
 
-REQUEST = ModelRequest("digits", "fc2", "none", {}, (Stage(epochs=400, lr=1e-2),), 150, 0)
+REQUEST = ModelRequest("digits", "fc2", "none", {}, (Stage(epochs=200, lr=1e-2),), 150, 0)
 
 CHILD = """
 import sys
@@ -125,7 +125,7 @@ from pathlib import Path
 from frontdef.models.cache import ModelCache
 from frontdef.models.request import ModelRequest
 from frontdef.stage import Stage
-request = ModelRequest("digits", "fc2", "none", {}, (Stage(epochs=400, lr=1e-2),), 150, 0)
+request = ModelRequest("digits", "fc2", "none", {}, (Stage(epochs=200, lr=1e-2),), 150, 0)
 ModelCache(Path(sys.argv[1]), checkpoint_every=0).get_or_train(request)
 """
 
@@ -143,7 +143,7 @@ def test_a_killed_process_is_gone_on_from(tmp_path):
     process.wait()
     assert not models.has(REQUEST), "the training ended before it could be killed"
     begun = len(weights.load_single(path)[1]["losses"])
-    assert 0 < begun < 400
+    assert 0 < begun < 200
     told = []
     resumed = models.get_or_train(REQUEST, progress=lambda *values: told.append(values[0]))
     assert told[0] == begun + 1

@@ -309,6 +309,7 @@ class TestMoments:
 
 
 class TestRecipes:
+    @pytest.mark.slow
     def test_small_cnn_learns_digits(self, test):
         """The default recipe: at least 97 % of 500 test images."""
         split = parse("digits").load("train")

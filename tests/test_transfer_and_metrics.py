@@ -71,8 +71,8 @@ def finished(tmp_path_factory, cache):
 
 
 def model(request) -> Protected:
-    found = ModelCache().get_or_train(request)
-    return Protected(found.front_end, found.classifier, image_shape=(1, 28, 28))
+    trained = ModelCache().get_or_train(request)
+    return Protected(trained.front_end, trained.classifier, image_shape=(1, 28, 28))
 
 
 class TestSource:
@@ -105,7 +105,7 @@ class TestSource:
         assert set(outcomes["source"]) == {"", "BB"}
         assert set(results.cells()["source"]) == {"", "BB"}
         broken = outcomes[(outcomes["defense"] == "cnn") & outcomes["success"] & outcomes["clean_correct"]]
-        (bracket,) = [one for one in brackets(outcomes, results.certified()) if one.defense == "cnn"]
+        (bracket,) = [row for row in brackets(outcomes, results.certified()) if row.defense == "cnn"]
         assert bracket.worst_case == pytest.approx(bracket.clean - broken["sample_id"].nunique() / 40)
 
     def test_the_report_knows_its_family(self, finished):
@@ -121,9 +121,9 @@ class TestSource:
         out, plan = finished
         _, summary = go(tmp_path / "again", jobs=1)
         assert not summary.failed
-        one, other = frontdef.load_results(out), frontdef.load_results(tmp_path / "again")
+        first, again = frontdef.load_results(out), frontdef.load_results(tmp_path / "again")
         (cell, *_) = [cell for cell in plan.of("records") if cell.source]
-        np.testing.assert_array_equal(one.examples(cell.key), other.examples(cell.key))
+        np.testing.assert_array_equal(first.examples(cell.key), again.examples(cell.key))
 
     def test_a_source_that_cannot_be_trained_fails_its_own_cells_alone(self, tmp_path):
         hot = 'classifier = "fc2", recipe = [{ epochs = 1, lr = 1e30 }]'
@@ -184,11 +184,11 @@ class TestMetrics:
         plan, summary = go(tmp_path / "run", self.TEXT)
         assert not summary.failed
         results = frontdef.load_results(tmp_path / "run")
-        found = results.sql("select * from metrics where quantity = 'share' and defense = 'cnn' order by sample_id")
+        rows = results.sql("select * from metrics where quantity = 'share' and defense = 'cnn' order by sample_id")
         split = plan.samples["digits"].load(None, False).first(30)
         expected = (split.images > 0.25).float().flatten(1).mean(1).numpy()[np.argsort(split.ids.numpy())]
-        np.testing.assert_allclose(found["value"], expected)
-        assert set(found["unit"]) == {"share"}
+        np.testing.assert_allclose(rows["value"], expected)
+        assert set(rows["unit"]) == {"share"}
         noise = (
             results.metrics().query("quantity == 'noise'").pivot(index="sample_id", columns="defense", values="value")
         )
@@ -236,9 +236,9 @@ def test_the_metric_in_the_docs_runs(finished):
     (metric,) = namespace["frontdef_metrics"]()
     x, y = torch.rand(3, 1, 28, 28), torch.zeros(3, dtype=torch.long)
     victim = model(finished[1].of("records")[0].row.request)
-    found = metric(victim, x, y, Config(), 0)
+    measured = metric(victim, x, y, Config(), 0)
     expected = victim.predict(x).exp()
-    torch.testing.assert_close(found["of the prediction"], expected.amax(1) / expected.sum(1))
+    torch.testing.assert_close(measured["of the prediction"], expected.amax(1) / expected.sum(1))
 
 
 def test_the_front_end_in_the_docs_trains():

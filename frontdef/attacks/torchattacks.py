@@ -275,6 +275,21 @@ _BOUNDARY = "Its examples end on the boundary itself, where a rounding error dec
 _ZERO = "0 / 0 where an image's gradient is zero."
 _TILES = "Heights of 1 to 4, 12, 14, 18, 19 and 24 pixels cannot be tiled by its first squares and are refused."
 
+_AUTOATTACK = _offer(
+    "AutoAttack",
+    _autoattack,
+    _class_ball,
+    _TEN_STEPS,
+    "budget",
+    "schedule",
+    caveat=_FEW_CLASSES,
+    where=(
+        "`autoattack.py`, `__init__`",
+        "`apgdt.py`, `dlr_loss_targeted`",
+    ),
+    violations=None,
+)
+
 TABLE: Mapping[tuple[str, str], Realization] = {
     ("fgsm", "linf"): _offer("FGSM", _radius, _radius),
     ("bim", "linf"): _offer("BIM", _steps, _radius),
@@ -354,34 +369,8 @@ TABLE: Mapping[tuple[str, str], Realization] = {
         where=("`apgdt.py`, `attack_single_run` (`step_size[0]`), `dlr_loss_targeted`",),
         violations=_SEEDS,
     ),
-    ("autoattack", "linf"): _offer(
-        "AutoAttack",
-        _autoattack,
-        _class_ball,
-        _TEN_STEPS,
-        "budget",
-        "schedule",
-        caveat=_FEW_CLASSES,
-        where=(
-            "`autoattack.py`, `__init__`",
-            "`apgdt.py`, `dlr_loss_targeted`",
-        ),
-        violations=None,
-    ),
-    ("autoattack", "l2"): _offer(
-        "AutoAttack",
-        _autoattack,
-        _class_ball,
-        _TEN_STEPS,
-        "budget",
-        "schedule",
-        caveat=_FEW_CLASSES,
-        where=(
-            "`autoattack.py`, `__init__`",
-            "`apgdt.py`, `dlr_loss_targeted`",
-        ),
-        violations=None,
-    ),
+    ("autoattack", "linf"): _AUTOATTACK,
+    ("autoattack", "l2"): _AUTOATTACK,
     ("square", "linf"): _offer("Square", _square, _ball, violations=_SEEDS),
     ("square", "l2"): _offer(
         "Square",

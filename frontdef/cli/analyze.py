@@ -15,7 +15,7 @@ from frontdef.analysis.plan import make_plan
 from frontdef.analysis.study import Study, load_study
 from frontdef.cli.layers import print_analysis
 from frontdef.cli.model import KEYS, own_model_options, source_of
-from frontdef.cli.run import only_options, process_options
+from frontdef.cli.run import RUNS, only_options, process_options, settings_of
 from frontdef.cli.tables import print_frame
 from frontdef.config import build
 from frontdef.errors import ConfigError
@@ -23,9 +23,7 @@ from frontdef.models.load import check_device
 from frontdef.models.sources import ModelSource
 from frontdef.runs.progress import make_progress
 from frontdef.runs.results import Results, load_results
-from frontdef.runs.run import Settings, run
-
-RUNS = Path("runs")
+from frontdef.runs.run import run
 
 
 @click.command()
@@ -96,19 +94,7 @@ def _run(console: Console, path: Path | None, options: dict[str, Any]) -> tuple[
     check_device(options["device"])
     study = _read(path, options)
     plan = make_plan(study, device=options["device"])
-    settings = Settings(
-        out=options["out"] or RUNS / study.name,
-        device=options["device"],
-        data=options["data"],
-        cache=options["cache"],
-        download=options["download"],
-        overwrite=options["overwrite"],
-        only=options["only"],
-        command=_command(path, options),
-        jobs=options["jobs"],
-        time_limit=options["time_limit"],
-    )
-
+    settings = settings_of(options, options["out"] or RUNS / study.name, _command(path, options))
     try:
         summary = run(plan, settings, make_progress(console))
     except KeyboardInterrupt:

@@ -12,13 +12,12 @@ import click
 
 from frontdef.cli.arguments import parse_config
 from frontdef.cli.model import model_of, model_options
-from frontdef.cli.run import RUNS, execute, only_options, process_options
+from frontdef.cli.run import RUNS, execute, only_options, process_options, settings_of
 from frontdef.config import build
 from frontdef.errors import ConfigError
 from frontdef.matrix.entries import Matrix
 from frontdef.matrix.plan import make_plan
 from frontdef.models.load import check_device
-from frontdef.runs.run import Settings
 from frontdef.threat import usual_eps
 
 
@@ -59,19 +58,7 @@ def evaluate(source: str, **options: Any) -> None:
     check_device(options["device"])
     matrix = build(Matrix, _matrix(source, options), "the command line")
     plan = make_plan(matrix, device=options["device"])
-    settings = Settings(
-        out=options["out"] or RUNS / matrix.name,
-        device=options["device"],
-        data=options["data"],
-        cache=options["cache"],
-        download=options["download"],
-        overwrite=options["overwrite"],
-        only=options["only"],
-        command=_command(),
-        jobs=options["jobs"],
-        time_limit=options["time_limit"],
-    )
-    execute(plan, settings, options["report"])
+    execute(plan, settings_of(options, options["out"] or RUNS / matrix.name, _command()), options["report"])
 
 
 def _matrix(source: str, options: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,18 @@ def only_options(command: Any) -> Any:
     return overwrite(only(command))
 
 
+def settings_of(options: Mapping[str, Any], out: Path, command: str) -> Settings:
+    """How a command line wants a plan to be run.
+
+    Args:
+        options: Its options; those that it does not have keep their defaults.
+        out: The run folder.
+        command: The command line that gives the run again.
+    """
+    names = (field.name for field in fields(Settings) if field.name not in {"out", "command"})
+    return Settings(out=out, command=command, **{name: options[name] for name in names if name in options})
+
+
 def _read(matrix: Path | None, **changes: Any) -> Matrix:
     """The matrix file with the command line's changes; validated again as a whole."""
     from_file = load_matrix(matrix)
@@ -116,19 +130,8 @@ def run(matrix: Path | None, **options: Any) -> None:
     check_device(options["device"])
     full_matrix = _read(matrix, **_changes(options))
     plan = make_plan(full_matrix, device=options["device"])
-    settings = Settings(
-        out=options["out"] or RUNS / full_matrix.name,
-        device=options["device"],
-        data=options["data"],
-        download=options["download"],
-        cache=options["cache"],
-        overwrite=options["overwrite"],
-        only=options["only"],
-        command=_command(matrix, options),
-        jobs=options["jobs"],
-        time_limit=options["time_limit"],
-    )
-    execute(plan, settings, options["report"])
+    out = options["out"] or RUNS / full_matrix.name
+    execute(plan, settings_of(options, out, _command(matrix, options)), options["report"])
 
 
 @click.command()
@@ -150,15 +153,7 @@ def plan(matrix: Path | None, **options: Any) -> None:
 @click.option("--cache", type=click.Path(path_type=Path), help="Folder of trained models; default: FRONTDEF_CACHE.")
 @process_options
 @click.option("--report", is_flag=True, help="Write the HTML report when the run has ended.")
-def retry(
-    path: Path,
-    device: str | None,
-    data: Path | None,
-    cache: Path | None,
-    jobs: int | None,
-    time_limit: float | None,
-    report: bool,
-) -> None:
+def retry(path: Path, **options: Any) -> None:
     """Run the failed and missing jobs of RUN again, of whatever kind."""
     results = load_results(path)
     if results.head.live:
@@ -166,21 +161,13 @@ def retry(
             f"{path} was asked for in Python, of a model and samples that no file holds: the same call with "
             f"out={str(path)!r} runs what is missing"
         )
-    device = device or results.head.device
+    device = options["device"] or results.head.device
     check_device(device)
     jobs_again = results.kind.remake(results.head.document, device)
     forgotten = results.store.forget_failures(job.key for job in jobs_again.jobs)
     click.echo(f"{forgotten} failed jobs are run again")
-    settings = Settings(
-        out=path,
-        device=device,
-        data=data,
-        cache=cache,
-        command=results.head.command,
-        jobs=jobs,
-        time_limit=time_limit,
-    )
-    execute(jobs_again, settings, report)
+    settings = settings_of({**options, "device": device}, path, results.head.command)
+    execute(jobs_again, settings, options["report"])
 
 
 def execute(plan: Plan, settings: Settings, report: bool) -> None:

@@ -19,18 +19,18 @@ VERDICTS = ("trusted", "suspicious", "masked", "invalid")
 def judge(member: Member, lab: Lab) -> str:
     """Print a member's line of the table and return the verdict."""
     protected = member.build(lab)
-    found = diagnose(protected, lab.test.images, lab.test.labels, THREAT, seed=lab.seed)
+    diagnosis = diagnose(protected, lab.test.images, lab.test.labels, THREAT, seed=lab.seed)
     cells = (
         member.name,
         member.kind,
         "yes" if member.seen else "no",
-        "—" if found.n_survived is None else f"{found.n_survived} of {found.n_attacked}",
-        f"{found.verdict} {'✓' if found.verdict in member.allowed else '✗'}",
-        ", ".join(one.name + ("" if one.strength != "hint" else " (hint)") for one in found.alarms) or "—",
-        f"{found.cost.forward:.0f} + {found.cost.backward:.0f}",
+        "—" if diagnosis.n_survived is None else f"{diagnosis.n_survived} of {diagnosis.n_attacked}",
+        f"{diagnosis.verdict} {'✓' if diagnosis.verdict in member.allowed else '✗'}",
+        ", ".join(alarm.name + ("" if alarm.strength != "hint" else " (hint)") for alarm in diagnosis.alarms) or "—",
+        f"{diagnosis.cost.forward:.0f} + {diagnosis.cost.backward:.0f}",
     )
     print(f"| {' | '.join(cells)} |", flush=True)
-    return found.verdict
+    return diagnosis.verdict
 
 
 def main(seeds: list[int]) -> None:
