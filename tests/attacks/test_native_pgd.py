@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from frontdef.attacks.native import fast as fast_mode
-from frontdef.attacks.native.losses import LOSSES
+from frontdef.attacks.native.ascent import look
+from frontdef.attacks.native.losses import DIRECTIONS, LOSSES, log_odds
 from frontdef.attacks.native.noise import noise
 from frontdef.attacks.native.pgd import pgd
+from frontdef.protected import Protected
 from frontdef.threat import ThreatModel, distance
 
 NORMS = {"linf": 0.03, "l2": 0.22, "l1": 1.5}
@@ -24,6 +27,17 @@ def threat(request) -> ThreatModel:
 def run(model, batch, threat, seed=0, **parameters):
     parameters = {"steps": 5, "step_size": 0.4 * threat.eps, **parameters}
     return pgd(model, *batch, threat=threat, generator=torch.Generator().manual_seed(seed), **parameters)
+
+
+class Scaled(nn.Module):
+    """Logits times a factor."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, logits):
+        return self.factor * logits
 
 
 def cost(model, attack):
@@ -103,13 +117,40 @@ def test_a_random_model_is_never_thought_to_go_in_circles(cnn, batch, right, n):
 
 def test_fast_mode_returns_the_first_success(cnn, batch, threat, right):
     """Without a random start the iterates of k steps are those of the first k steps of more."""
-    fast = run(cnn, batch, threat, mode="fast", steps=6)
-    trajectory = [batch[0]] + [run(cnn, batch, threat, steps=k) for k in range(1, 7)]
+    fast = run(cnn, batch, threat, mode="fast", steps=6, loss="margin")
+    trajectory = [batch[0]] + [run(cnn, batch, threat, steps=k, loss="margin") for k in range(1, 7)]
     fallen = torch.stack([~right(cnn, examples, batch[1]) for examples in trajectory])
     first = torch.where(fallen.any(0), fallen.int().argmax(0), 6)
     assert len(first.unique()) >= 3
     expected = torch.stack(trajectory)[first, torch.arange(len(first))]
     torch.testing.assert_close(fast, expected, atol=1e-6, rtol=0)
+
+
+def test_log_odds_have_the_direction_of_cross_entropy():
+    """At margins where float64 still resolves it; their softplus is cross-entropy."""
+    logits = 3 * torch.randn(200, 7, generator=torch.Generator().manual_seed(0)).double()
+    y = torch.arange(200) % 7
+    gradients = []
+    for loss in (F.cross_entropy, lambda z, label, reduction: log_odds(z, label)):
+        z = logits.clone().requires_grad_()
+        gradients.append(torch.autograd.grad(loss(z, y, reduction="none").sum(), z)[0])
+    slow, direct = (F.normalize(gradient, dim=1) for gradient in gradients)
+    torch.testing.assert_close(direct, slow, atol=1e-9, rtol=0)
+    torch.testing.assert_close(F.softplus(log_odds(logits, y)), F.cross_entropy(logits, y, reduction="none"))
+
+
+def test_fast_mode_breaks_what_float32_hides(cnn, batch, threat, right):
+    """Logits times 1,024: float32's cross-entropy has no gradient on most samples, and the classifier is the same."""
+    x, y = batch
+    sharp = Protected(cnn.front_end, nn.Sequential(cnn.classifier, Scaled(1024.0)), image_shape=cnn.image_shape)
+    silent = (look(sharp, x, y, "cross-entropy", False)[1] == 0).flatten(1).all(1)
+    assert silent.double().mean() > 0.5
+    direction = look(sharp, x, y, "cross-entropy", False, DIRECTIONS)[1]
+    assert (direction != 0).flatten(1).any(1).all()
+    fell = {mode: ~right(sharp, run(sharp, batch, threat, mode=mode), y) for mode in ("matched", "fast")}
+    plain = ~right(cnn, run(cnn, batch, threat), y)
+    assert fell["matched"].sum() < plain.sum() - 5
+    assert fell["fast"].sum() >= plain.sum() - 1
 
 
 @pytest.mark.parametrize("mode", ["matched", "fast"])

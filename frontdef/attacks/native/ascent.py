@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -12,11 +12,15 @@ from frontdef.attacks.native.losses import LOSSES
 from frontdef.attacks.spec import Loss
 from frontdef.threat import ThreatModel
 
+Losses = Mapping[Loss, Callable[[Tensor, Tensor], Tensor]]
+
 POINTS = 512
 """Points a pass where an attack looks at many for one image: enough to fill a machine, few enough for its memory."""
 
 
-def look(model: nn.Module, points: Tensor, y: Tensor, loss: Loss, targeted: bool) -> tuple[Tensor, Tensor]:
+def look(
+    model: nn.Module, points: Tensor, y: Tensor, loss: Loss, targeted: bool, losses: Losses = LOSSES
+) -> tuple[Tensor, Tensor]:
     """Logits ``(N,K)`` at points, and the gradient along which the loss improves: one forward and one backward pass.
 
     Args:
@@ -25,12 +29,13 @@ def look(model: nn.Module, points: Tensor, y: Tensor, loss: Loss, targeted: bool
         y: Labels to leave, or with ``targeted`` to reach, int64 ``(N,)``.
         loss: What is maximized, or with ``targeted`` minimized.
         targeted: Whether the classes ``y`` are wanted.
+        losses: How each loss is computed: `LOSSES` as the libraries do, `DIRECTIONS` without saturation.
     """
     with torch.enable_grad():
         points = points.detach().requires_grad_()
         logits = model(points)
         # The sum, not the mean: the gradient of a sample must not depend on how many others share its batch.
-        (gradient,) = torch.autograd.grad(LOSSES[loss](logits, y).sum(), points)
+        (gradient,) = torch.autograd.grad(losses[loss](logits, y).sum(), points)
     return logits.detach(), -gradient if targeted else gradient
 
 

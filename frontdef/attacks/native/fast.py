@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from frontdef.attacks.native.ascent import look, step
+from frontdef.attacks.native.losses import DIRECTIONS
 from frontdef.attacks.spec import Loss
 from frontdef.threat import ThreatModel
 
@@ -40,6 +41,10 @@ class PgdRun:
     targeted: bool
     deterministic: bool | None = None
 
+    def look(self, points: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits at points and the direction in which the loss improves, whatever the margin."""
+        return look(self.model, points, y, self.loss, self.targeted, DIRECTIONS)
+
     def succeeded(self, logits: Tensor, y: Tensor) -> Tensor:
         """Which samples are where the attack wants them."""
         return (logits.argmax(dim=1) == y) == self.targeted
@@ -54,10 +59,7 @@ class PgdRun:
         if self.deterministic is None:
             rows = torch.arange(len(x), device=x.device).repeat(-(-WITNESSES // len(x)))
             current, x, y = current[rows], x[rows], y[rows]
-            once, again = (
-                step(current, look(self.model, current, y, self.loss, self.targeted)[1], x, self.threat, self.step_size)
-                for _ in range(2)
-            )
+            once, again = (step(current, self.look(current, y)[1], x, self.threat, self.step_size) for _ in range(2))
             self.deterministic = torch.equal(once, again)
         return self.deterministic
 
@@ -133,7 +135,7 @@ class _Wave:
                 break
             if taken % LAP == 0:
                 self.anchor = self.current
-            logits, gradient = look(attack.model, self.current, self.y, attack.loss, attack.targeted)
+            logits, gradient = attack.look(self.current, self.y)
             gradient = self.settle(attack.succeeded(logits, self.y), gradient)
             self.current = step(self.current, gradient, self.x, attack.threat, attack.step_size)
             self.leave_circles()

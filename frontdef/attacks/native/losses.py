@@ -27,6 +27,23 @@ def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
     return F.cross_entropy(logits, y, reduction="none")
 
 
+def log_odds(logits: Tensor, y: Tensor) -> Tensor:
+    """Log-odds against the label, ``logsumexp(z_k, k ≠ y) − z_y``; cross-entropy is their softplus.
+
+    So at every point both have gradients of one direction, and this one does not vanish: in float32 cross-entropy is
+    exactly 0 where the label leads by more than 17, and its gradient where it leads by more than 104.
+
+    Args:
+        logits: ``(N,K)``.
+        y: Labels, int64 ``(N,)``.
+
+    Returns:
+        ``(N,)``, in nats.
+    """
+    label = logits.gather(1, y[:, None]).squeeze(1)
+    return logits.scatter(1, y[:, None], -torch.inf).logsumexp(dim=1) - label
+
+
 def margin(logits: Tensor, y: Tensor) -> Tensor:
     """Largest wrong logit minus the label's: positive where the sample is misclassified.
 
@@ -72,3 +89,6 @@ LOSSES: Mapping[Loss, Callable[[Tensor, Tensor], Tensor]] = {
     "margin": margin,
     "dlr": dlr,
 }
+
+DIRECTIONS: Mapping[Loss, Callable[[Tensor, Tensor], Tensor]] = {**LOSSES, "cross-entropy": log_odds}
+"""The same where only the direction of the gradient counts, as in steps of one length: none of them saturates."""

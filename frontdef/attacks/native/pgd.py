@@ -47,7 +47,8 @@ def pgd(
         mode: ``matched`` does what the libraries do: every step on every sample, and the last iterate is returned.
             ``fast`` drops a sample as soon as it is misclassified and returns that iterate, ends a run whose iterate
             comes back to where it was (where the model turns out to be deterministic, it would go in circles), and runs
-            several restarts of the samples that are left in one pass.
+            several restarts of the samples that are left in one pass. Its cross-entropy does not saturate
+            (`frontdef.attacks.native.losses.log_odds`: the same direction, at any margin).
         generator: Source of the random starts, on the device of ``x``; None takes torch's global one.
 
     Returns:
