@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from frontdef.analysis.look import Look
 from frontdef.analysis.plan import MEASURED, SETTINGS
-from frontdef.analysis.settings import Settings
+from frontdef.analysis.settings import LayerSettings
 from frontdef.config import build
 from frontdef.datasets import Split
 from frontdef.errors import ConfigError, UnknownNameError
@@ -26,8 +26,7 @@ from frontdef.protected import Protected
 from frontdef.runs.plan import Held, Plan
 from frontdef.runs.progress import PlainProgress
 from frontdef.runs.results import Results
-from frontdef.runs.run import Settings as RunSettings
-from frontdef.runs.run import run
+from frontdef.runs.run import Settings, run
 
 SAMPLES = "arrays"
 """Name of the samples that are given."""
@@ -73,7 +72,7 @@ def analyze(
     for topic in what:
         if topic not in MEASURED:
             raise UnknownNameError("analysis", topic, MEASURED, "Partial training: `frontdef analyze STUDY`.")
-    chosen = build(Settings, settings, "analyze")
+    chosen = build(LayerSettings, settings, "analyze")
     pixels = as_images(images)
     samples = Held(Split(pixels, torch.as_tensor(labels), torch.arange(len(pixels))))
     tables = tuple(dict.fromkeys(table for topic in what for table in MEASURED[topic]))
@@ -108,7 +107,7 @@ def analyze(
             "what": list(what),
         }
         plan = Plan("study", name, study, jobs, {SAMPLES: samples})
-        run(plan, RunSettings(Path(out), command=""), PlainProgress(Console(quiet=True)))
+        run(plan, Settings(Path(out), command=""), PlainProgress(Console(quiet=True)))
     return Results(out)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from frontdef._version import __version__
 from frontdef.analysis.measure import MEASURES
-from frontdef.analysis.settings import Settings
+from frontdef.analysis.settings import LayerSettings
 from frontdef.analysis.tables import TABLES
 from frontdef.models.fingerprint import code_of
 from frontdef.models.request import Request
@@ -42,7 +42,7 @@ class Look(Job):
     title: str
     request: Request
     dataset: str
-    settings: Settings
+    settings: LayerSettings
     seed: int
     chosen: Mapping[str, Any] = field(default_factory=dict)
     surrogate: str | None = None

@@ -12,7 +12,7 @@ from frontdef.analysis.filters import batch_norm_statistics, filters_first, norm
 from frontdef.analysis.layers import BATCH_NORM, CONVOLUTION, Layer, filtered, input_shapes, linear_list, seen
 from frontdef.analysis.perturb import as_bytes, craft, judge
 from frontdef.analysis.ratio import layer_ratios
-from frontdef.analysis.settings import Settings
+from frontdef.analysis.settings import LayerSettings
 from frontdef.analysis.spectrum import singular_values
 from frontdef.analysis.tables import TABLES
 from frontdef.datasets import Split
@@ -23,9 +23,11 @@ INPUT = ("input", "input")
 """Label and kind of layer 0."""
 
 Columns = dict[str, Any]
+Measured = tuple[Columns, dict[str, Any]]
+"""A table's columns, and what else is worth knowing."""
 
 
-def layers(protected: Protected, split: Split, _settings: Settings, _seed: int) -> tuple[Columns, dict[str, Any]]:
+def layers(protected: Protected, split: Split, _settings: LayerSettings, _seed: int) -> Measured:
     """The linear list itself."""
     listed = linear_list(protected)
     reads = input_shapes(protected, listed, split.images[:1].to(protected.device))
@@ -42,7 +44,7 @@ def layers(protected: Protected, split: Split, _settings: Settings, _seed: int) 
     return _columns(rows, "layers"), {}
 
 
-def ratios(protected: Protected, split: Split, settings: Settings, seed: int) -> tuple[Columns, dict[str, Any]]:
+def ratios(protected: Protected, split: Split, settings: LayerSettings, seed: int) -> Measured:
     """Perturbation-to-signal ratios under an attack on the model itself."""
     attacked = craft(protected, split.images, split.labels, settings.attack, seed=seed)
     if settings.ratio.truncate:
@@ -75,7 +77,7 @@ def ratios(protected: Protected, split: Split, settings: Settings, seed: int) ->
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, about
 
 
-def filters(protected: Protected, _split: Split, _settings: Settings, _seed: int) -> tuple[Columns, dict[str, Any]]:
+def filters(protected: Protected, _split: Split, _settings: LayerSettings, _seed: int) -> Measured:
     """How sparse the filters of convolutions and linear layers are."""
     rows: list[dict[str, Any]] = []
     for layer in filtered(protected):
@@ -88,7 +90,7 @@ def filters(protected: Protected, _split: Split, _settings: Settings, _seed: int
     return _columns(rows, "filters"), {}
 
 
-def batch_norm(protected: Protected, _split: Split, _settings: Settings, _seed: int) -> tuple[Columns, dict[str, Any]]:
+def batch_norm(protected: Protected, _split: Split, _settings: LayerSettings, _seed: int) -> Measured:
     """What the batch norms hold; no row for a model without any."""
     rows: list[dict[str, Any]] = []
     for layer in linear_list(protected):
@@ -101,7 +103,7 @@ def batch_norm(protected: Protected, _split: Split, _settings: Settings, _seed: 
     return _columns(rows, "batch_norm"), {}
 
 
-def spectra(protected: Protected, split: Split, settings: Settings, _seed: int) -> tuple[Columns, dict[str, Any]]:
+def spectra(protected: Protected, split: Split, settings: LayerSettings, _seed: int) -> Measured:
     """Singular values of the convolutions, and of the linear layers where these are asked for."""
     chosen = [layer for layer in filtered(protected) if settings.weights.linear or layer.kind == CONVOLUTION]
     reads = input_shapes(protected, tuple(chosen), split.images[:1].to(protected.device))
@@ -132,7 +134,7 @@ def spectra(protected: Protected, split: Split, settings: Settings, _seed: int) 
     return _columns(rows, "singular_values"), {"skipped": skipped}
 
 
-MEASURES: Mapping[str, Callable[[Protected, Split, Settings, int], tuple[Columns, dict[str, Any]]]] = {
+MEASURES: Mapping[str, Callable[[Protected, Split, LayerSettings, int], Measured]] = {
     "layers": layers,
     "ratios": ratios,
     "filters": filters,
@@ -142,7 +144,7 @@ MEASURES: Mapping[str, Callable[[Protected, Split, Settings, int], tuple[Columns
 """Table → ``(protected, split, settings, seed) -> (columns, what else is known)``."""
 
 
-def evaluate(protected: Protected, split: Split, settings: Settings, seed: int) -> dict[str, float]:
+def evaluate(protected: Protected, split: Split, settings: LayerSettings, seed: int) -> dict[str, float]:
     """Loss (nats) and accuracy on clean and on attacked images, means over the samples."""
     attacked = craft(protected, split.images, split.labels, settings.attack, seed=seed)
     scores: dict[str, float] = {}

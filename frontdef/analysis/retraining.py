@@ -13,7 +13,7 @@ from frontdef.analysis.layers import linear_list
 from frontdef.analysis.look import CODE
 from frontdef.analysis.measure import INPUT, evaluate
 from frontdef.analysis.partial import parse_code, retrain
-from frontdef.analysis.settings import Settings
+from frontdef.analysis.settings import LayerSettings
 from frontdef.analysis.tables import TABLES
 from frontdef.models.fingerprint import code_of
 from frontdef.models.request import ModelRequest
@@ -50,7 +50,7 @@ class Retraining(Job):
     seed: int
     first: ModelRequest
     stages: tuple[Stage, ...]
-    settings: Settings
+    settings: LayerSettings
     chosen: Mapping[str, Any]
     samples: int
     attack_seed: int

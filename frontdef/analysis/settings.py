@@ -39,7 +39,7 @@ class WeightSettings(Config):
     )
 
 
-class Settings(Config):
+class LayerSettings(Config):
     """All that decides what is found in a model, beyond the model and the samples."""
 
     attack: AttackSettings = field(default_factory=AttackSettings, description="the perturbation")

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, field_validator, model_validator
 
 from frontdef.analysis.partial import CODES, parse_code
-from frontdef.analysis.settings import Settings
+from frontdef.analysis.settings import LayerSettings
 from frontdef.config import Config, build, field
 from frontdef.errors import ConfigError
 from frontdef.models.entry import ModelEntry
@@ -70,7 +70,7 @@ Entry = Annotated[ModelEntry | OwnEntry, BeforeValidator(_row)]
 """A model of a study: one that is trained here, or, where it names a ``source``, one that somebody else trained."""
 
 
-class Study(Settings):
+class Study(LayerSettings):
     """What to analyze."""
 
     name: str = field("layers", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="name of the folder")

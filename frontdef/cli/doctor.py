@@ -18,7 +18,7 @@ import click
 from packaging.requirements import Requirement
 
 from frontdef.cli.probe import probe
-from frontdef.cli.text import Table
+from frontdef.cli.text import TextTable
 from frontdef.registry import PluginStatus
 from frontdef.registry.loader import load
 
@@ -47,7 +47,7 @@ answer = {{"status": row.status, "reason": row.reason, "mend": row.mend}}
 
 
 @dataclass(frozen=True)
-class Finding:
+class Symptom:
     """What a check found.
 
     Args:
@@ -59,7 +59,7 @@ class Finding:
     about: str
 
 
-Check = Callable[[], Finding]
+Check = Callable[[], Symptom]
 
 
 @click.command()
@@ -70,7 +70,7 @@ def doctor(timeout: float) -> None:
     A plugin that crashes or hangs is contained there. Exit code 1 where anything fails.
     """
     names, checks = zip(*_checks(timeout), strict=True)
-    table = Table(("CHECK", "STATE", "FOUND"), [max(map(len, names)), max(map(len, COLORS))])
+    table = TextTable(("CHECK", "STATE", "FOUND"), [max(map(len, names)), max(map(len, COLORS))])
     failed = []
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
         for name, finding in zip(names, pool.map(lambda check: check(), checks), strict=True):
@@ -94,11 +94,11 @@ def _checks(timeout: float) -> Iterator[tuple[str, Check]]:
         yield plugin.status.distribution, partial(_plugin, plugin.status, timeout)
 
 
-def _system() -> Finding:
-    return Finding("ok", f"Python {platform.python_version()}, {platform.system()} {platform.machine()}")
+def _system() -> Symptom:
+    return Symptom("ok", f"Python {platform.python_version()}, {platform.system()} {platform.machine()}")
 
 
-def _requirements() -> Finding:
+def _requirements() -> Symptom:
     """Compare what frontdef asks for with what is installed, its extra ``bench`` included."""
     wanted = [Requirement(line) for line in metadata.requires("frontdef") or ()]
     core = [
@@ -114,10 +114,10 @@ def _requirements() -> Finding:
     unmet = [line for line in map(_unmet, core) if line]
     missing = [line for line in map(_unmet, bench) if line]
     if unmet:
-        return Finding("failed", "\n".join([*unmet, "mend: pip install --upgrade frontdef"]))
+        return Symptom("failed", "\n".join([*unmet, "mend: pip install --upgrade frontdef"]))
     if missing:
-        return Finding("missing", "\n".join([*missing, 'mend: pip install "frontdef[bench]"']))
-    return Finding("ok", f"{len(core)} of the core and {len(bench)} of the extra bench are met")
+        return Symptom("missing", "\n".join([*missing, 'mend: pip install "frontdef[bench]"']))
+    return Symptom("ok", f"{len(core)} of the core and {len(bench)} of the extra bench are met")
 
 
 def _unmet(wanted: Requirement) -> str:
@@ -130,32 +130,32 @@ def _unmet(wanted: Requirement) -> str:
     return f"{wanted.name}{wanted.specifier} is wanted, {version} is installed"
 
 
-def _library(distribution: str, module: str, timeout: float) -> Finding:
+def _library(distribution: str, module: str, timeout: float) -> Symptom:
     try:
         version = metadata.version(distribution)
     except metadata.PackageNotFoundError:
-        return Finding("missing", f'{distribution} is not installed\nmend: pip install "frontdef[bench]"')
+        return Symptom("missing", f'{distribution} is not installed\nmend: pip install "frontdef[bench]"')
     outcome = probe(f"import {module}\nanswer = {{}}", timeout=timeout)
     if outcome.fault:
         mend = f"mend: pip install --force-reinstall {distribution}=={version}"
-        return Finding("failed", f"{version}: {outcome.fault}\n{mend}")
-    return Finding("ok", f"{version}, imported in {outcome.seconds:.1f} s")
+        return Symptom("failed", f"{version}: {outcome.fault}\n{mend}")
+    return Symptom("ok", f"{version}, imported in {outcome.seconds:.1f} s")
 
 
-def _devices(timeout: float) -> Finding:
+def _devices(timeout: float) -> Symptom:
     outcome = probe(_DEVICES, timeout=timeout)
     if outcome.fault:
-        return Finding("failed", outcome.fault)
+        return Symptom("failed", outcome.fault)
     cuda = ", ".join(outcome.answer["cuda"]) or "no CUDA device"
-    return Finding("ok", f"CPU with {outcome.answer['threads']} threads; {cuda}")
+    return Symptom("ok", f"CPU with {outcome.answer['threads']} threads; {cuda}")
 
 
-def _cache() -> Finding:
+def _cache() -> Symptom:
     configured = os.environ.get("FRONTDEF_CACHE")
     try:
         import platformdirs
     except ImportError:
-        return Finding("missing", 'the runner keeps trained models there\nmend: pip install "frontdef[bench]"')
+        return Symptom("missing", 'the runner keeps trained models there\nmend: pip install "frontdef[bench]"')
     folder = Path(configured) if configured else platformdirs.user_cache_path("frontdef") / "models"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -163,24 +163,24 @@ def _cache() -> Finding:
             free = shutil.disk_usage(folder).free
     except OSError as error:
         mend = "mend: set FRONTDEF_CACHE to a folder that can be written"
-        return Finding("failed", f"{folder} can't be written: {error.strerror}\n{mend}")
-    return Finding("ok", f"{folder} can be written, {free / 1e9:.1f} GB free")
+        return Symptom("failed", f"{folder} can't be written: {error.strerror}\n{mend}")
+    return Symptom("ok", f"{folder} can be written, {free / 1e9:.1f} GB free")
 
 
-def _data() -> Finding:
+def _data() -> Symptom:
     folder = os.environ.get("FRONTDEF_DATA")
     if not folder:
-        return Finding("ok", "FRONTDEF_DATA is not set; digits needs no files, the others do")
+        return Symptom("ok", "FRONTDEF_DATA is not set; digits needs no files, the others do")
     if not os.access(folder, os.R_OK) or not Path(folder).is_dir():
         mend = "mend: set FRONTDEF_DATA to the folder of the data sets"
-        return Finding("failed", f"FRONTDEF_DATA={folder} is no folder that can be read\n{mend}")
-    return Finding("ok", f"FRONTDEF_DATA={folder}")
+        return Symptom("failed", f"FRONTDEF_DATA={folder} is no folder that can be read\n{mend}")
+    return Symptom("ok", f"FRONTDEF_DATA={folder}")
 
 
-def _plugin(row: PluginStatus, timeout: float) -> Finding:
+def _plugin(row: PluginStatus, timeout: float) -> Symptom:
     if row.status != "ok":
         state = "missing" if row.status == "disabled" else "failed"
-        return Finding(state, f"{row.version} is {row.status}: {row.reason}\nmend: {row.mend}")
+        return Symptom(state, f"{row.version} is {row.status}: {row.reason}\nmend: {row.mend}")
     # Alone, and not strict: only its own faults are asked for, as a row.
     environment = {
         "FRONTDEF_PLUGINS": row.distribution if row.distribution != "frontdef" else "",
@@ -189,7 +189,7 @@ def _plugin(row: PluginStatus, timeout: float) -> Finding:
     outcome = probe(_PLUGIN.format(name=row.name), timeout=timeout, environment=environment)
     if outcome.fault:
         mend = f"mend: pip install --upgrade {row.distribution}, or pip uninstall {row.distribution}"
-        return Finding("failed", f"{row.version}: {outcome.fault}\n{mend}")
+        return Symptom("failed", f"{row.version}: {outcome.fault}\n{mend}")
     if outcome.answer["status"] != "ok":
-        return Finding("failed", f"{outcome.answer['reason']}\nmend: {outcome.answer['mend']}")
-    return Finding("ok", f"{row.version}, imported in {outcome.seconds:.1f} s")
+        return Symptom("failed", f"{outcome.answer['reason']}\nmend: {outcome.answer['mend']}")
+    return Symptom("ok", f"{row.version}, imported in {outcome.seconds:.1f} s")

@@ -21,7 +21,7 @@ pathlib.Path(sys.argv[1]).write_text(json.dumps(answer), encoding="utf-8")
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Probed:
     """How it ended.
 
     Args:
@@ -35,7 +35,7 @@ class Outcome:
     seconds: float = 0.0
 
 
-def probe(code: str, *, timeout: float, environment: Mapping[str, str] | None = None) -> Outcome:
+def probe(code: str, *, timeout: float, environment: Mapping[str, str] | None = None) -> Probed:
     """Run code that assigns a JSON object to ``answer``.
 
     Args:
@@ -56,14 +56,14 @@ def probe(code: str, *, timeout: float, environment: Mapping[str, str] | None = 
                     env={**os.environ, **(environment or {})}, timeout=timeout, check=False,
                 )  # fmt: skip
             except subprocess.TimeoutExpired:
-                return Outcome(f"not done after {timeout:g} s, killed", seconds=timeout)
+                return Probed(f"not done after {timeout:g} s, killed", seconds=timeout)
         seconds = time.monotonic() - start
         if ended.returncode:
             said = errors.read_text(encoding="utf-8", errors="replace")
-            return Outcome(_fault(ended.returncode, said), seconds=seconds)
+            return Probed(_fault(ended.returncode, said), seconds=seconds)
         if not answer.is_file():
-            return Outcome("ended the process before it was done", seconds=seconds)
-        return Outcome("", json.loads(answer.read_text(encoding="utf-8")), seconds)
+            return Probed("ended the process before it was done", seconds=seconds)
+        return Probed("", json.loads(answer.read_text(encoding="utf-8")), seconds)
 
 
 def _fault(returncode: int, said: str) -> str:

@@ -34,7 +34,7 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-class Table:
+class TextTable:
     """A table that is printed row by row; its columns are aligned and its last one is wrapped.
 
     A row's color is that of its last column but one.
@@ -71,7 +71,7 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, colors:
         rows: Cells.
         colors: One for each row; none at all by default.
     """
-    table = Table(titles, [max((len(row[column]) for row in rows), default=0) for column in range(len(titles) - 1)])
+    table = TextTable(titles, [max((len(row[column]) for row in rows), default=0) for column in range(len(titles) - 1)])
     for number, row in enumerate(rows):
         table.row(row, colors[number] if colors else None)
 

@@ -72,7 +72,7 @@ def test_missing_data_are_found(monkeypatch, tmp_path):
     monkeypatch.setenv("FRONTDEF_DATA", str(tmp_path / "gone"))
     assert doctor._data().state == "failed"
     monkeypatch.setenv("FRONTDEF_DATA", str(tmp_path))
-    assert doctor._data() == doctor.Finding("ok", f"FRONTDEF_DATA={tmp_path}")
+    assert doctor._data() == doctor.Symptom("ok", f"FRONTDEF_DATA={tmp_path}")
     monkeypatch.delenv("FRONTDEF_DATA")
     assert doctor._data().state == "ok"
 

@@ -45,10 +45,10 @@ class Settings:
     upsampling: Literal["transposed", "bicubic"]
 
 
-GREY = Settings(4, 2, 160, 0.5, 300, 25, 16, 0.1, (32, 16), "transposed")
+GRAY = Settings(4, 2, 160, 0.5, 300, 25, 16, 0.1, (32, 16), "transposed")
 COLOR = Settings(4, 2, 500, 1.0, 1000, 5, 50, 8 / 255, (300, 100), "transposed")
 LARGE = Settings(8, 4, 1000, 0.5, 10000, 5, 50, 8 / 255, (300, 100), "bicubic")
-FIXED_TOP = {GREY: 5, COLOR: 15, LARGE: 15}
+FIXED_TOP = {GRAY: 5, COLOR: 15, LARGE: 15}
 """T of the encoder without dropout."""
 
 
@@ -57,7 +57,7 @@ def preset(image_shape: Sequence[int]) -> Settings:
     channels, height, width = image_shape
     if max(height, width) >= LARGE_FROM:
         return LARGE
-    return GREY if channels == 1 else COLOR
+    return GRAY if channels == 1 else COLOR
 
 
 class FixedSparseCodeConfig(frontdef.Config):

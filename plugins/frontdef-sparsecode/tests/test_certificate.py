@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from frontdef_sparsecode.certificate import SparseCodeCertificate, decoded
-from frontdef_sparsecode.config import GREY
+from frontdef_sparsecode.config import GRAY
 from frontdef_sparsecode.decoder import Decoder
 from frontdef_sparsecode.stability import Reach, reachable
 
@@ -131,7 +131,7 @@ def test_within_the_bounds_something_is_left_to_prove(make, images):
 
 
 def test_the_decoders_bounds_hold():
-    decoder, generator = Decoder(GREY, (1, 28, 28)), torch.Generator().manual_seed(0)
+    decoder, generator = Decoder(GRAY, (1, 28, 28)), torch.Generator().manual_seed(0)
     sparse = torch.rand(3, 160, 13, 13, generator=generator) < 0.05
     middle, width = (torch.randn(sparse.shape, generator=generator) * sparse for _ in range(2))
     width = width.abs()

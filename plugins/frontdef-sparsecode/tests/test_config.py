@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from frontdef_sparsecode import frontdef_defenses
-from frontdef_sparsecode.config import COLOR, GREY, LARGE, FixedSparseCodeConfig, SparseCodeConfig
+from frontdef_sparsecode.config import COLOR, GRAY, LARGE, FixedSparseCodeConfig, SparseCodeConfig
 
 from frontdef.errors import ConfigError, UnknownNameError
 
@@ -63,7 +63,7 @@ def test_the_defaults_are_the_dissertations():
     assert large == LARGE
     assert (large.patch, large.stride, large.atoms, large.lam, large.iterations) == (8, 4, 1000, 0.5, 10000)
     assert large.upsampling == "bicubic"
-    assert config.settings((1, 28, 28)) == GREY
+    assert config.settings((1, 28, 28)) == GRAY
     assert [FixedSparseCodeConfig().settings(s).top for s in ((3, 32, 32), (3, 160, 160), (1, 28, 28))] == [15, 15, 5]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from frontdef_sparsecode.config import COLOR, GREY, LARGE
+from frontdef_sparsecode.config import COLOR, GRAY, LARGE
 from frontdef_sparsecode.decoder import Decoder
 
 
@@ -38,13 +38,13 @@ def test_large_160():
 
 
 def test_grey_28():
-    calls, decoder = [], Decoder(GREY, (1, 28, 28))
+    calls, decoder = [], Decoder(GRAY, (1, 28, 28))
     assert sides(calls, decoder, torch.randn(2, 160, 13, 13)).shape == (2, 1, 28, 28)
     assert [shape[1] for shape in calls] == [28, 30, 32]
 
 
 def test_the_crop_is_the_middle_and_the_clamp_follows():
-    decoder = Decoder(GREY, (1, 28, 28))
+    decoder = Decoder(GRAY, (1, 28, 28))
     wide = torch.arange(32 * 32).view(1, 1, 32, 32) / 500 - 0.2
     assert torch.equal(decoder.finish(wide), wide[:, :, 2:30, 2:30].clamp(0, 1))
 

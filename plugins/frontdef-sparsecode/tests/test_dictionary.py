@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from frontdef_sparsecode.config import GREY, FixedSparseCodeConfig
+from frontdef_sparsecode.config import GRAY, FixedSparseCodeConfig
 from frontdef_sparsecode.dictionary import draw_patches, learn_dictionary
 
 from frontdef.errors import ConfigError
@@ -71,7 +71,7 @@ def test_patches_are_of_the_grid_and_never_faint():
 
 def test_blank_images_teach_nothing():
     with pytest.raises(ConfigError, match=r"0 have an ℓ2 norm above lam = 0\.5.* lower lam"):
-        learn_dictionary(torch.zeros(4, 1, 28, 28), GREY, seed=0)
+        learn_dictionary(torch.zeros(4, 1, 28, 28), GRAY, seed=0)
 
 
 @pytest.mark.parametrize(
