@@ -25,6 +25,9 @@ TRACEBACK = (
     'Traceback (most recent call last):\n  File "cell.py", line 1, in run\nRuntimeError: </script><b>out of memory'
 )
 
+BROKE = {"DLR loss": [1000 + i for i in range(0, 60, 2)], "one step": [1003]}
+"""What attacks of the diagnosis broke, by the ids of the samples."""
+
 DIAGNOSIS = {
     "verdict": "masked", "norm": "linf", "eps": 0.1, "n": 60, "n_correct": 55, "n_certified": 0, "n_attacked": 55,
     "n_survived": 7, "surrogate": "identity", "seed": 0, "budget": {"steps": 40}, "seconds": 2.0,
@@ -191,7 +194,7 @@ def make_run(root: Path) -> Path:
     rows = Rows({"title": list(pictures), "pictures": [8]}, tensors=pictures)
     writer.add(FIGURES, "rounding", {**where, "defense": "rounding levels=3"}, rows)
     checks = DIAGNOSIS["findings"]
-    told = {name: value for name, value in DIAGNOSIS.items() if name != "findings"}
+    told = {name: value for name, value in DIAGNOSIS.items() if name != "findings"} | {"broke": BROKE}
     columns_ = {name: [check[name] for check in checks] for name in checks[0] if name in DIAGNOSES.stored}
     columns_ |= {f"{way}s": [check["cost"][way] for check in checks] for way in ("forward", "backward")}
     about = {**where, "defense": HOSTILE, "norm": DIAGNOSIS["norm"], "eps": DIAGNOSIS["eps"]}

@@ -31,7 +31,7 @@ from frontdef.runs.results import load_results
 from tests.run_writer import RunWriter
 
 sample = runpy.run_path(str(Path(__file__).with_name("report_sample.py")))
-HOSTILE, N = sample["HOSTILE"], sample["N"]
+HOSTILE, N, BROKE, DIAGNOSIS = (sample[name] for name in ("HOSTILE", "N", "BROKE", "DIAGNOSIS"))
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +94,12 @@ def broken_in(records, defense, norm, eps, **where):
     return np.isin(1000 + np.arange(N), records[fits].sample_id)
 
 
+def diagnosed_in(bracket):
+    """Which samples an attack of the diagnosis broke within a bracket's threat model, sorted by id."""
+    counts = bracket.defense == HOSTILE and (bracket.norm, bracket.eps >= DIAGNOSIS["eps"]) == (DIAGNOSIS["norm"], True)
+    return np.isin(1000 + np.arange(N), [i for ids in BROKE.values() for i in ids] if counts else [])
+
+
 # numbers
 
 
@@ -102,12 +108,17 @@ def test_worst_cases_are_those_of_the_records(frame, data):
     for row in data.brackets:
         setting = Setting.of(row)
         correct = tables.correct_of(data, setting, row.defense)
-        robust = correct & ~broken_in(frame, row.defense, row.norm, row.eps)
+        by_cells = broken_in(frame, row.defense, row.norm, row.eps)
+        robust = correct & ~by_cells & ~diagnosed_in(row)
         assert row.worst_case == pytest.approx(robust.mean()), row
         scores = [
             s.broken for s in data.scores if s.setting == setting and data.cell_by_key[s.cell].defense == row.defense
         ]
-        np.testing.assert_array_equal(correct & ~np.any(scores, axis=0), robust)
+        np.testing.assert_array_equal(correct & ~np.any(scores, axis=0), correct & ~by_cells)
+        evidence = [e.broken for e in data.evidence if (e.setting, e.defense) == (setting, row.defense)]
+        np.testing.assert_array_equal(np.any([*evidence, np.zeros(N, dtype=bool)], axis=0), diagnosed_in(row))
+    assert any(diagnosed_in(row).any() for row in data.brackets)
+    assert {str(row.strongest) for row in data.brackets if diagnosed_in(row).any()} >= {"DLR loss linf @ diagnosis"}
 
 
 def test_certified_samples_stand(data):

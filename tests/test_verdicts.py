@@ -117,6 +117,38 @@ def test_an_example_counts_in_every_threat_model_that_it_fits():
     assert by_threat["l2", 5.6].worst_case == 0
 
 
+EVIDENCE = {"dataset": "digits", "classifier": "cnn", "defense": "none", "norm": "linf", "eps": 0.1}
+
+
+def test_what_a_diagnosis_broke_lowers_the_worst_case_within_its_norm():
+    frames = [outcomes([1, 0, 0, 0], eps=eps) for eps in (0.05, 0.1, 0.2)]
+    frames.append(outcomes([0, 0, 0, 0], norm="l2", eps=9.0))
+    evidence = pd.DataFrame([{**EVIDENCE, "attack": "DLR loss", "sample_id": i} for i in (0, 1, 2)])
+    by_threat = {
+        (bracket.norm, bracket.eps): bracket
+        for bracket in brackets(pd.concat(frames), NO_CERTIFICATE, evidence)
+        if bracket.norm == "linf" or bracket.eps == 9.0
+    }
+    assert [by_threat["linf", eps].worst_case for eps in (0.05, 0.1, 0.2)] == [0.75, 0.25, 0.25]
+    assert str(by_threat["linf", 0.1].strongest) == "DLR loss linf @ diagnosis"
+    assert by_threat["l2", 9.0].worst_case == 0.75
+
+
+def test_a_certified_sample_that_a_diagnosis_breaks_is_named_and_other_rows_are_not_touched():
+    where = {name: EVIDENCE[name] for name in ("dataset", "classifier", "defense", "norm", "eps")}
+    certified = pd.DataFrame([{**where, "sample_id": i, "certified": True} for i in range(4)])
+    evidence = pd.DataFrame(
+        [
+            {**EVIDENCE, "attack": "one step", "sample_id": 3},
+            {**EVIDENCE, "defense": "another", "attack": "one step", "sample_id": 2},
+            {**EVIDENCE, "attack": "one step", "sample_id": 99},
+        ]
+    )
+    (bracket,) = brackets(outcomes([0, 0, 0, 0]), certified, evidence)
+    assert bracket.violations == (3,)
+    assert bracket.worst_case == 0.75
+
+
 def test_invalid_examples_never_count():
     frame = outcomes([1, 1], valid=[0, 0])
     (bracket,) = brackets(frame, NO_CERTIFICATE)

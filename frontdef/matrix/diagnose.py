@@ -7,24 +7,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from frontdef.checks import masking
 from frontdef.matrix.certify import certificate_code, prove
 from frontdef.matrix.row import RowJob
 from frontdef.matrix.tables import DIAGNOSES
+from frontdef.matrix.verify import score, verify
 from frontdef.memory import at_once
 from frontdef.models.fingerprint import code_of
 from frontdef.registry import get_defense
 from frontdef.runs.job import Batch
 from frontdef.runs.table import Rows
 from frontdef.threat import ThreatModel
+from frontdef.verdicts import broken
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from frontdef.runs.inventory import Inventory
+
+
+CODE = ("frontdef.matrix.diagnose:", "frontdef.matrix.verify:", "frontdef.verdicts.broken:")
+"""What computes every diagnosis, beside its checks and the certificate."""
 
 
 @dataclass(frozen=True)
 class Diagnose(RowJob):
-    """One diagnosis.
+    """One diagnosis; what its attacks break counts in the worst case like any cell's examples.
 
     Args:
         threat: In which its gradient is looked at.
@@ -46,7 +56,7 @@ class Diagnose(RowJob):
             "code": [
                 *certificate_code(self.row.entry.name),
                 masking.code(),
-                code_of("frontdef.matrix.diagnose:"),
+                *map(code_of, CODE),
             ],
             "budget": self.budget.model_dump(),
             "torch": importlib.metadata.version("torch"),
@@ -85,11 +95,24 @@ class Diagnose(RowJob):
         split = inventory.split(self.row.dataset).first(self.samples)
         x, y = split.images.to(protected.device), split.labels.to(protected.device)
         certified = prove(self.row.entry.name, protected, x, y, self.threat, seed=self.sample_seed)
+        broke: dict[str, list[int]] = {}
+        draws, seed = self.budget.judge, self.sample_seed + 1
+        clean = score(protected, x, y, draws=draws, seed=seed)
+
+        def keep(attack: str, numbers: Tensor, examples: Tensor) -> None:
+            columns = verify(
+                protected, x[numbers], examples, y[numbers], clean.of(numbers), self.threat,
+                minimum_norm=False, draws=draws, seed=seed,
+            )  # fmt: skip
+            fell = broken.broken(columns, self.threat.norm, self.threat.eps)
+            if fell.any():
+                broke[attack] = split.ids[numbers][torch.from_numpy(fell)].tolist()
+
         with protected.surrogate(self.row.entry.surrogate):
             diagnosis = masking.diagnose(
-                protected, x, y, self.threat, seed=self.sample_seed, certified=certified, budget=self.budget
+                protected, x, y, self.threat, seed=self.sample_seed, certified=certified, budget=self.budget, keep=keep
             )
-        values = diagnosis.to_dict()
+        values = {**diagnosis.to_dict(), "broke": broke}
         checks = [
             {**{name: value for name, value in check.items() if name != "cost"},
              "forwards": check["cost"]["forward"], "backwards": check["cost"]["backward"]}

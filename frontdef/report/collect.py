@@ -22,6 +22,7 @@ from frontdef.report.data import (
     CellRow,
     CleanRow,
     Diagnosed,
+    Evidence,
     FamilyNote,
     Figure,
     Picture,
@@ -61,7 +62,7 @@ def collect(results: Results) -> ReportData:
         about=bare.about,
         cells=tuple(_with_invalid(cell, recorded) for cell in cells),
         clean=tuple(_clean(outcomes)),
-        brackets=tuple(brackets(outcomes, results.certified())),
+        brackets=tuple(brackets(outcomes, results.certified(), results.evidence())),
         agreements=tuple(_named(agreement(outcomes, lru_cache(maxsize=16)(results.examples), results.cells()))),
         diagnoses=tuple(_diagnosed(diagnosis) for diagnosis in results.diagnoses()),
         measured=tuple(measured(results.metrics())),
@@ -69,7 +70,7 @@ def collect(results: Results) -> ReportData:
         figures=tuple(_figures(results, cells)),
     )
     ids = _sample_ids(data, recorded)
-    data = replace(data, scores=tuple(_scores(data, recorded, ids)))
+    data = replace(data, scores=tuple(_scores(data, recorded, ids)), evidence=tuple(_evidence(data, results, ids)))
     return replace(data, pictures=tuple(_pictures(results, data, recorded, ids)))
 
 
@@ -158,6 +159,16 @@ def _scores(
                     measurable = lost.any() and setting.norm in rows
                     typical = float(np.median(distances(rows, setting.norm)[lost])) if measurable else None
                     yield Score(cell.key, setting, _among(attacked, fell), _among(attacked, lost), attacked, typical)
+
+
+def _evidence(data: ReportData, results: Results, ids: Mapping[tuple[str, str, str], np.ndarray]) -> Iterator[Evidence]:
+    broke = results.evidence()
+    for setting in data.settings:
+        within = broke[(broke["norm"] == setting.norm) & (broke["eps"] <= setting.eps)]
+        for (dataset, classifier, defense, attack), rows in within.groupby([*MODEL, "attack"]):
+            model = (str(dataset), str(classifier), str(defense))
+            if model[:2] == setting.model and model in ids:
+                yield Evidence(setting, model[2], str(attack), np.isin(ids[model], rows["sample_id"]))
 
 
 def _among(attacked: np.ndarray, values: np.ndarray) -> np.ndarray:

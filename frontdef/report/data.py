@@ -124,6 +124,23 @@ class Score:
     distance: float | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What an attack of a diagnosis broke in a setting; it counts for the worst case.
+
+    Args:
+        setting: The threat model.
+        defense: Title of the defense.
+        attack: What the diagnosis calls it.
+        broken: bool ``(N,)``, in the order of the clean row.
+    """
+
+    setting: Setting
+    defense: str
+    attack: str
+    broken: np.ndarray
+
+
 @dataclass(frozen=True)
 class Diagnosed:
     """A defended model whose gradient was checked, and what was found."""
@@ -189,6 +206,7 @@ class ReportData:
         brackets: One row a defense and setting; they decide which settings there are.
         agreements: One row a pair of libraries, attack and setting.
         diagnoses: One a model whose gradient was checked.
+        evidence: One row an attack of these and setting in which it broke a sample.
         measured: One row a defended model and quantity of a metric.
         families: What is known of the families.
         pictures: Attacked samples.
@@ -202,6 +220,7 @@ class ReportData:
     brackets: tuple[Bracket, ...] = ()
     agreements: tuple[Agreement, ...] = ()
     diagnoses: tuple[Diagnosed, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
     measured: tuple[Measured, ...] = ()
     families: tuple[FamilyNote, ...] = ()
     pictures: tuple[Picture, ...] = ()

@@ -50,6 +50,10 @@ def payload(data: ReportData) -> dict[str, Any]:
             ]
             for row in data.scores
         ],
+        "evidence": [
+            [setting_number[row.setting], data.defense_names.index(row.defense), row.attack, bits(row.broken)]
+            for row in data.evidence
+        ],
         "agreements": [_agreement(data, row, setting_number[Setting.of(row)]) for row in data.agreements],
     }
 

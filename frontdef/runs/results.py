@@ -200,7 +200,24 @@ class Results:
 
     def brackets(self) -> list[Bracket]:
         """``certified ≤ true ≤ worst case`` of each defended model and threat model of a matrix."""
-        return brackets(self.outcomes(), self.certified())
+        return brackets(self.outcomes(), self.certified(), self.evidence())
+
+    def evidence(self) -> pd.DataFrame:
+        """What the attacks of the diagnoses broke, judged like every example.
+
+        Returns:
+            One row a sample and attack: ``dataset``, ``classifier``, ``defense``, ``norm``, ``eps``, ``attack``,
+            ``sample_id``.
+        """
+        where = ("dataset", "classifier", "defense", "norm", "eps")
+        rows = [
+            {**{name: job.entry.about[name] for name in where}, "attack": attack, "sample_id": sample_id}
+            for job in self.jobs_of("diagnoses")
+            if job.status == "ok"
+            for attack, broke in job.about.get("broke", {}).items()
+            for sample_id in broke
+        ]
+        return pd.DataFrame(rows, columns=[*where, "attack", "sample_id"])
 
     def agreement(self) -> list[Agreement]:
         """Whether the libraries agree, a verdict for each pair that ran the same attack."""

@@ -24,7 +24,7 @@ class Strongest:
         family: Id of its family.
         source: Title of the model that it was run on; empty where that is the defense itself.
         norm: Norm in which it was run.
-        library: Who ran it.
+        library: Who ran it; `DIAGNOSIS` for an attack of a diagnosis, whose family is what the check calls it.
     """
 
     family: str
@@ -34,6 +34,9 @@ class Strongest:
 
     def __str__(self) -> str:
         return f"{shown(self.family, self.source)} {self.norm} @ {self.library}"
+
+
+WHO = tuple(attribute.name for attribute in fields(Strongest))
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,11 @@ class Bracket:
     violations: tuple[int, ...]
 
 
-def brackets(outcomes: pd.DataFrame, certified: pd.DataFrame) -> list[Bracket]:
+DIAGNOSIS = "diagnosis"
+"""What stands in the place of a library for attacks that a diagnosis ran."""
+
+
+def brackets(outcomes: pd.DataFrame, certified: pd.DataFrame, evidence: pd.DataFrame | None = None) -> list[Bracket]:
     """One bracket for each defense and threat model of the run.
 
     An example counts in every threat model that it fits: one that PGD found in ℓ∞ at ε = 0.1 is a success at ε = 0.2,
@@ -81,11 +88,13 @@ def brackets(outcomes: pd.DataFrame, certified: pd.DataFrame) -> list[Bracket]:
     Args:
         outcomes: As `frontdef.runs.results.Results.outcomes` gives them.
         certified: As `frontdef.runs.results.Results.certified` gives them.
+        evidence: What the attacks of diagnoses broke, as `frontdef.runs.results.Results.evidence` gives it; it counts
+            like any other example in its norm.
     """
     radii = outcomes[["norm", "eps"]].drop_duplicates().itertuples(index=False)
     threats = sorted(((check_norm(norm), float(eps)) for norm, eps in radii), key=_by_norm)
     return [
-        _bracket(dict(zip(GROUP, map(str, names), strict=True)), group, certified, norm, eps)
+        _bracket(dict(zip(GROUP, map(str, names), strict=True)), group, certified, evidence, norm, eps)
         for names, group in outcomes.groupby(GROUP, sort=False)
         for norm, eps in threats
         if ((group["norm"] == norm) & (group["eps"] == eps)).any()
@@ -97,9 +106,19 @@ def _by_norm(threat: tuple[Norm, float]) -> tuple[int, float]:
     return NORMS.index(norm), eps
 
 
-def _bracket(where: dict[str, str], group: pd.DataFrame, certified: pd.DataFrame, norm: str, eps: float) -> Bracket:
-    fell = group[broken(group, norm, eps)]
+def _bracket(
+    where: dict[str, str],
+    group: pd.DataFrame,
+    certified: pd.DataFrame,
+    evidence: pd.DataFrame | None,
+    norm: str,
+    eps: float,
+) -> Bracket:
     correct = group.groupby("sample_id")["clean_correct"].first()
+    fell = group.loc[broken(group, norm, eps), [*WHO, "sample_id"]]
+    if evidence is not None:
+        fell = pd.concat([fell, _diagnosed(where, evidence, norm, eps)])
+        fell = fell[fell["sample_id"].isin(correct.index)]
     robust = correct & ~correct.index.isin(fell["sample_id"])
     proved = _proved(where, certified, norm, eps)
     low, high = wilson(int(robust.sum()), len(robust))
@@ -118,10 +137,19 @@ def _bracket(where: dict[str, str], group: pd.DataFrame, certified: pd.DataFrame
     )
 
 
+def _diagnosed(where: dict[str, str], evidence: pd.DataFrame, norm: str, eps: float) -> pd.DataFrame:
+    """What the attacks of a diagnosis broke within ``eps``, as attacks of the library `DIAGNOSIS`."""
+    here = (evidence["norm"] == norm) & (evidence["eps"] <= eps)
+    for name, value in where.items():
+        here &= evidence[name] == value
+    rows = evidence[here].rename(columns={"attack": "family"}).assign(source="", library=DIAGNOSIS)
+    return rows[[*WHO, "sample_id"]]
+
+
 def _strongest(fell: pd.DataFrame) -> Strongest | None:
     if fell.empty:
         return None
-    counts = fell.groupby([attribute.name for attribute in fields(Strongest)])["sample_id"].nunique()
+    counts = fell.groupby(list(WHO))["sample_id"].nunique()
     return Strongest(*cast("tuple[str, str, str, str]", counts.idxmax()))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,9 @@ from frontdef.errors import ConfigError
 from frontdef.images import as_images, as_labels
 from frontdef.protected import Protected
 from frontdef.threat import NORM_LABELS, ThreatModel
+
+Keep = Callable[[str, Tensor, Tensor], None]
+"""Takes what an attack is called, the numbers ``(M,)`` of its samples among those given, its examples ``(M,C,H,W)``."""
 
 FEWEST = 10
 """Samples without which no test reaches its level: eight of eight is the first result that does."""
@@ -62,6 +65,7 @@ def diagnose(
     seed: int = 0,
     certified: Tensor | None = None,
     budget: Budget | None = None,
+    keep: Keep | None = None,
 ) -> Diagnosis:
     """Is the gradient of a defended model lying?
 
@@ -78,6 +82,7 @@ def diagnose(
         seed: Of every draw; the global generators are left alone.
         certified: Which samples are proved robust, bool ``(N,)``.
         budget: What the attacks may spend; None takes the defaults.
+        keep: Given the examples of every attack that reached into the threat model, as evidence for whoever counts it.
 
     Returns:
         The verdict with its reasons and all that was measured. ``invalid``: the model is no function of a sample, so no
@@ -112,6 +117,10 @@ def diagnose(
             restricted = whole.restrict(open_.to(protected.device))
             with protected.surrogate(restricted.strongest):
                 findings += [measure(check, restricted) for check in CHECKS if check.strength != "invalid"]
+    if keep is not None:
+        for evidence, numbers in ((whole, torch.arange(len(images))), (restricted, open_.nonzero().squeeze(1))):
+            for name, examples in {} if evidence is None else evidence.attempts().items():
+                keep(name, numbers, examples)
     judged, reasons = _conclude(findings, n_correct, int(open_.sum()), restricted)
     return Diagnosis(
         verdict=judged,

@@ -123,6 +123,15 @@ class Evidence:
         self._used.add(key)
         return cast(T, self._results[key])
 
+    def attempts(self) -> dict[str, Tensor]:
+        """The examples ``(N,C,H,W)`` of each attack that was run, where any of them is within the threat model."""
+        results = {key: result for key, result in self._results.items() if isinstance(result, AttackResult)}
+        return {
+            key: result.x_adv
+            for key, result in results.items()
+            if bool(self.threat.contains(self.x, result.x_adv).any())
+        }
+
     @property
     def clean(self) -> Tensor:
         """Logits ``(N,K)`` of the images, by a fresh look."""

@@ -28,7 +28,7 @@ def print_results(console: Console, results: Results) -> bool:
     outcomes = results.outcomes()
     if outcomes.empty:
         console.print(f"no cell has finished: `{results.head.command}` goes on with it")
-    all_brackets = brackets(outcomes, results.certified())
+    all_brackets = brackets(outcomes, results.certified(), results.evidence())
     for norm in dict.fromkeys(bracket.norm for bracket in all_brackets):
         console.print(_norm_table([bracket for bracket in all_brackets if bracket.norm == norm], outcomes))
     if (how := _training(outcomes)) and all_brackets:

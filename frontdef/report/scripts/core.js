@@ -4,15 +4,16 @@ const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const data = JSON.parse(one("#data").textContent), {settings, cells, names} = data;
 const state = {s: data.start};
 const chooseAll = (kind) => (state[kind] = new Set(names[kind].keys()));
+const whole = (kind) => state[kind].size === names[kind].length;
 Object.keys(names).forEach(chooseAll);
 
-const make = (tag, attributes, ...children) => {
+const make = (tag, props, ...children) => {
   const element = document.createElement(tag);
-  set(element, attributes);
+  set(element, props);
   element.append(...children);
   return element;
 };
-const set = (element, attributes) => Object.entries(attributes).forEach(([name, value]) => element.setAttribute(name, value));
+const set = (element, props) => Object.entries(props).forEach(([name, value]) => element.setAttribute(name, value));
 const show = (element, yes) => element.toggleAttribute("hidden", !yes);
 const numbers = (text) => text.split(" ").map(Number);
 const share = (value) => (value == null ? "–" : (100 * value).toFixed(1));

@@ -14,10 +14,10 @@ const withCopy = (code) => {
 };
 
 const librariesOf = (d, f, several) => table("Libraries side by side", ["Library", "Robust %", "Broke", "Median distance", "Forward", "Backward", "Seconds"], ownScores(d, f).map((score) => {
-  const {cell, broken, distance} = score, {value} = robust(state.s, d, [score]);
+  const {cell, success, distance} = score, {value} = robust(state.s, d, [score], "success");
   const name = make("span", {}, make("b", {}, names.l[cell.l]), ` ${cell.version} `, make("small", {}, several ? `${cell.asked} · ${cell.notes}` : cell.notes));
   if (cell.invalid) name.append(make("span", {class: "mark invalid"}, `! ${cell.invalid} outside the threat model`));
-  return [name, make("b", {}, share(value)), `${count(broken)} of ${count(cleanOf(state.s, d).bits)}`, ...[distance, cell.forwards, cell.backwards, cell.seconds].map(short)];
+  return [name, make("b", {}, share(value)), `${count(success)} of ${count(cleanOf(state.s, d).bits)}`, ...[distance, cell.forwards, cell.backwards, cell.seconds].map(short)];
 }));
 const pairedOf = (d, f) => {
   const rows = pairsOf(f, (defense) => defense === d).map(([, , , a, b, verdict, both, onlyA, onlyB, neither, p, reason]) =>

@@ -27,9 +27,9 @@ const showBar = () => {
   fill("#norm", near.map((row) => [row.norm, row.label]), here.norm);
   fill("#eps", near.filter((row) => row.norm === here.norm).map((row) => [settings.indexOf(row), row.shown]), state.s);
   for (const menu of all(".menu")) {
-    const chosen = state[menu.dataset.kind], total = names[menu.dataset.kind].length;
-    one("output", menu).value = chosen.size === total ? "all" : `${chosen.size} of ${total}`;
-    menu.classList.toggle("on", chosen.size < total);
+    const {kind} = menu.dataset, chosen = state[kind];
+    one("output", menu).value = whole(kind) ? "all" : `${chosen.size} of ${names[kind].length}`;
+    menu.classList.toggle("on", !whole(kind));
     for (const box of all("input", menu)) box.checked = chosen.has(+box.value);
   }
 };

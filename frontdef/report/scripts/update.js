@@ -10,10 +10,10 @@ const updateBrackets = () => {
   for (const row of shown("brackets", "tr[data-d]")) {
     const d = +row.dataset.d, lowest = worst(state.s, d), {value} = lowest, [low, high] = wilson(lowest);
     const part = (key) => one(`[data-k=${key}]`, row), proved = Math.min(Math.max(part("certified").dataset.v, 0), value);
-    for (const [name, attributes] of Object.entries({
+    for (const [name, props] of Object.entries({
       open: {x: at(proved), width: at(value - proved)}, proved: {width: at(proved)}, span: {x1: at(low), x2: at(high)},
       low: {x1: at(low), x2: at(low)}, high: {x1: at(high), x2: at(high)}, end: {x: at(value)},
-    })) set(one(`.${name}`, row), attributes);
+    })) set(one(`.${name}`, row), props);
     put(part("worst"), value);
     part("interval").textContent = `${share(low)} – ${share(high)}`;
     part("strongest").textContent = strongest(state.s, d);
@@ -25,7 +25,7 @@ const updateHeat = () => {
     const d = +row.dataset.d;
     put(one(".worst", row), worst(state.s, d).value);
     for (const cell of all("[data-f]", row)) {
-      const f = +cell.dataset.f, own = ownScores(d, f), link = one("a", cell), value = own.length ? robust(state.s, d, own).value : null;
+      const f = +cell.dataset.f, own = ownScores(d, f), link = one("a", cell), value = own.length ? robust(state.s, d, own, "success").value : null;
       cell.className = own.length ? `heat h${Math.round(value * (data.steps - 1))}` : "heat";
       cell.dataset.v = value ?? -1;
       if (!link) continue;

@@ -1,0 +1,66 @@
+"""What the attacks of a diagnosis break counts in the worst case of the same run."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+import frontdef
+from frontdef.cli.tables import print_results
+from frontdef.matrix.entries import parse_matrix
+from frontdef.matrix.plan import make_plan
+from frontdef.runs.progress import PlainProgress
+from frontdef.runs.run import Settings, run
+
+MATRIX = """
+name = "evidence"
+samples = 40
+classifiers = ["fc2"]
+libraries = ["native"]
+recipe = [{ epochs = 8, lr = 0.01 }]
+diagnose = ["linf"]
+diagnose_samples = 24
+[[attack]]
+family = "noise"
+eps = [0.1, 0.2]
+"""
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    out = tmp_path_factory.mktemp("evidence") / "run"
+    summary = run(make_plan(parse_matrix(MATRIX)), Settings(out), PlainProgress(Console(quiet=True)))
+    assert not summary.failed
+    return frontdef.load_results(out)
+
+
+def test_it_lowers_the_worst_case_from_its_radius_on(results):
+    (diagnosis,) = results.diagnoses()
+    evidence, cells = results.evidence(), results.cells().set_index("eps")["robust_accuracy"]
+    by_eps = {bracket.eps: bracket for bracket in results.brackets()}
+    assert set(evidence["eps"]) == {diagnosis["eps"]}
+    for eps, bracket in by_eps.items():
+        assert (bracket.worst_case < cells[eps] - 0.1) == (eps >= diagnosis["eps"])
+    assert by_eps[0.2].strongest.library == "diagnosis"
+
+
+def test_it_is_of_samples_of_the_diagnosis_that_are_right_without_attack(results):
+    (diagnosis,) = results.diagnoses()
+    records = results.records().drop_duplicates("sample_id").set_index("sample_id")
+    fell = results.evidence()["sample_id"].unique()
+    assert records.loc[fell, "clean_correct"].all()
+    assert set(fell) <= set(results.samples("digits")["ids"][:24].tolist())
+    broken_by_white_box = results.evidence().query("attack == 'white box'")["sample_id"].nunique()
+    assert broken_by_white_box == diagnosis["n_attacked"] - diagnosis["n_survived"]
+
+
+def test_terminal_python_and_report_say_the_same(results):
+    worst = results.worst().set_index("eps")["robust"]
+    assert worst.to_dict() == {bracket.eps: bracket.worst_case for bracket in results.brackets()}
+    console = Console(file=io.StringIO(), width=200)
+    print_results(console, results)
+    assert all(f"{100 * share:.1f} (" in console.file.getvalue() for share in worst)
+    page = results.report().read_text(encoding="utf-8")
+    assert all(f'data-v="{share}"' in page for share in worst)
