@@ -13,7 +13,7 @@ from frontdef.checks import masking
 from frontdef.matrix.certify import certificate_code, prove
 from frontdef.matrix.row import RowJob
 from frontdef.matrix.tables import DIAGNOSES
-from frontdef.matrix.verify import score, verify
+from frontdef.matrix.verify import Scores, score, verify
 from frontdef.memory import at_once
 from frontdef.models.fingerprint import code_of
 from frontdef.registry import get_defense
@@ -100,8 +100,9 @@ class Diagnose(RowJob):
         clean = score(protected, x, y, draws=draws, seed=seed)
 
         def keep(attack: str, numbers: Tensor, examples: Tensor) -> None:
+            seen = Scores(clean.logits[numbers], clean.labels[numbers], clean.majority[numbers])
             columns = verify(
-                protected, x[numbers], examples, y[numbers], clean.of(numbers), self.threat,
+                protected, x[numbers], examples, y[numbers], seen, self.threat,
                 minimum_norm=False, draws=draws, seed=seed,
             )  # fmt: skip
             fell = broken.broken(columns, self.threat.norm, self.threat.eps)

@@ -32,10 +32,6 @@ class Scores:
     labels: Tensor
     majority: Tensor
 
-    def of(self, numbers: Tensor) -> Scores:
-        """Those of some of the samples, by their numbers ``(M,)``."""
-        return Scores(self.logits[numbers], self.labels[numbers], self.majority[numbers])
-
     @property
     def predictions(self) -> Tensor:
         """Predicted classes; −1 for logits that are not finite."""
