@@ -153,6 +153,34 @@ def test_the_terminal_prints_the_numbers_of_the_report(run):
         assert row[-len(families) :] == [f"{100 * share:.1f}" for share in families.values()]
 
 
+def test_of_a_randomized_model_terminal_and_heat_map_agree_on_which_samples_are_right(tmp_path):
+    """Each cell saw other draws, so another clean prediction; a sample is right where its first cell says so."""
+    rng, writer = np.random.default_rng(5), RunWriter(tmp_path / "run")
+    for number, library in enumerate(LIBRARIES):
+        clean = (np.arange(N) + (rng.random(N) < 0.3)) % 3
+        columns = random_columns(rng, clean, targeted=False)
+        cell = {
+            **MODEL, "cell": f"{number:024d}", "network": "c", "defense_id": "none", "surrogate": "", "source": "",
+            "family": "pgd", "norm": "linf", "eps": 0.1, "judged_eps": 0.1, "parameters": "{}", "library": library,
+            "library_version": "1", "seed": 0,
+        }  # fmt: skip
+        recorded = judged(columns, "linf", 0.1, minimum_norm=False)
+        about = {"forwards": 1.0, "backwards": 1.0, "seconds": 0.1}
+        rows = Rows({**columns, **recorded}, about, {"x_adv": torch.rand(N, 1, 2, 2)})
+        writer.add(RECORDS, cell["cell"], cell, rows)
+    writer.clean("d", {"images": torch.rand(N, 1, 2, 2)})
+    writer.finish(name="drawn", document={"name": "drawn"}, radii={"linf": [0.1]}, samples={"d": "d"})
+    results = load_results(writer.store.root)
+    rights = results.records().groupby("sample_id")["clean_correct"].nunique()
+    assert (rights > 1).any(), "the draws differ"
+    (row,) = tables.heat(collect(results), Setting("d", "c", "linf", 0.1))
+    console = Console(file=io.StringIO(), width=200)
+    print_results(console, results)
+    (line,) = [line.split() for line in console.file.getvalue().splitlines() if line.strip().startswith("none")]
+    assert line[-1] == f"{100 * row.cells[0].robust:.1f}"
+    assert row.cells[0].robust >= row.bracket.worst_case
+
+
 def test_pairs_count_the_attacks_own_successes(run):
     cells, results = run
     pairs = agreement(results.outcomes())

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from frontdef.attacks.spec import shown
 from frontdef.threat import NORM_LABELS, format_eps
-from frontdef.verdicts.bracket import Bracket, brackets
+from frontdef.verdicts.bracket import GROUP, Bracket, brackets
 from frontdef.verdicts.broken import withstood
 
 if TYPE_CHECKING:
@@ -57,7 +57,10 @@ def _norm_table(of_norm: list[Bracket], outcomes: pd.DataFrame) -> Table:
     norm = of_norm[0].norm
     here = outcomes[outcomes["norm"] == norm]
     attacks = [shown(family, source) for family, source in zip(here["family"], here["source"], strict=True)]
-    here = here.assign(robust=withstood(here, norm, here["eps"].to_numpy()), attack=attacks)
+    lost = here["clean_correct"] & ~withstood(here, norm, here["eps"].to_numpy())
+    here = here.assign(lost=lost, attack=attacks)
+    # Of a randomized model each cell has draws of its own; which samples are right is said once, as in the brackets.
+    correct = outcomes.groupby([*GROUP, "sample_id"])["clean_correct"].first()
     columns = list(dict.fromkeys(attacks))
     several = here[["dataset", "classifier"]].drop_duplicates().shape[0] > 1
     proved = any(not pd.isna(bracket.certified) for bracket in of_norm)
@@ -80,7 +83,9 @@ def _norm_table(of_norm: list[Bracket], outcomes: pd.DataFrame) -> Table:
             & (here["classifier"] == bracket.classifier)
             & (here["eps"] == bracket.eps)
         ]
-        unbroken = mine.groupby(["attack", "sample_id"])["robust"].all().groupby("attack").mean()
+        fell = mine.groupby(["attack", "sample_id"])["lost"].any()
+        right = correct[bracket.dataset, bracket.classifier, bracket.defense]
+        unbroken = (right[fell.index.get_level_values("sample_id")].to_numpy() & ~fell).groupby("attack").mean()
         table.add_row(
             Text(bracket.defense),
             *((bracket.dataset, bracket.classifier) if several else ()),
