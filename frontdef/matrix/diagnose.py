@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from frontdef.attacks.guard import isolated
 from frontdef.checks import masking
 from frontdef.matrix.certify import certificate_code, prove
 from frontdef.matrix.row import RowJob
@@ -97,14 +98,16 @@ class Diagnose(RowJob):
         certified = prove(self.row.entry.name, protected, x, y, self.threat, seed=self.sample_seed)
         broke: dict[str, list[int]] = {}
         draws, seed = self.budget.judge, self.sample_seed + 1
-        clean = score(protected, x, y, draws=draws, seed=seed)
+        with isolated(protected, seed):
+            clean = score(protected, x, y, draws=draws, seed=seed)
 
         def keep(attack: str, numbers: Tensor, examples: Tensor) -> None:
             seen = Scores(clean.logits[numbers], clean.labels[numbers], clean.majority[numbers])
-            columns = verify(
-                protected, x[numbers], examples, y[numbers], seen, self.threat,
-                minimum_norm=False, draws=draws, seed=seed,
-            )  # fmt: skip
+            with isolated(protected, seed):
+                columns = verify(
+                    protected, x[numbers], examples, y[numbers], seen, self.threat,
+                    minimum_norm=False, draws=draws, seed=seed,
+                )  # fmt: skip
             fell = broken.broken(columns, self.threat.norm, self.threat.eps)
             if fell.any():
                 broke[attack] = split.ids[numbers][torch.from_numpy(fell)].tolist()

@@ -22,7 +22,7 @@ from frontdef.report.data import (
     CellRow,
     CleanRow,
     Diagnosed,
-    Evidence,
+    DiagnosedAttack,
     FamilyNote,
     Figure,
     Picture,
@@ -161,14 +161,16 @@ def _scores(
                     yield Score(cell.key, setting, _among(attacked, fell), _among(attacked, lost), attacked, typical)
 
 
-def _evidence(data: ReportData, results: Results, ids: Mapping[tuple[str, str, str], np.ndarray]) -> Iterator[Evidence]:
+def _evidence(
+    data: ReportData, results: Results, ids: Mapping[tuple[str, str, str], np.ndarray]
+) -> Iterator[DiagnosedAttack]:
     broke = results.evidence()
     for setting in data.settings:
         within = broke[(broke["norm"] == setting.norm) & (broke["eps"] <= setting.eps)]
         for (dataset, classifier, defense, attack), rows in within.groupby([*MODEL, "attack"]):
             model = (str(dataset), str(classifier), str(defense))
             if model[:2] == setting.model and model in ids:
-                yield Evidence(setting, model[2], str(attack), np.isin(ids[model], rows["sample_id"]))
+                yield DiagnosedAttack(setting, model[2], str(attack), np.isin(ids[model], rows["sample_id"]))
 
 
 def _among(attacked: np.ndarray, values: np.ndarray) -> np.ndarray:

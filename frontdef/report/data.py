@@ -125,7 +125,7 @@ class Score:
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class DiagnosedAttack:
     """What an attack of a diagnosis broke in a setting; it counts for the worst case.
 
     Args:
@@ -220,7 +220,7 @@ class ReportData:
     brackets: tuple[Bracket, ...] = ()
     agreements: tuple[Agreement, ...] = ()
     diagnoses: tuple[Diagnosed, ...] = ()
-    evidence: tuple[Evidence, ...] = ()
+    evidence: tuple[DiagnosedAttack, ...] = ()
     measured: tuple[Measured, ...] = ()
     families: tuple[FamilyNote, ...] = ()
     pictures: tuple[Picture, ...] = ()

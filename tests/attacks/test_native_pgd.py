@@ -139,6 +139,17 @@ def test_log_odds_have_the_direction_of_cross_entropy():
     torch.testing.assert_close(F.softplus(log_odds(logits, y)), F.cross_entropy(logits, y, reduction="none"))
 
 
+@pytest.mark.parametrize(("lead", "loss", "gradient"), [(16, True, True), (18, False, True), (105, False, False)])
+def test_where_float32_takes_cross_entropy_away(lead, loss, gradient):
+    """The leads that the docstring of `log_odds` states; its own gradient is there at all of them."""
+    y, kept = torch.zeros(1, dtype=torch.int64), []
+    for objective in (LOSSES["cross-entropy"], DIRECTIONS["cross-entropy"]):
+        logits = torch.tensor([[float(lead), 0.0]], requires_grad=True)
+        value = objective(logits, y)
+        kept.append((bool(value != 0), bool((torch.autograd.grad(value.sum(), logits)[0] != 0).any())))
+    assert kept == [(loss, gradient), (True, True)]
+
+
 def test_fast_mode_breaks_what_float32_hides(cnn, batch, threat, right):
     """Logits times 1,024: float32's cross-entropy has no gradient on most samples, and the classifier is the same."""
     x, y = batch

@@ -17,7 +17,8 @@ SAME = 1
 """Samples whose outcome rounding may change."""
 
 VANISHING = -math.log(torch.finfo(torch.float32).tiny)
-"""A margin of logits beyond which the softmax of every other class, and with it the gradient of cross-entropy, is 0."""
+"""A margin of logits beyond which the softmax of the other classes, and with it the gradient of cross-entropy, is below
+float32's smallest normal number; from 104 on it is 0."""
 
 SCALED = 4
 """Samples whose outcome a factor may change: it shifts the weights with which a loss mixes the wrong classes."""
