@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from frontdef.models.cache import ModelCache
 from frontdef.models.request import ModelRequest
 from frontdef.stage import Stage
 from frontdef.training import Checkpoint
+from frontdef.whole import temporary
 
 BUILD = {classifier.name: classifier.build for classifier in CLASSIFIERS}
 
@@ -149,6 +151,18 @@ def test_a_killed_process_is_gone_on_from(tmp_path):
     assert told[0] == begun + 1
     assert equal(undisturbed.classifier.state_dict(), resumed.classifier.state_dict())
     assert [path.name for path in models.root.glob("*.partial*")] == []
+
+
+def test_what_a_process_killed_while_it_wrote_a_checkpoint_left_is_swept(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    models = ModelCache(tmp_path)
+    living = temporary(models.checkpoint(REQUEST).path)
+    dead = living.with_name(living.name.replace(f".{os.getpid()}.tmp", f".{ended.pid}.tmp"))
+    for path in (living, dead):
+        path.write_bytes(b"half of a checkpoint")
+    models.get_or_train(replace(REQUEST, recipe=(Stage(epochs=1),)))
+    assert (living.exists(), dead.exists()) == (True, False)
 
 
 def test_a_model_of_another_request_is_not_taken_for_this_one(tmp_path):

@@ -25,6 +25,7 @@ from frontdef.models import saved
 from frontdef.models.request import ModelRequest, Request
 from frontdef.models.saved import Saved
 from frontdef.registry import get_classifier, get_dataset, get_defense
+from frontdef.whole import sweep
 
 VARIABLE = "FRONTDEF_CACHE"
 
@@ -106,6 +107,7 @@ class ModelCache:
         with self._lock(request):
             if self.has(request):
                 return self._read(request)
+            sweep(self.root)
             checkpoint = self.checkpoint(request)
             model = fit(request, torch.device(device), data_root, download, progress, checkpoint)
             try:
