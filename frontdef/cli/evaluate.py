@@ -96,8 +96,8 @@ def _command() -> str:
     for word in sys.argv[1:]:
         if skip:
             skip = False
-        elif word in {"--only"}:
+        elif word in {"--only", "--shard"}:
             skip = True
-        elif word not in {"--overwrite", "--report"} and not word.startswith("--only="):
+        elif word not in {"--overwrite", "--report"} and not word.startswith(("--only=", "--shard=")):
             words.append(word)
     return shlex.join(words)

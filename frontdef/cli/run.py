@@ -24,6 +24,7 @@ from frontdef.runs.progress import make_progress
 from frontdef.runs.results import Results, load_results
 from frontdef.runs.run import Settings, Summary
 from frontdef.runs.run import run as run_plan
+from frontdef.runs.shard import Shard
 from frontdef.runs.store import Store
 
 RUNS = Path("runs")
@@ -69,15 +70,29 @@ def process_options(command: Any) -> Any:
     return jobs(limit(command))
 
 
+def _shard(context: click.Context, parameter: click.Parameter, value: str | None) -> Shard | None:
+    return None if value is None else Shard.parse(value)
+
+
+def shard_option(command: Any) -> Any:
+    """``--shard``."""
+    return click.option(
+        "--shard",
+        metavar="I/N",
+        callback=_shard,
+        help="Only the I-th of N shares of the jobs, from 1: N machines, a folder each; `frontdef merge` joins them.",
+    )(command)
+
+
 def only_options(command: Any) -> Any:
-    """``--overwrite`` and ``--only``."""
+    """``--overwrite``, ``--only`` and ``--shard``."""
     overwrite = click.option("--overwrite", is_flag=True, help="Run finished jobs again.")
     only = click.option(
         "--only",
         multiple=True,
         help="Only this job, by the first letters of its key, or all jobs of a table (records, metrics, …); repeat it.",
     )
-    return overwrite(only(command))
+    return overwrite(only(shard_option(command)))
 
 
 def settings_of(options: Mapping[str, Any], out: Path, command: str) -> Settings:

@@ -48,6 +48,7 @@ class Head(_Part):
         name: Of the run.
         frontdef: Version that wrote it.
         versions: Distribution → version.
+        codes: Distribution → hash of its source, of frontdef and the plugins.
         device: Type of device.
         started: When, ISO 8601.
         command: The command line that repeats it.
@@ -65,6 +66,7 @@ class Head(_Part):
     name: str = "run"
     frontdef: str = ""
     versions: Mapping[str, str] = Field(default_factory=dict)
+    codes: Mapping[str, str] = Field(default_factory=dict)
     device: str = ""
     started: str = ""
     command: str = ""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from frontdef.errors import StoreError
+from frontdef.models.digest import state_digest
 from frontdef.models.load import Means, load_model
 from frontdef.models.request import Request
 from frontdef.protected import Protected
@@ -63,6 +64,7 @@ class Inventory:
         self._progress = progress
         self._splits: dict[str, Split] = {}
         self._models: OrderedDict[str, Protected] = OrderedDict()
+        self._weights: dict[str, str] = {}
         self._store: Store | None = None
         self._streams: list[TensorWriter] = []
 
@@ -98,6 +100,7 @@ class Inventory:
         key = request.key()
         if key not in self._models:
             self._models[key] = load_model(request, self.means, self._report(request))
+            self._weights[key] = state_digest(self._models[key])
         self._models.move_to_end(key)
         while len(self._models) > KEPT:
             self._models.popitem(last=False)
@@ -123,7 +126,7 @@ class Inventory:
         try:
             try:
                 rows = job.run(self)
-                about = plain({**rows.about, "wall": time.perf_counter() - started})
+                about = plain({**rows.about, **self._known(job), "wall": time.perf_counter() - started})
                 data = encode(job.table, job.key, Rows(rows.columns, about))
             except (Exception, SystemExit) as error:
                 if isinstance(error, StoreError) and self._streams:
@@ -150,6 +153,11 @@ class Inventory:
         writer = self._store.stream(job.table.name, job.key, layouts)
         self._streams.append(writer)
         return writer
+
+    def _known(self, job: Job) -> dict[str, str]:
+        """Which weights a job's model had, so that machines that trained it each for itself are told apart."""
+        weights = self._weights.get(job.models[0].key()) if job.models else None
+        return {} if weights is None else {"weights": weights}
 
     def _report(self, request: Request) -> Callable[[int, int, float, float], None]:
         def report(epoch: int, epochs: int, loss: float, accuracy: float) -> None:

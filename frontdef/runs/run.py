@@ -21,8 +21,9 @@ from frontdef.runs.inventory import Inventory, Outcome
 from frontdef.runs.job import Job
 from frontdef.runs.plan import Held, Plan
 from frontdef.runs.progress import Progress
+from frontdef.runs.shard import Shard
 from frontdef.runs.store import Store
-from frontdef.runs.versions import versions
+from frontdef.runs.versions import codes, versions
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Settings:
         download: Whether data sets may be downloaded.
         overwrite: Whether finished jobs are run again.
         only: Which jobs to run: keys, whole or abbreviated, or names of tables; empty means all.
+        shard: Which share of the plan's jobs to run; None for all.
         command: The command line that repeats the run, for the report.
         jobs: Processes that run jobs side by side; None runs them in this one.
         time_limit: Seconds that a job may take before it is killed and recorded as failed; None for no limit. Needs
@@ -50,6 +52,7 @@ class Settings:
     download: bool = False
     overwrite: bool = False
     only: tuple[str, ...] = ()
+    shard: Shard | None = None
     command: str = "frontdef run"
     jobs: int | None = None
     time_limit: float | None = None
@@ -97,7 +100,7 @@ def run(plan: Plan, settings: Settings, progress: Progress) -> Summary:
         StoreError: The run folder or the cache can't be written.
     """
     check_device(settings.device)
-    jobs = select(plan, settings.only)
+    jobs = select(plan, settings.only, settings.shard)
     store = Store(settings.out)
     store.sweep()
     inventory = Inventory(plan.samples, settings.means, progress.training)
@@ -135,12 +138,13 @@ def run(plan: Plan, settings: Settings, progress: Progress) -> Summary:
     return summary
 
 
-def select(plan: Plan, only: Iterable[str]) -> tuple[Job, ...]:
+def select(plan: Plan, only: Iterable[str], shard: Shard | None = None) -> tuple[Job, ...]:
     """The jobs of a plan that are wanted.
 
     Args:
         plan: The plan.
         only: Keys, whole or abbreviated, or names of tables; empty means all.
+        shard: A share of the whole plan, whatever ``only`` leaves of it; None for all.
 
     Raises:
         UnknownNameError: One that fits no job.
@@ -152,7 +156,8 @@ def select(plan: Plan, only: Iterable[str]) -> tuple[Job, ...]:
             known = [*sorted(tables), *(job.key for job in plan.jobs[:3])]
             raise UnknownNameError("job", name, known, "`frontdef plan` lists the keys.")
     prefixes = tuple(name for name in wanted if name not in tables)
-    return tuple(job for job in plan.jobs if not wanted or job.table.name in wanted or job.key.startswith(prefixes))
+    jobs = shard.of(plan.jobs) if shard else plan.jobs
+    return tuple(job for job in jobs if not wanted or job.table.name in wanted or job.key.startswith(prefixes))
 
 
 def head_of(plan: Plan, command: str, notes: tuple[str, ...] = ()) -> Head:
@@ -168,6 +173,7 @@ def head_of(plan: Plan, command: str, notes: tuple[str, ...] = ()) -> Head:
         name=plan.name,
         frontdef=__version__,
         versions=versions(),
+        codes=codes(),
         device=plan.device,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,

@@ -191,7 +191,7 @@ class Store:
         Raises:
             StoreError: No space or no permission.
         """
-        weights.save_single(tensors, self._tensors(folder, key), {"table": folder, "key": key})
+        weights.save_single(tensors, self.tensor_path(folder, key), {"table": folder, "key": key})
 
     def stream(self, folder: str, key: str, layouts: Mapping[str, Layout]) -> TensorWriter:
         """A file for pictures or examples that are written a batch at a time; `write` gives it its name.
@@ -204,11 +204,11 @@ class Store:
         Raises:
             StoreError: No space or no permission.
         """
-        return TensorWriter(self._tensors(folder, key), layouts, {"table": folder, "key": key})
+        return TensorWriter(self.tensor_path(folder, key), layouts, {"table": folder, "key": key})
 
     def has_tensors(self, folder: str, key: str) -> bool:
         """Whether there are such."""
-        return self._tensors(folder, key).is_file()
+        return self.tensor_path(folder, key).is_file()
 
     def tensors(self, folder: str, key: str) -> dict[str, Tensor]:
         """Read what `write_tensors` stored.
@@ -225,7 +225,7 @@ class Store:
         Raises:
             StoreError: Missing, damaged, changed, or another job's.
         """
-        path = self._tensors(folder, key)
+        path = self.tensor_path(folder, key)
         file = TensorFile(path)
         if (file.about.get("table"), file.about.get("key")) != (folder, key):
             raise StoreError(f"{path} belongs to another job: delete it, and it is made again")
@@ -235,7 +235,8 @@ class Store:
         """Delete what killed processes left unfinished; returns how many files there were."""
         return sweep(self.root)
 
-    def _tensors(self, folder: str, key: str) -> Path:
+    def tensor_path(self, folder: str, key: str) -> Path:
+        """Where pictures, examples or images are."""
         return self.root / folder / f"{key}.safetensors"
 
     def _failure(self, key: str) -> Path:
