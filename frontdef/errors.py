@@ -66,6 +66,10 @@ class StoreError(FrontdefError):
     """A run folder or cache that can't be read or written."""
 
 
+class UnwritableError(StoreError):
+    """A folder that can't be written: no space, no permission. Nothing that would be written there can be kept."""
+
+
 class OutOfMemoryError(FrontdefError, MemoryError):
     """Memory does not suffice for a single image.
 

@@ -72,8 +72,12 @@ class TensorWriter:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._temporary.open("w+b")
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        try:
             self._file.write(header)
         except OSError as error:
+            self.discard()
             raise cannot_write(path, error) from error
 
     def append(self, name: str, values: Tensor) -> None:
@@ -100,8 +104,16 @@ class TensorWriter:
         self._written[name] += len(raw)
 
     def rows(self, name: str, start: int, stop: int) -> Tensor:
-        """What was appended, ``(stop - start,…)``."""
-        self._file.flush()
+        """What was appended, ``(stop - start,…)``.
+
+        Raises:
+            StoreError: No space.
+        """
+        try:
+            self._file.flush()
+        except OSError as error:
+            self.discard()
+            raise cannot_write(self.path, error) from error
         return _rows(self._temporary, self._starts[name], self.layouts[name], start, stop)
 
     def commit(self) -> None:
@@ -128,7 +140,8 @@ class TensorWriter:
         """Leave nothing, unless it was committed."""
         with contextlib.suppress(OSError):
             self._file.close()
-        self._temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._temporary.unlink(missing_ok=True)
 
     def _header(self, checksum: str) -> bytes:
         said = json.dumps({"sha256": checksum, **self.about}, sort_keys=True)

@@ -8,7 +8,7 @@ import platform
 import re
 from pathlib import Path
 
-from frontdef.errors import StoreError
+from frontdef.errors import StoreError, UnwritableError
 
 _TEMPORARY = re.compile(r"\..+\.(?P<host>[^.]+)\.(?P<process>\d+)\.tmp")
 
@@ -35,30 +35,49 @@ def write_whole(path: Path, data: bytes) -> None:
         raise cannot_write(path, error) from error
 
 
+def delete(path: Path) -> None:
+    """Delete a file, if it is there.
+
+    Raises:
+        UnwritableError: It can't be deleted.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
 def cannot_write(path: Path, error: OSError) -> StoreError:
     """What is said where a file can't be written."""
-    return StoreError(f"cannot write {path}: {error.strerror or error}")
+    return UnwritableError(f"cannot write {path}: {error.strerror or error}")
 
 
-def sweep(folder: Path) -> int:
-    """Delete what processes of this machine that have ended left unfinished, in a folder and the folders in it.
+def is_temporary(path: Path) -> bool:
+    """Whether a file has a name that `temporary` gives."""
+    return _TEMPORARY.fullmatch(path.name) is not None
+
+
+def sweep(folder: Path, *, alone: bool = False) -> int:
+    """Delete what processes that have ended left unfinished, in a folder and the folders in it.
 
     Args:
         folder: Where to look.
+        alone: Whether nobody else writes there, so that every such file is left over; without it those that this
+            machine's living processes write are kept, and those of other machines.
 
     Returns:
         How many files there were.
     """
-    left = [path for pattern in (".*.tmp", "*/.*.tmp") for path in folder.glob(pattern) if _left(path)]
+    left = [path for pattern in (".*.tmp", "*/.*.tmp") for path in folder.glob(pattern) if _left(path, alone)]
     for path in left:
         with contextlib.suppress(OSError):  # another process sweeps, too
             path.unlink()
     return len(left)
 
 
-def _left(path: Path) -> bool:
+def _left(path: Path, alone: bool) -> bool:
     name = _TEMPORARY.fullmatch(path.name)
-    return name is not None and name["host"] == _host() and not _alive(int(name["process"]))
+    return name is not None and (alone or (name["host"] == _host() and not _alive(int(name["process"]))))
 
 
 def _alive(process: int) -> bool:

@@ -284,7 +284,7 @@ def test_no_gpu_where_cuda_is_asked():
 
 def test_a_full_disk_during_a_cell_keeps_the_others(tmp_path, finished, monkeypatch):
     """A real, small file system fills up in the middle of the run; what was stored before is whole."""
-    monkeypatch.setattr(Store, "require_space", lambda self, n_bytes: None)
+    monkeypatch.setattr(Store, "require_space", lambda self, *needed: None)
     mount = tmp_path / "disk"
     mount.mkdir()
     made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "none", str(mount)], capture_output=True)

@@ -137,5 +137,5 @@ class _Given(Keyed):
 
 
 @load_model.register(_Given)
-def _as_it_is(request: _Given, means: Means, progress: Any = None) -> Protected:
+def _as_it_is(request: _Given, means: Means, progress: Any = None, waiting: Any = None) -> Protected:
     return request.protected

@@ -13,6 +13,7 @@ from rich.console import Console
 from frontdef.analysis.partial import CODES
 from frontdef.analysis.plan import make_plan
 from frontdef.analysis.study import Study, load_study
+from frontdef.cli.interrupt import STOPPED
 from frontdef.cli.layers import print_analysis
 from frontdef.cli.model import KEYS, own_model_options, source_of
 from frontdef.cli.run import RUNS, only_options, process_options, settings_of
@@ -99,7 +100,7 @@ def _run(console: Console, path: Path | None, options: dict[str, Any]) -> tuple[
         summary = run(plan, settings, make_progress(console))
     except KeyboardInterrupt:
         click.echo("\nstopped: what was finished is kept; the same command goes on from there", err=True)
-        sys.exit(130)
+        sys.exit(STOPPED)
     done = f"{len(summary.ran)} done, {len(summary.cached)} were stored already"
     console.print(f"{done}: {settings.out}", soft_wrap=True)
     return load_results(settings.out), summary.failed

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import click
 
+from frontdef.cli.interrupt import interruptible
 from frontdef.errors import FrontdefError, MissingExtraError, UnknownNameError
 from frontdef.lazy import resolve
 
@@ -94,8 +95,9 @@ class LazyGroup(SuggestingGroup):
                 )
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; errors that are meant for the user are told in one line."""
+        """Run the command; errors that are meant for the user are told in one line, Ctrl-C ends it with 130."""
         try:
-            return super().invoke(ctx)
+            with interruptible():
+                return super().invoke(ctx)
         except FrontdefError as error:
             raise CommandFailure(" ".join(str(error).split())) from error

@@ -12,6 +12,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from frontdef.cli.interrupt import STOPPED
 from frontdef.cli.show import show
 from frontdef.cli.tables import print_plan
 from frontdef.errors import ConfigError
@@ -179,9 +180,9 @@ def retry(path: Path, **options: Any) -> None:
     device = options["device"] or results.head.device
     check_device(device)
     jobs_again = results.kind.remake(results.head.document, device)
-    forgotten = results.store.forget_failures(job.key for job in jobs_again.jobs)
-    click.echo(f"{forgotten} failed jobs are run again")
-    settings = settings_of({**options, "device": device}, path, results.head.command)
+    failed = sum(results.store.failed(job.key) for job in jobs_again.jobs)
+    click.echo(f"{failed} failed jobs are run again")
+    settings = settings_of({**options, "device": device, "retry": True}, path, results.head.command)
     execute(jobs_again, settings, options["report"])
 
 
@@ -202,7 +203,7 @@ def execute(plan: Plan, settings: Settings, report: bool) -> None:
         click.echo(
             f"\nstopped: {kept} of {len(plan.jobs)} jobs are kept; the same command goes on from there", err=True
         )
-        sys.exit(130)
+        sys.exit(STOPPED)
     stood = True
     if summary.ran or summary.cached:
         stood = _show(console, load_results(settings.out), summary, report)

@@ -58,8 +58,9 @@ def train(name: str, values: tuple[str, ...], **options: Any) -> None:
         raise ConfigError(f"--out names a file that ends in .safetensors, got {str(path)!r}")
     request = _request(name, parse_config(values), options)
     model = ModelCache(options["cache"]).get_or_train(
-        request, device=options["device"], data_root=options["data"], download=options["download"], progress=_report
-    )
+        request, device=options["device"], data_root=options["data"], download=options["download"], progress=_report,
+        waiting=lambda holder: click.echo(f"{request} is being trained by {holder}: waiting", err=True),
+    )  # fmt: skip
     saved.save(path, model.front_end, model.classifier, {key: v for key, v in model.about.items() if key != "sha256"})
     click.echo(f"{name} on {options['dataset']}, {request.classifier} behind it: {path}")
 

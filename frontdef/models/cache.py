@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import singledispatch
+from functools import partial, singledispatch
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 import torch
-from filelock import FileLock
 from torch import Tensor, nn
 
 from frontdef import training
 from frontdef.classifiers.network import seeded
 from frontdef.datasets import Dataset
-from frontdef.errors import StoreError
+from frontdef.errors import StoreError, UnwritableError
 from frontdef.frontend import FrontEnd
+from frontdef.lock import locked
 from frontdef.models import saved
 from frontdef.models.request import ModelRequest, Request
 from frontdef.models.saved import Saved
@@ -28,6 +29,8 @@ from frontdef.registry import get_classifier, get_dataset, get_defense
 from frontdef.whole import sweep
 
 VARIABLE = "FRONTDEF_CACHE"
+
+_log = logging.getLogger("frontdef")
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ class ModelCache:
         data_root: Path | None = None,
         download: bool = False,
         progress: training.ProgressCallback | None = None,
+        waiting: Callable[[str], None] | None = None,
     ) -> TrainedModel:
         """Read a model, or train and keep it. Where another process is training the same one, wait for it.
 
@@ -96,6 +100,7 @@ class ModelCache:
             data_root: Folder of the data sets; None takes ``FRONTDEF_DATA``.
             download: Whether data sets may be downloaded.
             progress: Called after each epoch of training; not at all where the model is there.
+            waiting: Told who trains the model, where that is waited for; None logs a warning.
 
         Raises:
             StoreError: The cache can't be written, or the stored model is damaged.
@@ -104,7 +109,7 @@ class ModelCache:
         """
         if self.has(request):
             return self._read(request)
-        with self._lock(request):
+        with self._lock(request, waiting or partial(_log.warning, "%s is being trained by %s: waiting", request)):
             if self.has(request):
                 return self._read(request)
             sweep(self.root)
@@ -112,7 +117,7 @@ class ModelCache:
             model = fit(request, torch.device(device), data_root, download, progress, checkpoint)
             try:
                 saved.save(self.path(request), model.front_end, model.classifier, model.about)
-            except StoreError as error:
+            except UnwritableError as error:
                 raise self._unwritable(error) from None
             checkpoint.remove()
             return model
@@ -129,21 +134,18 @@ class ModelCache:
         return restore(request, stored)
 
     @contextmanager
-    def _lock(self, request: Request) -> Iterator[None]:
+    def _lock(self, request: Request, waiting: Callable[[str], None]) -> Iterator[None]:
         """Hold the model's lock, which also finds out that nothing can be written before time is spent on training."""
-        lock = FileLock(self.path(request).with_suffix(".lock"))
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
-        except OSError as error:
-            raise self._unwritable(error) from None
-        try:
+        with ExitStack() as held:
+            try:
+                self.root.mkdir(parents=True, exist_ok=True)
+                held.enter_context(locked(self.path(request).with_suffix(".lock"), waiting))
+            except OSError as error:
+                raise self._unwritable(error) from None
             yield
-        finally:
-            lock.release()
 
-    def _unwritable(self, error: Exception) -> StoreError:
-        return StoreError(
+    def _unwritable(self, error: Exception) -> UnwritableError:
+        return UnwritableError(
             f"the cache of trained models, {self.root}, can't be written: {error}. Free some space, or choose another "
             f"folder with {VARIABLE} or --cache"
         )

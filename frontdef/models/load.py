@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     ProgressCallback = Callable[[int, int, float, float], None]
+    Waiting = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,16 @@ def check_device(device: str) -> torch.device:
 
 
 @singledispatch
-def load_model(request: Request, means: Means, progress: ProgressCallback | None = None) -> Protected:
+def load_model(
+    request: Request, means: Means, progress: ProgressCallback | None = None, waiting: Waiting | None = None
+) -> Protected:
     """The defended model of a request; each kind of request registers how it is got.
 
     Args:
         request: Which.
         means: Where models and data come from.
         progress: Called after each epoch of training.
+        waiting: Told who trains the model, where another process does.
 
     Raises:
         StoreError: The cache can't be written, or the stored model is damaged.
@@ -71,10 +75,17 @@ def load_model(request: Request, means: Means, progress: ProgressCallback | None
 
 
 @load_model.register(ModelRequest)
-def _trained(request: ModelRequest, means: Means, progress: ProgressCallback | None = None) -> Protected:
+def _trained(
+    request: ModelRequest, means: Means, progress: ProgressCallback | None = None, waiting: Waiting | None = None
+) -> Protected:
     """Trained here, if it is not in the cache."""
     device = torch.device(means.device)
     model = ModelCache(means.cache).get_or_train(
-        request, device=device, data_root=means.data, download=means.download, progress=progress
+        request,
+        device=device,
+        data_root=means.data,
+        download=means.download,
+        progress=progress,
+        waiting=waiting,
     )
     return Protected(model.front_end, model.classifier, image_shape=request.image_shape).to(device)

@@ -140,7 +140,10 @@ def misfit(request: OwnRequest, *, trainable: bool) -> str:
 
 @load_model.register(OwnRequest)
 def _load(
-    request: OwnRequest, means: Means, progress: Callable[[int, int, float, float], None] | None = None
+    request: OwnRequest,
+    means: Means,
+    progress: Callable[[int, int, float, float], None] | None = None,
+    waiting: Callable[[str], None] | None = None,
 ) -> Protected:
     """The model behind its front end, fine-tuned if it is not in the cache."""
     device = torch.device(means.device)
@@ -148,7 +151,12 @@ def _load(
     classifier: nn.Module
     if request.recipe:
         model = ModelCache(means.cache).get_or_train(
-            request, device=device, data_root=means.data, download=means.download, progress=progress
+            request,
+            device=device,
+            data_root=means.data,
+            download=means.download,
+            progress=progress,
+            waiting=waiting,
         )
         front_end, classifier = model.front_end, model.classifier
     else:

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,8 +25,7 @@ from frontdef.runs import head as heads
 from frontdef.runs.job import Job
 from frontdef.runs.plan import Plan
 from frontdef.runs.run import head_of
-from frontdef.runs.store import encode
-from frontdef.runs.table import Rows, Table
+from frontdef.runs.space import space_of
 
 FLOAT = 4
 """Bytes of a float32."""
@@ -132,9 +130,8 @@ def footprint(
             (base + images + training_memory(request, means, activations[request.key()]), f"training {request}")
         )
     memory, peak = max(peaks)
-    tables = {job.table.name: _file_size(job.table) for job in missing}
-    written = sum(job.bytes(plan.shapes) + tables[job.table.name] for job in missing)
-    return Footprint(memory, peak, images + written + len(heads.dump(head_of(plan, ""))))
+    written = space_of(missing, plan.shapes, (images, len(heads.dump(head_of(plan, "")))))
+    return Footprint(memory, peak, written.bytes)
 
 
 def _of_job(job: Job, plan: Plan, activations: Mapping[str, Activations]) -> float:
@@ -174,12 +171,6 @@ def _of_recipe(request: ModelRequest, means: Means, activations: Activations) ->
     images = (total + (request.train_samples or total)) * FLOAT * math.prod(dataset.image_shape)
     batch = max((stage.batch_size for stage in request.recipe), default=0)
     return images + 4 * activations.parameters + batch * (activations.kept + 2 * activations.largest)
-
-
-def _file_size(table: Table) -> int:
-    """Bytes of a job's file of one row."""
-    blank: Mapping[str, Any] = {"varchar": "", "boolean": False, "double": 0.0, "bigint": 0, "integer": 0}
-    return len(encode(table, "blank", Rows({name: [blank[column.type]] for name, column in table.stored.items()})))
 
 
 def resident() -> float:

@@ -82,7 +82,7 @@ class Head(_Part):
 def dump(head: Head) -> bytes:
     """The file, with a checksum over all of it."""
     values = head.model_dump(mode="json")
-    return json.dumps({"sha256": _digest(values), **values}, indent=1).encode()
+    return json.dumps({"sha256": digest(values), **values}, indent=1).encode()
 
 
 def parse(data: bytes, where: str) -> Head:
@@ -106,7 +106,7 @@ def parse(data: bytes, where: str) -> Head:
             f"{where} has the store format {version!r}, this frontdef reads format {FORMAT}. Read it with the version "
             "that wrote it (run.json names it), or choose another --out"
         )
-    if checksum != _digest(values):
+    if checksum != digest(values):
         raise StoreError(f"{where} was changed after it was written (sha256 differs): the same command writes it anew")
     try:
         return Head.model_validate(values)
@@ -114,5 +114,6 @@ def parse(data: bytes, where: str) -> Head:
         raise StoreError(f"{where} is damaged: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}") from None
 
 
-def _digest(values: Any) -> str:
+def digest(values: Any) -> str:
+    """The sha256 over JSON values, whatever white space they are written with."""
     return hashlib.sha256(json.dumps(values, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -11,7 +11,7 @@ from typing import Any
 from frontdef.errors import StoreError
 from frontdef.runs.head import Head, JobEntry
 from frontdef.runs.plan import get_kind
-from frontdef.runs.store import Store
+from frontdef.runs.store import HEAD, LOCK, Store
 from frontdef.runs.table import Table
 
 CLEAN = "clean"
@@ -66,7 +66,7 @@ def inspect(store: Store) -> Integrity:
     tables = {table.name: table for table in get_kind(head.kind).tables}
     read, missing = 0, 0
     damaged: list[Damage] = []
-    named = {store.root / "run.json", store.root / "report.html"}
+    named = {store.root / name for name in (HEAD, LOCK, "report.html")}
     for what, path, check in _files(store, head, tables):
         named.add(path)
         if not path.is_file() and path.parent.name != CLEAN:
@@ -89,7 +89,7 @@ def _files(store: Store, head: Head, tables: dict[str, Table]) -> Iterator[tuple
         rows, tensors = store.path(job.table, job.key), store.root / job.table / f"{job.key}.safetensors"
         failure = store.root / "failures" / f"{job.key}.json"
         if failure.is_file() and not rows.is_file():
-            yield job.what, failure, partial(_failure, store, job)
+            yield job.what, failure, partial(store.failure, job.key)
             continue
         yield job.what, rows, partial(_rows, store, job, tables[job.table], tensors)
         yield job.what, tensors, partial(store.tensors, job.table, job.key)
@@ -102,9 +102,3 @@ def _rows(store: Store, job: JobEntry, table: Table, tensors: Path) -> None:
         raise StoreError(f"{path} has other columns than the table {table.name}: delete it, and {AGAIN}")
     if table.tensors and len(rows) and not tensors.is_file():
         raise StoreError(f"{tensors} is missing beside its rows: delete {path}, and {AGAIN}")
-
-
-def _failure(store: Store, job: JobEntry) -> None:
-    if store.failure(job.key)["key"] != job.key:
-        path = store.root / "failures" / f"{job.key}.json"
-        raise StoreError(f"{path} belongs to another job: delete it, and the job is run again")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import chdir
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from frontdef.errors import StoreError
+from frontdef.errors import UnwritableError
 from frontdef.models.digest import state_digest
 from frontdef.models.load import Means, load_model
 from frontdef.models.request import Request
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from frontdef.datasets.record import SplitName
 
     Trained = Callable[[Request, int, int, float, float], None]
+    Waiting = Callable[[Request, str], None]
 
 KEPT = 2
 """Models that are kept in memory: the one that is judged, and one that attacks are transferred from."""
@@ -55,13 +59,21 @@ class Inventory:
         samples: Id of a data set → its test samples.
         means: Where models and data come from.
         progress: Told ``(request, epoch, epochs, loss, accuracy)`` after each epoch of training.
+        waiting: Told ``(request, holder)`` where another process trains a model that is needed.
     """
 
-    def __init__(self, samples: Mapping[str, Samples | Held], means: Means, progress: Trained | None = None) -> None:
+    def __init__(
+        self,
+        samples: Mapping[str, Samples | Held],
+        means: Means,
+        progress: Trained | None = None,
+        waiting: Waiting | None = None,
+    ) -> None:
         self.means = means
         self.device = torch.device(means.device)
         self._wanted = samples
         self._progress = progress
+        self._waiting = waiting
         self._splits: dict[str, Split] = {}
         self._models: OrderedDict[str, Protected] = OrderedDict()
         self._weights: dict[str, str] = {}
@@ -99,12 +111,27 @@ class Inventory:
         """
         key = request.key()
         if key not in self._models:
-            self._models[key] = load_model(request, self.means, self._report(request))
+            with chdir(os.getcwd()):
+                self._models[key] = load_model(request, self.means, self._report(request), self._wait(request))
             self._weights[key] = state_digest(self._models[key])
         self._models.move_to_end(key)
         while len(self._models) > KEPT:
             self._models.popitem(last=False)
         return self._models[key]
+
+    def prepare(self, request: Request) -> str:
+        """Why a model can't be had, a traceback; empty where it is loaded.
+
+        Raises:
+            UnwritableError: The cache can't be written.
+        """
+        try:
+            self.model(request)
+        except (UnwritableError, KeyboardInterrupt):
+            raise
+        except BaseException:
+            return traceback.format_exc()
+        return ""
 
     def load(self, job: Job) -> None:
         """Load a job's models, the one that is judged last."""
@@ -125,12 +152,13 @@ class Inventory:
         self._store = store
         try:
             try:
-                rows = job.run(self)
+                with chdir(os.getcwd()):  # whatever directory a plugin changes to, the next job starts in this one
+                    rows = job.run(self)
                 about = plain({**rows.about, **self._known(job), "wall": time.perf_counter() - started})
                 data = encode(job.table, job.key, Rows(rows.columns, about))
-            except (Exception, SystemExit) as error:
-                if isinstance(error, StoreError) and self._streams:
-                    raise
+            except (UnwritableError, KeyboardInterrupt):
+                raise
+            except BaseException:
                 return Outcome(error=traceback.format_exc())
             store.write(job.table.name, job.key, data, rows.tensors)
             return Outcome(about=about)
@@ -165,3 +193,6 @@ class Inventory:
                 self._progress(request, epoch, epochs, loss, accuracy)
 
         return report
+
+    def _wait(self, request: Request) -> Callable[[str], None] | None:
+        return None if self._waiting is None else partial(self._waiting, request)

@@ -28,6 +28,9 @@ class Progress(Protocol):
     def training(self, request: Request, epoch: int, epochs: int, loss: float, accuracy: float) -> None:
         """An epoch of training has ended."""
 
+    def waiting(self, request: Request, holder: str) -> None:
+        """Another process trains a model that is needed."""
+
     def started(self, job: Job) -> None:
         """A job is being run."""
 
@@ -66,6 +69,10 @@ class PlainProgress:
         """Say how the training ended."""
         if epoch == epochs:
             self._print(f"trained {request}: {epochs} epochs, loss {loss:.4f}, training accuracy {accuracy:.1%}")
+
+    def waiting(self, request: Request, holder: str) -> None:
+        """Say who trains it."""
+        self._print(waits(request, holder))
 
     def started(self, job: Job) -> None:
         """Nothing: the line comes when the job is done."""
@@ -120,6 +127,10 @@ class LiveProgress:
         """Show the epoch below the grid."""
         self.line = f"training {request}: epoch {epoch}/{epochs}, loss {loss:.4f}, training accuracy {accuracy:.1%}"
 
+    def waiting(self, request: Request, holder: str) -> None:
+        """Show below the grid who trains it."""
+        self.line = waits(request, holder)
+
     def started(self, job: Job) -> None:
         """Show the job below the grid."""
         self.line = str(job)
@@ -172,6 +183,11 @@ def begun(jobs: Sequence[Job], settled: int) -> str:
     count = Counter(job.table.name for job in jobs)
     by_table = ", ".join(f"{number} {name}" for name, number in count.items())
     return f"{len(jobs)} jobs ({by_table}), {settled} of them already stored"
+
+
+def waits(request: Request, holder: str) -> str:
+    """Who trains a model that is needed."""
+    return f"waiting for {request}: it is being trained by {holder}"
 
 
 def last_line(error: str) -> str:

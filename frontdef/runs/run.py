@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from frontdef._version import __version__
-from frontdef.errors import ConfigError, DataError, StoreError, UnknownNameError
+from frontdef.datasets.files import VARIABLE as DATA
+from frontdef.errors import ConfigError, UnknownNameError
+from frontdef.models.cache import ModelCache
 from frontdef.models.load import Means, check_device
 from frontdef.models.request import Request
 from frontdef.runs.executors import Executor
@@ -22,8 +25,12 @@ from frontdef.runs.job import Job
 from frontdef.runs.plan import Held, Plan
 from frontdef.runs.progress import Progress
 from frontdef.runs.shard import Shard
+from frontdef.runs.space import Space, space_of
 from frontdef.runs.store import Store
 from frontdef.runs.versions import codes, versions
+
+if TYPE_CHECKING:
+    from frontdef.datasets import Split
 
 
 @dataclass(frozen=True)
@@ -37,12 +44,14 @@ class Settings:
         cache: Folder of trained models; None takes ``FRONTDEF_CACHE`` or the user's cache folder.
         download: Whether data sets may be downloaded.
         overwrite: Whether finished jobs are run again.
+        retry: Whether failed jobs are run again.
         only: Which jobs to run: keys, whole or abbreviated, or names of tables; empty means all.
         shard: Which share of the plan's jobs to run; None for all.
         command: The command line that repeats the run, for the report.
         jobs: Processes that run jobs side by side; None runs them in this one.
-        time_limit: Seconds that a job may take before it is killed and recorded as failed; None for no limit. Needs
-            processes: one, if ``jobs`` says nothing else.
+        time_limit: Seconds that each of these may take before it is killed and recorded as failed: loading a model,
+            with the ``fit`` of its front end; an epoch of training; a job. None for no limit. Needs processes: one, if
+            ``jobs`` says nothing else.
     """
 
     out: Path
@@ -51,6 +60,7 @@ class Settings:
     cache: Path | None = None
     download: bool = False
     overwrite: bool = False
+    retry: bool = False
     only: tuple[str, ...] = ()
     shard: Shard | None = None
     command: str = "frontdef run"
@@ -65,8 +75,10 @@ class Settings:
 
     @property
     def means(self) -> Means:
-        """Where models and data come from."""
-        return Means(self.device, self.data, self.cache, self.download)
+        """Where models and data come from, whatever directory a plugin changes to."""
+        folders = self.data or os.environ.get(DATA), ModelCache(self.cache).root
+        data, cache = (None if folder is None else Path(folder).expanduser().absolute() for folder in folders)
+        return Means(self.device, data, cache, self.download)
 
 
 @dataclass
@@ -97,15 +109,22 @@ def run(plan: Plan, settings: Settings, progress: Progress) -> Summary:
         UnknownNameError: ``only`` names no job.
         DataError: A data set is missing or damaged.
         ModelError: A model that somebody else trained can't be believed on, or misses its stated accuracy.
-        StoreError: The run folder or the cache can't be written.
+        StoreError: The run folder or the cache can't be written, or another process works on the run.
     """
     check_device(settings.device)
     jobs = select(plan, settings.only, settings.shard)
-    store = Store(settings.out)
-    store.sweep()
-    inventory = Inventory(plan.samples, settings.means, progress.training)
+    store = Store(settings.out.absolute())
+    with store.hold():
+        store.sweep()
+        return _run(plan, jobs, store, settings, progress)
+
+
+def _run(plan: Plan, jobs: Sequence[Job], store: Store, settings: Settings, progress: Progress) -> Summary:
+    inventory = Inventory(plan.samples, settings.means, progress.training, progress.waiting)
     splits = {name: inventory.split(name) for name in plan.samples}
-    store.require_space(sum(job.bytes(plan.shapes) for job in jobs if not store.has(job.table.name, job.key)))
+    summary = _settled(jobs, store, settings)
+    settled = {*summary.cached, *summary.failed}
+    store.require_space(*_needed(plan, [job for job in jobs if job.key not in settled], splits, store))
     notes = tuple(note for model in plan.brought for note in model.admit(splits[model.dataset]))
     progress.note(notes)
     store.write_head(head_of(plan, settings.command, notes))
@@ -113,18 +132,12 @@ def run(plan: Plan, settings: Settings, progress: Progress) -> Summary:
         key = plan.samples[name].key
         if not store.has_tensors("clean", key):
             store.write_tensors("clean", key, {"images": split.images, "labels": split.labels, "ids": split.ids})
-    summary = Summary()
-    if settings.overwrite:
+    if settings.overwrite or settings.retry:
         store.forget_failures(job.key for job in jobs)
-    else:
-        summary.cached = [job.key for job in jobs if store.has(job.table.name, job.key)]
-        done = set(summary.cached)
-        summary.failed = [job.key for job in jobs if job.key not in done and store.failed(job.key)]
-    settled = {*summary.cached, *summary.failed}
     progress.begin(jobs, len(settled))
-    executor = _executor(plan, settings, inventory, store)
+    executor = _executor(plan, settings, inventory, store, progress)
     try:
-        for job, outcome in _outcomes([job for job in jobs if job.key not in settled], inventory, executor, progress):
+        for job, outcome in _outcomes([job for job in jobs if job.key not in settled], executor, progress):
             if outcome.about is None:
                 store.write_failure(job.table.name, job.key, str(job), outcome.error)
                 summary.failed.append(job.key)
@@ -136,6 +149,26 @@ def run(plan: Plan, settings: Settings, progress: Progress) -> Summary:
         executor.close()
         progress.end()
     return summary
+
+
+def _settled(jobs: Sequence[Job], store: Store, settings: Settings) -> Summary:
+    """What is not run again."""
+    if settings.overwrite:
+        return Summary()
+    cached = [job.key for job in jobs if store.has(job.table.name, job.key)]
+    done = set(cached)
+    failed = [job.key for job in jobs if job.key not in done and store.failed(job.key)]
+    return Summary(cached=cached, failed=[] if settings.retry else failed)
+
+
+def _needed(plan: Plan, jobs: Sequence[Job], splits: Mapping[str, Split], store: Store) -> Space:
+    """The room that jobs and their images will take."""
+    images = [
+        split.images.nbytes + split.labels.nbytes + split.ids.nbytes
+        for name, split in splits.items()
+        if not store.has_tensors("clean", plan.samples[name].key)
+    ]
+    return space_of(jobs, plan.shapes, images)
 
 
 def select(plan: Plan, only: Iterable[str], shard: Shard | None = None) -> tuple[Job, ...]:
@@ -196,15 +229,13 @@ def head_of(plan: Plan, command: str, notes: tuple[str, ...] = ()) -> Head:
     )
 
 
-def _outcomes(
-    jobs: Sequence[Job], inventory: Inventory, executor: Executor, progress: Progress
-) -> Iterator[tuple[Job, Outcome]]:
+def _outcomes(jobs: Sequence[Job], executor: Executor, progress: Progress) -> Iterator[tuple[Job, Outcome]]:
     """Load the models, then run their jobs; a model that can't be had fails every job that needs it."""
     errors: dict[str, str] = {}
     for group in _by_model(jobs):
         ready = []
         for job in group:
-            error = next(filter(None, (_error(request, inventory, errors) for request in reversed(job.models))), "")
+            error = next(filter(None, (_error(request, executor, errors) for request in reversed(job.models))), "")
             if error:
                 yield job, Outcome(error=error)
             else:
@@ -219,21 +250,22 @@ def _by_model(jobs: Iterable[Job]) -> Iterable[list[Job]]:
     return groups.values()
 
 
-def _error(request: Request, inventory: Inventory, errors: dict[str, str]) -> str:
+def _error(request: Request, executor: Executor, errors: dict[str, str]) -> str:
     """Why a model can't be had; empty where it can. Tried once a run."""
     key = request.key()
     if key not in errors:
-        try:
-            inventory.model(request)
-            errors[key] = ""
-        except (StoreError, DataError):
-            raise
-        except (Exception, SystemExit):
-            errors[key] = traceback.format_exc()
+        errors[key] = executor.prepare(request)
     return errors[key]
 
 
-def _executor(plan: Plan, settings: Settings, inventory: Inventory, store: Store) -> Executor:
+def _executor(plan: Plan, settings: Settings, inventory: Inventory, store: Store, progress: Progress) -> Executor:
     if settings.jobs is None and settings.time_limit is None:
         return Inline(inventory, store)
-    return Processes(order(plan, settings.means, settings.out), jobs=settings.jobs or 1, limit=settings.time_limit)
+    told = order(plan, settings.means, store.root)
+    return Processes(
+        told,
+        jobs=settings.jobs or 1,
+        limit=settings.time_limit,
+        progress=progress.training,
+        waiting=progress.waiting,
+    )

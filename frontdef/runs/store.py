@@ -12,8 +12,10 @@ import hashlib
 import io
 import json
 import math
+import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,16 +25,17 @@ import pyarrow.parquet as pq
 
 from frontdef import weights
 from frontdef.errors import StoreError
+from frontdef.lock import HeldError, locked
 from frontdef.runs import head as heads
 from frontdef.runs.head import Head
 from frontdef.runs.table import Rows, Table
 from frontdef.tensorfile import Layout, TensorFile, TensorWriter
-from frontdef.whole import sweep, write_whole
+from frontdef.whole import cannot_write, delete, is_temporary, sweep, write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-HEAD = "run.json"
+HEAD, LOCK = "run.json", ".lock"
 ABOUT, CHECKSUM = b"frontdef", b"sha256"
 
 UNSIGNED = b"these 64 letters stand here while the sha256 of all is computed."
@@ -65,16 +68,37 @@ class Store:
         self.head = self._read_head() if self.exists() else None
 
     def exists(self) -> bool:
-        """Whether a run was begun here.
+        """Whether a run was begun here. What a run leaves that was stopped before it said what it is is no matter.
 
         Raises:
             StoreError: The folder holds something else.
         """
         if (self.root / HEAD).is_file():
             return True
-        if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
+        if self.root.exists() and (not self.root.is_dir() or not all(map(_before_head, self.root.iterdir()))):
             raise StoreError(f"{self.root} is no run folder (it has no {HEAD}) and is not empty: choose another --out")
         return False
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keep everybody else from writing here; whoever only reads is not hindered.
+
+        Raises:
+            StoreError: Another process writes here, or nobody can.
+        """
+        path = self.root / LOCK
+        with ExitStack() as held:
+            try:
+                self.root.mkdir(parents=True, exist_ok=True)
+                held.enter_context(locked(path))
+            except HeldError as error:
+                raise StoreError(
+                    f"{self.root} is being written by {error}: wait until it ends, or stop it. `frontdef results "
+                    f"{self.root}` shows what it has finished"
+                ) from None
+            except OSError as error:
+                raise cannot_write(path, error) from error
+            yield
 
     def require_head(self) -> Head:
         """What was asked for.
@@ -128,7 +152,7 @@ class Store:
         elif tensors:
             self.write_tensors(table, key, tensors)
         write_whole(self.path(table, key), data)
-        self._failure(key).unlink(missing_ok=True)
+        delete(self._failure(key))
 
     def read(self, table: str, key: str) -> tuple[pa.Table, dict[str, Any]]:
         """A job's rows, and what is known of it.
@@ -158,8 +182,8 @@ class Store:
             StoreError: It can't be written.
         """
         values = {"key": key, "what": what, "error": error}
-        write_whole(self._failure(key), json.dumps(values, indent=1).encode())
-        self.path(table, key).unlink(missing_ok=True)
+        write_whole(self._failure(key), json.dumps({"sha256": heads.digest(values), **values}, indent=1).encode())
+        delete(self.path(table, key))
 
     def failed(self, key: str) -> bool:
         """Whether a job is recorded as failed."""
@@ -169,20 +193,25 @@ class Store:
         """What is recorded of a failed job: ``key``, ``what`` it is, and ``error``, a traceback.
 
         Raises:
-            StoreError: The record is damaged.
+            StoreError: The record is damaged, was changed, or is another job's.
         """
         path = self._failure(key)
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = json.loads(path.read_bytes())
+            checksum = values.pop("sha256")
+            if heads.digest(values) != checksum:
+                raise ValueError("its sha256 differs from the one in it")
+            if values["key"] != key:
+                raise ValueError(f"it holds {values['key']}")
             return {name: str(values[name]) for name in ("key", "what", "error")}
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise StoreError(f"{path} is damaged ({error}): delete it, and the job is run again") from None
 
     def forget_failures(self, keys: Iterable[str]) -> int:
         """Delete the records of failures, so that the jobs are run again; returns how many there were."""
         failures = [self._failure(key) for key in keys if self.failed(key)]
         for path in failures:
-            path.unlink()
+            delete(path)
         return len(failures)
 
     def write_tensors(self, folder: str, key: str, tensors: Mapping[str, Tensor]) -> None:
@@ -232,8 +261,8 @@ class Store:
         return file
 
     def sweep(self) -> int:
-        """Delete what killed processes left unfinished; returns how many files there were."""
-        return sweep(self.root)
+        """Delete what killed processes left unfinished, while it is held; returns how many files there were."""
+        return sweep(self.root, alone=True)
 
     def tensor_path(self, folder: str, key: str) -> Path:
         """Where pictures, examples or images are."""
@@ -242,7 +271,7 @@ class Store:
     def _failure(self, key: str) -> Path:
         return self.root / "failures" / f"{key}.json"
 
-    def require_space(self, n_bytes: int) -> None:
+    def require_space(self, n_bytes: int, n_files: int = 0) -> None:
         """Check that the disk has room for what a run will write.
 
         Raises:
@@ -252,8 +281,19 @@ class Store:
         free = shutil.disk_usage(folder).free
         if free < n_bytes:
             raise StoreError(
-                f"{self.root} needs about {n_bytes / 1e6:.0f} MB and the disk has {free / 1e6:.0f} MB free"
+                f"{self.root} needs about {n_bytes / 1e6:.1f} MB and the disk has {free / 1e6:.1f} MB free: free some "
+                "space, or choose another --out"
             )
+        inodes = os.statvfs(folder)
+        if inodes.f_files and inodes.f_favail < n_files:  # a file system that makes them as it needs them has none
+            raise StoreError(
+                f"{self.root} needs about {n_files} files and the disk has room for {inodes.f_favail}: delete some "
+                "files there, or choose another --out"
+            )
+
+
+def _before_head(path: Path) -> bool:
+    return path.name == LOCK or is_temporary(path)
 
 
 def encode(table: Table, key: str, rows: Rows) -> bytes:

@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from frontdef import weights
 from frontdef.errors import StoreError
 from frontdef.frontend import FrontEnd
+from frontdef.whole import delete
 
 Tensors = dict[str, Tensor]
 
@@ -46,6 +47,10 @@ class Checkpoint:
             StoreError: The folder can't be written.
         """
         weights.save_single(tensors, self.path, {"identity": self.identity, **about})
+        self.skip()
+
+    def skip(self) -> None:
+        """Let this one pass; the next is due after as long as after a write."""
         self._written = time.monotonic()
 
     def load(self) -> tuple[Tensors, dict[str, Any]] | None:
@@ -66,7 +71,7 @@ class Checkpoint:
 
     def remove(self) -> None:
         """Delete it, once what it led to is stored."""
-        self.path.unlink(missing_ok=True)
+        delete(self.path)
 
 
 def random_states(front_end: FrontEnd[Any], order: torch.Generator) -> tuple[Tensors, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from frontdef.errors import ConfigError
+from frontdef.errors import ConfigError, UnwritableError
 from frontdef.stage import Stage
 from frontdef.training.checkpoint import (
     Checkpoint,
@@ -27,6 +28,8 @@ from frontdef.training.trainer import Trainer
 if TYPE_CHECKING:
     from torch.optim import Optimizer
     from torch.optim.lr_scheduler import LRScheduler
+
+_log = logging.getLogger("frontdef")
 
 
 @dataclass
@@ -98,7 +101,11 @@ class ResumableTraining:
         )
         accuracies = [None if math.isnan(value) else value for value in self.accuracies]
         about = {"stage": number, "epoch": epoch, "losses": self.losses, "accuracies": accuracies}
-        self.checkpoint.save(tensors, {**about, "optimizer": rates, "random": states})
+        try:
+            self.checkpoint.save(tensors, {**about, "optimizer": rates, "random": states})
+        except UnwritableError as error:  # the weights alone may still fit: they are a fraction of a checkpoint
+            _log.warning("training goes on without a checkpoint: %s", error)
+            self.checkpoint.skip()
 
     def _resume(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         saved = self.checkpoint.load() if self.checkpoint else None

@@ -1,29 +1,47 @@
-"""Where jobs are run: in this process, or in others that can be killed when a job takes too long."""
+"""Where models are trained and jobs are run: in this process, or in others that can be killed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
 
-from frontdef.runs.inventory import Outcome
-from frontdef.runs.job import Job
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
 
-Announce = Callable[[Job], None]
-"""Told when a job is begun."""
+    from frontdef.models.request import Request
+    from frontdef.runs.inventory import Outcome
+    from frontdef.runs.job import Job
+
+    Announce: TypeAlias = Callable[[Job], None]
+    """Told when a job is begun."""
 
 
 class Executor(Protocol):
     """Runs jobs that share their first model."""
 
+    def prepare(self, request: Request) -> str:
+        """Make a model available to the jobs: read from the cache, or trained.
+
+        Args:
+            request: Which.
+
+        Returns:
+            Why it can't be had: a traceback, or what killed it; empty where it can.
+
+        Raises:
+            UnwritableError: The cache can't be written.
+        """
+
     def run(self, jobs: Sequence[Job], started: Announce) -> Iterator[tuple[Job, Outcome]]:
         """Run jobs and yield each as it ends.
 
         Args:
-            jobs: Whose models are trained.
+            jobs: Whose models were prepared.
             started: Told when a job is begun.
 
         Raises:
-            StoreError: The run folder can't be written.
+            UnwritableError: The run folder can't be written.
         """
 
     def close(self) -> None:

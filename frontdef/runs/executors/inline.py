@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from frontdef.runs.executors import Announce
-from frontdef.runs.inventory import Inventory, Outcome
-from frontdef.runs.job import Job
-from frontdef.runs.store import Store
+if TYPE_CHECKING:
+    from frontdef.models.request import Request
+    from frontdef.runs.executors import Announce
+    from frontdef.runs.inventory import Inventory, Outcome
+    from frontdef.runs.job import Job
+    from frontdef.runs.store import Store
 
 
 class Inline:
@@ -21,6 +24,10 @@ class Inline:
     def __init__(self, inventory: Inventory, store: Store) -> None:
         self.inventory = inventory
         self.store = store
+
+    def prepare(self, request: Request) -> str:
+        """Load or train a model."""
+        return self.inventory.prepare(request)
 
     def run(self, jobs: Sequence[Job], started: Announce) -> Iterator[tuple[Job, Outcome]]:
         """Run jobs in their order."""
