@@ -17,9 +17,7 @@ import pandas as pd
 
 from frontdef.runs.results import Results, load_results
 from frontdef.threat import NORM_LABELS, format_eps
-from frontdef.verdicts.agreement import Agreement, agreement
-
-ORDER = ("invalid", "different", "inconclusive", "equivalent", "identical")
+from frontdef.verdicts.agreement import VERDICTS, Agreement, agreement
 
 
 def main() -> None:
@@ -89,7 +87,7 @@ def _table(agreements: Iterable[Agreement]) -> str:
 def _pair(rows: list[Agreement]) -> str:
     counts = Counter(row.verdict for row in rows)
     weaker = Counter(row.weaker for row in rows if row.weaker)
-    verdicts = ", ".join(f"{counts[name]} {name}" for name in ORDER if counts[name])
+    verdicts = ", ".join(f"{counts[name]} {name}" for name in VERDICTS if counts[name])
     blamed = f" ({', '.join(f'{name} weaker in {n}' for name, n in weaker.items())})" if weaker else ""
     causes = dict.fromkeys(cause for row in rows for cause in row.cause.split(", ") if cause)
     return " | ".join(

@@ -11,10 +11,10 @@ from typing import Any
 
 from frontdef.checks.kit import markdown_table
 from frontdef.threat import NORM_LABELS, check_norm, format_eps
+from frontdef.verdicts.agreement import VERDICTS
 
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
 TITLES = {"classifier": "model", "defense": "front end"}
-VERDICTS = ("invalid", "different", "inconclusive", "equivalent", "identical")
 
 Row = Mapping[str, str]
 
@@ -153,7 +153,7 @@ def _range(cells: Iterable[Row]) -> str:
 
 
 def _pair(row: Row) -> tuple[str, ...]:
-    verdicts = ", ".join(f"{row[name]} {name}" for name in VERDICTS if int(row[name]))
+    verdicts = ", ".join(f"{row[name]} {name}" for name in VERDICTS if int(row.get(name) or 0))
     weaker = f" ({row['weaker']} weaker)" if row["weaker"] else ""
     libraries = f"{row['library_a']}, {row['library_b']}"
     return row["attack"], libraries, verdicts + weaker, row["only_a"], row["only_b"], row["cause"] or "–"

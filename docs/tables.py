@@ -25,7 +25,7 @@ PASSED, UNEXAMINED, NOT_OFFERED = kit.MARKS["passed"], "?", ""
 
 def library(name: str) -> str:
     """What a library offers: a line a row of its table, with the place of each difference and the tests that pin it."""
-    titles = ("family", "norm", "call", "differs", "caveat", "where", "pinned by")
+    titles = ("family", "norm", "call", "differs", "so it is", "caveat", "where", "pinned by")
     installed = registry.get_attack_libraries()[name]
     tests = _pinned(installed)
     return _table(
@@ -36,6 +36,7 @@ def library(name: str) -> str:
                 NORM_LABELS[norm],
                 f"`{row.call}`",
                 row.difference,
+                _direction(row),
                 row.caveat,
                 "; ".join(row.where),
                 ", ".join(
@@ -45,6 +46,17 @@ def library(name: str) -> str:
             for family, norm, row in _rows(installed)
         ),
     )
+
+
+def _direction(row: Realization) -> str:
+    """What the causes of a row predict of its strength."""
+    told = {
+        "either": [cause for cause in row.causes if cause in row.weakens and cause in row.strengthens],
+        "weaker": [cause for cause in row.weakens if cause not in row.strengthens],
+        "stronger": [cause for cause in row.strengthens if cause not in row.weakens],
+        "other": [cause for cause in row.causes if cause not in (*row.weakens, *row.strengthens)],
+    }
+    return "; ".join(f"{word}: {', '.join(causes)}" for word, causes in told.items() if causes)
 
 
 def families() -> str:

@@ -193,9 +193,63 @@ def test_a_difference_between_exact_calls_is_unexplained():
 
 
 def test_a_named_difference_is_the_cause():
-    pair = explained(WEAK, STRONG, {"art": {"difference": "ART clips first.", "causes": ["clipping", "projection"]}})
-    assert pair.cause == "clipping, projection"
+    told = {"difference": "ART clips first.", "causes": ["clipping", "projection"], "weakens": ["projection"]}
+    pair = explained(WEAK, STRONG, {"art": told})
+    assert pair.cause == "projection", "of what is significant only what predicts it"
+    assert explained(WEAK, WEAK, {"art": told}).cause == "clipping, projection"
     assert pair.reason.endswith("Known: ART clips first.")
+
+
+def test_a_cause_that_predicts_the_other_direction_explains_nothing():
+    """ART is the weaker one."""
+    causes = {"difference": "It differs.", "causes": ["projection"]}
+    for library, direction, cause in (
+        ("art", "weakens", "projection"), ("art", "strengthens", "unexplained"),
+        ("foolbox", "strengthens", "projection"), ("foolbox", "weakens", "unexplained"),
+    ):  # fmt: skip
+        pair = explained(WEAK, STRONG, {library: {**causes, direction: ["projection"]}})
+        assert (pair.weaker, pair.cause) == ("art", cause)
+
+
+def apart(changed, n=100, rounding=(0.0, 0.0), samples=32.0, parameters=None):
+    """Two exact cells, the first examples of one of which are others; what rounding changes of each."""
+    frames = pd.concat([outcomes([1, 0] * (n // 2), library=library) for library in ("art", "foolbox")])
+    frames["parameters"] = json.dumps(parameters or {})
+    examples = {f"{library}-pgd-linf-0.1": np.zeros((n, 1, 2, 2)) for library in ("art", "foolbox")}
+    examples["art-pgd-linf-0.1"][:changed, 0, 0, 0] = 0.01
+    told = {
+        library: {"rounding": share, "rounding_samples": samples}
+        for library, share in zip(("art", "foolbox"), rounding, strict=True)
+    }
+    (pair,) = agreement(frames, examples.__getitem__, cells(**told))
+    return pair
+
+
+def test_other_examples_of_two_exact_calls_are_unexplained():
+    pair = apart(10)
+    assert (pair.verdict, pair.cause, pair.same_share) == ("unexplained", "unexplained", 0.9)
+    assert "10 of 100 samples got other examples" in pair.reason
+    assert apart(1).verdict == "equivalent", "99 % are the same"
+    assert apart(3).verdict == "equivalent", "more than 1 % is not shown"
+    assert apart(4).verdict == "unexplained"
+
+
+def test_what_rounding_changes_of_both_is_explained_by_it():
+    assert apart(10, rounding=(4 / 32, 3 / 32)).verdict == "equivalent"
+    assert apart(10, rounding=(4 / 32, 3 / 32)).cause == "rounding"
+    assert apart(60, rounding=(4 / 32, 3 / 32)).verdict == "unexplained", "more than rounding changes"
+    assert apart(60, rounding=(1.0, 0.0)).verdict == "unexplained", "one that trembles by itself excuses nothing"
+
+
+def test_nothing_is_unexplained_where_no_examples_were_expected_to_be_the_same():
+    assert apart(100, rounding=(None, None), samples=None).verdict == "equivalent"
+
+
+def test_what_two_defaults_do_to_each_other_is_their_defaults():
+    assert explained(WEAK, STRONG, {}, {"defaults": True}).cause == "defaults"
+    assert explained(WEAK, STRONG, {"art": {"backwards": 40.0}}, {"defaults": True}).cause == "defaults", (
+        "the weaker one spent more"
+    )
 
 
 def test_a_random_start_explains_other_examples_and_never_a_weaker_attack():

@@ -14,6 +14,7 @@ import pandas as pd
 
 from frontdef.registry import get_family
 from frontdef.runs.results import Results, load_results
+from frontdef.verdicts.agreement import VERDICTS
 
 NAMED = ("adversarial-robustness-toolbox", "torchattacks", "foolbox", "adv-lib", "torch", "numpy", "python")
 
@@ -21,8 +22,6 @@ CELL = (
     "classifier", "defense", "attack", "judged_eps", "library", "n", "robust_accuracy", "forwards", "backwards",
     "seconds", "status",
 )  # fmt: skip
-
-VERDICTS = ("invalid", "different", "inconclusive", "equivalent", "identical")
 
 
 def main() -> None:

@@ -111,10 +111,14 @@ def _offer(
     defaults: Arguments = _nothing,
     where: tuple[str, ...] = (),
     violations: tuple[Violation, ...] | None = (),
+    weakens: tuple[Cause, ...] = (),
+    strengthens: tuple[Cause, ...] = (),
 ) -> Realization:
     """A call with every parameter mapped by ``arguments``; its defaults take nothing, ε is given when it runs."""
     run, minimal = runner(attack, arguments), runner(attack, defaults)
-    return Realization(attack, run, difference, unsupported, caveat, causes, minimal, where, violations)
+    return Realization(
+        attack, run, difference, unsupported, caveat, causes, minimal, where, violations, (), weakens, strengthens
+    )
 
 
 def _fgsm(_: AttackSpec) -> dict[str, Any]:
@@ -229,6 +233,8 @@ TABLE: Mapping[tuple[str, str], Realization] = {
         _fgsm,
         f"{_SPREAD}.",
         "step rule",
+        weakens=("step rule",),
+        strengthens=("step rule",),
         unsupported=_UNTARGETED,
         where=("`gradient_descent_base.py`, `L1BaseGradientDescent.normalize`",),
         violations=(
@@ -244,6 +250,8 @@ TABLE: Mapping[tuple[str, str], Realization] = {
         _RESCALED,
         "step rule",
         "projection",
+        weakens=("step rule", "projection"),
+        strengthens=("step rule",),
         where=("`gradient_descent_base.py`, `L1BaseGradientDescent.normalize` and `L1BaseGradientDescent.project`",),
         violations=(
             Violation("linear oracle", _ALONG, "10 of 12 left at 0.452, where all can be broken"),
@@ -258,6 +266,8 @@ TABLE: Mapping[tuple[str, str], Realization] = {
         _RESCALED,
         "step rule",
         "projection",
+        weakens=("step rule", "projection"),
+        strengthens=("step rule",),
         unsupported=_PGD_ONLY,
         where=("`gradient_descent_base.py`, `L1BaseGradientDescent.normalize` and `L1BaseGradientDescent.project`",),
         violations=(
@@ -289,6 +299,7 @@ TABLE: Mapping[tuple[str, str], Realization] = {
         _noise,
         "foolbox scales each draw by its largest signed value, not its largest absolute one, so draws leave the ball.",
         "projection",
+        weakens=("projection",),
         where=("`additive_noise.py`, `LinfMixin.get_epsilons` (`max` without `abs`)",),
     ),
     ("noise", "l2"): _offer(
@@ -296,6 +307,7 @@ TABLE: Mapping[tuple[str, str], Realization] = {
         _noise,
         "foolbox draws directions from a cube and puts every draw on the sphere, instead of uniformly in the ball.",
         "random start",
+        strengthens=("random start",),
         where=("`additive_noise.py`, `L2Mixin` with `UniformMixin`",),
     ),
     ("fmn", "l0"): _offer(
@@ -303,6 +315,7 @@ TABLE: Mapping[tuple[str, str], Realization] = {
         _fmn,
         "foolbox keeps one value more than ε, and raises an IndexError once ε is the number of values.",
         "projection",
+        weakens=("projection",),
         where=("`fast_minimum_norm.py`, `L0FMNAttack.project` (`argsort(...)[rows, epsilon]`, then `>=`)",),
         violations=(
             Violation(
@@ -323,6 +336,7 @@ TABLE: Mapping[tuple[str, str], Realization] = {
         _fmn,
         "foolbox never projects onto the ℓ2 ball, so a first misclassified iterate is hardly ever improved on.",
         "projection",
+        weakens=("projection",),
         where=("`fast_minimum_norm.py`, `L2FMNAttack.project` (`norms / norms`)",),
         violations=(
             Violation("linear oracle", _NEVER_PROJECTS, "median 9.185 of the exact distance, 12 of 12 misclassified"),
@@ -357,6 +371,7 @@ TABLE: Mapping[tuple[str, str], Realization] = {
         f"{_START}",
         "batch",
         "failure value",
+        weakens=("batch", "failure value"),
         runner=_run_from_noise,
         where=(
             "`hop_skip_jump.py`, `approximate_gradients` (`ep.norms.l2` without an axis)",
@@ -369,6 +384,7 @@ TABLE: Mapping[tuple[str, str], Realization] = {
         _hopskipjump,
         f"foolbox {_START}",
         "failure value",
+        weakens=("failure value",),
         runner=_run_from_noise,
         defaults=_constraint,
         where=("`hop_skip_jump.py`, `run` (`raise ValueError`)",),
@@ -380,6 +396,7 @@ TABLE: Mapping[tuple[str, str], Realization] = {
         f"foolbox takes one random direction for the whole batch, and {_START}",
         "batch",
         "failure value",
+        weakens=("batch", "failure value"),
         runner=_run_from_noise,
         where=(
             "`boundary_attack.py`, `draw_proposals` (`ep.normal(perturbed, (D, 1))`) and `run` (`raise ValueError`)",
@@ -404,6 +421,7 @@ TABLE: Mapping[tuple[str, str], Realization] = {
         "foolbox puts squared norms of image and gradient where the paper has norms, so a step is far too long where "
         "the gradient is small, and NaN where its norm to the fourth power is 0 in float32.",
         "step rule",
+        weakens=("step rule",),
         where=("`newtonfool.py`, `run` (`x_l2_norm`, `gradients_l2_norm`: no square root)",),
         violations=(
             Violation("constant model", _ZERO, "24 of 24 not finite, 0 outside the threat model"),

@@ -73,6 +73,9 @@ class Realization:
             another value is refused, never approximated.
         caveat: On which unusual inputs it departs from the family all the same; empty where none is known.
         where: Where in the library's source that is, Markdown; given exactly where there is a difference or a caveat.
+        weakens: Those of the causes that make this call weaker than one without them.
+        strengthens: Those that make it stronger; one that stands in both may do either, and one in neither changes
+            examples and is said to change no outcome much.
         modules: Modules of frontdef that ``run`` imports when it is called; `AttackLibrary.code` reads them.
         violations: The invariants that it is known to break, none of them for an empty tuple; None where nobody has
             examined it yet.
@@ -88,8 +91,12 @@ class Realization:
     where: tuple[str, ...] = ()
     violations: tuple[Violation, ...] | None = None
     modules: tuple[str, ...] = ()
+    weakens: tuple[Cause, ...] = ()
+    strengthens: tuple[Cause, ...] = ()
 
     def __post_init__(self) -> None:
+        if stray := {*self.weakens, *self.strengthens} - {*self.causes}:
+            raise ConfigError(f"{self.call}: {', '.join(sorted(stray))} has a direction and is none of its causes")
         if bool(self.difference) != bool(self.causes):
             raise ConfigError(f"{self.call}: a difference and its causes are given together or not at all")
         if self.where and not (self.difference or self.caveat):

@@ -109,10 +109,14 @@ def _offer(
     caveat: str = "",
     where: tuple[str, ...] = (),
     violations: tuple[Violation, ...] | None = (),
+    weakens: tuple[Cause, ...] = (),
+    strengthens: tuple[Cause, ...] = (),
 ) -> Realization:
     """A call with every parameter mapped by ``arguments``, and with the threat model alone, by ``minimal``."""
     run, defaults = _run(attack, arguments), _run(attack, minimal)
-    return Realization(attack, run, difference, unsupported, caveat, causes, defaults, where, violations)
+    return Realization(
+        attack, run, difference, unsupported, caveat, causes, defaults, where, violations, (), weakens, strengthens
+    )
 
 
 def _nothing(*_: Any) -> dict[str, Any]:
@@ -282,6 +286,7 @@ _AUTOATTACK = _offer(
     _TEN_STEPS,
     "budget",
     "schedule",
+    weakens=("budget",),
     caveat=_FEW_CLASSES,
     where=(
         "`autoattack.py`, `__init__`",
@@ -302,6 +307,7 @@ TABLE: Mapping[tuple[str, str], Realization] = {
         "confident, and its random start has a uniform radius.",
         "step rule",
         "random start",
+        weakens=("step rule",),
         unsupported=_PGD_ONLY,
         where=("`pgdl2.py`, `forward`",),
     ),
@@ -322,6 +328,7 @@ TABLE: Mapping[tuple[str, str], Realization] = {
         "clipping",
         "loss",
         "early stop",
+        weakens=("clipping", "loss", "early stop"),
         # It keeps the closest misclassified iterate whatever its margin, so kappa is no confidence of the result.
         unsupported={"confidence": 0.0, "binary_search_steps": 1},
         where=("`cw.py`, `inverse_tanh_space`, `f`, `forward`",),
@@ -340,6 +347,7 @@ TABLE: Mapping[tuple[str, str], Realization] = {
         "examples end on the boundary itself.",
         "overshoot",
         "clipping",
+        weakens=("overshoot", "clipping"),
         caveat="An image whose gradients are zero comes back as NaN.",
         where=(
             "`deepfool.py`, `_forward_indiv`",
@@ -365,6 +373,7 @@ TABLE: Mapping[tuple[str, str], Realization] = {
         "torchattacks takes the first image's step size for the whole batch.",
         "batch",
         "step rule",
+        weakens=("batch", "step rule"),
         caveat=_FEW_CLASSES,
         where=("`apgdt.py`, `attack_single_run` (`step_size[0]`), `dlr_loss_targeted`",),
         violations=_SEEDS,
@@ -390,6 +399,7 @@ TABLE: Mapping[tuple[str, str], Realization] = {
         "as 0.",
         {"confidence": 0.0},
         causes=("clipping", "search", "loss"),
+        weakens=("clipping", "search", "loss"),
         defaults=_run_ead(_nothing),
         where=("`eaden.py` and `eadl1.py`, `forward` (`nn.Parameter(images)`), `EAD_loss`",),
         violations=(
@@ -406,6 +416,7 @@ TABLE: Mapping[tuple[str, str], Realization] = {
         _nothing,
         "torchattacks adds theta to the first value where no pair of values helps, instead of stopping.",
         "step rule",
+        strengthens=("step rule",),
         where=("`jsma.py`, `saliency_map` (`argmax` of zeros)",),
     ),
     ("pixel", "l0"): _offer(

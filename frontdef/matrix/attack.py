@@ -16,6 +16,7 @@ from torch import Tensor
 
 from frontdef.attacks.goal import goal
 from frontdef.attacks.guard import attacked, isolated, note_model
+from frontdef.attacks.rounding import changed_by_rounding, expected
 from frontdef.attacks.spec import AttackSpec, shown
 from frontdef.matrix.row import RowJob
 from frontdef.matrix.tables import RECORDS
@@ -222,6 +223,7 @@ class Cell(RowJob):
                 for _, x_adv in batches.over(len(split), attack, note=lambda: note_model(victim)):
                     kept.append("x_adv", x_adv)
                 spent = (victim.passes.forward, victim.passes.backward)
+            rounding = self._rounding(victim, split, wanted)
             columns = self._judge(protected, split, kept, wanted)
         about = {
             "forwards": spent[0] / len(split),
@@ -231,11 +233,25 @@ class Cell(RowJob):
             "call": realization.call,
             "difference": "" if spec.defaults else realization.difference,
             "causes": [] if spec.defaults else list(realization.causes),
+            "weakens": [] if spec.defaults else list(realization.weakens),
+            "strengthens": [] if spec.defaults else list(realization.strengthens),
+            "rounding": rounding and rounding[0] / rounding[1],
+            "rounding_samples": rounding and rounding[1],
             "caveat": realization.caveat,
             "faults": conduct.faults,
             "robust_accuracy": broken.robust_accuracy(columns, spec.threat.norm, self.judged_eps),
         }
         return Rows({"sample_id": split.ids.numpy(), **columns}, about, kept)
+
+    def _rounding(self, victim: Protected, split: Split, wanted: Tensor) -> tuple[int, int] | None:
+        """Samples whose example rounding alone changes, and of how many; None where libraries may differ anyway."""
+        library, spec = get_attack_libraries()[self.library], self.spec
+        if type(victim.front_end).randomized or not expected(library, spec):
+            return None
+        rows = slice(0, min(self.batch_size, len(split)))
+        with isolated(victim, spec.seed):
+            x, y = split.images[rows].to(victim.device), wanted[rows].to(victim.device)
+            return changed_by_rounding(library, spec, victim, x, y)
 
     def _kept(self, protected: Protected, images: Tensor) -> dict[str, Layout]:
         """What is kept beside the records: the examples, and what the classifier sees where these are images."""

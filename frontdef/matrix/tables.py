@@ -143,6 +143,14 @@ CELLS: dict[str, Column] = {
         "varchar", "named difference of the library's realization; empty where the parameters map exactly"
     ),
     "causes": Column("varchar", "what the difference is about"),
+    "weakens": Column("varchar", "those of the causes that make the library's call weaker"),
+    "strengthens": Column("varchar", "those that make it stronger"),
+    "rounding": Column(
+        "double",
+        "share of the samples whose examples change by more than 1e-4 where the logits are rounded anew; measured "
+        "where every exact library should return the same examples, empty elsewhere",
+    ),
+    "rounding_samples": Column("double", "samples on which that was measured"),
     "caveat": Column("varchar", "unusual inputs on which the realization departs from the family"),
     "faults": Column("varchar", "what the attack changed and should not have: images, labels, the model"),
     "judged_eps": Column(

@@ -15,7 +15,15 @@ from frontdef.verdicts import broken
 if TYPE_CHECKING:
     from frontdef.runs.results import JobState, Results
 
-_NOT_RUN: Mapping[str, Any] = {"call": "", "difference": "", "caveat": "", "causes": [], "faults": []}
+_NOT_RUN: Mapping[str, Any] = {
+    "call": "",
+    "difference": "",
+    "caveat": "",
+    "causes": [],
+    "faults": [],
+    "weakens": [],
+    "strengthens": [],
+}
 """What is not known of a cell that was not run."""
 
 

@@ -21,12 +21,13 @@ VERDICTS: dict[str, tuple[str, str]] = {
     "identical": ("=", "the same examples"),
     "equivalent": ("≈", "success rates as close as the margin asks"),
     "inconclusive": ("?", "too few samples to tell"),
+    "unexplained": ("≉", "other examples where both calls are said to be exact"),
     "different": ("≠", "one falls short on the same samples"),
     "invalid": ("!", "left the threat model"),
 }
 """Verdict → mark and meaning, from the best to the worst."""
 
-FINDINGS = ("invalid", "different", "inconclusive")
+FINDINGS = ("invalid", "different", "unexplained", "inconclusive")
 """Verdicts that are listed one by one."""
 
 
@@ -111,7 +112,7 @@ def _heat_cell(data: ReportData, setting: Setting, defense: str, family: str) ->
         robust=_robust(correct_of(data, setting, defense), scores) if scores else None,
         failed=sum(cell.status == "failed" for cell in cells),
         disagree=any(
-            row.verdict in {"different", "invalid"}
+            row.verdict in {"different", "unexplained", "invalid"}
             for row in data.agreements
             if (Setting.of(row), row.defense, row.family, row.mode) == (setting, defense, family, "matched")
         ),

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 
 from frontdef.attacks.guard import OTHER_TYPE
+from frontdef.attacks.rounding import CLOSE
 from frontdef.verdicts.broken import success
-from frontdef.verdicts.statistics import holm, mcnemar, paired_difference
+from frontdef.verdicts.statistics import exceeds, holm, mcnemar, paired_difference, wilson
 
-Verdict = Literal["identical", "equivalent", "different", "inconclusive", "invalid"]
+Verdict = Literal["invalid", "different", "unexplained", "inconclusive", "equivalent", "identical"]
+
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+"""The gravest first."""
 
 ALPHA = 0.05
 """Level of the Holm-corrected McNemar test."""
@@ -26,8 +31,9 @@ MARGIN = 0.05
 IDENTICAL = 1e-6
 """Examples that differ by no more than this in any value are the same."""
 
-CLOSE = 1e-4
-"""Examples of exact calls differ by no more than this: what rounding makes of the sign of a gradient near 0."""
+OTHERS = 0.01
+"""Two calls that are said to be exact return other examples on no more than this share of the samples, or than what
+rounding alone changes."""
 
 GROUP = ["dataset", "classifier", "defense", "surrogate", "family", "source", "norm", "parameters", "eps"]
 
@@ -78,7 +84,10 @@ class Agreement:
         reason: The verdict in words, with its figures and what is known to explain it.
         known: The named differences of the two realizations.
         cause: What explains a verdict other than identical, in the words of `frontdef.attacks.library.Cause`, separated
-            by commas; ``unexplained`` for a difference between two calls that are said to be exact.
+            by commas; of ``different`` only what predicts that this library is the weaker one, and ``unexplained``
+            where nothing does.
+        rounding: The smaller share of the samples, of the two libraries, whose examples rounding alone changes; NaN
+            where it was not measured, as for attacks that draw.
     """
 
     dataset: str
@@ -115,6 +124,7 @@ class Agreement:
     reason: str = ""
     known: str = ""
     cause: str = ""
+    rounding: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -125,6 +135,10 @@ class _Side:
     cell: str
     difference: str = ""
     causes: tuple[str, ...] = ()
+    weakens: tuple[str, ...] = ()
+    strengthens: tuple[str, ...] = ()
+    rounded: int = 0
+    rounding_samples: int = 0
     faults: tuple[str, ...] = ()
     passes: float = float("nan")
 
@@ -146,8 +160,8 @@ def agreement(
     pairs = [pair for _, group in outcomes.groupby(GROUP, sort=False) for pair in _pairs(group, examples, sides)]
     adjusted = holm([pair.p_value for pair, *_ in pairs])
     return [
-        _explain(_judge(replace(pair, p_holm=p), side_a, side_b), side_a, side_b)
-        for (pair, side_a, side_b), p in zip(pairs, adjusted, strict=True)
+        _explain(_judge(replace(pair, p_holm=p), side_a, side_b, samples), side_a, side_b)
+        for (pair, side_a, side_b, samples), p in zip(pairs, adjusted, strict=True)
     ]
 
 
@@ -155,12 +169,30 @@ def _sides(cells: pd.DataFrame) -> Iterator[_Side]:
     for row in cells[cells["status"] == "ok"].to_dict("records"):
         faults = tuple(fault for fault in row["faults"] if not fault.startswith(OTHER_TYPE))
         passes = row["forwards"] + row["backwards"]
-        yield _Side(row["library"], row["cell"], row["difference"], tuple(row["causes"]), faults, passes)
+        samples = row.get("rounding_samples", math.nan)
+        measured = 0 if pd.isna(samples) else int(samples)
+        yield _Side(
+            row["library"],
+            row["cell"],
+            row["difference"],
+            _words(row["causes"]),
+            _words(row.get("weakens")),
+            _words(row.get("strengthens")),
+            round(row["rounding"] * measured) if measured else 0,
+            measured,
+            faults,
+            passes,
+        )
+
+
+def _words(stored: Any) -> tuple[str, ...]:
+    """A list of words; of a run that does not have it none."""
+    return tuple(stored) if isinstance(stored, Sequence | np.ndarray) else ()
 
 
 def _pairs(
     group: pd.DataFrame, examples: Examples | None, sides: dict[str, _Side]
-) -> Iterator[tuple[Agreement, _Side, _Side]]:
+) -> Iterator[tuple[Agreement, _Side, _Side, int]]:
     norm, eps = str(group["norm"].iloc[0]), float(group["eps"].iloc[0])
     group = group.assign(success=success(group, norm, eps))
     broke = group.pivot(index="sample_id", columns="library", values="success").astype(bool)
@@ -200,8 +232,9 @@ def _pairs(
             invalid_b=1 - float(valid[b]),
             mode=mode,
             known=" ".join(filter(None, (side_a.difference, side_b.difference))),
+            rounding=_least_rounded(side_a, side_b)[0],
         )
-        yield pair, side_a, side_b
+        yield pair, side_a, side_b, len(broke)
 
 
 def _distances(group: pd.DataFrame, norm: str) -> dict[Any, float]:
@@ -210,20 +243,48 @@ def _distances(group: pd.DataFrame, norm: str) -> dict[Any, float]:
     return dict(group[group["success"]].groupby("library")[norm].median())
 
 
+def _least_rounded(side_a: _Side, side_b: _Side) -> tuple[float, float]:
+    """Share of samples that rounding changes on the side where it changes fewer, and the end of its 95 % interval.
+
+    NaN where a side was not measured; where nothing was seen to change, nothing is excused.
+    """
+    if not (side_a.rounding_samples and side_b.rounding_samples):
+        return math.nan, math.nan
+    side = min((side_a, side_b), key=lambda side: side.rounded / side.rounding_samples)
+    share = side.rounded / side.rounding_samples
+    return share, wilson(side.rounded, side.rounding_samples)[1] if side.rounded else 0.0
+
+
 def _explain(pair: Agreement, side_a: _Side, side_b: _Side) -> Agreement:
     if pair.verdict == "identical":
         return pair
-    causes = dict.fromkeys((*side_a.causes, *side_b.causes, *_by_chance(pair), *_by_budget(pair)))
-    if not causes and pair.verdict == "different":
+    causes = dict.fromkeys(
+        _toward(pair, side_a, side_b)
+        if pair.verdict == "different"
+        else (*side_a.causes, *side_b.causes, *_by_chance(pair), *_by_budget(pair), *_by_rounding(pair))
+    )
+    if pair.verdict == "unexplained" or (not causes and pair.verdict == "different"):
         causes = {"unexplained": None}
     known = f". Known: {pair.known}" if pair.known else ""
     return replace(pair, reason=pair.reason + known, cause=", ".join(causes))
 
 
+def _toward(pair: Agreement, side_a: _Side, side_b: _Side) -> Sequence[str]:
+    """What predicts that the weaker one is the weaker one.
+
+    Two calls with defaults of their own are two attacks: where the passes do not say it, the defaults do.
+    """
+    weaker, stronger = (side_a, side_b) if pair.weaker == pair.library_a else (side_b, side_a)
+    causes = (*weaker.weakens, *stronger.strengthens)
+    if pair.mode == "matched":
+        return causes
+    spent_less = weaker.passes < stronger.passes
+    return (*causes, *(_by_budget(pair) if spent_less else ())) or ("defaults",)
+
+
 def _by_chance(pair: Agreement) -> Sequence[str]:
     """Each library draws its random start from its own generator; that one is weaker, no draw explains."""
-    drawn = json.loads(pair.parameters).get("random_start") and pair.verdict != "different"
-    return ("random start",) if drawn else ()
+    return ("random start",) if json.loads(pair.parameters).get("random_start") else ()
 
 
 def _by_budget(pair: Agreement) -> Sequence[str]:
@@ -232,7 +293,27 @@ def _by_budget(pair: Agreement) -> Sequence[str]:
     return ("budget",) if pair.mode == "defaults" and high > BUDGET * low else ()
 
 
-def _judge(pair: Agreement, side_a: _Side, side_b: _Side) -> Agreement:
+def _by_rounding(pair: Agreement) -> Sequence[str]:
+    """Rounding was seen to change examples of both libraries."""
+    return ("rounding",) if pair.rounding > 0 else ()
+
+
+def _unexplained(pair: Agreement, side_a: _Side, side_b: _Side, samples: int) -> str:
+    """What is said where two calls that should return the same examples do not; empty where they do."""
+    share, at_most = _least_rounded(side_a, side_b)
+    if math.isnan(share) or math.isnan(pair.same_share):
+        return ""
+    others = round((1 - pair.same_share) * samples)
+    if not exceeds(others, samples, max(OTHERS, at_most)):
+        return ""
+    measured = min(side_a.rounding_samples, side_b.rounding_samples)
+    return (
+        f"both calls are said to be exact, and {others} of {samples} samples got other examples; rounding alone "
+        f"changes {share:.1%} of {measured}"
+    )
+
+
+def _judge(pair: Agreement, side_a: _Side, side_b: _Side, samples: int) -> Agreement:
     tampered = [f"{side.library} {fault}" for side in (side_a, side_b) for fault in side.faults]
     if tampered:
         return replace(pair, verdict="invalid", reason="; ".join(tampered))
@@ -257,6 +338,8 @@ def _judge(pair: Agreement, side_a: _Side, side_b: _Side) -> Agreement:
         weaker = pair.library_a if pair.only_a < pair.only_b else pair.library_b
         reason = f"{weaker} is weaker: {interval}, p = {pair.p_holm:.2g} (McNemar, Holm)"
         return replace(pair, verdict="different", weaker=weaker, reason=reason)
+    if said := _unexplained(pair, side_a, side_b, samples):
+        return replace(pair, verdict="unexplained", reason=f"{said}; {interval}")
     if pair.low >= -MARGIN and pair.high <= MARGIN:
         return replace(pair, verdict="equivalent", reason=f"{interval}, within ±{MARGIN:.0%}")
     return replace(

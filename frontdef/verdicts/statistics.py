@@ -21,6 +21,18 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, flo
     return float(interval.low), float(interval.high)
 
 
+def exceeds(successes: int, n: int, share: float, level: float = 0.05) -> bool:
+    """Whether a proportion is shown to exceed a share: exact one-sided binomial test.
+
+    Args:
+        successes: How many of the ``n`` samples.
+        n: Samples, at least 1.
+        share: What it is compared with.
+        level: Of the test.
+    """
+    return float(binomtest(int(successes), int(n), min(share, 1.0), alternative="greater").pvalue) < level
+
+
 def mcnemar(only_a: int, only_b: int) -> float:
     """Exact two-sided McNemar test of paired outcomes: the p-value.
 

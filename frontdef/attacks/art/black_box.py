@@ -121,6 +121,7 @@ BLACK_BOX: Mapping[tuple[str, str], Realization] = {
         f"{_STRIPES}.",
         "random start",
         "budget",
+        weakens=("random start",),
         unsupported={"rescale_schedule": True},
         caveat=f"{_FILLED}.",
         where=("`square_attack.py`, `generate`",),
@@ -133,6 +134,7 @@ BLACK_BOX: Mapping[tuple[str, str], Realization] = {
         "random start",
         "budget",
         "step rule",
+        weakens=("random start", "step rule"),
         unsupported={"rescale_schedule": True},
         caveat=f"{_FILLED}, odd sides up to 13.",
         where=("`square_attack.py`, `generate`",),
@@ -146,6 +148,7 @@ BLACK_BOX: Mapping[tuple[str, str], Realization] = {
             "labels",
             "search",
             "failure value",
+            weakens=("search", "failure value"),
             where=("`hop_skip_jump.py`, `generate`, `_init_sample`, `_attack`",),
         )
         for norm, shown in (("l2", "2"), ("linf", "inf"))
@@ -157,6 +160,7 @@ BLACK_BOX: Mapping[tuple[str, str], Realization] = {
         f"{_LABEL}, and tries at least 20 directions a step, all on one distance, instead of one.",
         "labels",
         "budget",
+        strengthens=("budget",),
         where=("`boundary.py`, `generate`, `_attack`",),
     ),
     ("zoo", "l2"): offer(
@@ -167,6 +171,7 @@ BLACK_BOX: Mapping[tuple[str, str], Realization] = {
         "the box once, at the end.",
         "optimizer",
         "clipping",
+        weakens=("optimizer", "clipping"),
         # It keeps the closest misclassified iterate whatever its margin, so confidence is none of the result.
         unsupported={"confidence": 0.0},
         where=("`zoo.py`, `_optimizer`, `_optimizer_adam_coordinate`",),
@@ -178,6 +183,7 @@ BLACK_BOX: Mapping[tuple[str, str], Realization] = {
         "ART asks for both signs of a direction and takes the better one, instead of the first that helps.",
         "search",
         "budget",
+        strengthens=("search",),
         caveat="Never moves an image whose softmax rounds to 1.",
         reads="probabilities",
         where=("`simba.py`, `generate`",),
@@ -189,6 +195,7 @@ BLACK_BOX: Mapping[tuple[str, str], Realization] = {
         f"{_LABEL}, and takes the number of channels for the height, so that images hardly shift along it.",
         "labels",
         "search",
+        weakens=("search",),
         image_by_image=True,
         where=("`spatial_transformation.py`, `generate`",),
     ),

@@ -36,6 +36,8 @@ def offer(
     image_by_image: bool = False,
     where: tuple[str, ...] = (),
     violations: tuple[Violation, ...] | None = None,
+    weakens: tuple[Cause, ...] = (),
+    strengthens: tuple[Cause, ...] = (),
 ) -> Realization:
     """A call of ``art.attacks.evasion``.
 
@@ -51,6 +53,8 @@ def offer(
         image_by_image: Whether the attack has one result for a whole batch, so that each image is a batch of its own.
         where: As in `Realization`.
         violations: As in `Realization`.
+        weakens: As in `Realization`.
+        strengthens: As in `Realization`.
     """
     attack = call.partition("(")[0]
     return Realization(
@@ -63,6 +67,8 @@ def offer(
         defaults=_run(attack, minimal, reads, image_by_image) if minimal else None,
         where=where,
         violations=violations,
+        weakens=weakens,
+        strengthens=strengthens,
     )
 
 

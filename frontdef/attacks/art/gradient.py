@@ -93,6 +93,7 @@ GRADIENT: Mapping[tuple[str, str], Realization] = {
         ball,
         f"ART {_STALL}.",
         "step rule",
+        weakens=("step rule",),
         where=("`fast_gradient.py`, `_apply_norm`",),
         violations=(),
     ),
@@ -112,6 +113,7 @@ GRADIENT: Mapping[tuple[str, str], Realization] = {
         ball,
         "ART cuts each step at the box before it projects onto the ball, the others after it.",
         "projection",
+        strengthens=("projection",),
         unsupported=_PGD_ONLY,
         caveat=f"{_UNDERFLOW} {_RESTARTS}",
         where=(
@@ -128,6 +130,7 @@ GRADIENT: Mapping[tuple[str, str], Realization] = {
         f"ART {_STALL}, and rescales into the ball instead of projecting.",
         "step rule",
         "projection",
+        weakens=("step rule", "projection"),
         unsupported=_PGD_ONLY,
         caveat=_RESTARTS,
         where=(
@@ -149,6 +152,7 @@ GRADIENT: Mapping[tuple[str, str], Realization] = {
         _LAST,
         "failure value",
         "random start",
+        weakens=("failure value",),
         unsupported={"rho": 0.75},
         where=("`auto_projected_gradient_descent.py`, `generate`",),
         violations=(Violation("disc oracle", _LAST_ITERATE, "3 of 12 left at 0.087, where all can be broken"),),
@@ -160,6 +164,7 @@ GRADIENT: Mapping[tuple[str, str], Realization] = {
         _LAST,
         "failure value",
         "random start",
+        weakens=("failure value",),
         unsupported={"rho": 0.75},
         caveat=_AVERAGED,
         where=("`auto_projected_gradient_descent.py`, `generate`",),
@@ -175,6 +180,8 @@ GRADIENT: Mapping[tuple[str, str], Realization] = {
             "search",
             "budget",
             "projection",
+            weakens=("loss", "search"),
+            strengthens=("projection",),
             unsupported={"version": "standard"},
             where=("`auto_attack.py`, `AutoAttack.__init__`, `run_attack`",),
         )

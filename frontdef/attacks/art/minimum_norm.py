@@ -59,6 +59,7 @@ MINIMUM_NORM: Mapping[tuple[str, str], Realization] = {
         "binary search for the constant stalls.",
         "optimizer",
         "search",
+        weakens=("optimizer", "search"),
         where=("`carlini.py`, `CarliniL2Method.generate`",),
     ),
     ("deepfool", "l2"): offer(
@@ -76,6 +77,7 @@ MINIMUM_NORM: Mapping[tuple[str, str], Realization] = {
         nothing,
         "ART drops the pull towards the image, and not the loss alone, where an iterate is misclassified.",
         "loss",
+        weakens=("loss",),
         # It keeps the closest misclassified iterate whatever its margin, so confidence is none of the result.
         unsupported={"confidence": 0.0},
         where=("`elastic_net.py`, `_gradient_of_loss`",),
@@ -88,6 +90,8 @@ MINIMUM_NORM: Mapping[tuple[str, str], Realization] = {
         "classes, and may change two values more than γ allows.",
         "search",
         "budget",
+        weakens=("search",),
+        strengthens=("budget",),
         where=("`saliency_map.py`, `_saliency_map`, `generate`",),
     ),
     ("newtonfool", "l2"): offer(

@@ -15,15 +15,13 @@ from rich.text import Text
 from frontdef.attacks.spec import shown
 from frontdef.registry import get_family
 from frontdef.threat import NORM_LABELS, format_eps
-from frontdef.verdicts.agreement import Agreement, agreement
+from frontdef.verdicts.agreement import VERDICTS, Agreement, agreement
 
 if TYPE_CHECKING:
     from frontdef.runs.results import Results
 
-MARKS = {"identical": "=", "equivalent": "≈", "different": "≠", "inconclusive": "?", "invalid": "!"}
+MARKS = {"identical": "=", "equivalent": "≈", "inconclusive": "?", "unexplained": "≉", "different": "≠", "invalid": "!"}
 """One mark a verdict, for the agreement grid."""
-
-_ORDER = ["invalid", "different", "inconclusive", "equivalent", "identical"]
 
 QUESTIONS = {
     "matched": "same parameters: is the code right?",
@@ -43,7 +41,7 @@ def print_agreement(console: Console, results: Results) -> None:
             _print_grid(console, here, question)
     console.print("  ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items()))
     for row in rows:
-        if row.verdict in {"different", "invalid"}:
+        if row.verdict in {"different", "unexplained", "invalid"}:
             console.print(Text(f"{_where(row)}: {row.reason}{_spent(row)}"), soft_wrap=True)
 
 
@@ -87,7 +85,7 @@ def _worst(rows: list[Agreement]) -> str:
     if not rows:
         return ""
     count = Counter(row.verdict for row in rows)
-    worst = min(count, key=_ORDER.index)
+    worst = min(count, key=VERDICTS.index)
     share = f" {count[worst]}/{len(rows)}" if count[worst] < len(rows) else ""
     causes = dict.fromkeys(
         cause for row in rows if row.verdict == worst and row.cause for cause in row.cause.split(", ")

@@ -30,7 +30,7 @@ const updateHeat = () => {
       cell.dataset.v = value ?? -1;
       if (!link) continue;
       one(".value", link).textContent = own.length || !one(".cross", link) ? share(value) : "";
-      show(one(".dot", link), pairsOf(f, (defense) => defense === d, "matched").some(([, , , , , verdict]) => /different|invalid/.test(verdict)));
+      show(one(".dot", link), pairsOf(f, (defense) => defense === d, "matched").some(([, , , , , verdict]) => /diff|unexp|inval/.test(verdict)));
     }
   }
 };

@@ -66,10 +66,23 @@ def _offer(
     unsupported: Mapping[str, Any] | None = None,
     caveat: str = "",
     where: tuple[str, ...] = (),
+    weakens: tuple[Cause, ...] = (),
+    strengthens: tuple[Cause, ...] = (),
 ) -> Realization:
     """A call with the threat model mapped by ``threat``, which is all that its defaults take."""
     run, defaults = _run(attack, threat, arguments), _run(attack, threat, _nothing)
-    return Realization(attack, run, difference, unsupported, caveat, causes, defaults, where)
+    return Realization(
+        attack,
+        run,
+        difference,
+        unsupported,
+        caveat,
+        causes,
+        defaults,
+        where,
+        weakens=weakens,
+        strengthens=strengthens,
+    )
 
 
 def _nothing(_: AttackSpec) -> dict[str, Any]:
@@ -236,6 +249,8 @@ TABLE: Mapping[tuple[str, str], Realization] = {
         f"{_LATE}, and returns the last misclassified one before, or the image.",
         "early stop",
         "failure value",
+        weakens=("early stop",),
+        strengthens=("failure value",),
         unsupported={"fast": False},
         where=("`projected_gradient_descent.py`, `_pgd_linf` (the loop ends after a step)",),
     ),
@@ -329,6 +344,7 @@ TABLE: Mapping[tuple[str, str], Realization] = {
         "early stop",
         "overshoot",
         "failure value",
+        weakens=("early stop", "failure value"),
         where=("`deepfool.py`, `df` (the loop ends after a step; `value=1 + overshoot`)",),
     ),
     ("deepfool", "linf"): _offer(
@@ -339,6 +355,7 @@ TABLE: Mapping[tuple[str, str], Realization] = {
         "early stop",
         "overshoot",
         "failure value",
+        weakens=("early stop", "failure value"),
         where=("`deepfool.py`, `df` (the loop ends after a step; `value=1 + overshoot`)",),
     ),
     ("cw", "l2"): _offer(
