@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
@@ -10,7 +11,7 @@ import torch
 
 from frontdef.errors import ConfigError
 from frontdef.memory import Batches, at_once
-from frontdef.threat import Norm, ThreatModel
+from frontdef.threat import Norm, ThreatModel, check_norm
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 LEAD = 1e-4
 """By how much, relative to 1 + the largest logit, the label must lead: more than float32's rounding can take away."""
+
+SMALLEST_RADIUS = 1e-5
+"""Where `certified_radii` begins to ask, [0,1] pixel values: ten times the tolerance on distances."""
 
 
 class Certificate:
@@ -110,6 +114,53 @@ def leads(logits: Tensor, labels: Tensor) -> Tensor:
     own = logits.gather(1, labels[:, None]).squeeze(1)
     rival = logits.scatter(1, labels[:, None], -torch.inf).amax(1)
     return own - rival > LEAD * (1 + logits.abs().amax(1))
+
+
+def certified_radii(
+    certificate: Certificate, protected: nn.Module, x: Tensor, y: Tensor, norm: Norm, *, ratio: float = 1.1
+) -> Tensor:
+    """How far each sample's proof reaches: by bisection, so that each radius was proved and ``ratio`` times it was not.
+
+    All samples share one geometric grid of radii, so those with equal radii can be attacked together at the border of
+    what is proved of them.
+
+    Args:
+        certificate: Whose proofs.
+        protected: The defended classifier.
+        x: Images, float32 ``(N,C,H,W)`` in [0,1].
+        y: Labels, int64 ``(N,)``.
+        norm: ``linf``, ``l2`` or ``l1``.
+        ratio: Above 1: where the bisection ends.
+
+    Returns:
+        float64 ``(N,)``, on the device of ``x``: 0 where nothing is proved even at `SMALLEST_RADIUS`; at most the
+        distance of black from white.
+
+    Raises:
+        ConfigError: Another norm, or a ratio that is not above 1.
+    """
+    values = math.prod(x.shape[1:])
+    widest: dict[Norm, float] = {"linf": 1.0, "l2": math.sqrt(values), "l1": float(values)}
+    if check_norm(norm) not in widest:
+        raise ConfigError(f"radii are bisected in {', '.join(widest)}; {norm!r} has no such radius")
+    if not ratio > 1:
+        raise ConfigError(f"ratio must be above 1, got {ratio!r}")
+    radii = torch.zeros(len(x), dtype=torch.float64, device=x.device)
+
+    def proved(rows: Tensor, eps: float) -> Tensor:
+        return certificate.certify(protected, x[rows], y[rows], ThreatModel(norm, eps))
+
+    everything = torch.arange(len(x), device=x.device)
+    pending = [(everything[proved(everything, SMALLEST_RADIUS)], SMALLEST_RADIUS, widest[norm])]
+    while pending:
+        rows, low, high = pending.pop()
+        radii[rows] = low
+        if not len(rows) or high <= ratio * low:
+            continue
+        middle = math.sqrt(low * high)
+        holds = proved(rows, middle)
+        pending += [(rows[holds], middle, high), (rows[~holds], low, middle)]
+    return radii
 
 
 @contextmanager

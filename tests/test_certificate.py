@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from frontdef.certificate import LEAD, Certificate, leads
+from frontdef.certificate import LEAD, SMALLEST_RADIUS, Certificate, certified_radii, leads
 from frontdef.errors import ConfigError
 from frontdef.testing import linear_model
 from frontdef.threat import ThreatModel
@@ -104,3 +104,41 @@ def test_a_certificate_without_a_proof_says_so(model):
 def test_a_lead_is_more_than_rounding():
     logits = torch.tensor([[1.0, 1.0 - 1e-7], [1.0, 1.0 - 3 * LEAD], [0.0, 1.0], [1e6, 1e6 - 50.0], [1e6, 1e6 - 500.0]])
     assert leads(logits, torch.zeros(5, dtype=torch.long)).tolist() == [False, True, False, False, True]
+
+
+class UpTo(Recorded):
+    """Proves each image up to its first value over ten."""
+
+    norms = ("linf", "l2", "l1", "l0")
+
+    def proof(self, protected, threat):
+        return lambda x, y: x.flatten() / 10 >= threat.eps
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+@pytest.mark.parametrize("ratio", [1.01, 1.1, 2.0])
+def test_radii_are_proved_and_a_ratio_beyond_them_is_not(model, norm, ratio):
+    exact = torch.tensor([0.09, 0.01, 0.0, 0.02, 0.07], dtype=torch.float64)
+    radii = certified_radii(UpTo(), model, X, Y, norm, ratio=ratio)
+    assert (radii <= exact + 1e-9).all()
+    assert (radii * ratio >= exact - 1e-9).all()
+    assert radii[2] == 0
+
+
+def test_radii_end_where_the_box_does(model):
+    radii = certified_radii(Recorded(), model, X, Y, "linf")
+    assert (radii[[0, 1, 3, 4]] <= 1).all()
+    assert (radii[[0, 1, 3, 4]] * 1.1 >= 1).all()
+
+
+def test_nothing_proved_has_no_radius(model):
+    nothing = Recorded(lambda x, y: torch.zeros_like(y, dtype=torch.bool))
+    assert certified_radii(nothing, model, X, Y, "linf").tolist() == [0] * 5
+    assert certified_radii(UpTo(), model, X * SMALLEST_RADIUS, Y, "linf").tolist() == [0] * 5
+
+
+def test_radii_need_a_norm_that_can_be_bisected(model):
+    with pytest.raises(ConfigError, match="'l0' has no such radius"):
+        certified_radii(UpTo(), model, X, Y, "l0")
+    with pytest.raises(ConfigError, match="above 1"):
+        certified_radii(UpTo(), model, X, Y, "linf", ratio=1.0)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+import re
+
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
 
 import frontdef
-from frontdef import bpda
-from frontdef.checks.conformance import CHECKS, Subject, check
+from frontdef import bounds, bpda
+from frontdef.checks.conformance import CHECKS, Subject, Verdict, check
 from frontdef.cli import main
+from frontdef.frontend import Identity
 from frontdef.testing import DefenseConformance
+from frontdef.threat import TOLERANCE
 
 
 class Honest(frontdef.FrontEnd):
@@ -112,37 +118,116 @@ class ProvesEverything(frontdef.Certificate):
         return lambda x, y: torch.ones_like(y, dtype=torch.bool)
 
 
+class ProvesNothing(frontdef.Certificate):
+    statement = "Nothing is known."
+    norms = ("linf", "l2")
+
+    def proof(self, protected, threat):
+        return lambda x, y: torch.zeros_like(y, dtype=torch.bool)
+
+
+class Boxes(frontdef.Certificate):
+    """Interval bounds of what follows the front end: exact behind the identity and before a linear classifier."""
+
+    statement = "Interval bounds."
+    norms = ("linf",)
+    generosity = 1.0
+
+    def proof(self, protected, threat):
+        def prove(x, y):
+            reach = threat.eps / self.generosity + TOLERANCE
+            return bounds.certified(protected.classifier, (x - reach).clamp(0, 1), (x + reach).clamp(0, 1), y)
+
+        return prove
+
+
+class TooGenerous(Boxes):
+    """A radius a quarter too large: at fixed radii hardly a sample is between what is proved and what is true."""
+
+    generosity = 1.25
+
+
 def record(front_end, **about):
     about = {"paper": "none", "summary": "under test", "randomized": front_end.randomized, **about}
     return frontdef.Defense("under-test", front_end, **about)
 
 
-LIARS = {
-    "metadata": record(Honest, summary=""),
-    "shapes": record(Doubles),
-    "range kept": record(LeavesTheRange),
-    "batch invariance": record(LooksAtTheBatch),
-    "purity": record(Mutates),
-    "determinism": record(HiddenRandomness),
-    "global randomness": record(DrawsGlobally),
-    "gradients": record(NanGradient),
-    "save and load": record(ForgetsItsState),
-    "gradient useful": record(WrongSign),
-    "certificate": record(Honest, certificate=ProvesEverything),
-}
-MORE = {
-    "purity": record(RemembersCalls),
-    "global randomness": record(DrawsFromNumpy),
-    "gradients": record(ZeroGradient),
-    "gradient useful": record(ZeroGradient),
-    "gradient parity": record(Detached),
-}
+LIARS = [
+    ("metadata", record(Honest, summary=""), "missing: summary"),
+    ("shapes", record(Doubles), "dtype torch.float64"),
+    ("range kept", record(LeavesTheRange), "values in [-1, 2]"),
+    ("batch invariance", record(LooksAtTheBatch), "between batches"),
+    ("purity", record(Mutates), "the images were changed"),
+    ("purity", record(RemembersCalls), "state changed: calls"),
+    ("determinism", record(HiddenRandomness), "two calls differ"),
+    ("global randomness", record(DrawsGlobally), "global generator of torch"),
+    ("global randomness", record(DrawsFromNumpy), "global generator of numpy"),
+    ("gradients", record(NanGradient), "NaN or infinite gradient"),
+    ("gradients", record(ZeroGradient), "the gradient is zero on 100% of the images"),
+    ("gradient parity", record(Detached), "raises RuntimeError: element 0 of tensors does not require grad"),
+    ("save and load", record(ForgetsItsState), "the loaded front end computes otherwise"),
+    ("gradient useful", record(WrongSign), "PGD never beats noise"),
+    ("gradient useful", record(ZeroGradient), "PGD never beats noise"),
+    ("certificate", record(Honest, certificate=ProvesEverything), "certified samples fall to"),
+]
 BY_NAME = {promise.name: promise for promise in CHECKS}
 
 
-@pytest.mark.parametrize(("name", "defense"), [*LIARS.items(), *MORE.items()])
-def test_each_liar_is_caught_by_its_check(name, defense):
-    assert BY_NAME[name].attempt(Subject(defense)).alarm
+@pytest.mark.parametrize(("name", "defense", "said"), LIARS)
+def test_each_liar_is_caught_by_its_check_for_what_it_does(name, defense, said):
+    """An alarm alone would do for a check that crashes: it says what the liar does wrong."""
+    finding = BY_NAME[name].attempt(Subject(defense))
+    assert finding.alarm
+    assert said in finding.measured
+    assert bool(finding.detail) == said.startswith("raises")
+
+
+@pytest.fixture(scope="module")
+def linear():
+    """``linear(certificate)``: a linear classifier behind nothing, trained once, and what is to be proved of it."""
+
+    class Kit(DefenseConformance):
+        defense = record(Identity, norms=("linf",))
+
+    Kit.setup_class()
+
+    def build(certificate):
+        subject = copy.copy(Kit._subject)
+        subject.defense = dataclasses.replace(subject.defense, certificate=certificate)
+        return subject
+
+    return build
+
+
+def test_a_certificate_is_tested_where_half_is_certified(linear):
+    honest = BY_NAME["certificate"].attempt(linear(Boxes))
+    assert honest.status == "passed"
+    proved, certifiable, attacked = map(
+        int, re.search(r"where (\d+) of (\d+) .*: (\d+) attacked", honest.measured).groups()
+    )
+    assert certifiable / 2 <= proved < certifiable
+    assert 0 < attacked <= proved
+
+
+def test_a_radius_that_is_a_quarter_too_large_is_caught_at_the_border(linear):
+    finding = BY_NAME["certificate"].attempt(linear(TooGenerous))
+    assert finding.alarm
+    assert "certified samples fall to" in finding.measured
+
+
+def test_where_nothing_is_certified_nothing_was_tested(linear):
+    verdict = Verdict("under-test", {}, (BY_NAME["certificate"](linear(ProvesNothing)),), 1.0)
+    assert verdict.findings[0].status == "not tested"
+    assert not verdict.alarms
+    assert "**passes** what could be tested; not tested: certificate" in verdict.to_markdown()
+    assert "| certificate | ? not tested |" in verdict.to_markdown()
+
+
+def test_the_kit_skips_what_it_could_not_test(linear):
+    kit = TestHonest()
+    kit._subject = linear(ProvesNothing)
+    with pytest.raises(pytest.skip.Exception, match="nothing is certified"):
+        kit.test_certificate()
 
 
 @pytest.mark.parametrize("name", [name for name in BY_NAME if name not in {"gradient useful", "certificate"}])

@@ -10,10 +10,16 @@ from typing import Any, Generic, Literal, TypeVar
 
 S = TypeVar("S")
 
-Status = Literal["passed", "alarm", "not applicable", "reported"]
+Status = Literal["passed", "alarm", "not applicable", "not tested", "reported"]
 Strength = Literal["invalid", "proof", "hint", ""]
 
-MARKS: Mapping[Status, str] = {"passed": "✓", "alarm": "✗", "not applicable": "–", "reported": "reported"}
+MARKS: Mapping[Status, str] = {
+    "passed": "✓",
+    "alarm": "✗",
+    "not applicable": "–",
+    "not tested": "? not tested",
+    "reported": "reported",
+}
 
 
 @dataclass(frozen=True)
@@ -37,8 +43,8 @@ class Finding:
     """What a check found.
 
     Args:
-        status: ``passed``, ``alarm`` where the check objects, ``reported`` where a figure is given and not judged, or
-            ``not applicable``.
+        status: ``passed``, ``alarm`` where the check objects, ``reported`` where a figure is given and not judged,
+            ``not applicable`` where nothing was promised, or ``not tested`` where nothing could try a promise.
         measured: What was measured, in words and figures; or why nothing was.
         figure: The figure that is compared; None where there was nothing to measure.
         threshold: What it is compared with; None where it is not judged.
@@ -92,6 +98,11 @@ def at_most(figure: float, threshold: float, measured: str) -> Finding:
 def not_applicable(why: str) -> Finding:
     """Nothing to measure."""
     return Finding("not applicable", why)
+
+
+def not_tested(why: str) -> Finding:
+    """A promise that was neither kept nor broken: there was nothing to try it on."""
+    return Finding("not tested", why)
 
 
 @dataclass(frozen=True)

@@ -51,9 +51,13 @@ class DefenseConformance:
 
 def _test(promise: Check[Subject]) -> Callable[[DefenseConformance], None]:
     def test(self: DefenseConformance) -> None:
+        import pytest
+
         assert self._subject is not None
         finding = promise(self._subject)
         assert not finding.alarm, finding.measured
+        if finding.status == "not tested":
+            pytest.skip(f"not tested: {finding.measured}")
 
     test.__doc__ = promise.meaning
     return test

@@ -37,16 +37,30 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether every promise holds."""
+        """Whether no promise is broken; those that could not be tried are `untested`."""
         return not self.alarms
+
+    @property
+    def untested(self) -> tuple[Finding, ...]:
+        """The promises that there was nothing to try on."""
+        return tuple(finding for finding in self.findings if finding.status == "not tested")
 
     def to_markdown(self) -> str:
         """The verdict as a Markdown table, and the tracebacks of unexpected errors below it."""
         command = " ".join(("frontdef check", self.name, *(f"{key}={value}" for key, value in self.config.items())))
-        broken = ", ".join(alarm.name for alarm in self.alarms)
-        said = f"**fails**: {broken}" if broken else "**passes** every check"
-        verdict = f"{said} (frontdef {__version__}, {self.seconds:.0f} s)"
+        verdict = f"{self._said()} (frontdef {__version__}, {self.seconds:.0f} s)"
         return kit.to_markdown(f"`{command}`", verdict, self.findings)
+
+    def _said(self) -> str:
+        if self.alarms:
+            return f"**fails**: {_names(self.alarms)}"
+        if self.untested:
+            return f"**passes** what could be tested; not tested: {_names(self.untested)}"
+        return "**passes** every check"
+
+
+def _names(findings: tuple[Finding, ...]) -> str:
+    return ", ".join(finding.name for finding in findings)
 
 
 def check(subject: Subject) -> Verdict:

@@ -1,0 +1,133 @@
+"""A certificate against attacks where it is weakest: samples that are proved at ε and hardly beyond it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from frontdef.attacks.guard import isolated
+from frontdef.attacks.library import AttackLibrary
+from frontdef.attacks.spec import AttackSpec, make_spec
+from frontdef.certificate import Certificate, certified_radii
+from frontdef.checks.conformance.subject import Subject
+from frontdef.errors import MissingExtraError
+from frontdef.protected import Protected
+from frontdef.registry import get_attack_libraries, get_families
+from frontdef.threat import Norm, ThreatModel
+
+Attacks = Sequence[tuple[str, Mapping[str, object]]]
+
+ATTACKS: Attacks = (
+    ("pgd", {"steps": 10, "relative_step": 0.25, "random_start": True}),
+    ("pgd", {"steps": 10, "relative_step": 0.25, "loss": "margin"}),
+    ("apgd", {"steps": 10}),
+    ("cascade", {}),
+)
+"""What certified samples are attacked with: each by every installed library that offers it in that norm."""
+
+ATTACKED = 16
+"""How many certified samples are attacked at most: those whose proofs reach least beyond the radius."""
+
+
+@dataclass(frozen=True)
+class Border:
+    """Where about half of what can be certified is.
+
+    Args:
+        threat: That radius.
+        rows: Positions of the test images that are proved there and least beyond it, at most `ATTACKED`.
+        proved: How many are proved there.
+        certifiable: How many are proved at any radius.
+    """
+
+    threat: ThreatModel
+    rows: Tensor
+    proved: int
+    certifiable: int
+
+
+def find_border(subject: Subject, certificate: Certificate, norm: Norm) -> Border | None:
+    """Bisect for the radius at which half of the test images that can be certified are; None where none can be."""
+    radii = certified_radii(certificate, subject.protected, *_images(subject), norm).cpu()
+    certifiable = int((radii > 0).sum())
+    if not certifiable:
+        return None
+    eps = float(radii[radii > 0].quantile(0.5, interpolation="lower"))
+    proved = (radii >= eps).nonzero().flatten()
+    nearest = proved[radii[proved].argsort(stable=True)][:ATTACKED]
+    return Border(ThreatModel(norm, eps), nearest, len(proved), certifiable)
+
+
+def attack_border(subject: Subject, border: Border) -> str:
+    """Attack what is proved at the border, by every surrogate gradient that informs.
+
+    Returns:
+        What was attacked, in words.
+
+    Raises:
+        AssertionError: A certified sample fell.
+    """
+    x, y = (values[border.rows.to(subject.device)] for values in _images(subject))
+    libraries, attacks = set(), 0
+    for library, spec in realized(ATTACKS, border.threat):
+        for surrogate in (surrogate.name for surrogate in subject.front_end.surrogates if surrogate.informative):
+            fallen = int(falls(subject.protected, library, spec, surrogate, x, y).sum())
+            attack = f"{spec.family.name} of {library.name}"
+            assert not fallen, f"{border.threat}: {fallen} of {len(x)} certified samples fall to {attack}"
+            attacks += 1
+        libraries.add(library.name)
+    assert attacks, f"no installed library has an attack in {border.threat.norm}"
+    return (
+        f"{border.threat}, where {border.proved} of {border.certifiable} certifiable samples are certified: {len(x)} "
+        f"attacked {attacks} times by {', '.join(sorted(libraries))}, none fell"
+    )
+
+
+def realized(attacks: Attacks, threat: ThreatModel) -> Iterator[tuple[AttackLibrary, AttackSpec]]:
+    """Each attack in each installed library that realizes it with these very parameters."""
+    known = {family.name: family for family in get_families()}
+    for name, parameters in attacks:
+        if name not in known or threat.norm not in known[name].norms:
+            continue
+        spec = make_spec(known[name], threat.norm, threat.eps, dict(parameters))
+        for library in get_attack_libraries().values():
+            realization = library.offers(name, threat.norm)
+            if realization is not None and not realization.refusal(spec) and _installed(library):
+                yield library, spec
+
+
+def _installed(library: AttackLibrary) -> bool:
+    try:
+        return bool(library.version())
+    except MissingExtraError:
+        return False
+
+
+def falls(
+    protected: Protected, library: AttackLibrary, spec: AttackSpec, surrogate: str, x: Tensor, y: Tensor
+) -> Tensor:
+    """Which samples a valid example breaks: one in the ball and in [0,1].
+
+    Args:
+        protected: The defended model.
+        library: Whose attack.
+        spec: What is run; its radius is the certified one.
+        surrogate: Surrogate gradient of the front end.
+        x: Images, float32 ``(N,C,H,W)`` in [0,1].
+        y: Labels, int64 ``(N,)``.
+
+    Returns:
+        bool ``(N,)``, on the CPU.
+    """
+    with protected.surrogate(surrogate), isolated(protected, spec.seed):
+        x_adv = library.run(spec, protected, x.clone(), y.clone()).detach().to(x)
+    valid = spec.threat.contains(x, x_adv)
+    predicted = protected.predict(torch.where(valid[:, None, None, None], x_adv.clamp(0, 1), x)).argmax(1)
+    return valid.cpu() & (predicted.cpu() != y.cpu())
+
+
+def _images(subject: Subject) -> tuple[Tensor, Tensor]:
+    return subject.test.images.to(subject.device), subject.test.labels.to(subject.device)
