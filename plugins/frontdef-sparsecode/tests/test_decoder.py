@@ -73,3 +73,14 @@ def test_no_output_starts_clamped(make, images):
     """Where the clamp acts there is no gradient: an untrained decoder would never learn."""
     output = make(True)(images(4, 1, 28, 28))
     assert ((output > 0) & (output < 1)).all()
+
+
+def test_an_untrained_decoder_is_not_clamped(make, images):
+    """Where the clamp holds an output at 0, no gradient comes back: with a last bias of 0 that is most of them."""
+    front_end, x = make(), images(8, 1, 28, 28)
+    with torch.no_grad():
+        free = (front_end(x) > 0).double().mean()
+        torch.nn.init.zeros_(front_end.decoder.third.bias)
+        held = (front_end(x) == 0).double().mean()
+    assert free > 0.9
+    assert held > 0.3
