@@ -8,9 +8,15 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from frontdef.errors import ConfigError
+from frontdef.errors import LONGEST, ConfigError, shortened
 
 field = Field
+
+FOLDER_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+"""The name of a run, which is also its folder's."""
+
+MOST = 8
+"""Problems of one configuration that a message tells."""
 
 
 class Config(BaseModel):
@@ -31,12 +37,15 @@ def build(cls: type[ConfigT], values: Mapping[str, Any], what: str) -> ConfigT:
         what: Whose configuration it is, for the message ("defense 'wavelet'").
 
     Raises:
-        ConfigError: Unknown keys or values outside their range; every problem is named.
+        ConfigError: Unknown keys or values outside their range; the first `MOST` problems are named.
     """
     try:
         return cls.model_validate(dict(values))
     except ValidationError as error:
-        raise ConfigError(f"{what}: " + "; ".join(_explain(cls, problem) for problem in error.errors())) from None
+        problems = error.errors(include_url=False)
+        told = [_explain(cls, problem) for problem in problems[:MOST]]
+        more = f"; and {len(problems) - MOST:,} more" if len(problems) > MOST else ""
+        raise ConfigError(f"{what}: {'; '.join(told)}{more}") from None
 
 
 def _model_at(cls: type[BaseModel], place: Sequence[str | int]) -> type[BaseModel]:
@@ -55,12 +64,12 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _explain(cls: type[BaseModel], problem: Any) -> str:
-    place = ".".join(str(part) for part in problem["loc"]) or "(whole)"
+    place = shortened(".".join(str(part) for part in problem["loc"])) or "(whole)"
     if isinstance(cause := problem.get("ctx", {}).get("error"), ConfigError):
         return str(cause)
     if problem["type"] != "extra_forbidden":
-        return f"{place} = {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+        return f"{place} = {shortened(repr(problem['input']))}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
     known = sorted(_model_at(cls, problem["loc"][:-1]).model_fields)
-    near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(str(problem["loc"][-1])[:LONGEST], known, n=1, cutoff=0.5)
     hint = f", did you mean {near[0]!r}?" if near else ""
     return f"unknown key {place!r}{hint} Known keys: {', '.join(known) or 'none'}"

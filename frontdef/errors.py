@@ -5,6 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LONGEST = 120
+"""Characters of an outside value that a message repeats."""
+
+
+def shortened(text: str, longest: int = LONGEST) -> str:
+    """A text for a message: whole, or its beginning and how long it is."""
+    return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters)"
+
 
 class FrontdefError(Exception):
     """Base of every error that frontdef raises on purpose; its message is meant for the user."""
@@ -22,10 +30,10 @@ class UnknownNameError(FrontdefError, KeyError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], mend: str = "") -> None:
         names = sorted(known)
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        near = difflib.get_close_matches(name[:LONGEST], names, n=1, cutoff=0.5)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         listed = ", ".join(names) or "none is installed"
-        super().__init__(f"unknown {kind} {name!r}.{hint} Known: {listed}.{' ' + mend if mend else ''}")
+        super().__init__(f"unknown {kind} {shortened(repr(name))}.{hint} Known: {listed}.{' ' + mend if mend else ''}")
 
     def __str__(self) -> str:
         return str(self.args[0])

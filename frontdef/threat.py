@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, get_args
 
-from frontdef.errors import ConfigError, UnknownNameError
+from frontdef.errors import ConfigError, UnknownNameError, shortened
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,6 +33,10 @@ _DISTANCES: dict[str, Callable[[Tensor], Tensor]] = {
     "l0": lambda delta: (delta.abs() > TOLERANCE).sum(dim=1).to(delta.dtype),
     "spatial": lambda delta: delta.new_zeros(len(delta)),
 }
+
+
+_RADIUS = re.compile(r"[+-]?[\d_.]{1,40}(?:[eE][+-]?\d{1,3}|/\d{1,40})?")
+"""A radius as text. Without a bound on its exponent a Fraction is computed that fills the memory."""
 
 
 def distance(x: Tensor, x_adv: Tensor, norm: Norm) -> Tensor:
@@ -80,9 +85,11 @@ def parse_eps(value: float | int | str) -> float:
         ConfigError: Not a number.
     """
     try:
+        if isinstance(value, str) and not _RADIUS.fullmatch(value.strip()):
+            raise ValueError
         return float(Fraction(value)) if isinstance(value, str) else float(value)
-    except (ValueError, ZeroDivisionError):
-        raise ConfigError(f"ε is a number or a fraction such as '8/255', got {value!r}") from None
+    except (ValueError, ZeroDivisionError, OverflowError):
+        raise ConfigError(f"ε is a number or a fraction such as '8/255', got {shortened(repr(value))}") from None
 
 
 def format_eps(eps: float) -> str:

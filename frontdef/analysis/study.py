@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -12,11 +11,12 @@ from pydantic import BeforeValidator, field_validator, model_validator
 
 from frontdef.analysis.partial import CODES, parse_code
 from frontdef.analysis.settings import LayerSettings
-from frontdef.config import Config, build, field
+from frontdef.config import FOLDER_NAME, Config, build, field
 from frontdef.errors import ConfigError
 from frontdef.models.entry import ModelEntry
 from frontdef.models.sources import ModelSource
 from frontdef.stage import Stage
+from frontdef.toml import parse_toml, read_toml
 
 What = Literal["psr", "weights", "partial"]
 
@@ -73,7 +73,7 @@ Entry = Annotated[ModelEntry | OwnEntry, BeforeValidator(_row)]
 class Study(LayerSettings):
     """What to analyze."""
 
-    name: str = field("layers", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="name of the folder")
+    name: str = field("layers", pattern=FOLDER_NAME, description="name of the folder")
     seed: int = field(0, ge=0, lt=2**31, description="of trainings, samples and attacks")
     dataset: str = field("digits", description="data set")
     classifier: str = field("small-cnn", description="classifier of the models that name none")
@@ -121,11 +121,7 @@ def parse_study(text: str, source: str = "study") -> Study:
     Raises:
         ConfigError: Not TOML, unknown keys (the nearest is named), or values that are not allowed.
     """
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{source} is not valid TOML: {error}") from None
-    return build(Study, values, source)
+    return build(Study, parse_toml(text, source), source)
 
 
 def load_study(path: Path | None) -> Study:
@@ -137,10 +133,5 @@ def load_study(path: Path | None) -> Study:
     if path is None:
         text = resources.files("frontdef.analysis").joinpath("digits.toml").read_text(encoding="utf-8")
         return parse_study(text, "the packaged digits study")
-    try:
-        study = parse_study(path.read_text(encoding="utf-8"), str(path))
-        return study if study.base else study.model_copy(update={"base": str(path.resolve().parent)})
-    except OSError as error:
-        raise ConfigError(
-            f"cannot read the study {path}: {error.strerror}. `frontdef analyze` without a file looks at digits"
-        ) from None
+    study = parse_study(read_toml(path, "`frontdef analyze` without a file looks at digits"), str(path))
+    return study if study.base else study.model_copy(update={"base": str(path.resolve().parent)})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from frontdef._version import __version__
-from frontdef.cli.group import Command, LazyGroup
+from frontdef.cli.group import DEBUG, Command, LazyGroup
 
 COMMANDS = {
     "evaluate": Command(
@@ -36,5 +36,6 @@ COMMANDS = {
 
 @click.group(cls=LazyGroup, commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="frontdef")
+@click.option(DEBUG, is_flag=True, expose_value=False, help="Show whole tracebacks of errors; may stand anywhere.")
 def main() -> None:
     """Front-end defenses as ART plugins, attacked by ART, torchattacks and foolbox with the same parameters."""

@@ -13,6 +13,7 @@ from rich.console import Console
 from frontdef.analysis.partial import CODES
 from frontdef.analysis.plan import make_plan
 from frontdef.analysis.study import Study, load_study
+from frontdef.cli.arguments import COUNT, PATH, SEED
 from frontdef.cli.interrupt import STOPPED
 from frontdef.cli.layers import print_analysis
 from frontdef.cli.model import KEYS, own_model_options, source_of
@@ -28,33 +29,33 @@ from frontdef.runs.run import run
 
 
 @click.command()
-@click.argument("path", metavar="[STUDY]", required=False, type=click.Path(path_type=Path))
+@click.argument("path", metavar="[STUDY]", required=False, type=PATH)
 @own_model_options
 @click.option("--what", help="psr, weights, partial: one or several, separated by commas; default: the study's.")
 @click.option("--defense", "-d", "defenses", help="These defenses instead of the study's models; before --model.")
 @click.option("--dataset", help="This data set instead of the study's.")
 @click.option("--classifier", help="This classifier instead of the study's.")
-@click.option("--samples", type=int, help="Number of test images.")
-@click.option("--train-samples", type=int, help="Number of training images.")
+@click.option("--samples", type=COUNT, help="Number of test images.")
+@click.option("--train-samples", type=COUNT, help="Number of training images.")
 @click.option("--eps", help="Radius of the attack, in [0,1] pixel values or as 8/255.")
-@click.option("--steps", type=int, help="Steps of the attack.")
+@click.option("--steps", type=COUNT, help="Steps of the attack.")
 @click.option("--p", help="Exponents of the ratio's norms, separated by commas; inf is one.")
 @click.option("--codes", help=f"Of partial training, separated by commas: {', '.join(CODES)}.")
 @click.option("--cuts", help="Of partial training, separated by commas: how many layers stand before it, or a layer.")
 @click.option("--single", is_flag=True, help="Partial training of one layer against all others instead.")
-@click.option("--seed", type=int, help="Seed of the study.")
+@click.option("--seed", type=SEED, help="Seed of the study.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of the data sets; default: FRONTDEF_DATA.")
-@click.option("--cache", type=click.Path(path_type=Path), help="Folder of trained models; default: FRONTDEF_CACHE.")
+@click.option("--data", type=PATH, help="Folder of the data sets; default: FRONTDEF_DATA.")
+@click.option("--cache", type=PATH, help="Folder of trained models; default: FRONTDEF_CACHE.")
 @click.option("--download", is_flag=True, help="Allow data sets to be downloaded.")
 @process_options
 @only_options
-@click.option("--out", type=click.Path(path_type=Path), help="Folder; default: runs/NAME.")
+@click.option("--out", type=PATH, help="Folder; default: runs/NAME.")
 @click.option(
     "--sql", help="Ask with SQL over the tables layers, ratios, psr, filters, batch_norm, … (docs/analysis.md)."
 )
 @click.option("--csv", is_flag=True, help="Print the answer to --sql as CSV.")
-@click.option("--figure", type=click.Path(path_type=Path), help="Write the ratios' curve for a paper: FILE.svg, .pdf.")
+@click.option("--figure", type=PATH, help="Write the ratios' curve for a paper: FILE.svg, .pdf.")
 @click.option("--report", is_flag=True, help="Write the HTML report of a folder again; a study always writes it.")
 def analyze(path: Path | None, **options: Any) -> None:
     """Look into the layers of trained classifiers: what happens to perturbations, and what training changed.

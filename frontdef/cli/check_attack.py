@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from frontdef.cli.arguments import COUNT, PATH, SEED
 from frontdef.cli.model import own_look, own_model_options, source_of
 from frontdef.errors import ConfigError, UnknownNameError
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 @own_model_options
 @click.option("--dataset", help="Of --model: the data set from whose test images it is attacked.")
 @click.option("--eps", help="Of --model: the radius in --norm; default by norm: 8/255, 0.5, 12.")
-@click.option("--samples", default=64, show_default=True, type=click.IntRange(1), help="Of --model: images to take.")
-@click.option("--seed", default=0, show_default=True, help="Of --model: which images are taken.")
+@click.option("--samples", default=64, show_default=True, type=COUNT, help="Of --model: images to take.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of --model: which images are taken.")
 @click.option("--device", default="cpu", show_default=True, help="Of --model: cpu or cuda.")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of the data sets; default: FRONTDEF_DATA.")
+@click.option("--data", type=PATH, help="Folder of the data sets; default: FRONTDEF_DATA.")
 @click.option("--download", is_flag=True, help="Allow data sets and weights to be downloaded.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything that was measured as JSON.")
 @click.option("--strict", is_flag=True, help="Exit code 1 where a violation is not a known one.")

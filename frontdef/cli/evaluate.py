@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from frontdef.cli.arguments import parse_config
+from frontdef.cli.arguments import COUNT, PATH, SEED, parse_config, split_words
 from frontdef.cli.model import model_of, model_options
 from frontdef.cli.run import RUNS, execute, only_options, process_options, settings_of
 from frontdef.config import build
@@ -36,16 +36,16 @@ from frontdef.threat import usual_eps
 )  # fmt: skip
 @click.option("--attacks", default="standard", show_default=True, help="Set of attacks: quick, standard, thorough.")
 @click.option("--library", "libraries", help="Only these attack libraries, separated by commas; default: all.")
-@click.option("--samples", type=click.IntRange(1), default=200, show_default=True, help="Number of test images.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of samples and attacks.")
-@click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True, help="Images an attack gets.")
+@click.option("--samples", type=COUNT, default=200, show_default=True, help="Number of test images.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of samples and attacks.")
+@click.option("--batch-size", type=COUNT, default=256, show_default=True, help="Images an attack gets.")
 @click.option("--diagnose/--no-diagnose", default=True, show_default=True, help="Find out whether gradients are lying.")
 @click.option("--name", help="What tables call the model; default: from its source and weights.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of the data sets; default: FRONTDEF_DATA.")
-@click.option("--cache", type=click.Path(path_type=Path), help="Folder of trained models; default: FRONTDEF_CACHE.")
+@click.option("--data", type=PATH, help="Folder of the data sets; default: FRONTDEF_DATA.")
+@click.option("--cache", type=PATH, help="Folder of trained models; default: FRONTDEF_CACHE.")
 @click.option("--download", is_flag=True, help="Allow data sets to be downloaded.")
-@click.option("--out", type=click.Path(path_type=Path), help="Run folder; default: runs/NAME.")
+@click.option("--out", type=PATH, help="Run folder; default: runs/NAME.")
 @only_options
 @process_options
 @click.option("--report", is_flag=True, help="Write the HTML report when the run has ended.")
@@ -86,7 +86,7 @@ def _matrix(source: str, options: dict[str, Any]) -> dict[str, Any]:
 
 def _defense(text: str) -> dict[str, Any]:
     """A row from ``'ID KEY=VALUE …'``."""
-    identifier, *values = shlex.split(text) or [""]
+    identifier, *values = split_words(text, "--defense") or [""]
     return {"name": identifier, "config": parse_config(tuple(values))}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -9,7 +10,8 @@ from typing import Any, cast
 import click
 
 from frontdef.cli.interrupt import interruptible
-from frontdef.errors import FrontdefError, MissingExtraError, UnknownNameError
+from frontdef.cli.text import printable
+from frontdef.errors import FrontdefError, MissingExtraError, UnknownNameError, shortened
 from frontdef.lazy import resolve
 
 
@@ -28,6 +30,13 @@ class Command:
     help: str
 
 
+LONGEST = 2_500
+"""Characters of a message; what it repeats may be as long as whoever wrote it liked."""
+
+DEBUG = "--debug"
+"""Anywhere on the command line: errors with their whole tracebacks."""
+
+
 class CommandFailure(click.ClickException):
     """An error that is the user's to mend: one line, exit code 2, no traceback."""
 
@@ -35,7 +44,13 @@ class CommandFailure(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         """Print it to standard error."""
-        click.echo(f"error: {self.message}", err=True, file=file)
+        click.echo(f"error: {shortened(printable(self.message), LONGEST)}", err=True, file=file)
+
+
+class CommandFault(CommandFailure):
+    """An error that is frontdef's to mend, or a plugin's: one line, exit code 70 (EX_SOFTWARE), no traceback."""
+
+    exit_code = 70
 
 
 class SuggestingGroup(click.Group):
@@ -94,10 +109,37 @@ class LazyGroup(SuggestingGroup):
                     [(name, command.help) for name, command in self._table.items() if command.section == section]
                 )
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take ``--debug`` out of the command line, wherever it stands."""
+        ctx.meta[DEBUG] = DEBUG in args
+        return super().parse_args(ctx, [arg for arg in args if arg != DEBUG])
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; errors that are meant for the user are told in one line, Ctrl-C ends it with 130."""
+        """Run the command; errors are told in one line, with ``--debug`` with all that led to them.
+
+        Ctrl-C ends it with 130.
+        """
         try:
             with interruptible():
                 return super().invoke(ctx)
-        except FrontdefError as error:
-            raise CommandFailure(" ".join(str(error).split())) from error
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            if ctx.meta[DEBUG]:
+                click.echo(whole_traceback(error), err=True)
+            said = " ".join(str(error).split())
+            if isinstance(error, FrontdefError):
+                raise CommandFailure(said) from error
+            hint = "" if ctx.meta[DEBUG] else f"; {DEBUG} shows the traceback"
+            raise CommandFault(
+                f"{type(error).__name__}: {shortened(said, 400)} (a fault of frontdef or of a plugin{hint})"
+            ) from error
+
+
+def whole_traceback(error: BaseException) -> str:
+    """An error and every error that led to it, those included that messages for users leave out."""
+    link: BaseException | None = error
+    while link is not None:
+        link.__suppress_context__ = link.__cause__ is not None
+        link = link.__cause__ or link.__context__
+    return "".join(traceback.format_exception(error))

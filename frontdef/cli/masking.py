@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +10,7 @@ import click
 from frontdef.checks.conformance import Subject
 from frontdef.checks.masking import diagnose as diagnose_model
 from frontdef.checks.masking import to_markdown
-from frontdef.cli.arguments import parse_config, parse_shape
+from frontdef.cli.arguments import COUNT, PATH, SEED, parse_config, parse_shape
 from frontdef.cli.model import own_look, own_model_options, source_of
 from frontdef.errors import ConfigError
 from frontdef.models.load import check_device
@@ -40,11 +39,11 @@ LYING = ("masked", "invalid")
 @click.option("--norm", type=click.Choice(tuple(RADII)), default="linf", show_default=True, help="Of the threat model.")
 @click.option("--eps", help="Radius, in [0,1] pixel values; default by norm: 0.15, 1.5, 15; of --model 8/255, 0.5, 12.")
 @click.option("--surrogate", help="The gradient that the front end gives; default: its own.")
-@click.option("--samples", default=64, show_default=True, type=click.IntRange(1), help="Images to look at.")
-@click.option("--seed", default=0, show_default=True, help="Of every draw.")
+@click.option("--samples", default=64, show_default=True, type=COUNT, help="Images to look at.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of every draw.")
 @click.option("--image-shape", default="1,28,28", show_default=True, help="C,H,W of the digits to look at.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of the data sets; default: FRONTDEF_DATA.")
+@click.option("--data", type=PATH, help="Folder of the data sets; default: FRONTDEF_DATA.")
 @click.option("--download", is_flag=True, help="Allow data sets and weights to be downloaded.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything that was measured as JSON.")
 def diagnose(name: str | None, values: tuple[str, ...], norm: Norm, **options: Any) -> None:

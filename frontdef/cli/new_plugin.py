@@ -11,6 +11,7 @@ import click
 
 from frontdef import registry
 from frontdef._version import __version__
+from frontdef.cli.arguments import PathType
 from frontdef.errors import ConfigError, FrontdefError
 from frontdef.registry.discovery import BUILTIN
 
@@ -33,7 +34,7 @@ FILES = {
 @click.argument("name")
 @click.option(
     "--into",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=PathType(file_okay=False),
     default=Path(),
     help="Folder to put it in; default: here.",
 )

@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from frontdef.cli.arguments import PATH
 from frontdef.cli.show import show
 from frontdef.cli.tables import print_agreement, print_failures, print_frame, print_metrics
 from frontdef.runs.results import load_results
 
 
 @click.command()
-@click.argument("path", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("path", metavar="RUN", type=PATH)
 @click.option("--sql", help="Ask with SQL over the tables cells, records, outcomes, certified and metrics.")
 @click.option("--csv", is_flag=True, help="Print the answer to --sql as CSV.")
 @click.option("--agreement", is_flag=True, help="Where the libraries agree, family by family.")
@@ -36,8 +37,8 @@ def results(path: Path, sql: str | None, csv: bool, agreement: bool, metrics: bo
 
 
 @click.command()
-@click.argument("path", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="The file to write; default: RUN/report.html.")
+@click.argument("path", metavar="RUN", type=PATH)
+@click.option("--out", type=PATH, help="The file to write; default: RUN/report.html.")
 def report(path: Path, out: Path | None) -> None:
     """Write RUN as one offline HTML file."""
     click.echo(str(load_results(path).report(out).resolve()))

@@ -12,9 +12,11 @@ from typing import Any
 import click
 from rich.console import Console
 
+from frontdef.cli.arguments import COUNT, PATH, SEED, Seconds
 from frontdef.cli.interrupt import STOPPED
 from frontdef.cli.show import show
 from frontdef.cli.tables import print_plan
+from frontdef.config import build
 from frontdef.errors import ConfigError
 from frontdef.matrix.entries import DefenseEntry, Matrix, load_matrix
 from frontdef.matrix.plan import make_plan
@@ -34,7 +36,7 @@ RUNS = Path("runs")
 def _matrix_options(command: Any) -> Any:
     for option in reversed(
         [
-            click.argument("matrix", required=False, type=click.Path(path_type=Path)),
+            click.argument("matrix", required=False, type=PATH),
             click.option(
                 "--defense",
                 "-d",
@@ -44,16 +46,12 @@ def _matrix_options(command: Any) -> Any:
             click.option("--dataset", help="This data set instead of the matrix's."),
             click.option("--classifier", help="This classifier instead of the matrix's."),
             click.option("--library", "libraries", help="Only these attack libraries, separated by commas."),
-            click.option("--samples", type=int, help="Number of test images."),
-            click.option("--seed", type=int, help="Seed of the matrix."),
+            click.option("--samples", type=COUNT, help="Number of test images."),
+            click.option("--seed", type=SEED, help="Seed of the matrix."),
             click.option("--device", default="cpu", show_default=True, help="cpu or cuda."),
-            click.option(
-                "--data", type=click.Path(path_type=Path), help="Folder of the data sets; default: FRONTDEF_DATA."
-            ),
-            click.option(
-                "--cache", type=click.Path(path_type=Path), help="Folder of trained models; default: FRONTDEF_CACHE."
-            ),
-            click.option("--out", type=click.Path(path_type=Path), help="Run folder; default: runs/NAME."),
+            click.option("--data", type=PATH, help="Folder of the data sets; default: FRONTDEF_DATA."),
+            click.option("--cache", type=PATH, help="Folder of trained models; default: FRONTDEF_CACHE."),
+            click.option("--out", type=PATH, help="Run folder; default: runs/NAME."),
         ]
     ):
         command = option(command)
@@ -62,10 +60,10 @@ def _matrix_options(command: Any) -> Any:
 
 def process_options(command: Any) -> Any:
     """``--jobs`` and ``--time-limit``."""
-    jobs = click.option("--jobs", "-j", type=click.IntRange(1), help="Run so many jobs side by side, in processes.")
+    jobs = click.option("--jobs", "-j", type=COUNT, help="Run so many jobs side by side, in processes.")
     limit = click.option(
         "--time-limit",
-        type=click.FloatRange(0, min_open=True),
+        type=Seconds(),
         help="Seconds a job may take: longer ones are killed and recorded as failed.",
     )
     return jobs(limit(command))
@@ -112,7 +110,7 @@ def _read(matrix: Path | None, **changes: Any) -> Matrix:
     """The matrix file with the command line's changes; validated again as a whole."""
     from_file = load_matrix(matrix)
     values = {key: value for key, value in changes.items() if value is not None}
-    return Matrix.model_validate({**from_file.model_dump(), **values}) if values else from_file
+    return build(Matrix, {**from_file.model_dump(), **values}, "the command line") if values else from_file
 
 
 def _changes(options: dict[str, Any]) -> dict[str, Any]:
@@ -163,10 +161,10 @@ def plan(matrix: Path | None, **options: Any) -> None:
 
 
 @click.command()
-@click.argument("path", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("path", metavar="RUN", type=PATH)
 @click.option("--device", help="cpu or cuda; default: the run's.")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of the data sets; default: FRONTDEF_DATA.")
-@click.option("--cache", type=click.Path(path_type=Path), help="Folder of trained models; default: FRONTDEF_CACHE.")
+@click.option("--data", type=PATH, help="Folder of the data sets; default: FRONTDEF_DATA.")
+@click.option("--cache", type=PATH, help="Folder of trained models; default: FRONTDEF_CACHE.")
 @process_options
 @click.option("--report", is_flag=True, help="Write the HTML report when the run has ended.")
 def retry(path: Path, **options: Any) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from frontdef.cli.arguments import parse_config
+from frontdef.cli.arguments import COUNT, PATH, SEED, parse_config, split_words
 from frontdef.cli.model import own_model_options, own_request, source_of
 from frontdef.config import build
 from frontdef.errors import ConfigError
@@ -36,13 +35,13 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--dataset", default="digits", show_default=True, help="Data set to train on.")
 @click.option("--classifier", help="Classifier behind it; default: the defense's own, or small-cnn.")
-@click.option("--train-samples", type=click.IntRange(1), help="Training images; default: all.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Decides samples, initial weights and training.")
+@click.option("--train-samples", type=COUNT, help="Training images; default: all.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Decides samples, initial weights and training.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of the data sets; default: FRONTDEF_DATA.")
-@click.option("--cache", type=click.Path(path_type=Path), help="Folder of trained models; default: FRONTDEF_CACHE.")
+@click.option("--data", type=PATH, help="Folder of the data sets; default: FRONTDEF_DATA.")
+@click.option("--cache", type=PATH, help="Folder of trained models; default: FRONTDEF_CACHE.")
 @click.option("--download", is_flag=True, help="Allow data sets to be downloaded.")
-@click.option("--out", type=click.Path(path_type=Path), help="File to write; default: NAME-DATASET.safetensors, here.")
+@click.option("--out", type=PATH, help="File to write; default: NAME-DATASET.safetensors, here.")
 def train(name: str, values: tuple[str, ...], **options: Any) -> None:
     """Train the defense NAME with a classifier behind it, and write its weights.
 
@@ -66,7 +65,9 @@ def train(name: str, values: tuple[str, ...], **options: Any) -> None:
 
 
 def _request(name: str, config: dict[str, Any], options: dict[str, Any]) -> Request:
-    stages = tuple(build(Stage, parse_config(tuple(shlex.split(text))), "--stage") for text in options["stages"])
+    stages = tuple(
+        build(Stage, parse_config(tuple(split_words(text, "--stage"))), "--stage") for text in options["stages"]
+    )
     source = source_of(options["source"], options)
     if source is None:
         return make_request(

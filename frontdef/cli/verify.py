@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
+from frontdef.cli.arguments import PATH
 from frontdef.runs.integrity import inspect
 from frontdef.runs.store import Store
 
 
 @click.command()
-@click.argument("path", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("path", metavar="RUN", type=PATH)
 def verify(path: Path) -> None:
     """Is RUN what was written? Reads every file that its run.json names, and compares keys and checksums.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -11,11 +10,11 @@ from pydantic import model_validator
 
 from frontdef.checks.masking.budget import Budget
 from frontdef.config import Config, build, field
-from frontdef.errors import ConfigError
 from frontdef.models.entry import ModelEntry
 from frontdef.models.sources import ModelSource
 from frontdef.stage import Stage
 from frontdef.threat import Norm
+from frontdef.toml import parse_toml, read_toml
 
 
 class DefenseEntry(ModelEntry):
@@ -68,7 +67,9 @@ class MetricEntry(Config):
 class Matrix(Config):
     """What to compare: every combination of the entries is one cell, where the library offers it."""
 
-    name: str = field("matrix", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="name of the run folder")
+    name: str = field(
+        "matrix", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100, description="name of the run folder"
+    )
     seed: int = field(0, ge=0, lt=2**31, description="every cell derives its own from it")
     samples: int = field(200, ge=1, description="test images, the same ones in every cell")
     train_samples: int | None = field(None, ge=1, description="training images; all if absent")
@@ -138,11 +139,7 @@ def parse_matrix(text: str, source: str = "matrix") -> Matrix:
     Raises:
         ConfigError: Not TOML, unknown keys (the nearest is named), or values that are not allowed.
     """
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{source} is not valid TOML: {error}") from None
-    return build(Matrix, values, source)
+    return build(Matrix, parse_toml(text, source), source)
 
 
 def load_matrix(path: str | Path | None) -> Matrix:
@@ -153,10 +150,6 @@ def load_matrix(path: str | Path | None) -> Matrix:
     """
     if path is None:
         return parse_matrix(packaged(), "the packaged digits matrix")
-    try:
-        matrix = parse_matrix(Path(path).read_text(encoding="utf-8"), str(path))
-        return matrix if matrix.base else matrix.model_copy(update={"base": str(Path(path).resolve().parent)})
-    except OSError as error:
-        raise ConfigError(
-            f"cannot read the matrix {path}: {error.strerror}. `frontdef run` without a file runs digits"
-        ) from None
+    text = read_toml(Path(path), "`frontdef run` without a file runs digits")
+    matrix = parse_matrix(text, str(path))
+    return matrix if matrix.base else matrix.model_copy(update={"base": str(Path(path).resolve().parent)})

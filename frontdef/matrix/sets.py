@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
@@ -14,6 +13,7 @@ from frontdef.errors import UnknownNameError
 from frontdef.matrix.entries import AttackEntry
 from frontdef.registry import get_family
 from frontdef.threat import Norm, check_norm
+from frontdef.toml import parse_toml
 
 
 class SetEntry(Config):
@@ -62,7 +62,10 @@ class AttackSet(Config):
 def attack_sets() -> Mapping[str, AttackSet]:
     """Name → set."""
     text = resources.files("frontdef.matrix").joinpath("attacks.toml").read_text(encoding="utf-8")
-    return {name: build(AttackSet, values, f"attack set {name!r}") for name, values in tomllib.loads(text).items()}
+    return {
+        name: build(AttackSet, values, f"attack set {name!r}")
+        for name, values in parse_toml(text, "attacks.toml").items()
+    }
 
 
 def get_attack_set(name: str) -> AttackSet:

@@ -19,6 +19,7 @@ from torch import nn
 import frontdef
 from frontdef.errors import FrontdefError, ModelError
 from frontdef.models.fingerprint import code_of
+from frontdef.models.place import place_of
 from frontdef.models.userfile import code_of_file, load_file, own_folder
 from frontdef.registry import Entry, zoo_entries
 
@@ -125,7 +126,7 @@ def locate(source: str, base: Path) -> Blueprint:
     if not separator:
         place, name = source, ""
     if place.endswith(".py"):
-        return _from_file(source, base / Path(place).expanduser(), name)
+        return _from_file(source, place_of(place, base, "source"), name)
     if not place or not name or not all(step.isidentifier() for step in place.split(".")):
         raise ModelError(f"source = {source!r} is no source of a model. A source is {FORMS}")
     return _from_package(source, place, name)

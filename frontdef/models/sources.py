@@ -23,6 +23,7 @@ from frontdef.errors import ModelError
 from frontdef.models.digest import state_digest
 from frontdef.models.locate import foreign_errors, locate, zoo_of
 from frontdef.models.notes import Note
+from frontdef.models.place import place_of
 from frontdef.models.state import SUFFIXES, fit_state, load_state, read_state, require_sha256
 from frontdef.models.wrapped import Channels, Reading, UserClassifier, first_pass
 from frontdef.registry import Entry
@@ -178,7 +179,7 @@ class _Built:
 
 def _build(source: ModelSource, base: Path) -> _Built:
     blueprint = locate(source.source, base)
-    file = None if source.weights is None else base / Path(source.weights).expanduser()
+    file = None if source.weights is None else place_of(source.weights, base, "weights")
     # The folder of a file is no part of what it is: of "sub/nets.py:build", "nets.py:build" counts.
     text = source.source.replace("\\", "/").rpartition("/")[2]
     return _Built(blueprint.build(source.arguments), file, {"source": text, "code": dict(blueprint.code)})
@@ -191,7 +192,7 @@ def _ask_zoo(source: ModelSource, entry: Entry, base: Path, download: bool) -> _
     request = ZooRequest(
         name=name,
         weights=None if is_file else source.weights,
-        file=base / Path(str(source.weights)).expanduser() if is_file else None,
+        file=place_of(str(source.weights), base, "weights") if is_file else None,
         base=base,
         download=download,
         arguments=source.arguments,
