@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from frontdef.cli.arguments import PATH
 from frontdef.runs import merge as runs
 
 
 @click.command()
-@click.argument("paths", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The run folder to fill.")
+@click.argument("paths", metavar="RUN...", nargs=-1, required=True, type=PATH)
+@click.option("--out", required=True, type=PATH, help="The run folder to fill.")
 def merge(paths: tuple[Path, ...], out: Path) -> None:
     """Join run folders that several machines filled, each with its --shard, into one.
 
