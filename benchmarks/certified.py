@@ -60,6 +60,7 @@ def main() -> None:
     parser.add_argument("matrix", type=Path, help="the rows: data sets, classifiers, defenses")
     parser.add_argument("out", type=Path, help="folder of the summary")
     parser.add_argument("--most", type=int, default=100, help="samples a defense and norm")
+    parser.add_argument("--defense", action="append", help="only this row, by its title; repeat it")
     options = parser.parse_args()
     matrix = load_matrix(options.matrix)
     samples = {dataset: Samples(dataset, matrix.samples, matrix.seed) for dataset in matrix.datasets}
@@ -67,6 +68,8 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     table = options.out / "border.csv"
     for row in line_up(matrix, "cpu").rows:
+        if options.defense and row.entry.title not in options.defense:
+            continue
         done = {(kept["defense"], kept["norm"]) for kept in _read(table)}
         certificate = get_defense(row.entry.name).load_certificate()
         for norm in (norm for norm in NORMS if certificate and norm in certificate.norms):
@@ -75,6 +78,7 @@ def main() -> None:
             started = time.perf_counter()
             model, split = inventory.model(row.request), inventory.split(row.dataset)
             radii = certified_radii(certificate, model, split.images, split.labels, norm, ratio=RATIO)
+            print(f"{row.entry.title} {norm}: {int((radii > 0).sum())} certifiable", flush=True)
             rows = _attacked(model, split, radii, norm, options.most)
             _append(table, [{"defense": row.entry.title, "norm": norm, **values} for values in rows])
             print(f"{row.entry.title} {norm}: {time.perf_counter() - started:.0f} s", flush=True)

@@ -12,6 +12,7 @@ from typing import Any
 from frontdef.checks.kit import markdown_table
 from frontdef.threat import NORM_LABELS, check_norm, format_eps
 from frontdef.verdicts.agreement import VERDICTS
+from frontdef.verdicts.statistics import wilson
 
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
 TITLES = {"classifier": "model", "defense": "front end"}
@@ -119,6 +120,77 @@ def diagnoses(run: str) -> str:
     )  # fmt: skip
 
 
+def defenses(run: str, dataset: str, norm: str, eps: float) -> str:
+    """Each defense in one threat model: under each attack, the worst over all, and what is proved.
+
+    Args:
+        run: Name of the summary.
+        dataset: Id of the data set.
+        norm: Norm of the threat model.
+        eps: Its radius.
+    """
+    rows = [row for row in _rows(run, "worst") if _here(row, dataset, norm, row["eps"], eps)]
+    cells = [cell for cell in _rows(run, "cells") if _here(cell, dataset, norm, cell["judged_eps"], eps)]
+    columns = list(dict.fromkeys(cell["attack"] for cell in cells))
+    titles = ("defense", "clean", *columns, "worst of all", "certified")
+    return _table(
+        titles,
+        (
+            (
+                row["defense"], _share(row["clean"], row["n"]),
+                *(_least([cell for cell in cells if (cell["defense"], cell["attack"]) == (row["defense"], column)])
+                  for column in columns),
+                _share(row["robust"], row["n"]), _share(row["certified"], row["n"]) if row["certified"] else "–",
+            )
+            for row in rows
+        ),
+    )  # fmt: skip
+
+
+def by_radius(run: str, dataset: str, norm: str) -> str:
+    """Robust accuracy of each defense at each radius, with what is proved after a dash, percent."""
+    rows = [row for row in _rows(run, "worst") if (row["dataset"], row["norm"]) == (dataset, norm)]
+    radii = list(dict.fromkeys(row["eps"] for row in rows))
+    grid: dict[str, dict[str, Row]] = defaultdict(dict)
+    for row in rows:
+        grid[row["defense"]][row["eps"]] = row
+    titles = ("defense", *(f"ε = {format_eps(float(eps))}" for eps in radii))
+    return _table(titles, ((name, *(_bracket(found[eps]) for eps in radii)) for name, found in grid.items()))
+
+
+def borders(run: str) -> str:
+    """What was certified, attacked at the border of what is proved, and what fell."""
+    groups = defaultdict(list)
+    for row in _rows(run, "border"):
+        groups[row["defense"], row["norm"]].append(row)
+    titles = ("defense", "norm", "samples with a proof", "attacked", "their radii", "attacks", "libraries", "fell")
+    return _table(titles, (_border(*names, rows) for names, rows in groups.items()))
+
+
+def pairs(run: str, mode: str) -> str:
+    """Verdicts on each pair of libraries; one line for all libraries of an attack where every pair is identical.
+
+    Args:
+        run: Name of the summary, which `benchmarks/agreement.py` made.
+        mode: ``matched`` or ``defaults``.
+    """
+    attacks: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in _rows(run, "pairs"):
+        if row["mode"] == mode:
+            attacks[row["attack"], row["eps"]].append(row)
+    titles = ("attack", "ε", "libraries", "n", "verdicts over models", "broke %", "same examples", "cause")
+    lines: list[tuple[str, ...]] = []
+    for (attack, eps), rows in attacks.items():
+        joint = all(row["verdict"] == "identical" for row in rows)
+        groups: dict[str, list[Row]] = defaultdict(list)
+        for row in rows:
+            groups["" if joint else f"{row['library_a']} / {row['library_b']}"].append(row)
+        everyone = ", ".join(sorted({row[side] for row in rows for side in ("library_a", "library_b")}))
+        for libraries, group in groups.items():
+            lines.append((attack, format_eps(float(eps)), libraries or everyone, *_verdicts(group)))
+    return _table(titles, lines)
+
+
 def costs(run: str, *by: str) -> str:
     """What a pass and a cell took.
 
@@ -163,6 +235,53 @@ def _cost(cells: list[Row]) -> tuple[str, ...]:
     seconds = sum(float(cell["seconds"]) for cell in cells)
     passes = sum(float(cell["n"]) * (float(cell["forwards"]) + float(cell["backwards"])) for cell in cells)
     return str(len(cells)), f"{seconds / len(cells):.1f}", f"{1000 * seconds / passes:.0f}" if passes else "–"
+
+
+def _border(defense: str, norm: str, rows: list[Row]) -> tuple[str, ...]:
+    first, label = rows[0], NORM_LABELS[check_norm(norm)]
+    if not int(first["samples"]):
+        return defense, label, first["certifiable"], "0", "–", "0", "–", "not tested"
+    return (
+        defense, label, first["certifiable"], first["samples"],
+        f"{float(first['eps_from']):.2g} to {float(first['eps_to']):.2g}",
+        str(len(rows)), ", ".join(sorted({row["library"] for row in rows})), str(sum(int(row["fell"]) for row in rows)),
+    )  # fmt: skip
+
+
+def _verdicts(rows: list[Row]) -> tuple[str, ...]:
+    counts = {name: sum(row["verdict"] == name for row in rows) for name in VERDICTS}
+    verdicts = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    weaker = ", ".join(sorted({row["weaker"] for row in rows if row["weaker"]}))
+    broke = " / ".join(
+        f"{100 * sum(float(row[side]) for row in rows) / len(rows):.0f}" for side in ("success_a", "success_b")
+    )
+    same = [float(row["same_share"]) for row in rows if row["same_share"]]
+    causes = dict.fromkeys(cause for row in rows for cause in row["cause"].split(", ") if cause)
+    return (
+        rows[0]["n"], verdicts + (f" ({weaker} weaker)" if weaker else ""), broke,
+        f"{100 * sum(same) / len(same):.0f} %" if same else "–", ", ".join(causes) or "–",
+    )  # fmt: skip
+
+
+def _here(row: Row, dataset: str, norm: str, radius: str, eps: float) -> bool:
+    return (row["dataset"], row["norm"]) == (dataset, norm) and abs(float(radius) - eps) < 1e-9
+
+
+def _least(cells: list[Row]) -> str:
+    """The lowest over the libraries that ran it."""
+    done = [cell for cell in cells if cell["robust_accuracy"]]
+    lowest = min(done, key=lambda cell: float(cell["robust_accuracy"]), default=None)
+    return _share(lowest["robust_accuracy"], lowest["n"]) if lowest else "–"
+
+
+def _share(share: str, n: str) -> str:
+    """``67.4 % [63.2, 71.4]``: with the 95 % Wilson interval."""
+    low, high = wilson(round(float(share) * int(n)), int(n))
+    return f"{_percent(share, 1)} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def _bracket(row: Row) -> str:
+    return f"{100 * float(row['robust']):.1f}" + (f" – {100 * float(row['certified']):.1f}" if row["certified"] else "")
 
 
 def _interval(row: Row) -> str:

@@ -1,12 +1,14 @@
-"""What a run said of models that somebody else trained, small enough to keep: docs/your-model.md is made of it.
+"""What a run said, small enough to keep: pages of the docs are made of it (docs/summaries.py).
 
 python benchmarks/models/summarize.py runs/models benchmarks/results/models
+python benchmarks/models/summarize.py runs/sparsenet benchmarks/results/sparsenet
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -19,8 +21,8 @@ from frontdef.verdicts.agreement import VERDICTS
 NAMED = ("adversarial-robustness-toolbox", "torchattacks", "foolbox", "adv-lib", "torch", "numpy", "python")
 
 CELL = (
-    "classifier", "defense", "attack", "judged_eps", "library", "n", "robust_accuracy", "forwards", "backwards",
-    "seconds", "status",
+    "dataset", "classifier", "defense", "norm", "attack", "judged_eps", "library", "n", "robust_accuracy", "forwards",
+    "backwards", "seconds", "status",
 )  # fmt: skip
 
 
@@ -48,7 +50,7 @@ def _about(results: Results) -> dict[str, object]:
     head, matrix = results.head, results.head.document
     return {
         "name": head.name,
-        "command": head.command,
+        "command": re.sub(r" --out \S+", "", head.command),
         "versions": {
             "frontdef": head.frontdef,
             **{name: head.versions[name] for name in NAMED if name in head.versions},
