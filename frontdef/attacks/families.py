@@ -113,11 +113,13 @@ class APGDTParameters(Parameters):
 
 
 class AutoAttackParameters(Parameters):
-    """Of AutoAttack."""
+    """Of AutoAttack; its own budgets by default."""
 
     version: Literal["standard", "rand"] = configs.field(
         "standard", description="standard: APGD-CE, APGD-T, FAB-T, Square; rand: APGD-CE and -DLR with EOT"
     )
+    steps: int = configs.field(100, ge=1, description="gradient steps of APGD and FAB, a restart and class")
+    queries: int = configs.field(5000, ge=1, description="queries of Square a sample, at most; standard only")
 
 
 class SquareParameters(Parameters):

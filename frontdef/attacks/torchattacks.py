@@ -169,8 +169,42 @@ def _apgdt(spec: AttackSpec, protected: Protected, *_: Any) -> dict[str, Any]:
     return {**_restarted(spec), "n_classes": min(spec.parameters.classes + 1, protected.n_classes)}
 
 
-def _autoattack(spec: AttackSpec, protected: Protected, *_: Any) -> dict[str, Any]:
-    return {**_class_ball(spec, protected), "version": spec.parameters.version}
+def _run_autoattack(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
+    """A run of AutoAttack's parts with the budgets of the paper: its own class has none to set."""
+    import torchattacks
+
+    parts = [
+        _build(name, spec, protected, protected.device, **arguments(spec, protected))
+        for name, arguments in _ENSEMBLES[spec.parameters.version]
+    ]
+    return cast("Tensor", torchattacks.MultiAttack(parts)(x, y)).detach()
+
+
+def _climb(spec: AttackSpec, *_: Any) -> dict[str, Any]:
+    return {**_ball(spec), "steps": spec.parameters.steps}
+
+
+def _climb_classes(spec: AttackSpec, protected: Protected, *_: Any) -> dict[str, Any]:
+    return {**_climb(spec), "n_classes": protected.n_classes}
+
+
+def _fab_classes(spec: AttackSpec, protected: Protected, *_: Any) -> dict[str, Any]:
+    return {**_climb_classes(spec, protected), "multi_targeted": True}
+
+
+def _climb_expectation(loss: str) -> Arguments:
+    return lambda spec, *_: {**_climb(spec), "loss": loss, "eot_iter": 20}
+
+
+def _search(spec: AttackSpec, *_: Any) -> dict[str, Any]:
+    return {**_ball(spec), "n_queries": spec.parameters.queries, "resc_schedule": False}
+
+
+_ENSEMBLES: Mapping[str, tuple[tuple[str, Arguments], ...]] = {
+    "standard": (("APGD", _climb), ("APGDT", _climb_classes), ("FAB", _fab_classes), ("Square", _search)),
+    "rand": (("APGD", _climb_expectation("ce")), ("APGD", _climb_expectation("dlr"))),
+}
+"""Parts of AutoAttack by version; each gets what the ones before it have left."""
 
 
 def _square(spec: AttackSpec, *_: Any) -> dict[str, Any]:
@@ -264,7 +298,8 @@ _NAN_MOMENTUM = "After one gradient that is exactly zero an image's momentum is 
 _GRAY = "It takes three channels only: gray images are handed over with two empty ones, which the model never sees."
 _ONE_RUN = {"restarts": 1}
 _SQUARE_IMAGES = "Images must be square: the resized copy always is."
-_TEN_STEPS = "torchattacks gives APGD and FAB 10 steps instead of 100, and Square a rescaled schedule."
+_FIRST_STEP = "torchattacks takes the first image's step size for the whole batch in APGDT."
+_FIRST_STEP_WHERE = ("`apgdt.py`, `attack_single_run` (`step_size[0]`)",)
 _FEW_CLASSES = "Models of fewer than four classes raise an IndexError."
 _LAST = "Returns its last iterate, though an earlier one was misclassified."
 _SEEDS = (
@@ -279,21 +314,21 @@ _BOUNDARY = "Its examples end on the boundary itself, where a rounding error dec
 _ZERO = "0 / 0 where an image's gradient is zero."
 _TILES = "Heights of 1 to 4, 12, 14, 18, 19 and 24 pixels cannot be tiled by its first squares and are refused."
 
-_AUTOATTACK = _offer(
-    "AutoAttack",
-    _autoattack,
-    _class_ball,
-    _TEN_STEPS,
-    "budget",
-    "schedule",
-    weakens=("budget",),
-    caveat=_FEW_CLASSES,
-    where=(
-        "`autoattack.py`, `__init__`",
-        "`apgdt.py`, `dlr_loss_targeted`",
-    ),
-    violations=None,
-)
+
+def _autoattack(difference: str = "", *causes: Cause, where: tuple[str, ...] = ()) -> Realization:
+    """The parts of AutoAttack as MultiAttack runs them; its own class is what the defaults are."""
+    return Realization(
+        "MultiAttack([APGD, APGDT, FAB, Square])",
+        _run_autoattack,
+        difference,
+        caveat=_FEW_CLASSES,
+        causes=causes,
+        weakens=causes,
+        defaults=_run("AutoAttack", _class_ball),
+        where=(*where, "`apgdt.py`, `dlr_loss_targeted`"),
+        violations=None,
+    )
+
 
 TABLE: Mapping[tuple[str, str], Realization] = {
     ("fgsm", "linf"): _offer("FGSM", _radius, _radius),
@@ -370,16 +405,16 @@ TABLE: Mapping[tuple[str, str], Realization] = {
         "APGDT",
         _apgdt,
         _class_ball,
-        "torchattacks takes the first image's step size for the whole batch.",
+        _FIRST_STEP,
         "batch",
         "step rule",
         weakens=("batch", "step rule"),
         caveat=_FEW_CLASSES,
-        where=("`apgdt.py`, `attack_single_run` (`step_size[0]`), `dlr_loss_targeted`",),
+        where=(*_FIRST_STEP_WHERE, "`apgdt.py`, `dlr_loss_targeted`"),
         violations=_SEEDS,
     ),
-    ("autoattack", "linf"): _AUTOATTACK,
-    ("autoattack", "l2"): _AUTOATTACK,
+    ("autoattack", "linf"): _autoattack(),
+    ("autoattack", "l2"): _autoattack(_FIRST_STEP, "batch", "step rule", where=_FIRST_STEP_WHERE),
     ("square", "linf"): _offer("Square", _square, _ball, violations=_SEEDS),
     ("square", "l2"): _offer(
         "Square",

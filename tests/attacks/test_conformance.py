@@ -32,4 +32,9 @@ class TestTorchattacks(LibraryConformance):
     modules = ("torchattacks",)
     side = 28  # Square cannot tile 14 pixels in l2
     leaves_the_ball = {("ead", "l1")}  # noqa: RUF012
-    several = {("pgd", "restarts"), ("ead", "rule")}  # noqa: RUF012  (MultiAttack, and a class of another name)
+    several = {  # noqa: RUF012  (MultiAttack, classes of another name, parts of an ensemble)
+        ("pgd", "restarts"),
+        ("ead", "rule"),
+        ("autoattack", "version"),
+        ("autoattack", "steps"),
+    }

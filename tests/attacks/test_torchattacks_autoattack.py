@@ -102,11 +102,11 @@ def few_classes(linear, classes):
 @pytest.mark.parametrize("family", ["apgdt", "autoattack"])
 def test_torchattacks_apgdt_needs_four_classes(family, norm, attack, linear):
     with pytest.raises(IndexError):
-        attack("torchattacks", family, norm, 1e-6, *few_classes(linear, 3))
+        attack("torchattacks", family, norm, 1e-6, *few_classes(linear, 3), steps=2)
     attack("torchattacks", "apgdt", norm, 1e-6, *few_classes(linear, 4), steps=2)
 
 
-@pins("torchattacks", ("apgdt", "l2"))
+@pins("torchattacks", ("apgdt", "l2"), ("autoattack", "l2"))
 def test_torchattacks_apgdt_steps_depend_on_the_first_image(attack, cnn, standing):
     """The same image behind two different ones: alike in ℓ∞, not in ℓ2."""
     import torchattacks
@@ -127,9 +127,9 @@ def test_torchattacks_apgdt_steps_depend_on_the_first_image(attack, cnn, standin
     assert moved["Linf"] < 1e-4 < 1e-3 < moved["L2"]
 
 
-@pins("torchattacks", ("autoattack", "linf"), ("autoattack", "l2"))
 @pytest.mark.parametrize("norm", ["Linf", "L2"])
 def test_torchattacks_autoattack_runs_ten_steps(norm, cnn):
+    """What its defaults are; with matched parameters its parts get the paper's budgets."""
     import torchattacks
 
     standard = torchattacks.AutoAttack(cnn, norm=norm)._autoattack.attacks
@@ -142,21 +142,25 @@ def test_torchattacks_autoattack_runs_ten_steps(norm, cnn):
 
 
 def test_autoattack_parameters_arrive(attack, cnn, standing):
-    """Versions by what they spend; without a seed of its own torchattacks would take the time of day."""
+    """Where nothing falls: each part's own budget, and a look at the labels before and after it."""
     x, y = standing[0][:3], standing[1][:3]
-    forward, backward = spent(
-        cnn, lambda: attack("torchattacks", "autoattack", "linf", 1e-6, cnn, x, y, version="rand"), len(x)
-    )
+    run = lambda **parameters: attack("torchattacks", "autoattack", "linf", 1e-6, cnn, x, y, **parameters)  # noqa: E731
+    forward, backward = spent(cnn, lambda: run(version="rand", steps=10), len(x))
     assert backward == 2 * 11 * 20
     assert forward == backward + 2 * 2
-    runs = [attack("torchattacks", "autoattack", "linf", 0.05, cnn, x, y, version="rand") for _ in range(2)]
-    assert torch.equal(*runs)
+    forward, backward = spent(cnn, lambda: run(steps=2, queries=30), len(x))
+    longer = spent(cnn, lambda: run(steps=3, queries=30), len(x))
+    assert spent(cnn, lambda: run(steps=2, queries=50), len(x)) == (forward + 20, backward)
+    assert longer[1] == backward + 1 + 9 + 9, "one step more of APGD, and for nine classes of APGDT and of FAB"
+    run = lambda: attack("torchattacks", "autoattack", "linf", 0.05, cnn, x, y, steps=2, queries=10)  # noqa: E731
+    assert torch.equal(run(), run())
 
 
 def test_autoattack_is_no_weaker_than_its_parts(attack, cnn, standing, right):
     x, y = standing[0][:12], standing[1][:12]
     eps = 0.04
-    whole = right(cnn, attack("torchattacks", "autoattack", "linf", eps, cnn, x, y), y)
+    parameters = {"steps": 10, "queries": 500}
+    whole = right(cnn, attack("torchattacks", "autoattack", "linf", eps, cnn, x, y, **parameters), y)
     part = right(cnn, attack("torchattacks", "apgd", "linf", eps, cnn, x, y, steps=10), y)
     assert not (whole & ~part).any()
     assert not whole.all()

@@ -182,7 +182,7 @@ GRADIENT: Mapping[tuple[str, str], Realization] = {
             "projection",
             weakens=("loss", "search"),
             strengthens=("projection",),
-            unsupported={"version": "standard"},
+            unsupported={"version": "standard", "steps": 100, "queries": 5000},
             where=("`auto_attack.py`, `AutoAttack.__init__`, `run_attack`",),
         )
         for norm, shown in (("linf", "inf"), ("l2", "2"))
