@@ -13,13 +13,13 @@ from click.testing import CliRunner
 from torch import nn
 
 from frontdef import bpda
+from frontdef.attacks.native.square import random_search
 from frontdef.checks.conformance import subject
 from frontdef.checks.generators import global_states
 from frontdef.checks.masking import CHECKS, Budget, Cost, Finding, diagnose, measure, verdict
 from frontdef.checks.masking.checks.binarization import planted, separate
 from frontdef.checks.masking.checks.indicators import still_moving
 from frontdef.checks.masking.evidence import Evidence
-from frontdef.checks.masking.search import random_search
 from frontdef.checks.masking.statistics import LEVEL, exceeds, wins
 from frontdef.checks.masking.wrappers import Recorder, usable
 from frontdef.cli import main

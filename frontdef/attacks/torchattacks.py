@@ -174,7 +174,7 @@ def _run_autoattack(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor
     import torchattacks
 
     parts = [
-        _build(name, spec, protected, protected.device, **arguments(spec, protected))
+        _build(name, spec, protected, protected.device, **arguments(spec, protected, x))
         for name, arguments in _ENSEMBLES[spec.parameters.version]
     ]
     return cast("Tensor", torchattacks.MultiAttack(parts)(x, y)).detach()

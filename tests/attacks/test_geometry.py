@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import optimize, stats
 
-from frontdef.attacks.native.geometry import DRAWS, PROJECTIONS, STEEPEST, random_perturbation
+from frontdef.attacks.native.geometry import DRAWS, PROJECTIONS, STEEPEST, project_l1_box, random_perturbation
 from frontdef.threat import ThreatModel, distance
 
 NORMS = ["linf", "l2", "l1"]
@@ -122,3 +122,22 @@ def test_a_random_perturbation_stays_inside_and_follows_its_generator(norm):
     assert ThreatModel(norm, 0.4).contains(images, draw(0)).all()
     assert torch.equal(draw(0), draw(0))
     assert not torch.equal(draw(0), draw(1))
+
+
+@pytest.mark.parametrize("eps", [0.3, 2.0, 9.0])
+def test_projection_onto_ball_and_box_is_the_nearest_point(eps):
+    """By its variational inequality: no feasible point lies on the far side of the projection."""
+    torch.manual_seed(0)
+    x = torch.rand(40, 23).round(decimals=1)  # some at the walls
+    points = torch.randn(40, 23) * torch.tensor([0.05, 0.5, 4.0, 0.0]).repeat(10)[:, None]
+    projected = project_l1_box(points, x, eps)
+    assert (projected.double().abs().sum(1) <= eps + 1e-6).all()
+    assert ((x + projected >= 0) & (x + projected <= 1)).all()
+    unchanged = points.abs().sum(1) <= eps
+    inside = unchanged & ((x + points >= 0) & (x + points <= 1)).all(1)
+    assert torch.equal(projected[inside], points[inside])
+    corners = torch.cat([eps * torch.eye(23), -eps * torch.eye(23), torch.zeros(1, 23)])
+    for corner in corners:
+        feasible = (corner + x).clamp(0, 1) - x
+        products = ((points - projected) * (feasible - projected)).double().sum(1)
+        assert (products <= 1e-4).all()

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from frontdef.attacks.native import fast as fast_mode
+from frontdef.attacks.native import wave
 from frontdef.attacks.native.ascent import look
 from frontdef.attacks.native.losses import DIRECTIONS, LOSSES, log_odds
 from frontdef.attacks.native.noise import noise
@@ -65,7 +66,7 @@ def test_restarts_in_one_pass_give_what_restarts_one_by_one_give(cnn, batch, thr
     threat = ThreatModel(threat.norm, 1.2 * threat.eps)
     examples, passes = {}, {}
     for rows in (1, 10_000):
-        monkeypatch.setattr(fast_mode, "FULL", {"cpu": rows})
+        monkeypatch.setattr(wave, "FULL", {"cpu": rows})
         sizes = []
         hook = cnn.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))  # noqa: B023
         examples[rows] = run(cnn, batch, threat, random_start=True, restarts=8, mode="fast")

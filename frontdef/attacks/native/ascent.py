@@ -51,21 +51,32 @@ def look_around(model: nn.Module, points: Tensor, y: Tensor, loss: Loss, targete
     return torch.cat(gradients).view_as(points)
 
 
-def step(current: Tensor, gradient: Tensor, x: Tensor, threat: ThreatModel, step_size: float) -> Tensor:
+def step(current: Tensor, gradient: Tensor, x: Tensor, threat: ThreatModel, step_size: float | Tensor) -> Tensor:
     """A step of steepest ascent, a projection onto the ball, a cut at the box.
-
-    The cut moves every pixel towards its original, so it never leaves the ball.
 
     Args:
         current: Where the step starts, ``(N,C,H,W)`` in [0,1].
         gradient: ``(N,C,H,W)``.
         x: The images around which the ball lies, ``(N,C,H,W)`` in [0,1].
         threat: ``linf``, ``l2`` or ``l1``, and the radius in [0,1] pixel values.
-        step_size: Length of the step in the norm of ``threat``, in [0,1] pixel values.
+        step_size: Length of the step in the norm of ``threat``, in [0,1] pixel values; of each image, ``(N,)``, or one.
     """
-    ascent = STEEPEST[threat.norm](gradient.flatten(1), current.flatten(1)).view_as(x)
-    delta = current + step_size * ascent - x
-    return (x + PROJECTIONS[threat.norm](delta.flatten(1), threat.eps).view_as(x)).clamp(0, 1)
+    ascent = STEEPEST[threat.norm](gradient.flatten(1), current.flatten(1))
+    length = step_size[:, None] if isinstance(step_size, Tensor) else step_size
+    return nearest(current + (length * ascent).view_as(x), x, threat)
+
+
+def nearest(points: Tensor, x: Tensor, threat: ThreatModel) -> Tensor:
+    """Points projected onto the ball, then cut at the box.
+
+    The cut moves every pixel towards its original, so it never leaves the ball.
+
+    Args:
+        points: ``(N,C,H,W)``.
+        x: The images around which the ball lies, ``(N,C,H,W)`` in [0,1].
+        threat: ``linf``, ``l2`` or ``l1``, and the radius in [0,1] pixel values.
+    """
+    return (x + PROJECTIONS[threat.norm]((points - x).flatten(1), threat.eps).view_as(x)).clamp(0, 1)
 
 
 def ascend(

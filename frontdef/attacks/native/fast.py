@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 import torch
 from torch import Tensor, nn
 
 from frontdef.attacks.native.ascent import look, step
 from frontdef.attacks.native.losses import DIRECTIONS
+from frontdef.attacks.native.wave import Wave, waves
 from frontdef.attacks.spec import Loss
 from frontdef.threat import ThreatModel
-
-FULL: Mapping[str, int] = {"cpu": 32}
-"""Rows that a device computes in hardly more time than one; fast mode fills a pass with restarts up to so many."""
-
-FULL_ELSEWHERE = 1024
 
 LAP = 4
 """Steps between the points to which an iterate may come back; most circles of PGD are 1, 2 or 4 steps long."""
@@ -75,63 +70,41 @@ def fast(attack: PgdRun, starts: Iterator[Tensor]) -> Tensor:
         Of each sample the first iterate that succeeds, in the first restart in which one does; else one that does not.
     """
     result = attack.x.clone()
-    left = torch.arange(len(result), device=result.device)
-    room = min(len(result), FULL.get(result.device.type, FULL_ELSEWHERE))
-    to_do = attack.restarts
-    while to_do and len(left):
-        wave = [start[left] for start in islice(starts, max(1, room // len(left)))]
-        to_do -= len(wave)
-        left = _Wave.of(attack, wave, left, result).run(judge_last=to_do > 0 or len(wave) > 1)
+
+    def attempt(wave: list[Tensor], left: Tensor, to_come: int) -> Tensor:
+        return _Climb.of(attack, wave, left, result).run(judge_last=to_come > 0 or len(wave) > 1)
+
+    waves(attempt, starts, attack.restarts, torch.arange(len(result), device=result.device), len(result))
     return result
 
 
 @dataclass
-class _Wave:
-    """Some restarts of the samples that are left, run as one batch.
-
-    Rows lie restart after restart. Where one succeeds, the later restarts of its sample are dropped and the earlier
-    ones go on, so the first success counts, as it does where restarts are run one by one.
-    """
+class _Climb:
+    """Some restarts of the samples that are left, run as one batch."""
 
     attack: PgdRun
-    result: Tensor
-    left: Tensor
-    restarts: int
-    first: Tensor
+    wave: Wave
     current: Tensor
     anchor: Tensor
-    sample: Tensor
-    restart: Tensor
     x: Tensor
     y: Tensor
 
     @classmethod
-    def of(cls, attack: PgdRun, wave: list[Tensor], left: Tensor, result: Tensor) -> _Wave:
-        """The restarts that begin at the points of ``wave``, each ``(len(left),C,H,W)``."""
-        start, sample = torch.cat(wave), left.repeat(len(wave))
-        return cls(
-            attack=attack,
-            result=result,
-            left=left,
-            restarts=len(wave),
-            first=torch.full_like(attack.y, len(wave)),
-            current=start,
-            anchor=start,
-            sample=sample,
-            restart=torch.arange(len(wave), device=left.device).repeat_interleave(len(left)),
-            x=attack.x[sample],
-            y=attack.y[sample],
-        )
+    def of(cls, attack: PgdRun, starts: list[Tensor], left: Tensor, result: Tensor) -> _Climb:
+        """The restarts that begin at ``starts``, each ``(N,C,H,W)``."""
+        wave = Wave.of(result, left, len(starts))
+        current = torch.cat([start[left] for start in starts])
+        return cls(attack, wave, current, current, attack.x[wave.sample], attack.y[wave.sample])
 
     def run(self, *, judge_last: bool) -> Tensor:
-        """Write each sample's example into ``result``; return the samples that still stand.
+        """Write each sample's example into the result; return the samples that still stand.
 
         Args:
             judge_last: Whether the last iterates are judged, too; without it all of them count as standing.
         """
         attack = self.attack
         for taken in range(attack.steps):
-            if not len(self.sample):
+            if not len(self.wave):
                 break
             if taken % LAP == 0:
                 self.anchor = self.current
@@ -139,19 +112,16 @@ class _Wave:
             gradient = self.settle(attack.succeeded(logits, self.y), gradient)
             self.current = step(self.current, gradient, self.x, attack.threat, attack.step_size)
             self.leave_circles()
-        if judge_last and len(self.sample):
+        if judge_last and len(self.wave):
             self.settle(attack.fooled(self.current, self.y), self.current)
-        self.give_up(torch.ones_like(self.sample, dtype=torch.bool))
-        return self.left[self.first[self.left] == self.restarts]
+        self.give_up(torch.ones_like(self.wave.sample, dtype=torch.bool))
+        return self.wave.standing
 
     def settle(self, fell: Tensor, gradient: Tensor) -> Tensor:
         """Keep what succeeded and drop what no longer matters; the gradient of the rows that are left."""
         if not fell.any():
             return gradient
-        self.first.scatter_reduce_(0, self.sample[fell], self.restart[fell], "amin")
-        best = fell & (self.restart == self.first[self.sample])
-        self.result[self.sample[best]] = self.current[best]
-        stand = self.restart < self.first[self.sample]
+        stand = self.wave.settle(fell, self.current)
         self.keep(stand)
         return gradient[stand]
 
@@ -163,12 +133,11 @@ class _Wave:
 
     def give_up(self, rows: Tensor) -> None:
         """Drop rows that failed; of a sample's last restart the iterate is kept, unless an earlier one succeeded."""
-        shown = rows & (self.restart == self.restarts - 1)
-        self.result[self.sample[shown]] = self.current[shown]
+        self.wave.show(rows, self.current)
         self.keep(~rows)
 
     def keep(self, rows: Tensor) -> None:
         """Forget the other rows."""
+        self.wave.keep(rows)
         self.current, self.anchor = self.current[rows], self.anchor[rows]
-        self.sample, self.restart = self.sample[rows], self.restart[rows]
         self.x, self.y = self.x[rows], self.y[rows]

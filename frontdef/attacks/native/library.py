@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from frontdef.attacks.library import AttackLibrary, Realization, Run, Violation
+from frontdef.attacks.library import AttackLibrary, Cause, Realization, Run, Violation
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -100,6 +100,39 @@ def _locally_linear(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor
     return locally_linear(protected, x, y, x1=parameters.x1, x2=parameters.x2, apart=apart(protected), **arguments)
 
 
+def _apgd(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
+    from frontdef.attacks.native.autopgd import apgd
+
+    parameters = spec.parameters
+    return apgd(
+        protected, x, y,
+        threat=spec.threat, steps=parameters.steps, restarts=parameters.restarts, loss=parameters.loss,
+        rho=parameters.rho, targeted=spec.targeted,
+    )  # fmt: skip
+
+
+def _apgdt(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
+    from frontdef.attacks.native.autopgd import apgdt
+
+    parameters = spec.parameters
+    return apgdt(
+        protected, x, y,
+        threat=spec.threat, steps=parameters.steps, classes=parameters.classes, restarts=parameters.restarts,
+        rho=parameters.rho,
+    )  # fmt: skip
+
+
+def _square(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
+    from frontdef.attacks.native.square import square
+
+    parameters = spec.parameters
+    return square(
+        protected, x, y,
+        threat=spec.threat, queries=parameters.queries, share=parameters.p_init,
+        stretched=parameters.rescale_schedule, restarts=parameters.restarts,
+    )  # fmt: skip
+
+
 def _noise(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
     from frontdef.attacks.native.noise import noise
 
@@ -112,11 +145,18 @@ def _rows(
     run: Run,
     modules: tuple[str, ...],
     *norms: str,
+    difference: str = "",
+    causes: tuple[Cause, ...] = (),
+    weakens: tuple[Cause, ...] = (),
+    where: tuple[str, ...] = (),
     violations: tuple[Violation, ...] = (),
 ) -> dict[tuple[str, str], Realization]:
     """The same call in several norms; ``modules`` are those of `frontdef.attacks.native` that ``run`` imports."""
     reached = tuple(f"frontdef.attacks.native.{module}" for module in modules)
-    row = Realization(call, run, defaults=run, violations=violations, modules=reached)
+    row = Realization(
+        call, run, difference,
+        causes=causes, weakens=weakens, defaults=run, where=where, violations=violations, modules=reached,
+    )  # fmt: skip
     return {(family, norm): row for norm in norms}
 
 
@@ -135,6 +175,21 @@ TABLE: Mapping[tuple[str, str], Realization] = {
     **_rows("bim", "pgd(random_start=False)", _bim, ("pgd",), "l1", violations=_LAST),
     **_rows("pgd", "pgd", _full_pgd, ("pgd",), "linf", "l2"),
     **_rows("pgd", "pgd", _full_pgd, ("pgd",), "l1", violations=_LAST),
+    **_rows("apgd", "apgd", _apgd, ("autopgd",), "linf", "l2", "l1"),
+    **_rows("apgdt", "apgdt", _apgdt, ("autopgd",), "linf", "l2", "l1"),
+    **_rows("square", "square", _square, ("square",), "linf"),
+    **_rows(
+        "square",
+        "square",
+        _square,
+        ("square",),
+        "l2",
+        difference="A square of norm ε is written into the perturbation, which is then projected onto the ball; the "
+        "paper moves its norm from one window to another.",
+        causes=("search",),
+        weakens=("search",),
+        where=("`square.py`, `_candidates`",),
+    ),
     **_rows("noise", "noise", _noise, ("noise",), "linf", "l2"),
     **_rows("eotpgd", "eotpgd", _eotpgd, ("eotpgd",), "linf", "l2"),
     **_rows("eotpgd", "eotpgd", _eotpgd, ("eotpgd",), "l1", violations=_LAST),

@@ -84,6 +84,46 @@ def dlr(logits: Tensor, y: Tensor) -> Tensor:
     return margin(logits, y) / (top[:, 0] - top[:, 2] + _TINY)
 
 
+def gap(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
+    """A target's logit minus the label's: above 0 the label has lost, if to no better class.
+
+    Args:
+        logits: ``(N,K)``.
+        y: Labels, int64 ``(N,)``.
+        target: Classes to reach, int64 ``(N,)``.
+
+    Returns:
+        ``(N,)``, in logits.
+    """
+    return (logits.gather(1, target[:, None]) - logits.gather(1, y[:, None])).squeeze(1)
+
+
+def targeted_dlr(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
+    """The gap to a target, divided by the largest logit minus the mean of the third and the fourth.
+
+    Croce & Hein 2020 (arXiv:2003.01690), equation 7; unchanged when the logits are shifted or scaled. Of three classes
+    the third logit alone is taken.
+
+    Args:
+        logits: ``(N,K)``, K ≥ 3.
+        y: Labels, int64 ``(N,)``.
+        target: Classes to reach, int64 ``(N,)``.
+
+    Returns:
+        ``(N,)``.
+
+    Raises:
+        ConfigError: Fewer than 3 classes.
+    """
+    if logits.shape[1] < 3:
+        raise ConfigError(
+            f"the targeted DLR loss needs at least 3 classes, the model has {logits.shape[1]}: of two classes only one "
+            "is wrong, so apgd with loss='cross-entropy' is the same attack"
+        )
+    top = logits.topk(min(4, logits.shape[1]), dim=1).values
+    return gap(logits, y, target) / (top[:, 0] - top[:, 2:].mean(dim=1) + _TINY)
+
+
 LOSSES: Mapping[Loss, Callable[[Tensor, Tensor], Tensor]] = {
     "cross-entropy": cross_entropy,
     "margin": margin,

@@ -17,10 +17,10 @@ from frontdef.attacks.guard import isolated, note_model
 from frontdef.attacks.native.losses import LOSSES
 from frontdef.attacks.native.noise import noise
 from frontdef.attacks.native.pgd import Mode, pgd
+from frontdef.attacks.native.square import random_search
 from frontdef.attacks.spec import Loss
 from frontdef.checks.kit import Cost
 from frontdef.checks.masking.budget import Budget
-from frontdef.checks.masking.search import random_search
 from frontdef.checks.masking.wrappers import Recorder, Rescaled
 from frontdef.config import Config
 from frontdef.errors import FrontdefError
