@@ -367,7 +367,7 @@ def test_tables_stand_without_the_script(data, page):
     for row in data.brackets:
         assert f'data-v="{row.worst_case}"><b>{100 * row.worst_case:.1f}</b>' in before
     panes = [attributes for _, attributes in Reader(before).tags if "pane" in attributes.get("class", "").split()]
-    assert len(panes) == 3 * len(data.settings) + len(tables.groups(data))
+    assert len(panes) == 4 * len(data.settings) + len(tables.groups(data))
     assert not any("hidden" in attributes for attributes in panes)
 
 
@@ -420,14 +420,34 @@ def test_belief_shows_every_check_with_its_threshold(data, page):
     (row,) = data.diagnoses
     assert (row.defense, row.diagnosis.norm, row.diagnosis.eps) == (HOSTILE, "linf", 0.1)
     assert row.diagnosis.to_dict().items() <= sample["DIAGNOSIS"].items()
-    assert '<span class="quiet">ℓ∞ ε = 0.1</span>' in page
     assert "55 samples attacked through the gradient “identity”, 7 not broken." in page
     table = re.search(r'<table class="sortable checks">.*?</table>', page, re.DOTALL)[0]
     noise, transfer = ("".join(Reader(text).texts) for text in re.findall(r'<tr><th scope="row".*?</tr>', table))
     for shown in ("random noise", "alarm", "0.031", "100 + 40", "noise breaks 34%, PGD 31%", "Athalye et al. 2018"):
         assert shown in noise
     assert "does not apply" in transfer
-    assert 'diagnose = ["linf"]' in "".join(Reader(render(replace(data, diagnoses=()))).texts)
+    assert page.count('<table class="sortable checks">') == 1
+    assert 'diagnose = ["l2"]' in "".join(Reader(page).texts)
+
+
+def test_every_defense_has_a_belief_that_names_the_attack_it_judges(data, page):
+    assert len(data.beliefs) == len(data.brackets)
+    assert len(re.findall(r'<details class="chip ', page)) == len(data.beliefs)
+    text = "".join(Reader(page).texts)
+    for belief, bracket in zip(data.beliefs, data.brackets, strict=True):
+        assert Setting.of(belief) == Setting.of(bracket)
+        assert all(reason in text for reason in belief.reasons)
+        if belief.suspect:
+            assert belief.together == pytest.approx(bracket.worst_case)
+            assert str(belief.suspect) in text
+
+
+def test_a_diagnosis_where_nothing_was_attacked_is_shown_all_the_same(data):
+    (row,) = data.diagnoses
+    elsewhere = replace(row, diagnosis=replace(row.diagnosis, norm="l1", eps=3.0))
+    page = render(replace(data, diagnoses=(elsewhere,)))
+    assert '<span class="quiet">ℓ1 ε = 3</span>' in page
+    assert page.count('<table class="sortable checks">') == 1
 
 
 def test_metrics_have_a_table_with_intervals(root, data, page):

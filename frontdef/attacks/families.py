@@ -335,7 +335,13 @@ class LocallyLinearParameters(Parameters):
 
 FAMILIES: tuple[Family, ...] = (
     Family(
-        "fgsm", "Fast gradient (sign) method", "arXiv:1412.6572", ("linf", "l2", "l1"), TargetableParameters, "exact"
+        "fgsm",
+        "Fast gradient (sign) method",
+        "arXiv:1412.6572",
+        ("linf", "l2", "l1"),
+        TargetableParameters,
+        "exact",
+        follows="one step",
     ),
     Family("bim", "Basic iterative method", "arXiv:1607.02533", ("linf", "l2", "l1"), StepParameters, "exact"),
     Family("pgd", "Projected gradient descent", "arXiv:1706.06083", ("linf", "l2", "l1"), PGDParameters, "exact"),
@@ -357,7 +363,7 @@ FAMILIES: tuple[Family, ...] = (
         ("linf", "l2"),
         NoiseParameters,
         "distribution-level",
-        gradient=False,
+        follows="no gradient",
         deterministic=False,
     ),
     Family(
@@ -388,7 +394,7 @@ FAMILIES: tuple[Family, ...] = (
         ("linf", "l2"),
         SquareParameters,
         "distribution-level",
-        gradient=False,
+        follows="no gradient",
         deterministic=False,
     ),
     Family(
@@ -438,7 +444,7 @@ FAMILIES: tuple[Family, ...] = (
         HopSkipJumpParameters,
         "distribution-level",
         minimum_norm=True,
-        gradient=False,
+        follows="no gradient",
         deterministic=False,
     ),
     Family(
@@ -449,7 +455,7 @@ FAMILIES: tuple[Family, ...] = (
         BoundaryParameters,
         "distribution-level",
         minimum_norm=True,
-        gradient=False,
+        follows="no gradient",
         deterministic=False,
     ),
     Family(
@@ -460,7 +466,7 @@ FAMILIES: tuple[Family, ...] = (
         ZOOParameters,
         "no peer",
         minimum_norm=True,
-        gradient=False,
+        follows="no gradient",
         deterministic=False,
     ),
     Family(
@@ -471,7 +477,7 @@ FAMILIES: tuple[Family, ...] = (
         SimBAParameters,
         "no peer",
         minimum_norm=True,
-        gradient=False,
+        follows="no gradient",
         deterministic=False,
     ),
     Family(
@@ -481,7 +487,7 @@ FAMILIES: tuple[Family, ...] = (
         ("spatial",),
         SpatialParameters,
         "distribution-level",
-        gradient=False,
+        follows="no gradient",
     ),
     Family(
         "newtonfool",
@@ -499,7 +505,7 @@ FAMILIES: tuple[Family, ...] = (
         ("l0",),
         PixelParameters,
         "distribution-level",
-        gradient=False,
+        follows="no gradient",
         deterministic=False,
     ),
     Family(
@@ -551,7 +557,13 @@ FAMILIES: tuple[Family, ...] = (
         deterministic=False,
     ),
     Family(
-        "transfer", "PGD without the front end", "arXiv:1802.00420", ("linf", "l2", "l1"), TransferParameters, "no peer"
+        "transfer",
+        "PGD without the front end",
+        "arXiv:1802.00420",
+        ("linf", "l2", "l1"),
+        TransferParameters,
+        "no peer",
+        follows="another model",
     ),
     Family(
         "locally-linear",

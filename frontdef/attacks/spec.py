@@ -15,6 +15,9 @@ Agreement = Literal["exact", "loss-level", "distribution-level", "no peer"]
 
 Loss = Literal["cross-entropy", "margin", "dlr"]
 
+Follows = Literal["white box", "one step", "another model", "no gradient"]
+"""What an attack follows: the gradient of the model that it attacks over several steps, or less than that."""
+
 Target = Literal["none", "next", "least-likely"]
 """Which class an attack wants: any wrong one, the label + 1, or the one with the lowest clean logit."""
 
@@ -35,7 +38,7 @@ class Family:
         parameters: Its parameter class.
         agreement: What can be expected of two libraries with the same parameters.
         minimum_norm: Whether it looks for the smallest perturbation and so takes no ε.
-        gradient: Whether it needs gradients (white box).
+        follows: What it follows. Nothing that follows less should break more than a white-box attack.
         deterministic: Whether two runs with the default parameters give the same examples.
     """
 
@@ -46,8 +49,13 @@ class Family:
     parameters: type[Parameters]
     agreement: Agreement
     minimum_norm: bool = False
-    gradient: bool = True
+    follows: Follows = "white box"
     deterministic: bool = True
+
+    @property
+    def gradient(self) -> bool:
+        """Whether it needs gradients, of whatever model."""
+        return self.follows != "no gradient"
 
 
 REPEATED = (

@@ -19,6 +19,7 @@ from frontdef.report.collect import collect
 from frontdef.report.data import ReportData, Setting, variant
 from frontdef.report.payload import notes, payload
 from frontdef.threat import NORM_LABELS, check_norm, format_eps
+from frontdef.verdicts.belief import MARKS
 from frontdef.whole import write_whole
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def render(data: ReportData) -> str:
             notes=notes,
             variant=variant,
             setting_of=Setting.of,
+            marks=MARKS,
             many_models=len({setting.model for setting in data.settings}) > 1,
             chart=lambda group: _chart(data, group),
             payload=page.embedded(payload(data)),

@@ -31,6 +31,7 @@ from frontdef.report.data import (
 )
 from frontdef.report.gallery import choose
 from frontdef.verdicts.agreement import Agreement, agreement
+from frontdef.verdicts.belief import beliefs
 from frontdef.verdicts.bracket import brackets
 from frontdef.verdicts.broken import broken, distances, withstood
 from frontdef.verdicts.measured import measured
@@ -56,13 +57,14 @@ def collect(results: Results) -> ReportData:
     bare = ReportData(_about(results), cells, families=tuple(_families(cells)))
     if not any(cell.status == "ok" for cell in cells):
         return bare
-    outcomes, records = results.outcomes(), results.records()
+    outcomes, records, evidence = results.outcomes(), results.records(), results.evidence()
     recorded = {str(key): rows.reset_index(drop=True) for key, rows in records.groupby("cell", sort=False)}
     data = ReportData(
         about=bare.about,
         cells=tuple(_with_invalid(cell, recorded) for cell in cells),
         clean=tuple(_clean(outcomes)),
-        brackets=tuple(brackets(outcomes, results.certified(), results.evidence())),
+        brackets=tuple(brackets(outcomes, results.certified(), evidence)),
+        beliefs=tuple(beliefs(outcomes, evidence, results.diagnoses())),
         agreements=tuple(_named(agreement(outcomes, lru_cache(maxsize=16)(results.examples), results.cells()))),
         diagnoses=tuple(_diagnosed(diagnosis) for diagnosis in results.diagnoses()),
         measured=tuple(measured(results.metrics())),

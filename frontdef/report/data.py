@@ -13,6 +13,7 @@ import numpy as np
 from frontdef.checks.masking.record import Diagnosis
 from frontdef.threat import NORM_LABELS, NORMS, check_norm, format_eps
 from frontdef.verdicts.agreement import Agreement
+from frontdef.verdicts.belief import Belief
 from frontdef.verdicts.bracket import Bracket
 from frontdef.verdicts.measured import Measured
 
@@ -27,7 +28,7 @@ class Setting:
     eps: float
 
     @classmethod
-    def of(cls, verdict: Bracket | Agreement) -> Setting:
+    def of(cls, verdict: Bracket | Agreement | Belief) -> Setting:
         """Where a verdict holds."""
         return cls(verdict.dataset, verdict.classifier, verdict.norm, verdict.eps)
 
@@ -204,6 +205,7 @@ class ReportData:
         clean: One row a defended model.
         scores: One row a finished cell and setting in which it broke a sample, and for each setting it was made for.
         brackets: One row a defense and setting; they decide which settings there are.
+        beliefs: One a defense and setting.
         agreements: One row a pair of libraries, attack and setting.
         diagnoses: One a model whose gradient was checked.
         evidence: One row an attack of these and setting in which it broke a sample.
@@ -218,6 +220,7 @@ class ReportData:
     clean: tuple[CleanRow, ...] = ()
     scores: tuple[Score, ...] = ()
     brackets: tuple[Bracket, ...] = ()
+    beliefs: tuple[Belief, ...] = ()
     agreements: tuple[Agreement, ...] = ()
     diagnoses: tuple[Diagnosed, ...] = ()
     evidence: tuple[DiagnosedAttack, ...] = ()
@@ -232,6 +235,11 @@ class ReportData:
         distinct = _distinct(map(Setting.of, self.brackets))
         models = _distinct(setting.model for setting in distinct)
         return tuple(sorted(distinct, key=lambda s: (models.index(s.model), NORMS.index(check_norm(s.norm)), s.eps)))
+
+    def alone(self, row: Diagnosed) -> bool:
+        """Whether a model was diagnosed in a threat model in which no cell of it has finished."""
+        where = (row.dataset, row.classifier, row.defense, row.diagnosis.norm, row.diagnosis.eps)
+        return all(where != (b.dataset, b.classifier, b.defense, b.norm, b.eps) for b in self.beliefs)
 
     @cached_property
     def defense_names(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from frontdef.runs.plan import Kind, get_kind
 from frontdef.runs.store import ARROW, Store
 from frontdef.runs.table import Table
 from frontdef.verdicts.agreement import Agreement, agreement
+from frontdef.verdicts.belief import Belief, beliefs
 from frontdef.verdicts.bracket import Bracket, brackets
 
 if TYPE_CHECKING:
@@ -202,6 +203,10 @@ class Results:
         """``certified ≤ true ≤ worst case`` of each defended model and threat model of a matrix."""
         return brackets(self.outcomes(), self.certified(), self.evidence())
 
+    def beliefs(self) -> list[Belief]:
+        """May each robust accuracy of a matrix be believed? One verdict a defended model and threat model."""
+        return beliefs(self.outcomes(), self.evidence(), self.diagnoses())
+
     def evidence(self) -> pd.DataFrame:
         """What the attacks of the diagnoses broke, judged like every example.
 
@@ -228,12 +233,16 @@ class Results:
 
         Returns:
             One row a model, defense, norm and ε: ``dataset``, ``classifier``, ``defense``, ``norm``, ``eps``, ``n``,
-            ``clean``, ``certified``, ``robust``, ``low``, ``high``, ``strongest``.
+            ``clean``, ``certified``, ``robust``, ``low``, ``high``, ``strongest``, ``belief`` (the verdict of
+            `beliefs`, which says why).
         """
-        rows = [{**asdict(bracket), "strongest": str(bracket.strongest or "")} for bracket in self.brackets()]
+        rows = [
+            {**asdict(bracket), "strongest": str(bracket.strongest or ""), "belief": belief.verdict}
+            for bracket, belief in zip(self.brackets(), self.beliefs(), strict=True)
+        ]
         columns = ("dataset", "classifier", "defense", "norm", "eps", "n", "clean", "certified", "robust")
         frame = pd.DataFrame(rows).rename(columns={"worst_case": "robust"})
-        return frame.reindex(columns=[*columns, "low", "high", "strongest"])
+        return frame.reindex(columns=[*columns, "low", "high", "strongest", "belief"])
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write the run as one offline HTML file.

@@ -91,14 +91,17 @@ def brackets(outcomes: pd.DataFrame, certified: pd.DataFrame, evidence: pd.DataF
         evidence: What the attacks of diagnoses broke, as `frontdef.runs.results.Results.evidence` gives it; it counts
             like any other example in its norm.
     """
-    radii = outcomes[["norm", "eps"]].drop_duplicates().itertuples(index=False)
-    threats = sorted(((check_norm(norm), float(eps)) for norm, eps in radii), key=_by_norm)
     return [
         _bracket(dict(zip(GROUP, map(str, names), strict=True)), group, certified, evidence, norm, eps)
         for names, group in outcomes.groupby(GROUP, sort=False)
-        for norm, eps in threats
-        if ((group["norm"] == norm) & (group["eps"] == eps)).any()
+        for norm, eps in threats_of(group)
     ]
+
+
+def threats_of(outcomes: pd.DataFrame) -> list[tuple[Norm, float]]:
+    """The norms and radii for which attacks were made, in the order of the norms, ε ascending."""
+    radii = outcomes[["norm", "eps"]].drop_duplicates().itertuples(index=False)
+    return sorted(((check_norm(norm), float(eps)) for norm, eps in radii), key=_by_norm)
 
 
 def _by_norm(threat: tuple[Norm, float]) -> tuple[int, float]:

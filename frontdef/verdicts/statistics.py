@@ -8,6 +8,12 @@ from math import sqrt
 import numpy as np
 from scipy.stats import binomtest, norm
 
+UNION = 0.10
+"""Share of the samples that all attacks together may break beyond the white-box attack; docs/masking.md says why."""
+
+FEWEST = 3
+"""Samples that they must break beyond it: in a small run one example is no objection."""
+
 
 def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson score interval of a proportion (Wilson 1927).

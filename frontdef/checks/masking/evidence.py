@@ -132,6 +132,11 @@ class Evidence:
             if bool(self.threat.contains(self.x, result.x_adv).any())
         }
 
+    def broken_inside(self) -> dict[str, Tensor]:
+        """Which samples each attack that was run broke within the threat model; bool ``(N,)``."""
+        results = {key: result for key, result in self._results.items() if isinstance(result, AttackResult)}
+        return {key: result.broken & self.threat.contains(self.x, result.x_adv) for key, result in results.items()}
+
     @property
     def clean(self) -> Tensor:
         """Logits ``(N,K)`` of the images, by a fresh look."""

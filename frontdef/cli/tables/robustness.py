@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -12,6 +13,7 @@ from rich.text import Text
 
 from frontdef.attacks.spec import shown
 from frontdef.threat import NORM_LABELS, format_eps
+from frontdef.verdicts.belief import MARKS, Belief, beliefs
 from frontdef.verdicts.bracket import GROUP, Bracket, brackets
 from frontdef.verdicts.broken import withstood
 
@@ -28,9 +30,13 @@ def print_results(console: Console, results: Results) -> bool:
     outcomes = results.outcomes()
     if outcomes.empty:
         console.print(f"no cell has finished: `{results.head.command}` goes on with it")
-    all_brackets = brackets(outcomes, results.certified(), results.evidence())
+    evidence = results.evidence()
+    all_brackets = brackets(outcomes, results.certified(), evidence)
+    believed = {_where(belief): belief for belief in beliefs(outcomes, evidence, results.diagnoses())}
     for norm in dict.fromkeys(bracket.norm for bracket in all_brackets):
-        console.print(_norm_table([bracket for bracket in all_brackets if bracket.norm == norm], outcomes))
+        of_norm = [bracket for bracket in all_brackets if bracket.norm == norm]
+        console.print(_norm_table(of_norm, outcomes, believed))
+        print_doubts(console, [believed[_where(bracket)] for bracket in _sorted(of_norm)])
     if (how := _training(outcomes)) and all_brackets:
         console.print(Text(how), soft_wrap=True)
     for bracket in all_brackets:
@@ -53,7 +59,28 @@ def _training(outcomes: pd.DataFrame) -> str:
     )
 
 
-def _norm_table(of_norm: list[Bracket], outcomes: pd.DataFrame) -> Table:
+def print_doubts(console: Console, believed: Sequence[Belief]) -> None:
+    """The marks that stand beside the worst cases, and the first reason of every doubt."""
+    if not believed:
+        return
+    present = {belief.verdict for belief in believed}
+    marks = " · ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items() if mark and verdict in present)
+    if marks:
+        console.print(Text(f"{marks}: may the attacks be believed?"), soft_wrap=True)
+    for belief in believed:
+        if belief.doubtful:
+            said = f"{MARKS[belief.verdict]} {belief.defense} ε = {format_eps(belief.eps)}: {belief.reasons[0]}"
+            console.print(Text(said), soft_wrap=True)
+    console.print()
+
+
+def _where(verdict: Bracket | Belief) -> tuple[str, str, str, str, float]:
+    return verdict.dataset, verdict.classifier, verdict.defense, verdict.norm, verdict.eps
+
+
+def _norm_table(
+    of_norm: list[Bracket], outcomes: pd.DataFrame, believed: Mapping[tuple[str, str, str, str, float], Belief]
+) -> Table:
     norm = of_norm[0].norm
     here = outcomes[outcomes["norm"] == norm]
     attacks = [shown(family, source) for family, source in zip(here["family"], here["source"], strict=True)]
@@ -93,7 +120,9 @@ def _norm_table(of_norm: list[Bracket], outcomes: pd.DataFrame) -> Table:
             _percent(bracket.clean),
             *((_percent(bracket.certified),) if proved else ()),
             Text.assemble(
-                (_percent(bracket.worst_case), "bold"), f" ({100 * bracket.low:.0f}–{100 * bracket.high:.0f})"
+                (_percent(bracket.worst_case), "bold"),
+                f" ({100 * bracket.low:.0f}–{100 * bracket.high:.0f})",
+                f" {MARKS[believed[_where(bracket)].verdict]:1}",
             ),
             *(_percent(unbroken[name]) if name in unbroken else "" for name in columns),
         )

@@ -9,6 +9,17 @@ from frontdef.checks.masking.checks import (  # noqa: I001  the order of the rep
     indicators,
     binarization,
     autoattack,
+    union,
 )
 
-__all__ = ["autoattack", "binarization", "distortion", "effort", "gradients", "indicators", "rivals", "validity"]
+__all__ = [
+    "autoattack",
+    "binarization",
+    "distortion",
+    "effort",
+    "gradients",
+    "indicators",
+    "rivals",
+    "union",
+    "validity",
+]

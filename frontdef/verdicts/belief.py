@@ -1,0 +1,311 @@
+"""May I believe it? A verdict on the white-box attack of the table, from everything that the run holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
+
+from frontdef.attacks.spec import REPEATED, Follows, shown
+from frontdef.errors import UnknownNameError
+from frontdef.registry import get_family
+from frontdef.threat import NORM_LABELS, check_norm, format_eps
+from frontdef.verdicts.bracket import DIAGNOSIS, GROUP, threats_of
+from frontdef.verdicts.broken import broken
+from frontdef.verdicts.statistics import FEWEST, UNION, holm
+
+Verdict = Literal["trusted", "not diagnosed", "suspicious", "masked", "invalid"]
+
+GRAVITY: tuple[Verdict, ...] = ("trusted", "not diagnosed", "suspicious", "masked", "invalid")
+"""From no objection to the gravest."""
+
+MARKS: Mapping[Verdict, str] = {"trusted": "✓", "not diagnosed": "", "suspicious": "?", "masked": "✕", "invalid": "!"}
+"""What stands for a verdict beside a number."""
+
+ALPHA = 0.05
+"""Level of the Holm-corrected McNemar tests of one defense and threat model."""
+
+MARGIN = 0.05
+"""A gain in success rate below it is no objection, however certain."""
+
+Kind = Follows | Literal["unknown", "diagnosis"]
+"""What an attack follows; ``unknown`` where its plugin is not installed, ``diagnosis`` for those of a diagnosis."""
+
+LESS: Mapping[Kind, str] = {
+    "one step": "a single step",
+    "another model": "made on another model",
+    "no gradient": "made without any gradient",
+}
+"""Kinds that should break no more than a white-box attack, in words."""
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """The white-box attack of the table that broke most: what a reader takes the robust accuracy from.
+
+    Args:
+        cell: Key of its cell.
+        family: Id of its family.
+        library: Who ran it.
+        surrogate: Gradient that it followed; empty for the front end's own choice.
+        parameters: Its parameters (steps, restarts, …), JSON.
+        n: Samples that it was run on.
+        left: Share of these that are right without attack and that it did not break.
+    """
+
+    cell: str
+    family: str
+    library: str
+    surrogate: str
+    parameters: str
+    n: int
+    left: float
+
+    def __str__(self) -> str:
+        values = json.loads(self.parameters)
+        spent = [f"{name}={values[name]}" for name in REPEATED if name in values]
+        asked = ["the library's defaults"] if values.get("defaults") is True else spent
+        through = f"through {self.surrogate!r}" if self.surrogate else "through the front end's own gradient"
+        return f"{self.family} @ {self.library} ({', '.join([*asked, through])})"
+
+
+@dataclass(frozen=True)
+class Rival:
+    """An attack beside the suspect, on the samples that are right without attack and that both were run on.
+
+    Args:
+        attack: What it is, in the words of the tables.
+        kind: What it follows.
+        n: Samples.
+        broke: How many of them it broke.
+        beyond: How many of these the suspect left.
+        missed: How many it left that the suspect broke.
+        p_value: One-sided exact McNemar test of its breaking more; NaN where it is no attack of which less is expected.
+        p_holm: The same, corrected for all that are tested for this defense and threat model.
+    """
+
+    attack: str
+    kind: Kind
+    n: int
+    broke: int
+    beyond: int
+    missed: int
+    p_value: float = float("nan")
+    p_holm: float = float("nan")
+
+    @property
+    def tells(self) -> bool:
+        """Whether there is anything to say of it: it broke what the suspect left, or it is tested."""
+        return self.beyond > 0 or self.kind in LESS
+
+    @property
+    def objects(self) -> bool:
+        """Whether it breaks more than is expected of it, for certain and by more than `MARGIN`."""
+        return self.p_holm < ALPHA and self.beyond - self.missed >= MARGIN * self.n
+
+
+@dataclass(frozen=True)
+class Belief:
+    """Whether the robust accuracy that the white-box attack of the table leaves is to be believed.
+
+    Args:
+        dataset: Data set.
+        classifier: Classifier.
+        defense: Title of the defense.
+        norm: Norm of the threat model.
+        eps: Its radius.
+        verdict: ``invalid`` and ``masked`` are a diagnosis' own; ``suspicious``: a diagnosis or the run objects;
+            ``not diagnosed``: the run does not object, and the gradient was not asked; ``trusted``: both are silent.
+        reasons: Why, in words and figures, gravest first.
+        suspect: The attack that is judged; None where no white-box attack was run in this threat model.
+        beyond: How many of the samples that the suspect left all attacks together broke.
+        rivals: The attacks beside it, those of the diagnosis included.
+        diagnosed: Verdict of the diagnosis that was taken; empty where there is none in this norm.
+        diagnosed_eps: Radius of that diagnosis; NaN without.
+    """
+
+    dataset: str
+    classifier: str
+    defense: str
+    norm: str
+    eps: float
+    verdict: Verdict = "not diagnosed"
+    reasons: tuple[str, ...] = ()
+    suspect: Suspect | None = None
+    beyond: int = 0
+    rivals: tuple[Rival, ...] = ()
+    diagnosed: str = ""
+    diagnosed_eps: float = float("nan")
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether anything objects."""
+        return GRAVITY.index(self.verdict) >= GRAVITY.index("suspicious")
+
+    @property
+    def gain(self) -> float:
+        """Share of the suspect's samples that all attacks together broke beyond it; NaN without a suspect."""
+        return float("nan") if self.suspect is None else self.beyond / self.suspect.n
+
+    @property
+    def together(self) -> float:
+        """Share of the suspect's samples that all attacks together left; NaN without a suspect."""
+        return float("nan") if self.suspect is None else self.suspect.left - self.gain
+
+
+def beliefs(
+    outcomes: pd.DataFrame, evidence: pd.DataFrame, diagnoses: Iterable[Mapping[str, Any]] = ()
+) -> list[Belief]:
+    """One verdict for each defense and threat model of the run.
+
+    The suspect is the single white-box cell that broke most. Two things object to it. *Less breaks more*: a single
+    step, another model's examples, or an attack without gradients breaks more samples, in an exact paired test, which
+    a gradient that leads somewhere does not allow (Athalye et al. 2018, arXiv:1802.00420). *Together*: all examples of
+    the run, those of diagnoses included, break at least `UNION` more than it does, so that its number is far from the
+    worst case, whatever the cause. The diagnosis of the same norm says what is known of the gradient itself.
+
+    Args:
+        outcomes: As `frontdef.runs.results.Results.outcomes` gives them.
+        evidence: What the attacks of diagnoses broke, as `frontdef.runs.results.Results.evidence` gives it.
+        diagnoses: As `frontdef.runs.results.Results.diagnoses` gives them.
+    """
+    diagnosed = list(diagnoses)
+    judged = []
+    for names, group in outcomes.groupby(GROUP, sort=False):
+        dataset, classifier, defense = map(str, names)
+        where = dict(zip(GROUP, (dataset, classifier, defense), strict=True))
+        mine = evidence[np.logical_and.reduce([evidence[name] == value for name, value in where.items()])]
+        for norm, eps in threats_of(group):
+            bare = Belief(dataset, classifier, defense, norm, eps)
+            judged.append(_judge(_seen(bare, group, mine), _nearest(diagnosed, where, norm, eps)))
+    return judged
+
+
+def _seen(bare: Belief, group: pd.DataFrame, evidence: pd.DataFrame) -> Belief:
+    """With the attack that is judged, and what stands beside it."""
+    correct = group.groupby("sample_id")["clean_correct"].first()
+    fell = group.loc[broken(group, bare.norm, bare.eps), ["cell", "sample_id"]].drop_duplicates()
+    broke = {str(cell): set(rows) for cell, rows in fell.groupby("cell")["sample_id"]}
+    made = group[(group["norm"] == bare.norm) & (group["eps"] == bare.eps)]
+    cells = {str(cell): rows for cell, rows in made.groupby("cell", sort=False)}
+    kinds = {cell: _kind(rows["family"].iloc[0], rows["source"].iloc[0]) for cell, rows in cells.items()}
+    white = [cell for cell, kind in kinds.items() if kind == "white box"]
+    if not white:
+        return bare
+    judged = max(white, key=lambda cell: len(broke.get(cell, ())) / len(cells[cell]))
+    samples = cells[judged]["sample_id"]
+    right = set(samples) & set(correct.index[correct])
+    own = broke.get(judged, set()) & right
+    within = evidence[(evidence["norm"] == bare.norm) & (evidence["eps"] <= bare.eps)]
+    asked = {str(attack): set(rows) for attack, rows in within.groupby("attack", sort=False)["sample_id"]}
+    union = set().union(*broke.values(), *asked.values()) & right
+    rivals = [
+        _rival(_named(rows), kinds[cell], right & set(rows["sample_id"]), broke.get(cell, set()), own)
+        for cell, rows in cells.items()
+        if cell != judged
+    ]
+    rivals += [_rival(f"{attack} @ {DIAGNOSIS}", "diagnosis", right, fell_, own) for attack, fell_ in asked.items()]
+    first = cells[judged].iloc[0]
+    suspect = Suspect(
+        judged, first["family"], first["library"], first["surrogate"], first["parameters"], len(samples),
+        (len(right) - len(own)) / len(samples),
+    )  # fmt: skip
+    return replace(bare, suspect=suspect, beyond=len(union - own), rivals=_corrected(rivals))
+
+
+def _kind(family: str, source: str) -> Kind:
+    if source:
+        return "another model"
+    try:
+        return get_family(family).follows
+    except UnknownNameError:  # a run may be read where the plugin that brought the family is not installed
+        return "unknown"
+
+
+def _named(rows: pd.DataFrame) -> str:
+    first = rows.iloc[0]
+    return f"{shown(first['family'], first['source'])} @ {first['library']}"
+
+
+def _rival(attack: str, kind: Kind, samples: set[int], broke: set[int], own: set[int]) -> Rival:
+    broke, own = broke & samples, own & samples
+    beyond, missed = len(broke - own), len(own - broke)
+    p = float("nan")
+    if kind in LESS:
+        p = float(binomtest(beyond, beyond + missed, 0.5, "greater").pvalue) if beyond + missed else 1.0
+    return Rival(attack, kind, len(samples), len(broke), beyond, missed, p)
+
+
+def _corrected(rivals: Sequence[Rival]) -> tuple[Rival, ...]:
+    adjusted = iter(holm([rival.p_value for rival in rivals if rival.kind in LESS]))
+    return tuple(replace(rival, p_holm=next(adjusted)) if rival.kind in LESS else rival for rival in rivals)
+
+
+def _nearest(
+    diagnoses: Sequence[Mapping[str, Any]], where: Mapping[str, str], norm: str, eps: float
+) -> Mapping[str, Any] | None:
+    """The diagnosis of the model in a norm: at the radius, or the one whose radius is next to it."""
+    mine = [
+        diagnosis
+        for diagnosis in diagnoses
+        if diagnosis["norm"] == norm and all(diagnosis[name] == value for name, value in where.items())
+    ]
+    return min(mine, key=lambda diagnosis: abs(float(diagnosis["eps"]) - eps), default=None)
+
+
+def _judge(belief: Belief, diagnosis: Mapping[str, Any] | None) -> Belief:
+    objections = tuple(_objections(belief))
+    verdict: Verdict = "not diagnosed" if diagnosis is None else diagnosis["verdict"]
+    if objections:
+        verdict = max(verdict, "suspicious", key=GRAVITY.index)
+    said = () if diagnosis is None else tuple(_told(diagnosis))
+    first, second = (objections, said) if verdict == "suspicious" else (said, objections)
+    reasons = (*first, *second, *(() if objections else _quiet(belief)))
+    if diagnosis is None:
+        return replace(belief, verdict=verdict, reasons=reasons)
+    return replace(
+        belief, verdict=verdict, reasons=reasons, diagnosed=diagnosis["verdict"], diagnosed_eps=float(diagnosis["eps"])
+    )
+
+
+def _objections(belief: Belief) -> Iterator[str]:
+    suspect = belief.suspect
+    if suspect is None:
+        return
+    if belief.gain >= UNION and belief.beyond >= FEWEST:
+        yield (
+            f"{suspect} leaves {suspect.left:.1%} of {suspect.n} samples, all attacks together {belief.together:.1%}: "
+            f"{100 * belief.gain:.1f} points less, the line is at {100 * UNION:.0f}"
+        )
+    for rival in belief.rivals:
+        if rival.objects:
+            yield (
+                f"{rival.attack}, {LESS[rival.kind]}, breaks {rival.broke} of {rival.n} samples, {suspect} "
+                f"{rival.broke - rival.beyond + rival.missed}, and leaves {rival.beyond} of those; "
+                f"p = {rival.p_value:.2g}, corrected {rival.p_holm:.2g}"
+            )
+
+
+def _quiet(belief: Belief) -> Iterator[str]:
+    suspect = belief.suspect
+    if suspect is None:
+        yield "no white-box attack of several steps was run in this threat model, so none is judged"
+        return
+    tested = sum(rival.kind in LESS for rival in belief.rivals)
+    beside = f"; none of {tested} weaker attacks breaks more" if tested else ""
+    yield f"{suspect} leaves {suspect.left:.1%} of {suspect.n} samples, all together {belief.together:.1%}{beside}"
+
+
+def _told(diagnosis: Mapping[str, Any]) -> Iterator[str]:
+    norm, eps = NORM_LABELS[check_norm(str(diagnosis["norm"]))], format_eps(float(diagnosis["eps"]))
+    steps = diagnosis.get("budget", {}).get("steps")
+    how = [f"{diagnosis['n']} samples"]
+    how += [f"PGD of {steps} steps"] if steps else []
+    how += [f"through {diagnosis['surrogate']!r}"] if diagnosis.get("surrogate") else []
+    for reason in diagnosis["reasons"]:
+        yield f"diagnosis at {norm} ε = {eps} ({', '.join(how)}): {reason}"
