@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 @click.option("--data", type=PATH, help="Folder of the data sets; default: FRONTDEF_DATA.")
 @click.option("--download", is_flag=True, help="Allow data sets and weights to be downloaded.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything that was measured as JSON.")
-@click.option("--strict", is_flag=True, help="Exit code 1 where a violation is not a known one.")
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Exit code 1 where a violation is not a known one, or a known one is not seen any more.",
+)
 def check_attack(
     target: str | None, everything: bool, cheap: bool, norm: str | None, as_json: bool, strict: bool, **options: Any
 ) -> None:
@@ -72,7 +76,7 @@ def check_attack(
         print_json([report.to_dict() for report in reports])
     else:
         click.echo(to_grid(reports) if everything else "\n\n".join(map(to_markdown, reports)))
-    if strict and any(report.new for report in reports):
+    if strict and any(report.new or report.mended for report in reports):
         sys.exit(1)
 
 

@@ -17,6 +17,7 @@ from frontdef.errors import ConfigError
 from frontdef.threat import distance
 
 PGD = next(family for family in FAMILIES if family.name == "pgd")
+MIFGSM = next(family for family in FAMILIES if family.name == "mifgsm")
 CHECK = {check.name: check for check in CHECKS}
 
 
@@ -32,17 +33,42 @@ class Sample(AttackLibrary):
         return self.rows
 
 
-def loss_gradient(model, z, y):
+def value(logits, y, spec):
+    """What is climbed: the loss that is asked for; toward the label where it is a target."""
+    label = logits.gather(1, y[:, None])[:, 0]
+    if spec.parameters.loss == "cross-entropy":
+        climbed = logits.logsumexp(1) - label
+    else:
+        top = logits.sort(dim=1, descending=True).values
+        climbed = logits.scatter(1, y[:, None], -torch.inf).amax(1) - label
+        climbed = climbed / (top[:, 0] - top[:, 2]) if spec.parameters.loss == "dlr" else climbed
+    return -climbed if spec.targeted else climbed
+
+
+def loss_gradient(model, z, y, spec):
     z = z.clone().requires_grad_()
-    return torch.autograd.grad(F.cross_entropy(model(z), y, reduction="sum"), z)[0]
+    return torch.autograd.grad(value(model(z), y, spec).sum(), z)[0]
 
 
-def pgd(spec, model, x, y, *, project=True, step=None, start=0, gradient=loss_gradient):
-    z, eps = x + start, spec.threat.eps
-    for _ in range(spec.parameters.steps):
-        z = z + (spec.step_size if step is None else step) * gradient(model, z, y).sign()
-        z = (x + (z - x).clamp(-eps, eps)).clamp(0, 1) if project else z
-    return z
+def uniform(x, eps):
+    return torch.empty_like(x).uniform_(-eps, eps)
+
+
+def pgd(spec, model, x, y, *, project=True, step=None, gradient=loss_gradient, start=uniform, keep=True):
+    """PGD in ℓ∞ as it should be; each argument is one thing that can go wrong."""
+    eps, best, parameters = spec.threat.eps, x, spec.parameters
+    for restart in range(parameters.restarts):
+        z = (x + start(x, eps)).clamp(0, 1) if parameters.random_start else x
+        for _ in range(parameters.steps):
+            z = z + (spec.step_size if step is None else step) * gradient(model, z, y, spec).sign()
+            z = (x + (z - x).clamp(-eps, eps)).clamp(0, 1) if project else z
+        if restart == 0 or not keep:
+            best = z
+        else:
+            with torch.no_grad():
+                stands = (model(best).argmax(1) == y) != spec.targeted
+            best = torch.where(stands.view(-1, 1, 1, 1), z, best)
+    return best
 
 
 def leaves_the_ball(spec, model, x, y):
@@ -99,7 +125,7 @@ def forgets_what_it_saw(spec, model, x, y):
 
 
 def reads_negative_logits_as_zero(spec, model, x, y):
-    def gradient(model, z, y):
+    def gradient(model, z, y, _):
         z = z.clone().requires_grad_()
         logits = model(z).clamp(min=0)
         return torch.autograd.grad(F.cross_entropy(logits, y, reduction="sum"), z)[0]
@@ -108,15 +134,15 @@ def reads_negative_logits_as_zero(spec, model, x, y):
 
 
 def guards_its_division(spec, model, x, y):
-    def gradient(model, z, y):
-        raw = loss_gradient(model, z, y)
+    def gradient(model, z, y, spec):
+        raw = loss_gradient(model, z, y, spec)
         return torch.where(raw.abs() > 1e-3, raw, 0)
 
     return pgd(spec, model, x, y, gradient=gradient)
 
 
 def prefers_low_classes(spec, model, x, y):
-    def gradient(model, z, y):
+    def gradient(model, z, y, _):
         z = z.clone().requires_grad_()
         return torch.autograd.grad(model(z)[:, 0].sum(), z)[0]
 
@@ -133,17 +159,17 @@ def stops_when_one_falls(spec, model, x, y):
     for _ in range(spec.parameters.steps):
         if bool((model(z).argmax(1) != y).any()):
             break
-        z = (x + (z + spec.step_size * loss_gradient(model, z, y).sign() - x).clamp(-eps, eps)).clamp(0, 1)
+        z = (x + (z + spec.step_size * loss_gradient(model, z, y, spec).sign() - x).clamp(-eps, eps)).clamp(0, 1)
     return z
 
 
 def divides_by_the_norm(spec, model, x, y):
-    gradient = loss_gradient(model, x, y)
+    gradient = loss_gradient(model, x, y, spec)
     return (x + spec.threat.eps * gradient / gradient.flatten(1).abs().amax(1).view(-1, 1, 1, 1)).clamp(0, 1)
 
 
 def raises_without_a_gradient(spec, model, x, y):
-    if not loss_gradient(model, x, y).any():
+    if not loss_gradient(model, x, y, spec).any():
         raise ArithmeticError("no gradient")
     return pgd(spec, model, x, y)
 
@@ -156,7 +182,88 @@ def goes_down(spec, model, x, y):
     return pgd(spec, model, x, y, step=-spec.step_size)
 
 
+def does_nothing(spec, model, x, y):
+    return x.clone()
+
+
+def takes_a_tenth(spec, model, x, y):
+    return x + 0.1 * (pgd(spec, model, x, y) - x)
+
+
+def trains_while_it_attacks(spec, model, x, y):
+    model.train()
+    examples = pgd(spec, model, x, y)
+    model.eval()
+    return examples
+
+
+def never_moves_black_and_white(spec, model, x, y):
+    return torch.where((x > 0) & (x < 1), pgd(spec, model, x, y), x)
+
+
+def guards_with_a_small_number(spec, model, x, y):
+    def gradient(model, z, y, spec):
+        raw = loss_gradient(model, z, y, spec)
+        return torch.where(raw.abs() > 1e-12, raw, 0)
+
+    return pgd(spec, model, x, y, gradient=gradient)
+
+
+def draws_where_nothing_is_drawn(spec, model, x, y):
+    return (x + (pgd(spec, model, x, y) - x) * torch.empty_like(x).uniform_(0.99, 1)).clamp(0, 1)
+
+
+def starts_on_one_side(spec, model, x, y):
+    return pgd(spec, model, x, y, start=lambda x, eps: uniform(x, eps).abs())
+
+
+def starts_all_images_alike(spec, model, x, y):
+    return pgd(spec, model, x, y, start=lambda x, eps: uniform(x[:1], eps))
+
+
+def starts_every_restart_alike(spec, model, x, y):
+    drawn = uniform(x, spec.threat.eps)
+    return pgd(spec, model, x, y, start=lambda x, eps: drawn)
+
+
+def keeps_the_last_restart(spec, model, x, y):
+    return pgd(spec, model, x, y, keep=False)
+
+
+def leaves_its_target(spec, model, x, y):
+    def gradient(model, z, y, spec):
+        return loss_gradient(model, z, y, spec) * (-1 if spec.targeted else 1)
+
+    return pgd(spec, model, x, y, gradient=gradient)
+
+
+def goes_down_with_dlr(spec, model, x, y):
+    def gradient(model, z, y, spec):
+        return loss_gradient(model, z, y, spec) * (-1 if spec.parameters.loss == "dlr" else 1)
+
+    return pgd(spec, model, x, y, gradient=gradient)
+
+
+def resets_the_batch_that_fell(spec, model, x, y):
+    """Steps of which the length depends on how many others there are: the outcome is the same, the distance is not."""
+    examples = pgd(spec, model, x, y)
+    return x + (examples - x) * (1 - 0.2 / len(x))
+
+
 BROKEN = {
+    does_nothing: "grows with ε",
+    takes_a_tenth: "one step",
+    trains_while_it_attacks: "mode during the attack",
+    never_moves_black_and_white: "corner oracle",
+    guards_with_a_small_number: "confident oracle",
+    draws_where_nothing_is_drawn: "another seed",
+    starts_on_one_side: "random start",
+    starts_all_images_alike: "random start",
+    starts_every_restart_alike: "restarts",
+    keeps_the_last_restart: "restarts",
+    leaves_its_target: "targets",
+    goes_down_with_dlr: "losses",
+    resets_the_batch_that_fell: "batch size",
     leaves_the_ball: "norm and box",
     moves_without_a_radius: "ε = 0",
     changes_its_input: "model and input untouched",
@@ -188,6 +295,27 @@ def test_a_right_attack_violates_nothing():
     report = examine(Sample(pgd), PGD, "linf")
     assert not report.violations
     assert {finding.status for finding in report.findings} == {"passed", "reported"}
+
+
+def test_a_right_attack_with_momentum_violates_nothing():
+    """It returns its last iterate, as its paper says, and now and then loses what an earlier one had reached."""
+
+    def mifgsm(spec, model, x, y):
+        z, momentum, eps = x, torch.zeros_like(x), spec.threat.eps
+        for _ in range(spec.parameters.steps):
+            z = z.clone().requires_grad_()
+            loss = F.cross_entropy(model(z), y, reduction="sum") * (-1 if spec.targeted else 1)
+            raw = torch.autograd.grad(loss, z)[0]
+            norm = raw.abs().sum((1, 2, 3), keepdim=True)
+            momentum = spec.parameters.decay * momentum + torch.where(norm > 0, raw / norm, 0)
+            z = (x + (z.detach() + spec.step_size * momentum.sign() - x).clamp(-eps, eps)).clamp(0, 1)
+        return z
+
+    library = Sample(mifgsm)
+    library.rows = {("mifgsm", "linf"): library.rows["pgd", "linf"]}
+    report = examine(library, MIFGSM, "linf")
+    assert not report.violations
+    assert next(finding for finding in report.findings if finding.name == "seen, so returned").figure > 0
 
 
 @pytest.mark.parametrize("run", BROKEN, ids=lambda run: run.__name__)

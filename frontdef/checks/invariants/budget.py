@@ -53,13 +53,30 @@ PARAMETERS: Mapping[str, Mapping[str, Any]] = {
 EFFORT = ("steps", "queries", "draws", "rotations")
 """Parameters of which more must not help the defender."""
 
-UNBOUND_BY_DISTANCE = frozenset({"ead", "newtonfool", "noise", "pixel", "sinifgsm", "spatial", "square"})
+TRANSFORMED = frozenset({"difgsm", "sinifgsm", "tifgsm"})
+"""Families that do not climb the loss of the image itself."""
+
+UNBOUND_BY_DISTANCE = frozenset({"ead", "newtonfool", "noise", "pixel", "spatial", "square"}) | TRANSFORMED
 """Families that no known distance binds: they draw, minimize another
 distance, or do not climb the loss of the image itself."""
 
 NEAR: Mapping[str, float] = {"deepfool": 0.35, "jsma": 1.0}
 """Relative excess over the exact distance, where a family cannot come nearer: one linearization of a disc overshoots
 by a quarter to a third, and DeepFool does not come back; JSMA changes values in pairs."""
+
+BASELINES = frozenset({"noise"})
+"""Families that are not asked to break anything."""
+
+LAST_ITERATE = frozenset(
+    {
+        *("fgsm", "bim", "pgd", "mifgsm", "difgsm", "tifgsm", "nifgsm", "sinifgsm", "vmifgsm", "vnifgsm", "newtonfool"),
+        *("eotpgd", "smoothpgd", "transfer", "locally-linear"),
+    }
+)
+"""Families whose papers return the last iterate: a later step may undo what an earlier one reached."""
+
+BLOCKED_BY_THE_BOX = frozenset({("fgsm", "l2"), ("fgsm", "l1")})
+"""Single steps along a gradient of which the box takes a part: what is left of the radius is never spent."""
 
 EXPENSIVE = frozenset(
     {

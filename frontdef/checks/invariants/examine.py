@@ -64,7 +64,10 @@ def examine(
         findings = tuple(check.attempt(trial) for check in CHECKS)
     known = {violation.check: violation.why for violation in offered.violations or ()}
     name = task.name if task else ""
-    return Report(library.name, library.version(), family.name, norm, offered.call, findings, known, name, trial.eps)
+    certain = () if task else tuple(v.check for v in offered.violations or () if not v.rounding)
+    return Report(
+        library.name, library.version(), family.name, norm, offered.call, findings, known, name, trial.eps, certain
+    )
 
 
 @contextmanager

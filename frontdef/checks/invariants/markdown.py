@@ -17,6 +17,8 @@ def to_markdown(report: Report) -> str:
     """
     names = ", ".join(violation.name for violation in report.violations)
     verdict = f"violates {names}" if names else "nothing is violated"
+    if report.mended:
+        verdict += f"; known and not seen any more: {', '.join(report.mended)}"
     where = f", on {report.model} at ε = {format_eps(report.eps)}" if report.model and report.eps else ""
     return kit.to_markdown(
         f"{report.library} {report.family} {NORM_LABELS[report.norm]}",

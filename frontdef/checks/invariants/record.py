@@ -23,6 +23,7 @@ class Report:
         known: Name of a check → why the row is known to violate it.
         model: Whose model it was examined on; empty for the small one of these checks.
         eps: The radius.
+        certain: The known violations that any processor shows, on the small model.
     """
 
     library: str
@@ -34,6 +35,13 @@ class Report:
     known: Mapping[str, str]
     model: str = ""
     eps: float | None = None
+    certain: tuple[str, ...] = ()
+
+    @property
+    def mended(self) -> tuple[str, ...]:
+        """Known violations that this release does not show any more."""
+        shown = {violation.name for violation in self.violations}
+        return tuple(name for name in self.certain if name not in shown)
 
     @property
     def violations(self) -> tuple[Finding, ...]:
@@ -47,6 +55,6 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for `json.dumps`; a figure that is not finite becomes None."""
-        names = ("library", "version", "family", "norm", "call", "known", "model", "eps")
+        names = ("library", "version", "family", "norm", "call", "known", "mended", "model", "eps")
         data: dict[str, Any] = plain({name: getattr(self, name) for name in names})
         return {**data, "findings": [finding.to_dict() for finding in self.findings]}

@@ -21,12 +21,15 @@ from frontdef.protected import Protected
 
 SIDE, CLASSES = 8, 6
 IMAGE_SHAPE = (1, SIDE, SIDE)
+CONFIDENT = 80.0
+"""Largest margin of a confident model: softmax of the other class is a normal number of float32, and not much more."""
+
 MARGIN = 2.0
 """Median logit margin: one at which float32's cross-entropy still has a gradient when the logits are scaled by 10."""
 
 
 class Observed(nn.Module):
-    """A classifier that counts the rows it reads, and remembers them where it is asked to.
+    """A classifier that counts the rows it reads, sees whether it is in training mode, and remembers what it is asked.
 
     Args:
         net: Logits ``(N,K)`` of images.
@@ -36,6 +39,7 @@ class Observed(nn.Module):
         super().__init__()
         self.net = net
         self.rows = 0
+        self.trained = False
         self.watching = True
         self.queries: list[tuple[Tensor, Tensor]] | None = None
 
@@ -44,6 +48,7 @@ class Observed(nn.Module):
         logits: Tensor = self.net(x)
         if self.watching:
             self.rows += len(x)
+            self.trained |= any(module.training for module in self.net.modules())
             if self.queries is not None:
                 self.queries.append((x.detach().clone(), logits.detach().argmax(1)))
         return logits
@@ -139,7 +144,7 @@ class Constant(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(N,K)``."""
-        return F.pad(3 + 0 * x.flatten(1).sum(1, keepdim=True), (0, self.classes - 1))
+        return F.pad(3 + (0 * x).flatten(1).sum(1, keepdim=True), (0, self.classes - 1))
 
 
 class Disc(nn.Module):
@@ -237,13 +242,24 @@ def brought(name: str, net: nn.Module, images: Tensor, labels: Tensor) -> Task:
 @cache
 def trained(samples: int) -> Task:
     """Random convolutions with a readout by ridge regression, on six noisy shapes with many pixels at 0 and at 1."""
+    return _trained(samples, 1, nn.Sequential(nn.Conv2d(1, 16, 3), nn.ReLU(), nn.Flatten()))
+
+
+@cache
+def colored(samples: int) -> Task:
+    """The same of three channels, with a batch norm and a dropout that training mode would change."""
+    layers = (nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU(), nn.Dropout(0.5), nn.Flatten())
+    return _trained(samples, 3, nn.Sequential(*layers))
+
+
+def _trained(samples: int, channels: int, features: nn.Module) -> Task:
     generator = torch.Generator().manual_seed(0)
-    shapes = F.interpolate(torch.rand(CLASSES, 1, 4, 4, generator=generator), (SIDE, SIDE), mode="bilinear")
+    shapes = F.interpolate(torch.rand(CLASSES, channels, 4, 4, generator=generator), (SIDE, SIDE), mode="bilinear")
     labels = torch.arange(1200) % CLASSES
-    noise = 0.5 * torch.randn(len(labels), 1, SIDE, SIDE, generator=generator)
+    noise = 0.5 * torch.randn(len(labels), channels, SIDE, SIDE, generator=generator)
     images = (2 * (shapes[labels] - 0.5) + 0.5 + noise).clamp(0, 1)
-    features = nn.Sequential(nn.Conv2d(1, 16, 3), nn.ReLU(), nn.Flatten())
     readout = nn.Linear(16 * (SIDE - 2) ** 2, CLASSES)
+    features.eval()
     with torch.no_grad():
         for tensor in features.parameters():
             tensor.copy_(0.5 * torch.randn(tensor.shape, generator=generator))
@@ -254,7 +270,7 @@ def trained(samples: int) -> Task:
         weight *= MARGIN / (top[:, 0] - top[:, 1]).median()
         readout.weight.copy_(weight[:, :-1])
         readout.bias.copy_(weight[:, -1])
-    model = Model(nn.Sequential(features, readout))
+    model = Model(nn.Sequential(features, readout).eval(), (channels, SIDE, SIDE))
     right = (model.predict(images).argmax(1) == labels).nonzero().squeeze(1)[:samples]
     return Task(model, images[right], labels[right], {})
 
@@ -265,18 +281,40 @@ def linear() -> Task:
     generator = torch.Generator().manual_seed(1)
     weight = torch.randn(SIDE * SIDE, generator=generator)
     x = 0.5 + 0.05 * (2 * torch.rand(12, *IMAGE_SHAPE, generator=generator) - 1)
-    layer = nn.Linear(SIDE * SIDE, 2)
+    return _hyperplane(weight, x)
+
+
+@cache
+def corner() -> Task:
+    """The same with every pixel at 0 or at 1: half of what the gradient asks for lies outside the box."""
+    generator = torch.Generator().manual_seed(2)
+    weight = torch.randn(SIDE * SIDE, generator=generator)
+    return _hyperplane(weight, torch.randint(0, 2, (12, *IMAGE_SHAPE), generator=generator).float())
+
+
+@cache
+def confident() -> Task:
+    """The hyperplane again, its logits so far apart that the gradient of cross-entropy is tiny, and right."""
+    task = linear()
+    scale = CONFIDENT / task.margin
+    return Task(Model(Affine(task.model.observed.net, scale=scale)), task.x, task.y, task.distance)
+
+
+def _hyperplane(weight: Tensor, x: Tensor) -> Task:
+    """Two classes on either side of it, and how far each image is from the other one inside the box."""
+    layer, flat = nn.Linear(SIDE * SIDE, 2), x.flatten(1)
     with torch.no_grad():
         layer.weight.copy_(torch.stack([weight, -weight]) / 2)
-        offset = 0.4 + (x.flatten(1) @ weight).abs().amax()
+        offset = 0.4 - (flat @ weight).amin()
         layer.bias.copy_(torch.stack([offset, -offset]) / 2)
-    margin = x.flatten(1).double() @ weight.double() + offset.double()
-    room = (weight.double() * torch.where(weight > 0, -x.flatten(1), 1 - x.flatten(1))).abs()
-    gains = room.sort(dim=1, descending=True).values.cumsum(1)
+    margin = flat.double() @ weight.double() + offset.double()
+    room = torch.where(weight > 0, flat, 1 - flat).double()
+    free = weight.double().abs() * (room > 0)
+    gains = (weight.double().abs() * room).sort(dim=1, descending=True).values.cumsum(1)
     distances = {
-        "linf": margin / weight.double().abs().sum(),
-        "l2": margin / weight.double().norm(),
-        "l1": _fill(margin, weight.double(), x.flatten(1).double()),
+        "linf": margin / free.sum(1),
+        "l2": margin / free.norm(dim=1),
+        "l1": _fill(margin, weight.double(), flat.double()),
         "l0": (gains < margin[:, None]).sum(1).double() + 1,
     }
     return Task(Model(Padded(nn.Sequential(nn.Flatten(), layer))), x, torch.zeros(len(x), dtype=torch.int64), distances)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,7 +16,8 @@ from frontdef.attacks.library import AttackLibrary
 from frontdef.attacks.spec import AttackSpec, Family, make_spec
 from frontdef.checks.invariants.budget import ALONE, EFFORT, EPS, PARAMETERS, SAMPLES, UNBOUNDED
 from frontdef.checks.invariants.tasks import Model, Task, trained
-from frontdef.threat import Norm, ThreatModel
+from frontdef.errors import ConfigError
+from frontdef.threat import Norm, ThreatModel, distance
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,14 @@ class Run:
         faults: What it changed and should not have.
         charged: Forward passes that frontdef counted.
         observed: Rows that the classifier read.
+        trained: Whether it ever read any in training mode.
     """
 
     examples: Tensor
     faults: tuple[str, ...]
     charged: int
     observed: int
+    trained: bool
 
 
 @dataclass(frozen=True)
@@ -42,10 +46,12 @@ class Alone:
     Args:
         success: Whether its example counts.
         seen: Whether any query inside the ball counted.
+        moved: Distance of its example in the norm.
     """
 
     success: bool
     seen: bool
+    moved: float
 
 
 class Trial:
@@ -57,10 +63,17 @@ class Trial:
         norm: The norm.
         task: What it is attacked on; None takes the small trained model.
         eps: The radius; None takes the one that suits that model.
+        asked: Parameters beside those that the family is examined with.
     """
 
     def __init__(
-        self, library: AttackLibrary, family: Family, norm: Norm, task: Task | None = None, eps: float | None = None
+        self,
+        library: AttackLibrary,
+        family: Family,
+        norm: Norm,
+        task: Task | None = None,
+        eps: float | None = None,
+        asked: Mapping[str, Any] | None = None,
     ) -> None:
         self.library, self.family, self.norm = library, family, norm
         self.eps = EPS[norm] if eps is None else eps
@@ -68,7 +81,26 @@ class Trial:
         offered = library.offers(family.name, norm)
         refused = (offered and offered.unsupported) or {}
         preset = PARAMETERS.get(family.name, {})
-        self.parameters = {name: refused.get(name, value) for name, value in preset.items()}
+        self.asked = dict(asked or {})
+        self.parameters = {name: refused.get(name, value) for name, value in preset.items()} | self.asked
+
+    def variant(self, *, task: Task | None = None, eps: float | None = None, **parameters: Any) -> Trial | None:
+        """The same row with other parameters; None where the family lacks them or the library can't express them.
+
+        Args:
+            task: What it is attacked on; None keeps that.
+            eps: The radius; None keeps that.
+            parameters: What changes.
+        """
+        if not parameters.keys() <= self.family.parameters.model_fields.keys():
+            return None
+        asked = {**self.asked, **parameters}
+        twin = Trial(self.library, self.family, self.norm, task or self.task, self.eps if eps is None else eps, asked)
+        row = self.library.offers(self.family.name, self.norm)
+        try:
+            return twin if row is not None and not row.refusal(twin.spec()) else None
+        except ConfigError:
+            return None
 
     @property
     def effort(self) -> str | None:
@@ -107,10 +139,12 @@ class Trial:
         """Attack."""
         spec = self.spec(eps, seed, **parameters)
         charged, observed = model.passes.forward, model.observed.rows
+        model.observed.trained = False
         with isolated(model, seed) as conduct:
             examples = attacked(self.library, spec, model, x, labels, conduct)
         faults = tuple(conduct.faults)
-        return Run(examples, faults, model.passes.forward - charged, model.observed.rows - observed)
+        rows = model.observed.rows - observed
+        return Run(examples, faults, model.passes.forward - charged, rows, model.observed.trained)
 
     def fooled(self, predicted: Tensor, y: Tensor, labels: Tensor) -> Tensor:
         """Which predictions count: wrong ones, or for a targeted attack those that it was asked for; bool ``(N,)``."""
@@ -153,9 +187,25 @@ class Trial:
         return self.successes(self.task, self.first.examples, self.labels)
 
     @cached_property
+    def draws(self) -> bool:
+        """Whether two runs with different seeds may differ."""
+        return not self.family.deterministic or bool(getattr(self.spec().parameters, "random_start", False))
+
+    @cached_property
+    def one_step(self) -> Tensor:
+        """Which samples fall to a single step of the gradient, the whole radius long."""
+        from frontdef.attacks.native.pgd import pgd
+
+        threat, model = ThreatModel(self.norm, self.eps), self.task.model
+        examples = pgd(
+            model, self.task.x, self.labels, threat=threat, steps=1, step_size=self.eps, targeted=self.targeted
+        )
+        return self.successes(self.task, examples, self.labels)
+
+    @cached_property
     def chance(self) -> int:
         """Samples whose outcome another seed changes: the most of three, at least one; none where nothing is drawn."""
-        if self.family.deterministic:
+        if not self.draws:
             return 0
         reruns = (self.run(self.task.model, self.task.x, self.labels, seed=seed).examples for seed in (1, 2, 3))
         changes = [int((self.successes(self.task, rerun, self.labels) != self.fell).sum()) for rerun in reruns]
@@ -177,7 +227,11 @@ class Trial:
             bool((self.fooled(predicted, task.y, labels) & inside(task.x.expand_as(images), images)).any())
             for images, predicted in queries
         )
-        return Alone(bool(self.successes(task, examples, labels).any()), seen)
+        return Alone(bool(self.successes(task, examples, labels).any()), seen, float(self.moved(task, examples)))
+
+    def moved(self, task: Task, examples: Tensor) -> Tensor:
+        """Distances of examples from their images in the norm, ``(N,)``."""
+        return distance(task.x, examples, self.norm)
 
 
 def changed(model: Model, wrapper: torch.nn.Module) -> Model:

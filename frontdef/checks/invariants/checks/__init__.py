@@ -1,3 +1,3 @@
 """The checks, imported in the order in which they are reported."""
 
-from frontdef.checks.invariants.checks import conduct, strength, equals, degenerate, oracle  # noqa: F401, I001
+from frontdef.checks.invariants.checks import conduct, strength, equals, degenerate, oracle, chance, options  # noqa: F401, I001

@@ -6,7 +6,9 @@ import numpy as np
 import torch
 
 from frontdef.attacks.guard import isolated
+from frontdef.checks.invariants.budget import SAMPLES
 from frontdef.checks.invariants.table import CHECKS
+from frontdef.checks.invariants.tasks import colored
 from frontdef.checks.invariants.trial import Trial
 from frontdef.checks.kit import Finding, at_most
 
@@ -24,6 +26,15 @@ def untouched(trial: Trial) -> Finding:
     """Images, labels, parameters, their flags and the model's mode are what they were."""
     faults = trial.first.faults
     return at_most(len(faults), 0, "; ".join(faults) or "nothing changed")
+
+
+@CHECKS.register("mode during the attack", reference="batch norm and dropout in training mode are another model")
+def mode(trial: Trial) -> Finding:
+    """No layer is in training mode at any query, on a model with batch norm and dropout, whose statistics stay."""
+    color = trial.variant(task=colored(SAMPLES))
+    assert color is not None
+    faults = ["queried the model in training mode"] if color.first.trained else []
+    return at_most(len([*faults, *color.first.faults]), 0, "; ".join((*faults, *color.first.faults)) or "eval mode")
 
 
 @CHECKS.register("generators not reseeded", reference="a fixed seed inside makes restarts and repeated runs the same")

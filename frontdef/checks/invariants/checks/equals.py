@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from frontdef.checks.invariants.budget import ALONE
 from frontdef.checks.invariants.table import CHECKS
 from frontdef.checks.invariants.tasks import Affine
 from frontdef.checks.invariants.trial import Trial, changed
-from frontdef.checks.kit import Finding, at_most, not_applicable
+from frontdef.checks.kit import Finding, at_most, judged, not_applicable
 
 SAME = 1
 """Samples whose outcome rounding may change."""
@@ -19,6 +20,9 @@ SAME = 1
 VANISHING = -math.log(torch.finfo(torch.float32).tiny)
 """A margin of logits beyond which the softmax of the other classes, and with it the gradient of cross-entropy, is below
 float32's smallest normal number; from 104 on it is 0."""
+
+FAR = 0.02
+"""Relative change of a distance that a batch may make: rounding, where the last step decides."""
 
 SCALED = 4
 """Samples whose outcome a factor may change: it shifts the weights with which a loss mixes the wrong classes."""
@@ -49,14 +53,15 @@ def shift(trial: Trial) -> Finding:
     "logit scale", reference="arXiv:1608.04644, 3: a temperature is no defense; argmax does not depend on a factor"
 )
 def scale(trial: Trial) -> Finding:
-    """No fewer images fall when every logit is multiplied by 10."""
+    """No fewer images fall when every logit is divided or multiplied by 10."""
     if not bool(trial.fell.any()):
         return not_applicable("nothing falls")
     if trial.task.margin * 10 > VANISHING:
         return not_applicable(f"float32 has no gradient at ten times its margins, of up to {trial.task.margin:.1f}")
-    now = rewritten(trial, scale=10.0)
-    lost = int((trial.fell & ~now).sum())
-    return at_most(lost, SCALED, f"{lost} of {int(trial.fell.sum())} no longer fall, {int(now.sum())} fall now")
+    scaled = [rewritten(trial, scale=factor) for factor in (0.1, 10.0)]
+    lost = max(int((trial.fell & ~now).sum()) for now in scaled)
+    counts = " and ".join(str(int(now.sum())) for now in scaled)
+    return at_most(lost, SCALED, f"{lost} of {int(trial.fell.sum())} no longer fall, {counts} fall now")
 
 
 @CHECKS.register("class order", reference="classes have no order")
@@ -67,19 +72,41 @@ def classes(trial: Trial) -> Finding:
 
 @CHECKS.register("sample order", reference="samples are attacked each by itself")
 def samples(trial: Trial) -> Finding:
-    """The same images fall when the batch is turned around, up to what another seed changes."""
+    """The same images fall, as far away, when the batch is turned around, up to what another seed changes."""
     task, labels = trial.task, trial.labels
     examples = trial.run(task.model, task.x.flip(0), labels.flip(0)).examples.flip(0)
-    return equal(trial, trial.successes(task, examples, labels), slack=SAME + 2 * trial.chance)
+    return nearby(trial, equal(trial, trial.successes(task, examples, labels), slack=SAME + 2 * trial.chance), examples)
+
+
+def nearby(trial: Trial, finding: Finding, examples: Tensor) -> Finding:
+    """The finding, or that examples of an attack that does not draw ended at other distances than in the first run."""
+    if finding.alarm or trial.draws:
+        return finding
+    here = trial.moved(replace(trial.task, x=trial.task.x[: len(examples)]), examples)
+    first = trial.moved(trial.task, trial.first.examples)[: len(examples)]
+    far = int(((here - first).abs() > FAR * first + 1e-4).sum())
+    return judged(far > SAME, f"{finding.measured}; {far} of {len(here)} distances change", far, SAME)
 
 
 @CHECKS.register("batch size", reference="samples are attacked each by itself")
 def batch(trial: Trial) -> Finding:
-    """The same images fall when each is a batch of its own, up to what another seed changes."""
+    """The same images fall, as far away, alone and in a short batch, up to what another seed changes."""
+    task, labels, short = trial.task, trial.labels, slice(0, ALONE + 1)
     now = torch.tensor([sample.success for sample in trial.alone])
-    differ = int((now != trial.fell[:ALONE]).sum())
+    few = replace(task, x=task.x[short], y=task.y[short])
+    examples = trial.run(few.model, few.x, labels[short]).examples
+    together = trial.successes(few, examples, labels[short])
+    differ = max(int((now != trial.fell[:ALONE]).sum()), int((together != trial.fell[short]).sum()))
     counts = f"{int(trial.fell[:ALONE].sum())} fell together, {int(now.sum())} alone"
-    return at_most(differ, SAME + 2 * trial.chance, f"{differ} of {ALONE} outcomes change: {counts}")
+    finding = at_most(differ, SAME + 2 * trial.chance, f"{differ} of {ALONE} outcomes change: {counts}")
+    if finding.alarm or trial.draws:
+        return finding
+    first = trial.moved(task, trial.first.examples)[:ALONE]
+    apart = torch.tensor([sample.moved for sample in trial.alone]) - first.cpu()
+    far = int((apart.abs() > FAR * first.cpu() + 1e-4).sum())
+    if far > SAME:
+        return judged(True, f"{finding.measured}; {far} of {ALONE} distances change", far, SAME)
+    return nearby(trial, finding, examples)
 
 
 @CHECKS.register("input units", reference="gray levels are a unit")

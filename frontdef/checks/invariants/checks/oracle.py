@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from frontdef.checks.invariants.budget import NEAR, UNBOUND_BY_DISTANCE
+from frontdef.checks.invariants.budget import BLOCKED_BY_THE_BOX, NEAR, UNBOUND_BY_DISTANCE
 from frontdef.checks.invariants.table import CHECKS
-from frontdef.checks.invariants.tasks import Task, disc, linear
+from frontdef.checks.invariants.tasks import Task, confident, corner, disc, linear
 from frontdef.checks.invariants.trial import Trial
 from frontdef.checks.kit import Finding, at_most, not_applicable
 from frontdef.threat import distance
@@ -17,15 +17,24 @@ CLOSE = 0.1
 ROOM = 1.1
 """Radius over the largest exact distance at which a bounded attack breaks all images."""
 
+WIDE = 1.5
+"""The same for ℓ1 at the walls: a constant step of several pixels goes back and forth over the surface of the ball."""
+
+LONGER = 4
+"""Times the steps where a step moves one pixel to its wall, and no farther."""
+
 LEFT = 1
 """Images that it may miss there."""
 
 
-def _judge(trial: Trial, task: Task) -> Finding:
+def judge(trial: Trial, task: Task, room: float = ROOM) -> Finding:
+    """Whether a row breaks, as near as can be, what can be broken on a task whose distances are known."""
     if trial.family.name in UNBOUND_BY_DISTANCE or trial.norm not in task.distance:
         return not_applicable("no known distance binds it")
     labels = torch.ones_like(task.y) if trial.targeted else task.y
-    return (_minimum if trial.family.minimum_norm else _bounded)(trial, task, labels)
+    if trial.family.minimum_norm:
+        return _minimum(trial, task, labels)
+    return _bounded(trial, task, labels, room)
 
 
 def _minimum(trial: Trial, task: Task, labels: torch.Tensor) -> Finding:
@@ -43,8 +52,8 @@ def _minimum(trial: Trial, task: Task, labels: torch.Tensor) -> Finding:
     return at_most(excess, near, measured)
 
 
-def _bounded(trial: Trial, task: Task, labels: torch.Tensor) -> Finding:
-    eps = float(task.distance[trial.norm].max()) * ROOM
+def _bounded(trial: Trial, task: Task, labels: torch.Tensor, room: float) -> Finding:
+    eps = float(task.distance[trial.norm].max()) * room
     examples = trial.run(task.model, task.x, labels, eps=eps).examples
     broken = int(trial.successes(task, examples, labels, eps).sum())
     left = len(task.x) - broken
@@ -56,10 +65,32 @@ def _bounded(trial: Trial, task: Task, labels: torch.Tensor) -> Finding:
 )
 def hyperplane(trial: Trial) -> Finding:
     """On a linear model it breaks what can be broken, as near as the exact distance."""
-    return _judge(trial, linear())
+    return judge(trial, linear())
 
 
 @CHECKS.register("disc oracle", reference="the distance to a circle is known in every norm")
 def circle(trial: Trial) -> Finding:
     """In a plane with a disc it breaks what can be broken, as near as the exact distance."""
-    return _judge(trial, disc())
+    return judge(trial, disc())
+
+
+@CHECKS.register(
+    "corner oracle", reference="a pixel that is 0 or 1 moves one way only: the distance in the box is known"
+)
+def at_the_walls(trial: Trial) -> Finding:
+    """On a linear model it breaks images whose pixels are all 0 or 1, as near as the exact distance inside the box."""
+    if (trial.family.name, trial.norm) in BLOCKED_BY_THE_BOX:
+        return not_applicable("the box takes a part of its only step")
+    steps = getattr(trial.spec().parameters, "steps", 0)
+    longer = trial.variant(steps=LONGER * steps) if steps and trial.bounded else None
+    return judge(longer or trial, corner(), WIDE if trial.norm == "l1" else ROOM)
+
+
+@CHECKS.register("confident oracle", reference="arXiv:1608.04644, 3: a temperature is no defense")
+def sure(trial: Trial) -> Finding:
+    """On a linear model whose logits are up to 80 apart it breaks in the ball what can be broken."""
+    if not trial.bounded:
+        return not_applicable("takes no radius")
+    if judge(trial, linear()).alarm:
+        return not_applicable("the linear oracle objects already")
+    return judge(trial, confident())

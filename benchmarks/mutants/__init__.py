@@ -1,0 +1,1 @@
+"""How many one-change mutants of the libraries' own attack code do the verdicts and `check-attack` notice?"""
