@@ -244,7 +244,9 @@ def _border(defense: str, norm: str, rows: list[Row]) -> tuple[str, ...]:
     return (
         defense, label, first["certifiable"], first["samples"],
         f"{float(first['eps_from']):.2g} to {float(first['eps_to']):.2g}",
-        str(len(rows)), ", ".join(sorted({row["library"] for row in rows})), str(sum(int(row["fell"]) for row in rows)),
+        str(sum(not row["raised"] for row in rows)),
+        ", ".join(sorted({row["library"] for row in rows if not row["raised"]})),
+        str(sum(int(row["fell"]) for row in rows)),
     )  # fmt: skip
 
 
