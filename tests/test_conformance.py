@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 import frontdef
 from frontdef import bounds, bpda
-from frontdef.checks.conformance import CHECKS, Subject, Verdict, check
+from frontdef.checks.conformance import CHECKS, Subject, Verdict, border, check
 from frontdef.cli import main
 from frontdef.frontend import Identity
 from frontdef.testing import DefenseConformance
@@ -213,6 +213,21 @@ def test_a_radius_that_is_a_quarter_too_large_is_caught_at_the_border(linear):
     finding = BY_NAME["certificate"].attempt(linear(TooGenerous))
     assert finding.alarm
     assert "certified samples fall to" in finding.measured
+
+
+def test_an_attack_that_crashes_tests_nothing_and_accuses_nobody(linear, monkeypatch):
+    falls = border.falls
+
+    def crashing(protected, library, *rest):
+        if library.name == "art":
+            raise IndexError("index -3 is out of bounds")
+        return falls(protected, library, *rest)
+
+    monkeypatch.setattr(border, "falls", crashing)
+    finding = BY_NAME["certificate"].attempt(linear(Boxes))
+    assert finding.status == "passed"
+    assert "pgd of art raised IndexError" in finding.measured
+    assert "art, " not in finding.measured.partition("none fell")[0]
 
 
 def test_where_nothing_is_certified_nothing_was_tested(linear):

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from rich.console import Console
 
 import frontdef
@@ -20,6 +21,7 @@ from frontdef.errors import ConfigError, FrontdefError, StoreError, UnknownNameE
 from frontdef.matrix.entries import Matrix, parse_matrix
 from frontdef.matrix.plan import make_plan
 from frontdef.matrix.tables import RECORDS
+from frontdef.models.load import Means, load_model
 from frontdef.runs.progress import PlainProgress
 from frontdef.runs.run import Settings, run
 from frontdef.runs.store import Store
@@ -98,21 +100,30 @@ def test_outcomes_judge_minimum_norm_attacks_at_every_radius(finished):
         assert (rows["success"] == (wrong & (rows["l2"] <= eps + 1e-6))).all()
 
 
-def test_success_is_recomputed_from_the_stored_examples(finished):
-    results = frontdef.load_results(finished[0])
+def test_success_is_recomputed_from_the_stored_examples(finished, cache):
+    out, plan, _ = finished
+    results = frontdef.load_results(out)
     cells = results.cells()
     row = cells[(cells["family"] == "pgd") & (cells["library"] == "foolbox")].iloc[0]
     records = results.sql(f"select * from records where cell = '{row['cell']}' order by sample_id")
-    x, x_adv = results.clean("digits"), results.examples(row["cell"])
-    order = np.argsort(results.samples("digits")["ids"].numpy())
-    apart = np.abs(x_adv.astype(np.float64) - x).reshape(len(x), -1).max(1)[order]
+    samples = results.samples("digits")
+    order = np.argsort(samples["ids"].numpy())
+    x, x_adv = results.clean("digits")[order], results.examples(row["cell"])[order]
+    apart = np.abs(x_adv.astype(np.float64) - x).reshape(len(x), -1).max(1)
     assert records["linf"].to_numpy() == pytest.approx(apart, abs=1e-7)
-    assert (apart <= 0.2 + 1e-6).all()
+    model = load_model(plan.by_key[row["cell"]].row.request, Means(cache=cache))
+    predicted = model.predict(torch.from_numpy(x_adv)).argmax(1).numpy()
+    assert (records["adversarial_prediction"] == predicted).all()
+    inside = (apart <= 0.2 + 1e-6) & (x_adv >= 0).all((1, 2, 3)) & (x_adv <= 1).all((1, 2, 3))
+    succeeded = inside & (predicted != samples["labels"].numpy()[order])
+    assert 0 < succeeded.sum() < len(succeeded), "all alike would agree with a constant"
+    assert (records["success"] == succeeded).all()
 
 
 def test_two_undisturbed_runs_agree_to_the_bit(finished, tmp_path):
     go(tmp_path / "again")
     first, second = (frontdef.load_results(path).records() for path in (finished[0], tmp_path / "again"))
+    assert len(first) == 24 * len(finished[1].of("records"))
     key = ["cell", "sample_id"]
     pd.testing.assert_frame_equal(
         first.sort_values(key).reset_index(drop=True), second.sort_values(key).reset_index(drop=True)
@@ -128,9 +139,11 @@ def test_a_killed_run_leaves_whole_cells_and_goes_on(finished, tmp_path, cache):
     while not list(out.glob("records/*.parquet")) and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    assert process.wait() == -signal.SIGKILL, "it had ended by itself"
     assert list(out.glob("records/*.parquet")), "nothing was stored before the kill"
     plan, summary = go(out)
+    assert summary.ran, "nothing was left to go on with"
+    assert summary.cached, "what was stored before the kill was not kept"
     assert len(summary.ran) + len(summary.cached) == len(plan.jobs)
     undisturbed, resumed = (frontdef.load_results(path).records() for path in (finished[0], out))
     key = ["cell", "sample_id"]

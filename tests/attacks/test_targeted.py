@@ -10,9 +10,12 @@ from frontdef.attacks.families import FAMILIES
 from frontdef.attacks.goal import goal
 from frontdef.attacks.spec import make_spec
 from frontdef.errors import ConfigError
+from frontdef.threat import ThreatModel, distance
 
 FAMILY = {family.name: family for family in FAMILIES}
 EPS = {"linf": 0.3, "l2": 3.0, "l1": 25.0}
+LEAVES: set[tuple[str, str, str]] = set()
+"""Rows whose examples leave the ball."""
 
 
 @pytest.mark.parametrize("target", ["next", "least-likely"])
@@ -42,6 +45,11 @@ def test_targeted_attacks_reach_their_class(offer, libraries, attack, cnn, batch
     x, wanted = batch[0][:40], (batch[1][:40] + 1) % 10
     parameters = {"target": "next", **({"initial_const": 10.0, "lr": 0.05} if family == "cw" else {})}
     examples = attack(library, family, norm, EPS[norm], cnn, x, wanted, **parameters)
+    within = 1e3 if family == "cw" else EPS[norm]
+    if (library, family, norm) not in LEAVES:
+        assert ThreatModel("l2" if family == "cw" else norm, within).contains(x, examples).all(), (
+            "reached by leaving the ball"
+        )
     before, after = cnn.predict(x), cnn.predict(examples)
     assert F.cross_entropy(after, wanted) < F.cross_entropy(before, wanted)
     assert (before.argmax(1) == wanted).float().mean() < 0.1
@@ -55,6 +63,9 @@ def test_targeted_attacks_reach_their_class(offer, libraries, attack, cnn, batch
 def test_exact_calls_agree_on_targets(family, library, attack, cnn, batch):
     x, wanted = batch[0], (batch[1] + 1) % 10
     first, second = (attack(name, family, "linf", 0.1, cnn, x, wanted, target="next") for name in ("native", library))
+    for examples in (first, second):
+        assert distance(x, examples, "linf").amin() > 0.09, "two calls that do nothing agree, too"
+        assert F.cross_entropy(cnn.predict(examples), wanted) < F.cross_entropy(cnn.predict(x), wanted)
     assert ((first - second).abs().flatten(1).amax(1) <= 1e-4).float().mean() >= 0.99
 
 

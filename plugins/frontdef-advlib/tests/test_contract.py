@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-import torch
 from frontdef_advlib.library import AdvLibrary
 
 from frontdef import registry
-from frontdef.attacks.spec import make_spec
 from frontdef.testing import LibraryConformance
+from frontdef.threat import TOLERANCE, distance
 
 TABLE = AdvLibrary().table()
 BROKEN_BY = {"linf": 0.3, "l2": 3.0, "l1": 30.0}
@@ -28,6 +27,18 @@ def few(family, **parameters):
     return {**{name: value for name, value in FEW.items() if name in known}, **parameters}
 
 
+def assert_valid(x, examples, row):
+    """What is broken by NaN, or by leaving the box or the ball, is not broken."""
+    family, norm = row
+    bounded = not registry.get_family(family).minimum_norm
+    assert examples.isfinite().all()
+    assert examples.amin() >= -TOLERANCE
+    assert examples.amax() <= 1 + TOLERANCE
+    if bounded:
+        rounding = TestAdvLibrary.rounding.get(row, 0.0)
+        assert (distance(x, examples, norm) <= BROKEN_BY.get(norm, 1e6) + TOLERANCE + rounding).all()
+
+
 def test_the_cnn_is_broken(row, attack, cnn, batch, right):
     family, norm = row
     x, y = batch
@@ -35,6 +46,7 @@ def test_the_cnn_is_broken(row, attack, cnn, batch, right):
     more = {"initial_const": 10.0, "lr": 0.05} if family == "cw" else {}
     steps = {"steps": slow.get(family, 15)}
     examples = attack(family, norm, BROKEN_BY.get(norm, 1e6), cnn, x, y, **few(family, **{**steps, **more}))
+    assert_valid(x, examples, row)
     assert right(cnn, examples, y).float().mean() <= SHORT.get(row, 0.1)
 
 
@@ -47,20 +59,23 @@ def test_a_class_is_reached(row, attack, cnn, batch):
     slow = {"alma": 200, "pdpgd": 150}
     parameters = {"target": "next", "steps": slow.get(family, 60), **more}
     examples = attack(family, norm, BROKEN_BY.get(norm, 1e6), cnn, x, wanted, **parameters)
+    assert_valid(x, examples, row)
     assert (cnn.predict(examples).argmax(1) == wanted).float().mean() >= 0.7 - SHORT.get(row, 0)
 
 
-def test_defaults_run(row, attack, cnn, batch):
+def test_defaults_run(row, attack, cnn, batch, right):
     family, norm = row
     if family in {"cw", "alma", "sigmazero", "pdpgd"}:
         pytest.skip("500 to 90 000 steps: too slow for a test")
     few_images = 4 if family == "fab" else 12
     x, y = batch[0][:few_images], batch[1][:few_images]
-    assert not torch.equal(attack(family, norm, BROKEN_BY.get(norm, 1.0), cnn, x, y, defaults=True), x)
+    examples = attack(family, norm, BROKEN_BY.get(norm, 1.0), cnn, x, y, defaults=True)
+    assert_valid(x, examples, row)
+    assert not right(cnn, examples, y).all(), "what it returns breaks nothing: it may be noise"
 
 
 def test_own_families_are_offered_by_no_other_library():
     for family in ("alma", "sigmazero", "pdpgd"):
         offers = {offer.library for offer in registry.get_attacks() if offer.family.name == family}
         assert offers == {"advlib"}
-        assert make_spec(registry.get_family(family), registry.get_family(family).norms[0], 1.0)
+        assert {norm for name, norm in TABLE if name == family} == set(registry.get_family(family).norms)
