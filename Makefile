@@ -1,17 +1,17 @@
-# make demo | test | test-all | lint | docs | bench-speed: each sets up .venv first when it is missing or stale.
+# make demo | test | test-all | test-faults | mutants | lint | docs | bench-speed: each sets up .venv first when it is missing or stale.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(sort $(wildcard plugins/*))
 # The pages with tables that docs/tables.py writes.
-TABLES := README.md docs/agreement.md docs/attacks.md $(wildcard docs/attacks/*.md) $(wildcard docs/defenses/*.md) docs/invariants.md docs/masking.md docs/plugins.md docs/running.md docs/training.md docs/your-model.md
+TABLES := README.md docs/agreement.md docs/attacks.md $(wildcard docs/attacks/*.md) $(wildcard docs/defenses/*.md) docs/invariants.md docs/masking.md docs/plugins.md docs/reliability.md docs/running.md docs/training.md docs/your-model.md
 COG := $(BIN)/cog -I docs -p "import summaries, tables"
 STAMP := $(VENV)/.frontdef-$(shell cat constraints.txt pyproject.toml $(PLUGINS:%=%/pyproject.toml) 2>/dev/null | cksum | cut -d' ' -f1)
 JOBS ?= 2
 # Byte code is kept even where the environment forbids it: without it every process compiles what it imports anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test test-all lint docs constraints clean bench-speed
+.PHONY: setup demo test test-all test-faults mutants lint docs constraints clean bench-speed
 
 setup: $(STAMP)
 
@@ -32,6 +32,12 @@ test: setup
 
 test-all: setup
 	@$(BIN)/pytest -n $(JOBS) --dist worksteal
+
+test-faults: setup
+	@$(BIN)/python -m tests.faults
+
+mutants: setup
+	@$(BIN)/python benchmarks/mutation.py
 
 lint: setup
 	@$(BIN)/ruff check .

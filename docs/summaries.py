@@ -301,3 +301,40 @@ def _rows(run: str, name: str) -> list[Row]:
 
 def _table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "\n" + "\n".join(markdown_table(titles, rows)) + "\n\n"
+
+
+def faults() -> str:
+    """Every kind of fault, with its trials, as `python -m tests.faults` wrote them, and how each group is repeated."""
+    groups = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((RESULTS / "reliability").glob("*.json"))]
+    groups = [group for group in groups if "faults" in group]
+    counts: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for group in groups:
+        for fault in group["faults"]:
+            counts[fault["fault"]] = [
+                total + int(fault[name])
+                for total, name in zip(counts[fault["fault"]], ("trials", "hit", "failed"), strict=True)
+            ]
+    rows = [(fault, *(f"{number:,}" for number in numbers)) for fault, numbers in counts.items()]
+    commands = ", ".join(f"`{group['command']}` ({_duration(group['seconds'])})" for group in groups)
+    versions = ", ".join(f"{name} {groups[0]['versions'][name]}" for name in ("python", "platform", "torch"))
+    table = "\n".join(markdown_table(("fault", "trials", "met the run", "went wrong"), rows))
+    return f"\n{table}\n\nWritten by {commands}; {versions}.\n\n"
+
+
+def mutants() -> str:
+    """Of each room, how many mistakes its tests notice, and the ones that they do not."""
+    said = json.loads((RESULTS / "reliability" / "mutants.json").read_text(encoding="utf-8"))
+    rows = [
+        (
+            f"`{room['module']}`",
+            f"{room['drawn']} of {room['all']}",
+            f"{room['killed']} ({room['killed'] / room['drawn']:.0%})",
+            "; ".join(room["survivors"]) or "none",
+        )
+        for room in said.values()
+    ]
+    return "\n" + "\n".join(markdown_table(("room", "mistakes made", "noticed", "survivors"), rows)) + "\n\n"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -7,8 +7,11 @@ import hashlib
 import io
 import json
 import math
+import os
 import re
 import runpy
+import subprocess
+import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -525,3 +528,24 @@ def test_defaults_are_compared_in_a_grid_of_their_own(data):
     assert not any(
         cell.disagree for setting in data.settings for row in tables.heat(called, setting) for cell in row.cells
     )
+
+
+class TestAgain:
+    """The same run gives the same file, byte for byte."""
+
+    def test_in_the_same_process(self, root, tmp_path):
+        written = [
+            build_report(load_results(root), tmp_path / name).read_bytes() for name in ("first.html", "second.html")
+        ]
+        assert written[0] == written[1]
+
+    @pytest.mark.slow
+    def test_in_processes_that_hash_otherwise(self, root, tmp_path):
+        code = (
+            "import sys; from frontdef.runs.results import load_results; load_results(sys.argv[1]).report(sys.argv[2])"
+        )
+        for seed in ("1", "2"):
+            environment = {**os.environ, "PYTHONHASHSEED": seed, "TZ": f"UTC{seed}"}
+            command = [sys.executable, "-c", code, str(root), str(tmp_path / f"{seed}.html")]
+            subprocess.run(command, check=True, env=environment)
+        assert (tmp_path / "1.html").read_bytes() == (tmp_path / "2.html").read_bytes()

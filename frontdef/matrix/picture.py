@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 IMAGES = 8
 """How many of the run's images a front end is shown, at most."""
 
+TITLES = 4
+"""How many pictures of each a front end gives, about: that is known when it has given them."""
+
 
 @dataclass(frozen=True)
 class Picture(RowJob):
@@ -35,8 +38,8 @@ class Picture(RowJob):
         }
 
     def bytes(self, shapes: Mapping[str, tuple[int, ...]]) -> int:
-        """A picture an image, about."""
-        return self.samples * 4 * math.prod(shapes[self.row.dataset])
+        """Pictures of the size of the images, about."""
+        return TITLES * self.samples * 4 * math.prod(shapes[self.row.dataset])
 
     @property
     def column(self) -> str:

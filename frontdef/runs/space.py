@@ -13,6 +13,9 @@ from frontdef.runs.table import Rows, Table
 BLOCK = 4096
 """Bytes by which most file systems give room to a file."""
 
+ABOUT = 1024
+"""Bytes of what is known of a job beside its rows, about."""
+
 
 class Space(NamedTuple):
     """What is to be written.
@@ -45,7 +48,7 @@ def space_of(jobs: Iterable[Job], shapes: Mapping[str, tuple[int, ...]], others:
         others: Sizes of other files, bytes.
     """
     jobs = tuple(jobs)
-    rows = {job.table.name: rows_size(job.table) for job in jobs}
+    rows = {job.table.name: rows_size(job.table) + ABOUT for job in jobs}
     kept = Space.of(size for job in jobs for size in (rows[job.table.name], job.bytes(shapes)))
     return kept.and_of(Space.of(others))
 

@@ -1,0 +1,1 @@
+"""What machines do to a run: kills, full disks, jumping clocks, flipped bits. ``make test-faults``."""
