@@ -307,6 +307,8 @@ def faults() -> str:
     """Every kind of fault, with its trials, as `python -m tests.faults` wrote them, and how each group is repeated."""
     groups = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((RESULTS / "reliability").glob("*.json"))]
     groups = [group for group in groups if "faults" in group]
+    if not groups:
+        return "\nNot measured yet.\n\n"
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
     for group in groups:
         for fault in group["faults"]:
@@ -323,7 +325,10 @@ def faults() -> str:
 
 def mutants() -> str:
     """Of each room, how many mistakes its tests notice, and the ones that they do not."""
-    said = json.loads((RESULTS / "reliability" / "mutants.json").read_text(encoding="utf-8"))
+    path = RESULTS / "reliability" / "mutants.json"
+    if not path.exists():
+        return "\nNot measured yet.\n\n"
+    said = json.loads(path.read_text(encoding="utf-8"))
     rows = [
         (
             f"`{room['module']}`",

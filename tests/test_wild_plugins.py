@@ -14,10 +14,12 @@ from rich.console import Console
 
 import frontdef
 from frontdef import registry
+from frontdef.cli import interrupt, main
 from frontdef.matrix.entries import parse_matrix
 from frontdef.matrix.plan import make_plan
 from frontdef.runs.progress import PlainProgress
 from frontdef.runs.run import Settings, run
+from tests.faults.lab import fork, wait
 from tests.plugins.conftest import Site
 
 PLUGIN = '''
@@ -63,7 +65,16 @@ PLUGIN = '''
         raise asyncio.CancelledError  # no Exception
 
     def hangs():
+        note("hanging")
         time.sleep(600)
+
+    def swallows():
+        note("hanging")
+        for _ in range(3):
+            try:
+                time.sleep(600)
+            except BaseException:
+                pass
 
     def act(what):
         globals()[dict(json.loads(os.environ.get("WILD", "{}"))).get(what, "wanders")]()
@@ -233,3 +244,33 @@ def test_a_worker_ends_with_its_parent_whatever_it_holds(tmp_path, monkeypatch, 
     assert gone(worker)
     behave(monkeypatch)
     assert go(tmp_path / "run") == (COUNT, {})
+
+
+def interrupted(tmp_path, notes, *options):
+    """Exit code and standard error of `frontdef run` that is interrupted while a plugin hangs."""
+    (tmp_path / "wild.toml").write_text(MATRIX)
+    words = ["run", str(tmp_path / "wild.toml"), "--out", str(tmp_path / "run"), *options]
+    process = fork(lambda: main(words), tmp_path / "errors")
+    deadline = time.monotonic() + 120
+    while not (notes / "hanging").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(process, signal.SIGINT)
+    return wait(process), (tmp_path / "errors").read_text()
+
+
+def test_ctrl_c_ends_a_run_that_swallows_it(tmp_path, monkeypatch, notes):
+    monkeypatch.setattr(interrupt, "GRACE", 0.5)
+    behave(monkeypatch, figures="swallows")
+    code, said = interrupted(tmp_path, notes)
+    assert code == 130
+    assert "Traceback" not in said
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_a_run_in_processes_and_no_worker_has_a_word(tmp_path, monkeypatch, notes):
+    behave(monkeypatch, figures="hangs")
+    code, said = interrupted(tmp_path, notes, "--jobs", "1")
+    assert code == 130
+    assert "jobs are kept" in said
+    assert "Traceback" not in said
+    assert gone((notes / "hanging").read_text())

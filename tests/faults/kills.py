@@ -25,16 +25,21 @@ YEARS = 20
 
 def changes(lab: Lab) -> int:
     """How many changes of the disk an undisturbed run makes."""
-    place = lab.place("counted")
+    return len(changed(lab))
+
+
+def changed(lab: Lab) -> list[tuple[str, str]]:
+    """The changes of the disk that an undisturbed run makes, and of which file."""
+    place = lab.place(f"counted{time.monotonic_ns()}")
 
     def work() -> None:
         disk = Disk(place.root)
         disk.install()
         lab.go(place)
-        report(lab.root / "changes.json", len(disk.changes))
+        report(lab.root / "changes.json", disk.changes)
 
     assert wait(fork(work)) == 0
-    return int(json.loads((lab.root / "changes.json").read_text()))
+    return [(what, path) for what, path in json.loads((lab.root / "changes.json").read_text())]
 
 
 def at_every_write(lab: Lab, draws: random.Random, count: int) -> Tally:

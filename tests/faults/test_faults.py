@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +31,12 @@ def test_whatever_stops_a_run_costs_what_was_running_alone(lab, kind, count):
     tally = kind(lab, random.Random(0), count)
     assert tally.trials == count
     assert tally.wrong == []
+
+
+def test_what_is_asked_for_is_written_before_any_result(lab):
+    renamed = [Path(path).name for what, path in kills.changed(lab) if what == "replace" and "/run/" in path]
+    assert ".run.json." in renamed[0]
+    assert sum("run.json" in name for name in renamed) == 1
 
 
 def test_a_disk_that_fails_at_a_write_fails_loudly_and_keeps_the_rest(lab):
