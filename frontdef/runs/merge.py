@@ -58,21 +58,22 @@ def merge(folders: Sequence[Path], out: Path) -> Merged:
     started = min(store.require_head().started for store in stores)
     notes = tuple(dict.fromkeys(note for store in stores for note in store.require_head().notes))
     command = _aimed(first.command, out)
-    target.write_head(first.model_copy(update={"started": started, "notes": notes, "command": command}))
-    for key in first.samples.values():
-        source = next((store for store in stores if store.has_tensors(CLEAN, key)), None)
-        if source is not None and not target.has_tensors(CLEAN, key):
-            _copy(source.tensor_path(CLEAN, key), target.tensor_path(CLEAN, key))
-    copied, unequal = 0, []
-    for entry in first.jobs:
-        holders = [store for store in stores if store.has(entry.table, entry.key)]
-        if len(holders) > 1 and not _equal(holders, entry):
-            unequal.append(entry.what)
-        if holders and not target.has(entry.table, entry.key):
-            _take(holders[0], target, entry)
-            copied += 1
-        elif not holders and not target.has(entry.table, entry.key):
-            _take_failure(stores, target, entry)
+    with target.hold():
+        target.write_head(first.model_copy(update={"started": started, "notes": notes, "command": command}))
+        for key in first.samples.values():
+            source = next((store for store in stores if store.has_tensors(CLEAN, key)), None)
+            if source is not None and not target.has_tensors(CLEAN, key):
+                _copy(source.tensor_path(CLEAN, key), target.tensor_path(CLEAN, key))
+        copied, unequal = 0, []
+        for entry in first.jobs:
+            holders = [store for store in stores if store.has(entry.table, entry.key)]
+            if len(holders) > 1 and not _equal(holders, entry):
+                unequal.append(entry.what)
+            if holders and not target.has(entry.table, entry.key):
+                _take(holders[0], target, entry)
+                copied += 1
+            elif not holders and not target.has(entry.table, entry.key):
+                _take_failure(stores, target, entry)
     failed = sum(target.failed(entry.key) for entry in first.jobs)
     missing = sum(not target.has(entry.table, entry.key) for entry in first.jobs) - failed
     return Merged(copied, missing, failed, tuple(unequal))
