@@ -235,7 +235,7 @@ def test_a_worker_ends_with_its_parent_whatever_it_holds(tmp_path, monkeypatch, 
     if not driver:
         go(tmp_path / "run", jobs=1)
         os._exit(0)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not (notes / "holding").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     worker = int((notes / "holding").read_text())
@@ -251,7 +251,7 @@ def interrupted(tmp_path, notes, *options):
     (tmp_path / "wild.toml").write_text(MATRIX)
     words = ["run", str(tmp_path / "wild.toml"), "--out", str(tmp_path / "run"), *options]
     process = fork(lambda: main(words), tmp_path / "errors")
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not (notes / "hanging").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     os.kill(process, signal.SIGINT)

@@ -64,17 +64,17 @@ def real(lab: Lab, draws: random.Random, count: int) -> list[Tally]:
     )
     for trial in range(count):
         size = round(SPACE_KB[0] + (SPACE_KB[1] - SPACE_KB[0]) * trial / count)
-        with _mounted(lab, f"size{trial}", f"size={size}k") as place:
+        with _mounted(lab, f"small{trial}", f"size={size}k") as place:
             hit = _attempt(lab, place, space, f"{size} kB")
             _remount(place, "size=64m")
             space.add(f"{size} kB", hit, lab.recovers(place))
         files = round(INODES[0] + (INODES[1] - INODES[0]) * trial / count)
-        with _mounted(lab, f"inodes{trial}", f"size=64m,nr_inodes={files}") as place:
+        with _mounted(lab, f"few{trial}", f"size=64m,nr_inodes={files}") as place:
             hit = _attempt(lab, place, inodes, f"{files} inodes")
             _remount(place, "nr_inodes=10k")
             inodes.add(f"{files} inodes", hit, lab.recovers(place))
     for trial in range(max(1, count // 4)):
-        with _mounted(lab, f"ro{trial}", "size=64m") as place:
+        with _mounted(lab, f"locked{trial}", "size=64m") as place:
             total = changes(lab)
             at = draws.randint(1, total)
 
