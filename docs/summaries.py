@@ -206,6 +206,41 @@ def costs(run: str, *by: str) -> str:
     return _table(titles, ((*names, *_cost(cells)) for names, cells in groups.items()))
 
 
+def cascade(run: str) -> str:
+    """The cascade beside AutoAttack and adv-lib, and what each of its stages broke and cost."""
+    said = json.loads((RESULTS / run / "about.json").read_text(encoding="utf-8"))
+    commands = "; ".join(dict.fromkeys(f"`{each['command']}`, seed {each['seed']}" for each in said))
+    versions = ", ".join(f"{name} {version}" for name, version in said[-1]["versions"].items())
+    rows = _rows(run, "rows")
+    reference = {_model(row): float(row["passes"]) for row in rows if row["attack"] == "AutoAttack"}
+    titles = ("model", "ε", "attack", "n", "right", "robust", "95 % interval", "passes a sample", "of AutoAttack's",
+              "broke what AutoAttack left", "left what AutoAttack broke")  # fmt: skip
+    table = _table(
+        titles,
+        (
+            (
+                _model(row), format_eps(float(row["eps"])), row["attack"], row["n"], row["right"], row["robust"],
+                _interval(row), f"{float(row['passes']):,.0f}",
+                f"{float(row['passes']) / reference[_model(row)]:.0%}" if _model(row) in reference else "",
+                row["only_it"] or "", row["only_autoattack"] or "",
+            )
+            for row in rows
+        ),
+    )  # fmt: skip
+    stages = _table(
+        ("model", "stage", "tried", "broke", "forward passes", "backward passes"),
+        (
+            (_model(row), row["stage"], row["tried"], row["broke"], row["forwards"], row["backwards"])
+            for row in _rows(run, "stages")
+        ),
+    )
+    return f"\n{commands}; {versions}, {said[-1]['device']}.\n{table}\nWhat each stage of the cascade did:\n{stages}"
+
+
+def _model(row: Row) -> str:
+    return f"{row['dataset']} {row['classifier'] if row['defense'] == 'none' else row['defense']}"
+
+
 def _worst(row: Row) -> tuple[str, ...]:
     threat = f"{NORM_LABELS[check_norm(row['norm'])]}, {format_eps(float(row['eps']))}"
     return (

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from frontdef import hookspecs, registry
 from frontdef.attacks.library import AttackLibrary, Realization
+from frontdef.attacks.native import stages
 from frontdef.checks import invariants, kit, masking
 from frontdef.matrix import sets
 from frontdef.matrix import tables as matrix
@@ -20,6 +21,7 @@ from frontdef.stage import Stage
 from frontdef.threat import NORM_LABELS
 
 ROOT = Path(__file__).resolve().parents[1]
+KINDS = {"climb": "any wrong class", "classes": "nearest wrong classes", "search": "squares, by scores"}
 PASSED, UNEXAMINED, NOT_OFFERED = kit.MARKS["passed"], "?", ""
 
 
@@ -152,6 +154,22 @@ def attack_set_passes() -> str:
             for name, chosen in sets.attack_sets().items()
         ),
     )
+
+
+def cascade_stages() -> str:
+    """What the cascade does, stage by stage."""
+    titles = ("stage", "what", "climbs", "steps", "runs", "start", "points a gradient", "passes at most")
+    return _table(
+        titles,
+        (
+            (
+                stage.name, KINDS[stage.kind], "" if stage.kind == "search" else stage.climbed, str(stage.steps),
+                str(stage.runs), "random" if stage.random or stage.kind == "search" else "image", str(stage.neighbors),
+                f"{stage.passes:,}",
+            )
+            for stage in stages.STAGES
+        ),
+    )  # fmt: skip
 
 
 def violations_grid() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
 
 import torch
@@ -22,10 +22,24 @@ Average = Literal["logits", "probabilities"]
 
 @dataclass
 class Passes:
-    """Forward and backward passes, counted in samples."""
+    """Forward and backward passes, counted in samples.
+
+    Args:
+        forward: Forward passes.
+        backward: Backward passes.
+        stages: Of an attack in stages that tells: stage → samples tried, samples broken, forward and backward passes.
+    """
 
     forward: int = 0
     backward: int = 0
+    stages: dict[str, tuple[int, int, int, int]] = field(default_factory=dict)
+
+    def note(self, stage: str, tried: int, broke: int, forward: int, backward: int) -> None:
+        """Add what a stage did to one batch to what it did to those before."""
+        before = self.stages.get(stage, (0, 0, 0, 0))
+        added = zip(before, (tried, broke, forward, backward), strict=True)
+        tried, broke, forward, backward = map(sum, added)
+        self.stages[stage] = tried, broke, forward, backward
 
 
 class Protected(nn.Module):

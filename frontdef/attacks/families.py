@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from frontdef import config as configs
+from frontdef.attacks.native.stages import PASSES
 from frontdef.attacks.spec import Family, Loss, Parameters, Target
 
 
@@ -120,6 +121,24 @@ class AutoAttackParameters(Parameters):
     )
     steps: int = configs.field(100, ge=1, description="gradient steps of APGD and FAB, a restart and class")
     queries: int = configs.field(5000, ge=1, description="queries of Square a sample, at most; standard only")
+
+    @property
+    def passes(self) -> int:
+        """Forward and backward passes of a sample of ten classes that stands."""
+        if self.version == "rand":
+            return 2 * 2 * 20 * (self.steps + 1)
+        return 2 * (self.steps + 1) + 9 * (2 * (self.steps + 1) + 3 * self.steps) + self.queries
+
+
+class CascadeParameters(Parameters):
+    """Of the cascade, whose stages are a table (`frontdef.attacks.native.stages`)."""
+
+    rounds: int = configs.field(1, ge=1, description="times that all stages are run on what is left")
+
+    @property
+    def passes(self) -> int:
+        """Forward and backward passes of a sample that stands."""
+        return self.rounds * PASSES
 
 
 class SquareParameters(Parameters):
@@ -385,6 +404,15 @@ FAMILIES: tuple[Family, ...] = (
         ("linf", "l2", "l1"),
         AutoAttackParameters,
         "distribution-level",
+        deterministic=False,
+    ),
+    Family(
+        "cascade",
+        "Cascade on survivors",
+        "arXiv:2407.02240",
+        ("linf", "l2", "l1"),
+        CascadeParameters,
+        "no peer",
         deterministic=False,
     ),
     Family(

@@ -22,8 +22,28 @@ Target = Literal["none", "next", "least-likely"]
 """Which class an attack wants: any wrong one, the label + 1, or the one with the lowest clean logit."""
 
 
+REPEATED = (
+    "steps",
+    "restarts",
+    "binary_search_steps",
+    "draws",
+    "classes",
+    "queries",
+    "max_eval",
+    "neighbors",
+    "scales",
+)
+"""Parameters that say how often something is repeated; together they are what an attack costs."""
+
+
 class Parameters(configs.Config):
     """Parameters of a family without any."""
+
+    @property
+    def passes(self) -> int:
+        """Forward and backward passes a sample that they ask for, at most; queries count as passes."""
+        values: dict[str, Any] = self.model_dump()
+        return math.prod(int(values.get(name, 1)) for name in REPEATED)
 
 
 @dataclass(frozen=True)
@@ -56,20 +76,6 @@ class Family:
     def gradient(self) -> bool:
         """Whether it needs gradients, of whatever model."""
         return self.follows != "no gradient"
-
-
-REPEATED = (
-    "steps",
-    "restarts",
-    "binary_search_steps",
-    "draws",
-    "classes",
-    "queries",
-    "max_eval",
-    "neighbors",
-    "scales",
-)
-"""Parameters that say how often something is repeated; together they are what an attack costs."""
 
 
 @dataclass(frozen=True)
@@ -117,8 +123,7 @@ class AttackSpec:
     @property
     def passes(self) -> int:
         """Forward and backward passes a sample that its parameters ask for, at most; queries count as passes."""
-        values: dict[str, Any] = self.parameters.model_dump()
-        return math.prod(int(values.get(name, 1)) for name in REPEATED)
+        return int(self.parameters.passes)
 
     @property
     def step_size(self) -> float:

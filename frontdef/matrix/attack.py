@@ -220,6 +220,7 @@ class Cell(RowJob):
         with victim.surrogate(self.surrogate):
             with isolated(victim, spec.seed) as conduct:
                 victim.passes.forward = victim.passes.backward = 0
+                victim.passes.stages.clear()
                 for _, x_adv in batches.over(len(split), attack, note=lambda: note_model(victim)):
                     kept.append("x_adv", x_adv)
                 spent = (victim.passes.forward, victim.passes.backward)
@@ -228,6 +229,10 @@ class Cell(RowJob):
         about = {
             "forwards": spent[0] / len(split),
             "backwards": spent[1] / len(split),
+            "stages": [
+                dict(zip(("stage", "tried", "broke", "forwards", "backwards"), (name, *did), strict=True))
+                for name, did in victim.passes.stages.items()
+            ],
             "seconds": sum(took),
             "batch": min(batches.size, len(split)),
             "call": realization.call,

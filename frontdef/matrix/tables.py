@@ -163,6 +163,10 @@ CELLS: dict[str, Column] = {
     "seed": Column("bigint", "seed of the cell"),
     "forwards": Column("double", "forward passes, mean a sample"),
     "backwards": Column("double", "backward passes, mean a sample"),
+    "stages": Column(
+        "varchar",
+        "of an attack in stages: each with the samples that it tried and broke, and its passes in all; empty of others",
+    ),
     "seconds": Column("double", "wall time of the attack"),
     "batch": Column(
         "bigint", "images that the attack was given at once; fewer than the matrix's batch_size where memory ran out"

@@ -21,6 +21,7 @@ _NOT_RUN: Mapping[str, Any] = {
     "caveat": "",
     "causes": [],
     "faults": [],
+    "stages": [],
     "weakens": [],
     "strengthens": [],
 }

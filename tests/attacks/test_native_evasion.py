@@ -19,14 +19,16 @@ from torch import nn
 import frontdef
 from frontdef.attacks.native import evasion
 from frontdef.attacks.native.pgd import pgd
+from frontdef.attacks.native.stages import STAGES
 from frontdef.errors import ConfigError
 from frontdef.threat import ThreatModel
 
 ATTACKS = (
     evasion.PGD, evasion.EOTPGD, evasion.SmoothPGD, evasion.Transfer, evasion.Noise, evasion.LocallyLinear,
+    evasion.AutoPGD, evasion.Cascade,
 )  # fmt: skip
 NORMS = {np.inf: ("linf", 0.05), 2: ("l2", 0.4), 1: ("l1", 3.0)}
-FEW = {"max_iter": 3, "draws": 2, "neighbors": 2}
+FEW = {"max_iter": 3, "draws": 2, "neighbors": 2, "stages": STAGES[:2]}
 
 
 class Quantizer(PreprocessorPyTorch):
@@ -166,6 +168,7 @@ WRONG = {
     "reading": "median",
     "random_start": 2,
     "knowledge": "gray",
+    "stages": (),
 }
 
 

@@ -19,6 +19,7 @@ from frontdef.attacks.native.eotpgd import READINGS
 from frontdef.attacks.native.estimator import Pipeline, Units, check_estimator, resting, value_range
 from frontdef.attacks.native.locallylinear import Input, Knowledge, WorstPair
 from frontdef.attacks.native.losses import LOSSES
+from frontdef.attacks.native.stages import Stage
 from frontdef.errors import ConfigError
 from frontdef.threat import Norm, ThreatModel
 
@@ -60,6 +61,10 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "x1": _one_of(Input),
     "x2": _one_of(Input),
     "worst_pair": _one_of(WorstPair),
+    "stages": (
+        lambda value: bool(value) and all(isinstance(stage, Stage) for stage in value),
+        "some Stage of frontdef.attacks.native.stages, in order",
+    ),
 }
 """Parameter → which values it takes, as a test and in words."""
 

@@ -24,12 +24,15 @@ from art.estimators.classification import PyTorchClassifier
 from torch import Tensor
 
 from frontdef.attacks.native.artattack import NativeAttack
+from frontdef.attacks.native.autopgd import apgd
+from frontdef.attacks.native.cascade import Outcome, cascade
 from frontdef.attacks.native.eotpgd import Reading, eotpgd
 from frontdef.attacks.native.estimator import Pipeline, Units, check_estimator, undefended
 from frontdef.attacks.native.locallylinear import Input, Knowledge, WorstPair, locally_linear
 from frontdef.attacks.native.noise import noise
 from frontdef.attacks.native.pgd import pgd
 from frontdef.attacks.native.smoothpgd import smoothpgd
+from frontdef.attacks.native.stages import STAGES, Stage
 from frontdef.attacks.spec import Loss
 from frontdef.errors import ConfigError
 from frontdef.threat import ThreatModel
@@ -84,6 +87,91 @@ class PGD(NativeAttack):
             random_start=self.num_random_init > 0, restarts=max(1, self.num_random_init), loss=self.loss,
             targeted=self.targeted, mode="fast" if self.fast else "matched",
         )  # fmt: skip
+
+
+class AutoPGD(NativeAttack):
+    """Auto-PGD on survivors only; see `frontdef.attacks.native.autopgd.apgd`.
+
+    Args:
+        estimator: The classifier.
+        norm: ``np.inf``, ``"inf"``, 2 or 1.
+        eps: Radius, in the units of ``clip_values``.
+        max_iter: Gradient steps a run.
+        targeted: Whether the labels are those to reach.
+        num_random_init: Runs, each from a random point.
+        batch_size: Images a batch.
+        loss: ``cross-entropy``, ``margin`` or ``dlr``; none of them saturates.
+
+    Raises:
+        ConfigError: A parameter out of range, or a classifier that can't be attacked so.
+        EstimatorError: No `PyTorchClassifier`.
+    """
+
+    attack_params = [  # noqa: RUF012
+        *EvasionAttack.attack_params, "norm", "eps", "max_iter", "targeted", "num_random_init", "batch_size", "loss",
+    ]  # fmt: skip
+
+    def __init__(
+        self,
+        estimator: PyTorchClassifier,
+        norm: float | str = np.inf,
+        eps: float = 0.3,
+        max_iter: int = 100,
+        targeted: bool = False,
+        num_random_init: int = 1,
+        batch_size: int = 256,
+        loss: Loss = "cross-entropy",
+    ) -> None:
+        super().__init__(
+            estimator, norm=norm, eps=eps, max_iter=max_iter, targeted=targeted, num_random_init=num_random_init,
+            batch_size=batch_size, loss=loss,
+        )  # fmt: skip
+
+    def _run(self, model: Units, x: Tensor, y: Tensor, threat: ThreatModel, width: float) -> Tensor:
+        return apgd(
+            model, x, y, threat=threat, steps=self.max_iter, restarts=max(1, self.num_random_init), loss=self.loss,
+            targeted=self.targeted,
+        )  # fmt: skip
+
+
+class Cascade(NativeAttack):
+    """Attacks in stages, each on what the ones before have left; see `frontdef.attacks.native.cascade.cascade`.
+
+    After `generate`, ``outcomes`` says of each batch which stage broke which image and what each stage cost.
+
+    Args:
+        estimator: The classifier.
+        norm: ``np.inf``, ``"inf"``, 2 or 1.
+        eps: Radius, in the units of ``clip_values``.
+        stages: What is run, in order; a table as `frontdef.attacks.native.stages.STAGES`.
+        batch_size: Images a batch.
+
+    Raises:
+        ConfigError: A parameter out of range, or a classifier that can't be attacked so.
+        EstimatorError: No `PyTorchClassifier`.
+    """
+
+    attack_params = [*EvasionAttack.attack_params, "norm", "eps", "stages", "batch_size"]  # noqa: RUF012
+
+    def __init__(
+        self,
+        estimator: PyTorchClassifier,
+        norm: float | str = np.inf,
+        eps: float = 0.3,
+        stages: tuple[Stage, ...] = STAGES,
+        batch_size: int = 256,
+    ) -> None:
+        self.outcomes: list[Outcome] = []
+        super().__init__(estimator, norm=norm, eps=eps, stages=stages, batch_size=batch_size)
+
+    def generate(self, x: np.ndarray, y: np.ndarray | None = None, **kwargs: Any) -> np.ndarray:
+        """Attack, as `NativeAttack.generate`; ``outcomes`` begins anew."""
+        self.outcomes = []
+        return super().generate(x, y, **kwargs)
+
+    def _run(self, model: Units, x: Tensor, y: Tensor, threat: ThreatModel, width: float) -> Tensor:
+        self.outcomes.append(cascade(model, x, y, threat=threat, stages=self.stages))
+        return self.outcomes[-1].examples
 
 
 class Transfer(PGD):

@@ -122,6 +122,16 @@ def _apgdt(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tens
     )  # fmt: skip
 
 
+def _cascade(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
+    from frontdef.attacks.native.cascade import cascade
+    from frontdef.attacks.native.stages import STAGES
+
+    outcome = cascade(protected, x, y, threat=spec.threat, stages=STAGES * spec.parameters.rounds)
+    for stage in outcome.spent:
+        protected.passes.note(stage.stage, stage.tried, stage.broke, stage.forward, stage.backward)
+    return outcome.examples
+
+
 def _square(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
     from frontdef.attacks.native.square import square
 
@@ -166,6 +176,7 @@ TABLE: Mapping[tuple[str, str], Realization] = {
     **_rows("pgd", "pgd", _full_pgd, ("pgd",), "linf", "l2", "l1"),
     **_rows("apgd", "apgd", _apgd, ("autopgd",), "linf", "l2", "l1"),
     **_rows("apgdt", "apgdt", _apgdt, ("autopgd",), "linf", "l2", "l1"),
+    **_rows("cascade", "cascade", _cascade, ("cascade",), "linf", "l2", "l1"),
     **_rows("square", "square", _square, ("square",), "linf"),
     **_rows(
         "square",

@@ -1,0 +1,62 @@
+"""What the cascade does, stage by stage, as data: cheap ones first, each on what the ones before have left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Climbed = Literal["cross-entropy", "margin", "dlr", "gap", "targeted-dlr"]
+
+Kind = Literal["climb", "classes", "search"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage.
+
+    Args:
+        name: By which it is told what it broke.
+        kind: ``climb`` runs auto-PGD on any wrong class, ``classes`` once for each of some wrong classes, ``search``
+            asks for scores alone.
+        climbed: What is maximized; of ``classes`` a loss that has a target.
+        steps: Gradient steps a run, or of ``search`` queries a sample.
+        runs: Runs, each from a new start; of ``classes`` the wrong classes that are tried.
+        skip: Wrong classes that an earlier stage has tried.
+        random: Whether runs start at a random point of the ball instead of the image.
+        neighbors: Points around each iterate whose gradients are averaged; 1 takes the gradient at the iterate.
+    """
+
+    name: str
+    kind: Kind
+    climbed: Climbed = "margin"
+    steps: int = 1
+    runs: int = 1
+    skip: int = 0
+    random: bool = False
+    neighbors: int = 1
+
+    @property
+    def passes(self) -> int:
+        """Forward and backward passes of a sample that stands, at most."""
+        if self.kind == "search":
+            return self.steps
+        return self.runs * (1 + 2 * self.steps * self.neighbors)
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage("one step", "climb", "cross-entropy"),
+    Stage("margin", "climb", "margin", steps=12),
+    Stage("cross-entropy", "climb", "cross-entropy", steps=40, random=True),
+    Stage("nearest classes", "classes", "targeted-dlr", steps=40, runs=3),
+    Stage("next classes", "classes", "gap", steps=20, runs=6, skip=3),
+    Stage("restarts", "climb", "dlr", steps=50, runs=2, random=True),
+    Stage("smoothed", "climb", "margin", steps=15, neighbors=4, random=True),
+    Stage("scores", "search", steps=700),
+)
+"""The cascade, in order. A sample that stands costs about 1,700 passes, AutoAttack about 10,000."""
+
+RANKED = 20
+"""Wrong classes, those of the largest logits, among which the nearest are looked for: a backward pass each."""
+
+PASSES = sum(stage.passes for stage in STAGES) + RANKED
+"""Passes of a sample that stands, at most, where every stage is run once."""
