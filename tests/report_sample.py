@@ -32,16 +32,22 @@ DIAGNOSIS = {
     "verdict": "masked", "norm": "linf", "eps": 0.1, "n": 60, "n_correct": 55, "n_certified": 0, "n_attacked": 55,
     "n_survived": 7, "surrogate": "identity", "seed": 0, "budget": {"steps": 40}, "seconds": 2.0,
     "cost": {"forward": 150.0, "backward": 60.0}, "versions": {"frontdef": "0.1.0"},
+    "attempts": [
+        {"name": "white box", "surrogate": "identity", "steps": 40, "restarts": 1, "n": 55, "broken": 48},
+    ],
+    "most": 60, "looks": [60], "detectable": 0.17,
     "reasons": ["noise beats PGD by 3 % (threshold 0)"],
     "findings": [
         {"name": "random noise", "status": "alarm", "alarm": True, "detail": "",
          "strength": "hint", "figure": 0.031, "threshold": 0.0,
          "meaning": "noise breaks more", "measured": "noise breaks 34%, PGD 31%",
-         "reference": "Athalye et al. 2018", "cost": {"forward": 100.0, "backward": 40.0}},
+         "reference": "Athalye et al. 2018", "cost": {"forward": 100.0, "backward": 40.0},
+         "p": 0.002, "level": 0.005, "n": 55, "undecided": False},
         {"name": "transfer", "status": "not applicable", "alarm": False, "detail": "",
          "strength": "proof", "figure": None, "threshold": None,
          "meaning": "transfer breaks more", "measured": "no front end to leave out",
-         "reference": "there", "cost": {"forward": 0.0, "backward": 0.0}},
+         "reference": "there", "cost": {"forward": 0.0, "backward": 0.0},
+         "p": None, "level": None, "n": None, "undecided": False},
     ],
 }  # fmt: skip
 """As `frontdef.checks.masking.record.Diagnosis.to_dict` gives it."""

@@ -17,6 +17,7 @@ from frontdef.attacks.native.square import random_search
 from frontdef.checks.conformance import subject
 from frontdef.checks.generators import global_states
 from frontdef.checks.masking import CHECKS, Budget, Cost, Finding, diagnose, measure, verdict
+from frontdef.checks.masking import evidence as evidence_module
 from frontdef.checks.masking.checks.binarization import planted, separate
 from frontdef.checks.masking.checks.indicators import still_moving
 from frontdef.checks.masking.evidence import Evidence
@@ -323,6 +324,115 @@ def test_a_batch_that_leaks_is_noticed(samples):
     assert named(diagnosis, "sample alone").alarm
 
 
+class Raising(nn.Module):
+    """Raises on some images."""
+
+    def __init__(self, where):
+        super().__init__()
+        self.where, self.model = where, linear()
+
+    def forward(self, x):
+        if self.where(x):
+            raise ValueError("I would rather not")
+        return self.model(x)
+
+
+@pytest.mark.parametrize(
+    ("where", "what"),
+    [
+        (lambda x: len(x) == 1, "one image"),
+        (lambda x: len(x) > 1, "the images"),
+        (lambda x: bool((x.amin((1, 2, 3)) < 0.19).any()) and bool(x.amax() > 0), "images near them"),
+        (lambda x: bool((x == 0).all((1, 2, 3)).any()), "black, white"),
+    ],
+)
+def test_a_model_that_raises_is_invalid(samples, where, what):
+    diagnosis = ask(protect(classifier=Raising(where)), *samples)
+    assert (diagnosis.verdict, diagnosis.n_survived, len(diagnosis.findings)) == ("invalid", None, 1)
+    assert f"{what}: raises ValueError: I would rather not" in diagnosis.reasons[0]
+    assert diagnosis.alarms[0].name == "answers"
+
+
+def test_a_model_that_raises_only_where_it_is_attacked_is_invalid(samples):
+    x, y = samples
+    corner = lambda images: len(images) == N and float((images - x).abs().mean()) > 0.9 * THREAT.eps  # noqa: E731
+    diagnosis = ask(protect(classifier=Raising(corner)), x, y)
+    assert diagnosis.verdict == "invalid"
+    assert "raises ValueError" in diagnosis.reasons[0]
+
+
+def test_answers_that_are_no_logits_are_invalid(samples):
+    for classifier in (nn.Sequential(linear(), nn.Flatten(0)), nn.Sequential(linear(), nn.Unflatten(1, (2, 1)))):
+        assert [alarm.name for alarm in ask(protect(classifier=classifier), *samples).alarms] == ["answers"]
+
+
+def test_a_rival_that_crashes_has_not_shown_anything(samples, monkeypatch):
+    def crash(*args, **settings):
+        raise RuntimeError("no kernel")
+
+    monkeypatch.setattr(evidence_module, "random_search", crash)
+    finding = named(ask(protect(), *samples), "black box")
+    assert (finding.status, finding.figure) == ("not applicable", None)
+    assert "no kernel" in finding.measured
+
+
+class Remembering(nn.Module):
+    """Answers as it did for the image that it remembers nearest to the new one."""
+
+    def __init__(self, keeps):
+        super().__init__()
+        self.model, self.seen, self.keeps = linear(), [], keeps
+
+    def forward(self, x):
+        logits = self.model(x)
+        if self.keeps and self.seen:
+            known, answers = (torch.cat(each) for each in zip(*self.seen, strict=True))
+            apart, nearest = torch.cdist(x.flatten(1), known.flatten(1), p=float("inf")).min(1)
+            logits = torch.where((apart <= 0.03)[:, None], answers[nearest], logits)
+        if len(self.seen) < 3:
+            self.seen.append((x.detach(), logits.detach()))
+        return logits
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_a_model_that_remembers_is_invalid_and_one_that_only_counts_is_not(samples, keeps):
+    diagnosis = ask(protect(classifier=Remembering(keeps)), *samples)
+    assert named(diagnosis, "memory").alarm is keeps
+    assert diagnosis.verdict == ("invalid" if keeps else "trusted")
+
+
+def test_a_wide_margin_is_no_lack_of_a_gradient(samples):
+    """Cross-entropy has no gradient in float32 where all samples are robust for certain: other losses have one."""
+    x, y = samples
+    wide = nn.Sequential(linear(), Times(1e6))
+    gap = (wide(x)[:, 1] - wide(x)[:, 0]).abs()
+    row = 2e6 * linear()[1].weight[1]
+    robust = gap > 1.2 * THREAT.eps * (2 * row).abs().sum() / 2
+    diagnosis = ask(protect(classifier=wide), x[robust], y[robust])
+    assert diagnosis.n_survived == int(robust.sum()) > 10
+    assert named(diagnosis, "unavailable gradients").figure == 1
+    assert diagnosis.verdict == "suspicious"
+
+
+class Times(nn.Module):
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, logits):
+        return self.factor * logits
+
+
+def test_the_diagnosis_says_how_hard_each_attack_tried(samples):
+    diagnosis = ask(protect(), *samples)
+    tried = {attempt.name: attempt for attempt in diagnosis.attempts}
+    white = tried["white box"]
+    assert (white.surrogate, white.steps, white.restarts, white.n) == ("true", BUDGET.steps, 1, N)
+    assert white.broken == N - diagnosis.n_survived
+    assert (tried["restarts"].restarts, tried["random search"].steps) == (BUDGET.restarts, 0)
+    assert "unbounded" not in tried
+
+
 # --- a diagnosis as a whole
 
 
@@ -330,7 +440,9 @@ def test_no_check_depends_on_which_ran_before(samples):
     x, y = samples
     whole = ask(protect(), x, y)
     for check, before in zip(CHECKS, whole.findings, strict=True):
-        assert measure(check, Evidence(protect(), x, y, THREAT, BUDGET)) == before
+        if check.name == "union":  # of what the others ran
+            continue
+        assert measure(check, Evidence(protect(), x, y, THREAT, BUDGET, pristine=protect())) == before
 
 
 def test_the_seed_decides_and_nothing_is_left_behind(samples):

@@ -55,6 +55,10 @@ class Finding:
         reference: Where the check was published, or why it must hold.
         cost: Passes that it needs by itself, where they were counted; what several checks share is counted in each.
         detail: Traceback of an unexpected error; empty otherwise.
+        p: P-value of the test behind it, in a table whose checks are tests; None where there is none.
+        level: What that is compared with.
+        n: Samples that it was measured on.
+        undecided: Whether more samples might have made it an alarm.
     """
 
     status: Status
@@ -67,6 +71,10 @@ class Finding:
     reference: str = ""
     cost: Cost = Cost()
     detail: str = ""
+    p: float | None = None
+    level: float | None = None
+    n: int | None = None
+    undecided: bool = False
 
     @property
     def alarm(self) -> bool:
@@ -125,7 +133,7 @@ class Check(Generic[S]):
 
     def __call__(self, subject: S) -> Finding:
         """Measure; what the subject raises passes through."""
-        return self._complete(self.measure(subject))
+        return self.complete(self.measure(subject))
 
     def attempt(self, subject: S) -> Finding:
         """Measure; a subject that raises gives an alarm, whatever was asked of it, with its traceback."""
@@ -134,9 +142,10 @@ class Check(Generic[S]):
         except Exception as error:
             first = next(iter(str(error).splitlines()), "")
             measured = f"raises {type(error).__name__}: {first[:100]}"
-            return self._complete(Finding("alarm", measured, detail=traceback.format_exc()))
+            return self.complete(Finding("alarm", measured, detail=traceback.format_exc()))
 
-    def _complete(self, finding: Finding) -> Finding:
+    def complete(self, finding: Finding) -> Finding:
+        """The finding with the check's name, meaning and reference."""
         return replace(
             finding,
             name=self.name,

@@ -39,7 +39,12 @@ LYING = ("masked", "invalid")
 @click.option("--norm", type=click.Choice(tuple(RADII)), default="linf", show_default=True, help="Of the threat model.")
 @click.option("--eps", help="Radius, in [0,1] pixel values; default by norm: 0.15, 1.5, 15; of --model 8/255, 0.5, 12.")
 @click.option("--surrogate", help="The gradient that the front end gives; default: its own.")
-@click.option("--samples", default=64, show_default=True, type=COUNT, help="Images to look at.")
+@click.option("--samples", default=64, show_default=True, type=COUNT, help="Images to look at first.")
+@click.option(
+    "--most",
+    type=COUNT,
+    help="Images up to which it goes on while undecided; default: all 128 digits, of --model no more than --samples.",
+)
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of every draw.")
 @click.option("--image-shape", default="1,28,28", show_default=True, help="C,H,W of the digits to look at.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
@@ -62,9 +67,14 @@ def diagnose(name: str | None, values: tuple[str, ...], norm: Norm, **options: A
     look = _small(name, config, options) if source is None else _own(source, name or "none", config, options)
     protected, x, y, defense = look
     certificate = get_defense(defense).load_certificate()
-    certified = None if certificate is None else certificate.certify(protected, x, y, threat)
+
+    def certified(images: Tensor, labels: Tensor) -> Tensor | None:
+        return None if certificate is None else certificate.certify(protected, images, labels, threat)
+
     with protected.surrogate(options["surrogate"]):
-        diagnosis = diagnose_model(protected, x, y, threat, seed=options["seed"], certified=certified)
+        diagnosis = diagnose_model(
+            protected, x, y, threat, first=options["samples"], seed=options["seed"], certified=certified
+        )
     if options["as_json"]:
         print_json(diagnosis.to_dict())
     else:
@@ -84,13 +94,15 @@ def _small(name: str | None, config: dict[str, Any], options: dict[str, Any]) ->
         )
     subject = Subject(name, config, parse_shape(options["image_shape"]), options["device"])
     subject.build(options["surrogate"])  # what can't be configured is refused before a classifier is trained
-    samples = options["samples"]
-    if samples > len(subject.test):
-        raise ConfigError(f"there are {len(subject.test)} digits to look at, --samples {samples} are asked for")
-    x, y = (tensor[:samples].to(subject.device) for tensor in (subject.test.images, subject.test.labels))
+    samples, there = options["samples"], len(subject.test)
+    if samples > there:
+        raise ConfigError(f"there are {there} digits to look at, --samples {samples} are asked for")
+    most = there if options["most"] is None else max(samples, options["most"])
+    x, y = (tensor[:most].to(subject.device) for tensor in (subject.test.images, subject.test.labels))
     return subject.protected, x, y, name
 
 
 def _own(source: ModelSource, name: str, config: dict[str, Any], options: dict[str, Any]) -> Look:
     """A user's model behind a defense, as it is."""
-    return (*own_look(source, name, config, options), name)
+    most = max(options["samples"], options["most"] or 0)
+    return (*own_look(source, name, config, {**options, "samples": most}), name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -40,10 +41,12 @@ class Diagnose(RowJob):
     Args:
         threat: In which its gradient is looked at.
         budget: What its attacks may spend.
+        first: Images of its first look; it goes on to all of them while it is undecided.
     """
 
     threat: ThreatModel
     budget: masking.Budget
+    first: int
 
     table = DIAGNOSES
 
@@ -60,12 +63,18 @@ class Diagnose(RowJob):
                 *map(code_of, CODE),
             ],
             "budget": self.budget.model_dump(),
+            "first": self.first,
             "torch": importlib.metadata.version("torch"),
         }
 
     def describe(self) -> Mapping[str, Any]:
         """Ids and numbers by which it is found."""
         return {**self.row.describe(), "norm": self.threat.norm, "eps": self.threat.eps}
+
+    @property
+    def size(self) -> int:
+        """Images that are looked at in any case."""
+        return self.first
 
     @property
     def batch(self) -> Batch:
@@ -95,14 +104,19 @@ class Diagnose(RowJob):
         protected = inventory.model(self.row.request)
         split = inventory.split(self.row.dataset).first(self.samples)
         x, y = split.images.to(protected.device), split.labels.to(protected.device)
-        certified = prove(self.row.entry.name, protected, x, y, self.threat, seed=self.sample_seed)
         broke: dict[str, list[int]] = {}
         draws, seed = self.budget.judge, self.sample_seed + 1
-        with isolated(protected, seed):
-            clean = score(protected, x, y, draws=draws, seed=seed)
+
+        @cache
+        def clean() -> Scores:
+            with isolated(protected, seed):
+                return score(protected, x, y, draws=draws, seed=seed)
+
+        def certified(images: Tensor, labels: Tensor) -> Tensor | None:
+            return prove(self.row.entry.name, protected, images, labels, self.threat, seed=self.sample_seed)
 
         def keep(attack: str, numbers: Tensor, examples: Tensor) -> None:
-            seen = Scores(clean.logits[numbers], clean.labels[numbers], clean.majority[numbers])
+            seen = Scores(clean().logits[numbers], clean().labels[numbers], clean().majority[numbers])
             with isolated(protected, seed):
                 columns = verify(
                     protected, x[numbers], examples, y[numbers], seen, self.threat,
@@ -114,7 +128,15 @@ class Diagnose(RowJob):
 
         with protected.surrogate(self.row.entry.surrogate):
             diagnosis = masking.diagnose(
-                protected, x, y, self.threat, seed=self.sample_seed, certified=certified, budget=self.budget, keep=keep
+                protected,
+                x,
+                y,
+                self.threat,
+                first=self.first,
+                seed=self.sample_seed,
+                certified=certified,
+                budget=self.budget,
+                keep=keep,
             )
         values = {**diagnosis.to_dict(), "broke": broke}
         checks = [

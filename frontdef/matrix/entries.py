@@ -92,7 +92,15 @@ class Matrix(Config):
     diagnose: tuple[Norm, ...] = field(
         (), description="norms in which each model's gradient is diagnosed, at the matrix's largest ε in that norm"
     )
-    diagnose_samples: int = field(64, ge=10, description="test images for a diagnosis, the first of the samples")
+    diagnose_samples: int = field(
+        64, ge=10, description="test images for the first look of a diagnosis, the first of the samples"
+    )
+    diagnose_most: int = field(
+        256,
+        ge=10,
+        description="test images up to which a diagnosis goes on, doubling, with questions that are undecided; "
+        "no more than the samples",
+    )
     diagnose_budget: Budget = field(
         default_factory=Budget, description="what a diagnosis may spend; the defaults are for small images"
     )

@@ -214,11 +214,12 @@ def _certificates(matrix: Matrix, row: Row, radii: Mapping[str, Sequence[float]]
 
 
 def _diagnoses(matrix: Matrix, row: Row, radii: Mapping[str, Sequence[float]]) -> Iterator[Diagnose]:
-    samples = min(matrix.diagnose_samples, matrix.samples)
+    first = min(matrix.diagnose_samples, matrix.samples)
+    most = min(max(matrix.diagnose_most, first), matrix.samples)
     for norm in matrix.diagnose:
         if radii.get(norm) and row.entry.diagnose:
             threat = ThreatModel(norm, radii[norm][-1])
-            yield Diagnose(row, samples, matrix.seed, threat=threat, budget=matrix.diagnose_budget)
+            yield Diagnose(row, most, matrix.seed, threat=threat, budget=matrix.diagnose_budget, first=first)
 
 
 def _measurements(matrix: Matrix, metrics: Iterable[MetricEntry], row: Row) -> Iterator[Measure]:

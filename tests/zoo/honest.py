@@ -51,13 +51,13 @@ def gaussian_noise(lab: Lab) -> Protected:
     return lab.behind(GaussianNoise(Config()))
 
 
-@member("undefended dense net", "honest", seen=False)
+@member("undefended dense net", "honest", seen=True)
 def undefended_dense(lab: Lab) -> Protected:
     """No defense, fully connected."""
     return bare(lab.undefended)
 
 
-@member("noise-trained CNN", "honest", seen=False)
+@member("noise-trained CNN", "honest", seen=True)
 def noise_trained(lab: Lab) -> Protected:
     """Trained on noisy images, evaluated without noise."""
     return bare(lab.fit(cnn, GaussianNoise(Config())))
@@ -70,7 +70,7 @@ def wavelet(lab: Lab) -> Protected:
     return lab.behind(front_end)
 
 
-@member("smooth quantizer", "honest", seen=False)
+@member("smooth quantizer", "honest", seen=True)
 def smooth_quantizer(lab: Lab) -> Protected:
     """A sum of sigmoids instead of steps: its gradient is true and small between them."""
 
@@ -82,13 +82,13 @@ def smooth_quantizer(lab: Lab) -> Protected:
     return lab.behind(Smooth(Config()))
 
 
-@member("l2-nonexpansive net", "honest", seen=False)
+@member("l2-nonexpansive net", "honest", seen=True)
 def l2_nonexpansive(lab: Lab) -> Protected:
     """Spectral norm 1 in every layer: small logits, small gradients, robust by construction."""
     return bare(lab.fit(nonexpansive, None, LONG))
 
 
-@member("JPEG with identity surrogate", "honest", seen=False)
+@member("JPEG with identity surrogate", "honest", seen=True)
 def jpeg(lab: Lab) -> Protected:
     """ART's JPEG compression at quality 50, of `frontdef-art`."""
     front_end = frontdef.load("art-jpeg", quality=50, image_shape=SHAPE, surrogate="identity").front_end
@@ -101,13 +101,13 @@ def trades_trained(lab: Lab) -> Protected:
     return bare(lab.trades)
 
 
-@member("median filter, true gradient", "honest", seen=False)
+@member("median filter, true gradient", "honest", seen=True)
 def median_filter(lab: Lab) -> Protected:
     """ART's spatial smoothing: the gradient reaches one pixel of each window."""
     return lab.behind(frontdef.load("art-spatial-smoothing", image_shape=SHAPE).front_end)
 
 
-@member("thermometer code", "honest", seen=False)
+@member("thermometer code", "honest", seen=True)
 def thermometer(lab: Lab) -> Protected:
     """ART's thermometer encoding with the gradient of sigmoids; its output has another shape than the image."""
     return lab.behind(
@@ -115,7 +115,7 @@ def thermometer(lab: Lab) -> Protected:
     )
 
 
-@member("dropout under EOT", "honest", seen=False)
+@member("dropout under EOT", "honest", seen=True)
 def dropout(lab: Lab) -> Protected:
     """Drops a fifth of the pixels at test time and says so."""
 

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from frontdef.attacks.native.pgd import pgd
+from frontdef.checks.masking.budget import Budget
 from frontdef.config import Config
 from frontdef.datasets import Split
 from frontdef.frontend import FrontEnd, Identity
@@ -19,8 +20,17 @@ from frontdef.stage import Stage
 from frontdef.threat import ThreatModel
 from frontdef.training import fit_classifier
 
+from .tasks import TASKS, Task
+
 SHAPE = (1, 28, 28)
-SAMPLES = 64
+SAMPLES, MOST = 64, 128
+"""Samples of a diagnosis's first look, and the most that it may take."""
+
+BUDGET = Budget(
+    steps=20, restarts=2, noise=20, queries=150, passes=3, directions=5, binarized=10, inner=99, eot=4, judge=16
+)
+"""What a diagnosis of the zoo may spend, unless it is asked for the default."""
+
 THREAT = ThreatModel("linf", 0.15)
 CLEAN = Stage(epochs=6, lr=3e-3, batch_size=64)
 LONG = Stage(epochs=15, lr=3e-3, batch_size=64)
@@ -38,9 +48,9 @@ def cnn() -> nn.Module:
     )  # fmt: skip
 
 
-def dense(values: int = 784) -> nn.Module:
+def dense(values: int = 784, classes: int = 10) -> nn.Module:
     """A fully connected network, several times cheaper than the CNN: what most members are made of."""
-    return nn.Sequential(nn.Flatten(), nn.Linear(values, 128), nn.ReLU(), nn.Linear(128, 10))
+    return nn.Sequential(nn.Flatten(), nn.Linear(values, 128), nn.ReLU(), nn.Linear(128, classes))
 
 
 def nonexpansive() -> nn.Module:
@@ -66,13 +76,37 @@ class Lab:
 
     Args:
         seed: Of the test samples, the initial weights and the training.
+        task: What the images show.
     """
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, task: Task = "digits") -> None:
         digits = get_dataset("digits")
-        self.seed = seed
-        self.train: Split = digits.load("train")
-        self.test: Split = digits.load("test").take(SAMPLES, seed)
+        self.seed, self.task = seed, task
+        make, generator = TASKS[task], torch.Generator().manual_seed(seed)
+        self.train: Split = make(digits.load("train"), generator)
+        test = make(digits.load("test"), generator)
+        self.test: Split = test.take(min(MOST, len(test)), seed)
+        self._labs: dict[Task, Lab] = {task: self}
+
+    def on(self, task: Task) -> Lab:
+        """The laboratory of another task."""
+        if task not in self._labs:
+            self._labs[task] = Lab(self.seed, task)
+        return self._labs[task]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(C,H,W)`` of its images."""
+        return tuple(self.test.images.shape[1:])
+
+    @property
+    def classes(self) -> int:
+        """How many there are."""
+        return int(self.train.labels.max()) + 1
+
+    def dense(self) -> nn.Module:
+        """A dense network that reads its images."""
+        return dense(self.test.images[0].numel(), self.classes)
 
     def fit(self, build, front_end=None, *stages) -> nn.Module:
         """Train a fresh classifier behind a front end."""
@@ -84,11 +118,15 @@ class Lab:
 
     def behind(self, front_end: FrontEnd, build=dense) -> Protected:
         """A front end with a classifier that was trained behind it."""
-        return Protected(front_end, self.fit(build, front_end), image_shape=SHAPE)
+        return Protected(front_end, self.fit(build, front_end), image_shape=self.shape)
+
+    def bare(self, classifier: nn.Module) -> Protected:
+        """A classifier with no front end."""
+        return Protected(Identity(Config()), classifier, image_shape=self.shape)
 
     @cached_property
     def undefended(self) -> nn.Module:
-        return self.fit(dense)
+        return self.fit(self.dense)
 
     @cached_property
     def binary(self) -> nn.Module:

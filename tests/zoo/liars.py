@@ -101,62 +101,62 @@ def random_gradient(lab: Lab) -> Protected:
     return before(lab, forward)
 
 
-@member("zero-gradient sign", "liar", seen=False)
+@member("zero-gradient sign", "liar", seen=True)
 def zero_gradient_sign(lab: Lab) -> Protected:
     """Binarizes pixels with the true derivative of a step, which is zero."""
     front_end = front(lambda x: bpda.step_function(x, x.new_tensor([0.5]), x.new_tensor([0.0, 1.0]), bpda.NONE))
     return Protected(front_end, lab.binary, image_shape=SHAPE)
 
 
-@member("saturated sigmoid", "liar", seen=False)
+@member("saturated sigmoid", "liar", seen=True)
 def saturated_sigmoid(lab: Lab) -> Protected:
     """Binarizes pixels with a sigmoid so steep that its true derivative underflows almost everywhere."""
     return Protected(front(lambda x: torch.sigmoid(1e4 * (x - 0.5))), lab.binary, image_shape=SHAPE)
 
 
-@member("NaN gradients", "liar", seen=False)
+@member("NaN gradients", "liar", seen=True)
 def nan_gradients(lab: Lab) -> Protected:
     """A square root of zero in the backward pass: attacks end in images of NaN, or in an error."""
     return before(lab, lambda x: x + torch.sqrt(x * 0))
 
 
-@member("detached output", "liar", seen=False)
+@member("detached output", "liar", seen=True)
 def detached_output(lab: Lab) -> Protected:
     """The graph is cut: libraries raise, or an evaluation goes on with the clean images."""
     return before(lab, lambda x: x.detach().clone())
 
 
-@member("clipped logits", "liar", seen=False)
+@member("clipped logits", "liar", seen=True)
 def clipped_logits(lab: Lab) -> Protected:
     """Logits are cut off at 0 and 1, where nothing has a slope."""
     return behind(lab, lambda logits: logits.clamp(0, 1))
 
 
-@member("label vote", "liar", seen=False)
+@member("label vote", "liar", seen=True)
 def label_vote(lab: Lab) -> Protected:
     """A label leaks through the batch: the mean prediction of all helps each sample, and test sets come sorted."""
     return behind(lab, lambda logits: logits + 20 * F.softmax(logits, dim=1).mean(dim=0))
 
 
-@member("shattered gradient", "liar", seen=False)
+@member("shattered gradient", "liar", seen=True)
 def shattered_gradient(lab: Lab) -> Protected:
     """A ripple of a thousandth of a pixel's range whose slope drowns that of the image; its gradient is true."""
     return before(lab, lambda x: x + 1e-3 * torch.sin(1e5 * x))
 
 
-@member("defensive distillation", "liar", seen=False)
+@member("defensive distillation", "liar", seen=True)
 def distillation(lab: Lab) -> Protected:
     """The published defense: trained at a temperature of 100, used at 1, so that the softmax saturates."""
     return Protected(Identity(Config()), lab.distilled, image_shape=SHAPE)
 
 
-@member("saturated softmax", "liar", seen=False)
+@member("saturated softmax", "liar", seen=True)
 def saturated_softmax(lab: Lab) -> Protected:
     """The model ends in a softmax of its own, at a temperature that rounds it to 0 and 1."""
     return behind(lab, lambda logits: F.softmax(50 * logits, dim=1))
 
 
-@member("two surrogates that lie", "liar", seen=False)
+@member("two surrogates that lie", "liar", seen=True)
 def lying_surrogates(lab: Lab) -> Protected:
     """Offers two gradients under honest names; one is zero, the other points downhill."""
 

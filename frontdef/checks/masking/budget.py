@@ -9,7 +9,10 @@ class Budget(configs.Config):
     """Steps, queries and draws; the defaults diagnose 64 small images in seconds."""
 
     steps: int = configs.field(40, ge=10, description="steps of the white-box attack (Madry et al. 2018 on MNIST)")
-    restarts: int = configs.field(4, ge=2, description="random starts; compared with half as many")
+    restarts: int = configs.field(4, ge=2, description="random starts; compared with half as many, and with none")
+    targets: int = configs.field(
+        9, ge=1, description="wrong classes that are aimed at, the nearest by gap over gradient norm"
+    )
     noise: int = configs.field(100, ge=1, description="draws of random noise a sample")
     queries: int = configs.field(500, ge=10, description="queries of the random search a sample")
     passes: int = configs.field(5, ge=2, description="passes that must agree (AutoAttack)")

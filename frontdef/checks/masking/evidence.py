@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any, TypeVar, cast
 from zlib import crc32
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from frontdef.attacks.guard import isolated, note_model
 from frontdef.attacks.native.losses import LOSSES
@@ -20,10 +19,11 @@ from frontdef.attacks.native.pgd import Mode, pgd
 from frontdef.attacks.native.square import random_search
 from frontdef.attacks.spec import Loss
 from frontdef.checks.kit import Cost
+from frontdef.checks.masking.attempts import AttackResult, Attempt, Climb, Effort
 from frontdef.checks.masking.budget import Budget
-from frontdef.checks.masking.wrappers import Recorder, Rescaled
-from frontdef.config import Config
-from frontdef.errors import FrontdefError
+from frontdef.checks.masking.looks import Looks
+from frontdef.checks.masking.targets import pgd_at_each
+from frontdef.checks.masking.wrappers import Answering, RaisesError, Recorder, Rescaled
 from frontdef.frontend import Identity
 from frontdef.memory import Batches, at_once, exhausted
 from frontdef.protected import Passes, Protected
@@ -32,36 +32,6 @@ from frontdef.threat import ThreatModel
 T = TypeVar("T")
 STRIDE = 2.5
 """Step size times steps over ε: far enough to reach any point of the ball from any other (Madry et al. 2018)."""
-
-
-@dataclass(frozen=True)
-class AttackResult:
-    """What an attack achieved.
-
-    Args:
-        x_adv: Examples ``(N,C,H,W)``; the images where there was no gradient to follow.
-        broken: Which are misclassified by a fresh look, bool ``(N,)``.
-        error: Why there was no gradient; empty where there was one.
-    """
-
-    x_adv: Tensor
-    broken: Tensor
-    error: str
-
-
-@dataclass(frozen=True)
-class Climb(AttackResult):
-    """An attack with the way that it took.
-
-    Args:
-        losses: Cross-entropy in float64 nats at the start and after each step, ``(T+1,N)``.
-        wrong: Which iterates the attack saw misclassified, bool ``(T+1,N)``.
-        usable: Whether each step had a finite gradient that is not zero, bool ``(T,N)``; T = 0 where there is none.
-    """
-
-    losses: Tensor
-    wrong: Tensor
-    usable: Tensor
 
 
 class Evidence:
@@ -74,24 +44,60 @@ class Evidence:
         threat: ``linf``, ``l2`` or ``l1``, and the radius.
         budget: What the attacks may spend.
         seed: Of every draw; each attack derives its own, so that no check depends on which ran before.
+        pristine: A copy of the model that was never asked anything; None where none could be made.
+        looks: The sizes at which the diagnosis may stop; a single one if absent.
     """
 
     def __init__(
-        self, model: Protected, x: Tensor, y: Tensor, threat: ThreatModel, budget: Budget, seed: int = 0
+        self,
+        model: Protected,
+        x: Tensor,
+        y: Tensor,
+        threat: ThreatModel,
+        budget: Budget,
+        seed: int = 0,
+        pristine: Protected | None = None,
+        looks: Looks | None = None,
     ) -> None:
         self.model, self.x, self.y = model, x, y
-        self.threat, self.budget, self.seed = threat, budget, seed
+        self.threat, self.budget, self.seed, self.pristine = threat, budget, seed, pristine
         self.randomized = model.front_end.randomized
-        self.attacked = model.eot(budget.eot) if self.randomized else model
+        self.attacked = model.eot(budget.eot, average="probabilities") if self.randomized else model
         self.selected = str(model.front_end.surrogate)
+        self.looks = looks or Looks((len(x),))
+        self.taken = 1
+        self.blocks = [self]
         self.total = Cost()
         self._results: dict[str, Any] = {}
         self._costs: dict[str, Cost] = {}
         self._used: set[str] = set()
+        self._strongest = ""
 
     def restrict(self, rows: Tensor) -> Evidence:
         """The same model on some of the samples; bool ``(N,)``."""
-        return Evidence(self.model, self.x[rows], self.y[rows], self.threat, self.budget, self.seed)
+        return self.on(self.x[rows], self.y[rows])
+
+    def on(self, x: Tensor, y: Tensor) -> Evidence:
+        """The same model, the same gradient under suspicion, on other samples."""
+        other = Evidence(self.model, x, y, self.threat, self.budget, self.seed, self.pristine, self.looks)
+        other.selected = self.selected
+        return other
+
+    def extend(self, block: Evidence | None) -> None:
+        """Go on to the next look.
+
+        Args:
+            block: The samples that it adds; None where none of them is correct and not proved.
+        """
+        self.taken += 1
+        if block is not None:
+            block._strongest = self.strongest
+            self.blocks.append(block)
+
+    @property
+    def level(self) -> float:
+        """The level of the look that is being taken."""
+        return self.looks.levels[self.taken - 1]
 
     @contextmanager
     def accounting(self) -> Iterator[Callable[[], Cost]]:
@@ -123,19 +129,32 @@ class Evidence:
         self._used.add(key)
         return cast(T, self._results[key])
 
-    def attempts(self) -> dict[str, Tensor]:
-        """The examples ``(N,C,H,W)`` of each attack that was run, where any of them is within the threat model."""
-        results = {key: result for key, result in self._results.items() if isinstance(result, AttackResult)}
+    def results(self) -> dict[str, AttackResult]:
+        """Each attack that was run and could be."""
         return {
-            key: result.x_adv
-            for key, result in results.items()
-            if bool(self.threat.contains(self.x, result.x_adv).any())
+            key: result
+            for key, result in self._results.items()
+            if isinstance(result, AttackResult) and not result.error
         }
 
     def broken_inside(self) -> dict[str, Tensor]:
         """Which samples each attack that was run broke within the threat model; bool ``(N,)``."""
-        results = {key: result for key, result in self._results.items() if isinstance(result, AttackResult)}
-        return {key: result.broken & self.threat.contains(self.x, result.x_adv) for key, result in results.items()}
+        return {
+            key: result.broken & self.threat.contains(self.x, result.x_adv) for key, result in self.results().items()
+        }
+
+    def examples(self) -> dict[str, Tensor]:
+        """The examples ``(N,C,H,W)`` of each attack, where any of them is within the threat model."""
+        inside = {key: self.threat.contains(self.x, result.x_adv) for key, result in self.results().items()}
+        return {key: result.x_adv for key, result in self.results().items() if bool(inside[key].any())}
+
+    def attempts(self) -> list[Attempt]:
+        """The same attacks, and how hard each tried."""
+        return [
+            Attempt(key, **vars(result.effort), n=len(self.x), broken=int(result.broken.sum()))
+            for key, result in self.results().items()
+            if key in self.examples()
+        ]
 
     @property
     def clean(self) -> Tensor:
@@ -143,9 +162,34 @@ class Evidence:
         return self.once("clean", lambda: self.look(self.x))
 
     @property
+    def single(self) -> Tensor:
+        """Logits ``(N,K)`` of the images; of a randomized front end by one draw each."""
+        return self.once("single draws", lambda: self.look(self.x, self.model))
+
+    @property
+    def mode(self) -> Mode:
+        """How PGD is run: samples are dropped as soon as they fall, unless draws decide."""
+        return "matched" if self.randomized else "fast"
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """Every loss that this number of classes allows."""
+        return ("cross-entropy", "margin", "dlr") if self.clean.shape[1] > 2 else ("cross-entropy", "margin")
+
+    @property
     def white_box(self) -> Climb:
         """The attack under suspicion: PGD on the cross-entropy, from the image, as all libraries have it."""
-        return self.once("white box", self._climb)
+        return self.once("white box", lambda: self._climb("cross-entropy"))
+
+    def other_climbs(self, rows: Tensor) -> list[Climb]:
+        """The white-box attack on each other loss, on some of the samples; bool ``(N,)``."""
+
+        def run() -> list[Climb]:
+            some = self.restrict(rows)
+            return [some._climb(loss) for loss in self.losses if loss != "cross-entropy"]
+
+        key = crc32(bytes(rows.cpu().tolist()))
+        return self.once(f"climbs of {key}", run)
 
     def by_surrogate(self) -> dict[str, AttackResult]:
         """PGD through the selected gradient and every other informative one; empty where no other is offered."""
@@ -161,7 +205,9 @@ class Evidence:
 
     @property
     def strongest(self) -> str:
-        """The gradient whose attack breaks most; the selected one where none breaks more."""
+        """The gradient whose attack breaks most of the first samples; the selected one where none breaks more."""
+        if self._strongest:
+            return self._strongest
         attacks = self.by_surrogate()
         return max(attacks, key=lambda name: int(attacks[name].broken.sum()), default=self.selected)
 
@@ -171,14 +217,19 @@ class Evidence:
         return ~self.white_box.broken
 
     def look(self, x: Tensor, model: nn.Module | None = None) -> Tensor:
-        """Logits without gradients; of a randomized front end the log of the mean probability over fresh draws."""
+        """Logits without gradients; of a randomized front end the log of the mean probability over fresh draws.
+
+        Raises:
+            RaisesError: The model raised an error.
+        """
         judge = model or self.model
         if model is None and self.randomized:
             judge = self.model.eot(self.budget.judge, average="probabilities")
             self.model.front_end.reseed(self.seed + 1)
+        asked = Answering(judge)
         with torch.no_grad():
             draws = self.budget.judge if self.randomized else 1
-            return torch.cat([judge(part) for part in torch.split(x, at_once((draws, *x.shape[1:])))])
+            return torch.cat([asked(part) for part in torch.split(x, at_once((draws, *x.shape[1:])))])
 
     def broken(self, x_adv: Tensor) -> Tensor:
         """Which examples are misclassified by a fresh look; those that are not finite count as failures."""
@@ -191,7 +242,7 @@ class Evidence:
         key: str,
         *,
         steps: int | None = None,
-        loss: Loss = "cross-entropy",
+        losses: Sequence[Loss] = ("cross-entropy",),
         restarts: int = 1,
         threat: ThreatModel | None = None,
         model: nn.Module | None = None,
@@ -202,54 +253,90 @@ class Evidence:
         Args:
             key: What it is called.
             steps: Steps; None takes the budget's. A single step is as long as ε.
-            loss: What is maximized.
+            losses: What is maximized, one after the other on the samples that the earlier ones leave.
             restarts: Random starts; 1 starts at the image.
             threat: Another ball.
             model: Another model to climb; success is judged on the defended one all the same.
             surrogate: Another gradient of the front end.
         """
+        effort = Effort(surrogate or str(self.model.front_end.surrogate), steps or self.budget.steps, restarts)
+
+        def attack(x: Tensor, y: Tensor, loss: Loss) -> Tensor:
+            return _attack(
+                model or Answering(self.attacked), x, y, threat or self.threat, effort.steps, loss, restarts, self.mode
+            )
 
         def run() -> AttackResult:
-            if surrogate is None:
-                return self._pgd(model or self.attacked, threat or self.threat, steps, loss, restarts)
-            with self.model.surrogate(surrogate):
-                return self._pgd(self.attacked, self.threat, steps, loss, restarts)
+            with self.model.surrogate(surrogate) if surrogate else nullcontext():
+                return self.tried(effort, *(partial(attack, loss=loss) for loss in losses))
 
         return self.once(key, run)
 
-    def _pgd(self, model: nn.Module, threat: ThreatModel, steps: int | None, loss: Loss, restarts: int) -> AttackResult:
-        steps = steps or self.budget.steps
-        try:
-            mode: Mode = "matched" if self.randomized else "fast"
-            examples = self._in_parts(lambda x, y: _attack(model, x, y, threat, steps, loss, restarts, mode))
-        except (RuntimeError, FrontdefError) as error:
-            return AttackResult(self.x.clone(), torch.zeros_like(self.y, dtype=torch.bool), _no_gradient(error))
-        x_adv = torch.cat(examples)
-        return AttackResult(x_adv, self.broken(x_adv), "")
+    def tried(self, effort: Effort, *attacks: Callable[[Tensor, Tensor], Tensor]) -> AttackResult:
+        """What some attacks achieve one after the other, each on the samples that the earlier ones leave.
+
+        Args:
+            effort: How hard they try.
+            attacks: Images and labels → examples. One that raises did not run; that is no failure to break anything.
+        """
+        x_adv, fell, error = self.x.clone(), torch.zeros_like(self.y, dtype=torch.bool), ""
+        ran = False
+        for attack in attacks:
+            left = self.restrict(~fell) if ran else self
+            try:
+                examples = torch.cat(left._in_parts(attack))
+            except Exception as problem:
+                error = error or _why(problem)
+                continue
+            rows = (~fell).nonzero().flatten()
+            x_adv[rows] = examples
+            fell[rows] = left.broken(examples)
+            ran = True
+            if bool(fell.all()):
+                break
+        return AttackResult(x_adv, fell, "" if ran else error, effort)
 
     def noise(self) -> AttackResult:
         """Uniform random noise."""
+        draws = self.budget.noise
 
-        def run() -> AttackResult:
-            x_adv = torch.cat(
-                self._in_parts(lambda x, y: noise(self.attacked, x, y, threat=self.threat, draws=self.budget.noise))
-            )
-            return AttackResult(x_adv, self.broken(x_adv), "")
+        def attack(x: Tensor, y: Tensor) -> Tensor:
+            return noise(Answering(self.attacked), x, y, threat=self.threat, draws=draws)
 
-        return self.once("noise", run)
+        return self.once("noise", lambda: self.tried(Effort(restarts=draws), attack))
+
+    def on_loss(self, loss: Loss) -> AttackResult:
+        """The white-box attack on another loss."""
+        return self.pgd({"margin": "margin loss", "dlr": "DLR loss"}[loss], losses=(loss,))
+
+    @property
+    def best_loss(self) -> AttackResult:
+        """The white-box attack on the loss on which it breaks most, the cross-entropy where none breaks more."""
+        others = [self.on_loss(loss) for loss in self.losses if loss != "cross-entropy"]
+        return max((self.white_box, *others), key=lambda attack: int(attack.broken.sum()))
+
+    def targeted(self) -> AttackResult:
+        """PGD at each of the nearest wrong classes."""
+        classes = min(self.budget.targets, self.clean.shape[1] - 1)
+        effort = Effort(str(self.model.front_end.surrogate), self.budget.steps, classes)
+
+        def attack(x: Tensor, y: Tensor) -> Tensor:
+            return pgd_at_each(
+                Answering(self.attacked), x, y,
+                threat=self.threat, steps=effort.steps, step_size=_step(self.threat, effort.steps), targets=classes,
+                mode=self.mode,
+            )  # fmt: skip
+
+        return self.once("targets", lambda: self.tried(effort, attack))
 
     def search(self) -> AttackResult:
         """Random search in squares, by scores alone."""
+        queries = self.budget.queries
 
-        def run() -> AttackResult:
-            x_adv = torch.cat(
-                self._in_parts(
-                    lambda x, y: random_search(self.attacked, x, y, threat=self.threat, queries=self.budget.queries)
-                )
-            )
-            return AttackResult(x_adv, self.broken(x_adv), "")
+        def attack(x: Tensor, y: Tensor) -> Tensor:
+            return random_search(Answering(self.attacked), x, y, threat=self.threat, queries=queries)
 
-        return self.once("random search", run)
+        return self.once("random search", lambda: self.tried(Effort(restarts=queries), attack))
 
     def bare(self) -> Protected | None:
         """The classifier without its front end, where it has one and reads images of the same shape."""
@@ -259,15 +346,21 @@ class Evidence:
         with torch.no_grad():
             if front_end(self.x[:1]).shape != self.x[:1].shape:
                 return None
-        view = Protected(Identity(Config()), self.model.classifier, image_shape=self.model.image_shape)
-        view.passes = self.model.passes
-        return view
+        return self.model.without()
 
-    def rescaled(self) -> Rescaled:
-        """The model with logits divided by the median gap between its two largest, which no softmax saturates."""
-        top = self.clean.topk(2, dim=1).values
+    def rescaled(self) -> tuple[nn.Module, float]:
+        """The model with logits divided by the median gap between its two largest, which no softmax saturates; the gap.
+
+        Of a randomized front end the logits of each draw are divided, before they are averaged.
+        """
+        top = self.single.topk(2, dim=1).values
         gap = float((top[:, 0] - top[:, 1]).median())
-        return Rescaled(self.attacked, gap if gap > 0 and math.isfinite(gap) else 1.0)
+        scale = gap if gap > 0 and math.isfinite(gap) else 1.0
+        view = Protected(
+            self.model.front_end, Rescaled(self.model.classifier, scale), image_shape=self.model.image_shape
+        )
+        view.draws, view.average, view.passes = self.attacked.draws, self.attacked.average, self.model.passes
+        return Answering(view), scale
 
     def gradient(self, loss: Loss) -> Tensor | str:
         """Gradient of a loss at the images, ``(N,C,H,W)``, or why there is none."""
@@ -275,15 +368,15 @@ class Evidence:
         def run() -> Tensor | str:
             try:
                 return torch.cat(self._in_parts(lambda x, y: self._gradient(x, y, loss)))
-            except RuntimeError as error:
-                return _no_gradient(error)
+            except Exception as error:
+                return _why(error)
 
         return self.once(f"gradient of {loss}", run)
 
     def _gradient(self, x: Tensor, y: Tensor, loss: Loss) -> Tensor:
         with torch.enable_grad():
             x = x.clone().requires_grad_()
-            return torch.autograd.grad(LOSSES[loss](self.attacked(x), y).sum(), x)[0]
+            return torch.autograd.grad(LOSSES[loss](Answering(self.attacked)(x), y).sum(), x)[0]
 
     def _in_parts(self, work: Callable[[Tensor, Tensor], T]) -> list[T]:
         """Do some work on images and labels, as many at once as memory allows."""
@@ -293,14 +386,14 @@ class Evidence:
         )
         return [result for _, result in parts]
 
-    def _climb(self) -> Climb:
+    def _climb(self, loss: Loss) -> Climb:
         def climb(x: Tensor, y: Tensor) -> tuple[Tensor, Recorder, str]:
-            recorder, error = Recorder(self.attacked, y), ""
+            recorder, error = Recorder(Answering(self.attacked), y), ""
             try:
-                last = _attack(recorder, x, y, self.threat, self.budget.steps, "cross-entropy", 1, "matched")
-            except RuntimeError as problem:
-                error, last = _no_gradient(problem), x
-                recorder = Recorder(self.attacked, y)
+                last = _attack(recorder, x, y, self.threat, self.budget.steps, loss, 1, "matched")
+            except Exception as problem:
+                error, last = _why(problem), x
+                recorder = Recorder(Answering(self.attacked), y)
             with torch.no_grad():
                 recorder(last)
             # An iterate that fooled the draws of one step is lucky; only the last one is meant to fool them all.
@@ -309,10 +402,9 @@ class Evidence:
         examples, recorders, errors = zip(*self._in_parts(climb), strict=True)
         logits = torch.cat([torch.stack(recorder.logits) for recorder in recorders], dim=1)
         usable = torch.cat([recorder.steps() for recorder in recorders], dim=1)
-        labels = self.y.expand(len(logits), -1)
-        losses = F.cross_entropy(logits.double().flatten(0, 1), labels.flatten(), reduction="none").view_as(labels)
         x_adv = torch.cat(examples)
-        return Climb(x_adv, self.broken(x_adv), errors[-1], losses, logits.argmax(dim=2) != labels, usable)
+        effort = Effort(str(self.model.front_end.surrogate), self.budget.steps, 1)
+        return Climb(x_adv, self.broken(x_adv), errors[-1], effort, logits, self.y, usable)
 
 
 def _attack(
@@ -325,19 +417,23 @@ def _attack(
     restarts: int,
     mode: Mode,
 ) -> Tensor:
-    step_size = threat.eps * min(1.0, STRIDE / steps)
     return pgd(
         model, x, y,
-        threat=threat, steps=steps, step_size=step_size, random_start=restarts > 1, restarts=restarts,
+        threat=threat, steps=steps, step_size=_step(threat, steps), random_start=restarts > 1, restarts=restarts,
         loss=loss, mode=mode,
     )  # fmt: skip
 
 
-def _no_gradient(error: Exception) -> str:
-    """What autograd says of a graph that is cut, or a front end of a surrogate that its configuration forbids.
+def _step(threat: ThreatModel, steps: int) -> float:
+    return threat.eps * min(1.0, STRIDE / steps)
 
-    The model itself had run before without an error.
+
+def _why(error: Exception) -> str:
+    """Why an attack could not run: a graph that is cut, or a surrogate that the front end's configuration forbids.
+
+    Raises:
+        Exception: The same, where it is the model that raised on valid images, or where memory ran out.
     """
-    if exhausted(error):
+    if exhausted(error) or isinstance(error, RaisesError):
         raise error
-    return str(error).splitlines()[0]
+    return next(iter(str(error).splitlines()), "") or type(error).__name__

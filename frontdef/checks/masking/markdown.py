@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from frontdef.checks import kit
+from frontdef.checks.masking.looks import POWER
 from frontdef.checks.masking.record import Diagnosis, Verdict
 from frontdef.threat import NORM_LABELS, format_eps
 
@@ -34,7 +35,11 @@ def to_markdown(title: str, diagnosis: Diagnosis) -> str:
         f"**{diagnosis.verdict}**: {SAID[diagnosis.verdict]}",
         diagnosis.findings,
         above=(*(f"- {reason}" for reason in diagnosis.reasons), "", where),
-        columns={"forward + backward": lambda finding: f"{finding.cost.forward:.0f} + {finding.cost.backward:.0f}"},
+        columns={
+            "p (level)": lambda finding: "" if finding.p is None else f"{finding.p:.2g} ({finding.level:.2g})",
+            "n": lambda finding: "" if finding.n is None else str(finding.n),
+            "forward + backward": lambda finding: f"{finding.cost.forward:.0f} + {finding.cost.backward:.0f}",
+        },
     )
 
 
@@ -47,3 +52,7 @@ def _counts(diagnosis: Diagnosis) -> Iterator[str]:
         yield f"{diagnosis.n_certified} certified"
     if diagnosis.n_survived is not None:
         yield f"{diagnosis.n_survived} of {diagnosis.n_attacked} survive PGD through {diagnosis.surrogate!r}"
+    if diagnosis.looks:
+        yield f"looks at {', '.join(map(str, diagnosis.looks))} of at most {diagnosis.most}"
+    if diagnosis.detectable is not None:
+        yield f"a gain of {diagnosis.detectable:.0%} would have been seen with a probability of {POWER:.0%}"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from frontdef.checks.kit import Cost, Finding, alarms, plain
+from frontdef.checks.masking.attempts import Attempt
 
 Verdict = Literal["trusted", "suspicious", "masked", "invalid"]
 
@@ -21,7 +22,7 @@ class Diagnosis:
         findings: All that was found, in the order of the checks.
         norm: Norm of the threat model.
         eps: Its radius.
-        n: Samples given.
+        n: Samples looked at.
         n_correct: Of these, correctly classified without attack.
         n_certified: Of these, proved robust.
         n_attacked: Correct and not proved: the samples that the checks look at.
@@ -32,6 +33,10 @@ class Diagnosis:
         seconds: Wall time.
         versions: Distribution → version.
         surrogate: The gradient that the attack climbed: the strongest that the front end offers.
+        attempts: Every attack within the threat model that could be run, and how hard it tried.
+        most: Samples that it might have looked at.
+        looks: Sizes of the looks that were taken; a check's finding says at how many samples it was decided.
+        detectable: The smallest gain of a rival that would have raised an alarm with probability 0.8.
     """
 
     verdict: Verdict
@@ -50,6 +55,10 @@ class Diagnosis:
     seconds: float
     versions: Mapping[str, str]
     surrogate: str = ""
+    attempts: tuple[Attempt, ...] = ()
+    most: int = 0
+    looks: tuple[int, ...] = ()
+    detectable: float | None = None
 
     @property
     def alarms(self) -> tuple[Finding, ...]:
@@ -61,6 +70,11 @@ class Diagnosis:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         cost = {"forward": self.cost.forward, "backward": self.cost.backward}
         data: dict[str, Any] = plain(
-            {**values, "cost": cost, "findings": [finding.to_dict() for finding in self.findings]}
+            {
+                **values,
+                "cost": cost,
+                "findings": [finding.to_dict() for finding in self.findings],
+                "attempts": [asdict(attempt) for attempt in self.attempts],
+            }
         )
         return data

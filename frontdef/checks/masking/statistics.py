@@ -7,10 +7,19 @@ from scipy.stats import binomtest
 from torch import Tensor
 
 LEVEL = 0.005
-"""Level of every test: 0.05, shared by the ten comparisons of one attack with another."""
+"""Level of every test, over all its looks: eight discordant pairs are then the least that can be an alarm."""
 
 MARGIN = 0.05
 """A gain in success rate below it proves nothing, however certain; libraries count as equivalent within the same."""
+
+STRONGER = 0.1
+"""The gain from which an attack is a rival that may be expected to break more, on honest models, too."""
+
+GROSS = 0.25
+"""The gain from which such an attack shows more than that it is the stronger of two."""
+
+OPEN = 0.25
+"""A p-value above it is not pursued: two pairs of two are the least that is."""
 
 TOLERATED = 0.05
 """Share of samples on which an indicator of failure may fire; a diagnosis needs the share to be larger for certain."""

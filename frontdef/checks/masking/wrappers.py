@@ -5,6 +5,66 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from frontdef.errors import FrontdefError
+from frontdef.memory import exhausted
+
+
+class RaisesError(Exception):
+    """The model raised an error on valid images, with or without a gradient: it is no classifier of them.
+
+    Args:
+        error: What it raised.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        words = " ".join(str(error).split())[:100]
+        super().__init__(f"raises {type(error).__name__}{': ' if words else ''}{words}")
+
+
+class Answering(nn.Module):
+    """Tells a model that raises an error on valid images from one that only has no gradient there.
+
+    Args:
+        model: Logits ``(N,K)`` of images.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of the model.
+
+        Raises:
+            RaisesError: It raised on valid images, and without a gradient, too.
+            Exception: What it raised on images that are none, what it raised only where a gradient was asked for, a
+                lack of memory, and what frontdef itself refuses.
+        """
+        try:
+            logits: Tensor = self.model(x)
+        except Exception as error:
+            if isinstance(error, FrontdefError | RaisesError) or exhausted(error) or not _valid(x):
+                raise
+            if torch.is_grad_enabled() and self._answers(x):
+                raise
+            raise RaisesError(error) from error
+        return logits
+
+    def _answers(self, x: Tensor) -> bool:
+        try:
+            with torch.no_grad():
+                self.model(x.detach())
+        except Exception as error:
+            if exhausted(error):
+                raise
+            return False
+        return True
+
+
+def _valid(x: Tensor) -> bool:
+    low, high = torch.aminmax(x.detach())
+    return bool(low >= 0) and bool(high <= 1)
+
 
 class Recorder(nn.Module):
     """Records what an attack sees: logits, whether each gradient can be used, the first misclassified iterate.

@@ -10,7 +10,8 @@ from torch.overrides import TorchFunctionMode
 
 from frontdef.checks.kit import Finding, judged, not_applicable
 from frontdef.checks.masking.evidence import Evidence
-from frontdef.checks.masking.statistics import TOLERATED, exceeds, share
+from frontdef.checks.masking.questions import Answer, Shares, asks
+from frontdef.checks.masking.statistics import share
 from frontdef.checks.masking.table import CHECKS
 
 PROBABILITIES = 1e-5
@@ -32,7 +33,7 @@ def zero_gradients(evidence: Evidence) -> Finding:
 @CHECKS.register("softmax outputs", strength="hint", reference=FLAG + "softmax in the model")
 def softmax_outputs(evidence: Evidence) -> Finding:
     """The outputs are probabilities, so attacks take a softmax of a softmax."""
-    logits = evidence.once("single draws", lambda: evidence.look(evidence.x, evidence.model))
+    logits = evidence.single
     low, high = float(logits.min()), float(logits.max())
     away = float((logits.sum(dim=1) - 1).abs().max())
     is_softmax = low > -PROBABILITIES and high < 1 + PROBABILITIES and away < PROBABILITIES
@@ -72,16 +73,14 @@ class _Watch(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-@CHECKS.register(
-    "clipped logits", strength="hint", reference="Carlini & Wagner 2016 (arXiv:1607.04311): outputs that saturate"
-)
-def clipped_logits(evidence: Evidence) -> Finding:
+@asks("clipped logits", strength="hint", reference="Carlini & Wagner 2016 (arXiv:1607.04311): outputs that saturate")
+def clipped_logits(evidence: Evidence) -> Answer:
     """Different samples share one and the same largest or smallest logit, as after a cut-off."""
     if evidence.randomized:
         return not_applicable("randomized: the draws are averaged")
     logits = evidence.clean
     shared = max((_shared(logits.amax(dim=1)), _shared(logits.amin(dim=1))), key=share)
-    return judged(exceeds(shared), f"{int(shared.sum())} of {len(shared)} samples", share(shared), TOLERATED)
+    return Shares(shared, "by")
 
 
 def _shared(values: Tensor) -> Tensor:

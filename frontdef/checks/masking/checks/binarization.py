@@ -15,11 +15,11 @@ from torch.nn import functional as F
 
 from frontdef.attacks.native.geometry import PROJECTIONS, random_perturbation
 from frontdef.attacks.native.pgd import pgd
-from frontdef.checks.kit import Finding, judged, not_applicable
+from frontdef.checks.kit import not_applicable
 from frontdef.checks.masking.evidence import STRIDE, Evidence
-from frontdef.checks.masking.statistics import LEVEL, binomial, share
-from frontdef.checks.masking.table import CHECKS
-from frontdef.checks.masking.wrappers import Recorder
+from frontdef.checks.masking.questions import Answer, Shares, asks
+from frontdef.checks.masking.statistics import share
+from frontdef.checks.masking.wrappers import Answering, Recorder
 from frontdef.threat import ThreatModel, distance
 
 GAP = 0.95
@@ -87,25 +87,21 @@ class ReadoutResults:
     random: Tensor
 
 
-@CHECKS.register(
-    "binarization test", strength="hint", reference="Zimmermann et al. 2022 (NeurIPS, openreview NkK4i91VWp)"
-)
-def binarization_test(evidence: Evidence) -> Finding:
+@asks("binarization test", strength="hint", reference="Zimmermann et al. 2022 (NeurIPS, openreview NkK4i91VWp)")
+def binarization_test(evidence: Evidence) -> Answer:
     """The attack misses adversarial examples that were planted in a copy of the model."""
     last = [module for module in evidence.model.classifier.modules() if isinstance(module, nn.Linear)][-1:]
     if not last or evidence.randomized:
         return not_applicable("randomized: features vary" if last else "no linear layer to replace")
     if evidence.white_box.error:
         return not_applicable("there is no gradient at all")
-    features = Features(evidence.model, last[0])
+    features = Features(Answering(evidence.model), last[0])
     readouts = evidence.once("binarized copies", lambda: _binarize(evidence, features))
     n, tried = len(readouts.attacked), len(readouts.fitted)
     if 2 * n < tried:
         return not_applicable(f"only {n} of {tried} readouts tell their points apart")
-    hits = int(readouts.attacked.sum())
-    p = binomial(hits, n, PASS, "less")
-    said = f"finds {hits} of {n} planted examples (random draws: {share(readouts.random):.0%}); p = {p:.2g}"
-    return judged(p < LEVEL, said, share(readouts.attacked), PASS)
+    after = f" planted examples (random draws: {share(readouts.random):.0%})"
+    return Shares(readouts.attacked, "finds", limit=PASS, most=False, after=after)
 
 
 def _binarize(evidence: Evidence, features: Features) -> ReadoutResults:

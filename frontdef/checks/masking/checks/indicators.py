@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from frontdef.attacks.native.losses import cross_entropy
 from frontdef.checks.kit import Finding, judged, not_applicable
 from frontdef.checks.masking.checks.distortion import unbounded
 from frontdef.checks.masking.checks.effort import twice
 from frontdef.checks.masking.evidence import Evidence
+from frontdef.checks.masking.questions import Answer, Shares, asks
 from frontdef.checks.masking.statistics import MARGIN, TOLERATED, exceeds, share, wins
 from frontdef.checks.masking.table import CHECKS
 
@@ -28,14 +30,14 @@ LAST, STILL_MOVING = 10, 0.05
 NO_GRADIENT = "there is no gradient at all"
 
 
-@CHECKS.register("unavailable gradients", strength="hint", reference=PAPER + "I1")
-def unavailable_gradients(evidence: Evidence) -> Finding:
+@asks("unavailable gradients", strength="hint", reference=PAPER + "I1")
+def unavailable_gradients(evidence: Evidence) -> Answer:
     """The gradient of the attack's loss is missing or zero at the images themselves."""
     gradient = evidence.gradient("cross-entropy")
     if isinstance(gradient, str):
         return Finding("alarm", f"{NO_GRADIENT}: {gradient}", 1.0, TOLERATED)
     zero = (gradient.flatten(1) == 0).all(dim=1)
-    return judged(exceeds(zero), f"zero on {int(zero.sum())} of {len(zero)}", share(zero), TOLERATED)
+    return Shares(zero, "zero on")
 
 
 @CHECKS.register(
@@ -57,14 +59,14 @@ def unstable_predictions(evidence: Evidence) -> Finding:
     return Finding("reported", f"mean relative change of the loss within ±4/255: {figure:.2g}", figure)
 
 
-@CHECKS.register("silent success", strength="hint", reference=PAPER + "I3")
-def silent_success(evidence: Evidence) -> Finding:
+@asks("silent success", strength="hint", reference=PAPER + "I3")
+def silent_success(evidence: Evidence) -> Answer:
     """Steps on the way succeed, and the last iterate, which libraries return, does not."""
     climb = evidence.white_box
     if climb.error:
         return not_applicable(NO_GRADIENT)
     silent = climb.wrong[:-1].any(dim=0) & ~climb.wrong[-1]
-    return judged(exceeds(silent), f"{int(silent.sum())} of {len(silent)} samples", share(silent), TOLERATED)
+    return Shares(silent, "on")
 
 
 @CHECKS.register("incomplete optimization", strength="hint", reference=PAPER + "I4")
@@ -73,7 +75,7 @@ def incomplete_optimization(evidence: Evidence) -> Finding:
     climb = evidence.white_box
     if climb.error:
         return not_applicable(NO_GRADIENT)
-    moving = still_moving(climb.losses[:, evidence.survivors])
+    moving = still_moving(F.softplus(climb.losses[:, evidence.survivors]))
     gain, _ = wins(twice(evidence).broken, climb.broken)
     said = f"{int(moving.sum())} of {len(moving)} that survive; twice the steps break {gain:+.0%}"
     return judged(exceeds(moving) and gain >= MARGIN, said, share(moving), TOLERATED)
@@ -93,8 +95,8 @@ def still_moving(losses: Tensor) -> Tensor:
     return last.amax(dim=0) - last.amin(dim=0) > STILL_MOVING
 
 
-@CHECKS.register("transfer failure", strength="hint", reference=PAPER + "I5")
-def transfer_failure(evidence: Evidence) -> Finding:
+@asks("transfer failure", strength="hint", reference=PAPER + "I5")
+def transfer_failure(evidence: Evidence) -> Answer:
     """The model that the attack sees and the one that is judged disagree on its examples."""
     examples = evidence.white_box.x_adv
     seen = evidence.once(
@@ -102,11 +104,11 @@ def transfer_failure(evidence: Evidence) -> Finding:
     )
     fresh = evidence.once("labels by a fresh look", lambda: evidence.look(examples).argmax(dim=1))
     apart = seen != fresh
-    return judged(exceeds(apart), f"{int(apart.sum())} of {len(apart)} labels differ", share(apart), TOLERATED)
+    return Shares(apart, "labels differ for")
 
 
-@CHECKS.register("unconstrained attack failure", strength="hint", reference=PAPER + "I6")
-def unconstrained_failure(evidence: Evidence) -> Finding:
+@asks("unconstrained attack failure", strength="hint", reference=PAPER + "I6")
+def unconstrained_failure(evidence: Evidence) -> Answer:
     """The attack fails even where every image is allowed."""
     failed = ~unbounded(evidence).broken
-    return judged(exceeds(failed), f"fails on {int(failed.sum())} of {len(failed)}", share(failed), TOLERATED)
+    return Shares(failed, "fails on")

@@ -4,56 +4,48 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from frontdef.checks.kit import Finding, judged, not_applicable
-from frontdef.checks.masking.evidence import AttackResult, Evidence
-from frontdef.checks.masking.statistics import LEVEL, MARGIN, share, wins
-from frontdef.checks.masking.table import CHECKS
+from frontdef.checks.kit import not_applicable
+from frontdef.checks.masking.evidence import Evidence
+from frontdef.checks.masking.questions import Answer, Pairs, against, asks, stronger
+from frontdef.checks.masking.statistics import MARGIN
 
 
-def against(evidence: Evidence, rival: AttackResult, who: str) -> Finding:
-    """Compare a rival with the white-box attack; a gain that is certain but small is a hint only."""
-    own = evidence.white_box.broken
-    gain, p = wins(rival.broken, own)
-    said = f"{who} breaks {share(rival.broken):.0%}, PGD {share(own):.0%} of {len(own)}; p = {p:.2g}"
-    return judged(p < LEVEL, said, gain, MARGIN, "" if gain >= MARGIN else "hint")
-
-
-@CHECKS.register(
+@asks(
     "one step",
     strength="proof",
     reference="Athalye et al. 2018 (arXiv:1802.00420): one-step attacks perform better than iterative attacks",
 )
-def one_step(evidence: Evidence) -> Finding:
+def one_step(evidence: Evidence) -> Answer:
     """A single step breaks more than many steps, which contain it."""
     return against(evidence, evidence.pgd("one step", steps=1), "one step")
 
 
-@CHECKS.register(
+@asks(
     "random noise",
     strength="proof",
     reference="Athalye et al. 2018; Carlini et al. 2019 (arXiv:1902.06705), 'Try brute-force (random) search attacks'",
 )
-def random_noise(evidence: Evidence) -> Finding:
+def random_noise(evidence: Evidence) -> Answer:
     """Random noise of the same size breaks more than the gradient."""
     return against(evidence, evidence.noise(), f"the worst of {evidence.budget.noise} draws")
 
 
-@CHECKS.register(
+@asks(
     "black box",
     strength="proof",
     reference="Carlini et al. 2019, 'Apply gradient-free attacks'; Andriushchenko et al. 2020 (arXiv:1912.00049)",
 )
-def black_box(evidence: Evidence) -> Finding:
+def black_box(evidence: Evidence) -> Answer:
     """A search that asks for scores and never for a gradient breaks more than the gradient."""
     return against(evidence, evidence.search(), f"random search ({evidence.budget.queries} queries)")
 
 
-@CHECKS.register(
+@asks(
     "transfer",
     strength="proof",
     reference="Carlini et al. 2019, 'Perform a transferability analysis'; Papernot et al. 2017 (arXiv:1602.02697)",
 )
-def transfer(evidence: Evidence) -> Finding:
+def transfer(evidence: Evidence) -> Answer:
     """Examples made without the front end break more than those made through its gradient."""
     bare = evidence.bare()
     if bare is None:
@@ -61,54 +53,76 @@ def transfer(evidence: Evidence) -> Finding:
     return against(evidence, evidence.pgd("transfer", model=bare), "PGD on the bare classifier")
 
 
-@CHECKS.register(
+@asks(
     "margin loss",
     strength="hint",
     reference="Carlini & Wagner 2017 (arXiv:1608.04644)",
 )
-def margin_loss(evidence: Evidence) -> Finding:
+def margin_loss(evidence: Evidence) -> Answer:
     """Another loss on the same logits breaks more, so the cross-entropy alone overstates robustness."""
-    return against(evidence, evidence.pgd("margin loss", loss="margin"), "PGD on the margin")
+    return stronger(evidence, evidence.on_loss("margin"), "PGD on the margin")
 
 
-@CHECKS.register("DLR loss", strength="hint", reference="Croce & Hein 2020 (arXiv:2003.01690), equation 6")
-def dlr_loss(evidence: Evidence) -> Finding:
+@asks("DLR loss", strength="hint", reference="Croce & Hein 2020 (arXiv:2003.01690), equation 6")
+def dlr_loss(evidence: Evidence) -> Answer:
     """A loss that does not depend on the scale of the logits breaks more than the cross-entropy."""
-    if evidence.clean.shape[1] < 3:
+    if "dlr" not in evidence.losses:
         return not_applicable("fewer than 3 classes")
-    return against(evidence, evidence.pgd("DLR loss", loss="dlr"), "PGD on the DLR loss")
+    return stronger(evidence, evidence.on_loss("dlr"), "PGD on the DLR loss")
 
 
-@CHECKS.register(
+@asks(
+    "targets",
+    strength="hint",
+    reference="Gowal et al. 2019 (arXiv:1910.09338), multi-targeted attack; Croce & Hein 2020, APGD-T; "
+    "Melamed et al. 2024 (arXiv:2407.02240), gap over gradient norm",
+)
+def targets(evidence: Evidence) -> Answer:
+    """Aiming at each wrong class breaks more than leaving the right one, so the loss leads where nothing is."""
+    if evidence.clean.shape[1] < 3:
+        return not_applicable("fewer than 3 classes: there is only one wrong one")
+    attack = evidence.targeted()
+    return stronger(evidence, attack, f"PGD at each of {attack.effort.restarts} wrong classes")
+
+
+@asks(
     "logit scale",
     strength="proof",
     reference="Carlini & Wagner 2016 (arXiv:1607.04311): distillation undone by a division",
 )
-def logit_scale(evidence: Evidence) -> Finding:
+def logit_scale(evidence: Evidence) -> Answer:
     """The same attack breaks more once the logits have another scale, which changes no prediction."""
-    rescaled = evidence.rescaled()
-    who = f"PGD on logits / {rescaled.scale:.3g}"
-    finding = against(evidence, evidence.pgd("logit scale", model=rescaled), who)
+    rescaled, scale = evidence.rescaled()
+    answer = against(evidence, evidence.pgd("logit scale", model=rescaled), f"PGD on logits / {scale:.3g}")
     # Logits that are too large saturate the softmax; those that are too small only weigh the classes otherwise.
-    return finding if rescaled.scale > 1 else replace(finding, strength="hint")
+    return replace(answer, best=None, gross=MARGIN if scale > 1 else None) if isinstance(answer, Pairs) else answer
 
 
-@CHECKS.register(
+@asks(
+    "average",
+    strength="hint",
+    reference="Athalye et al. 2018, section 4.2 (EOT); the libraries average logits, losses or probabilities",
+)
+def average(evidence: Evidence) -> Answer:
+    """Averaging the logits of the draws breaks more than averaging the probabilities, by which they are judged."""
+    if not evidence.randomized:
+        return not_applicable("not randomized")
+    attack = evidence.pgd("mean logits", model=evidence.model.eot(evidence.budget.eot, average="logits"))
+    return stronger(evidence, attack, "PGD on mean logits")
+
+
+@asks(
     "surrogate swap",
     strength="hint",
     reference="Athalye et al. 2018, section 4.1 (BPDA); Tramèr et al. 2020 (arXiv:2002.08347)",
 )
-def surrogate_swap(evidence: Evidence) -> Finding:
+def surrogate_swap(evidence: Evidence) -> Answer:
     """The gradient that the front end gives by itself is weaker than another one that it offers."""
-    attacks = evidence.by_surrogate()
+    attacks = {name: attack for name, attack in evidence.by_surrogate().items() if not attack.error}
     if not attacks:
         return not_applicable("no other gradient is offered")
-    selected, strongest = attacks[evidence.selected], attacks[evidence.strongest]
-    if selected is strongest:
-        return Finding("passed", f"{evidence.selected!r} is the strongest of {len(attacks)}", 0.0, MARGIN)
-    gain, p = wins(strongest.broken, selected.broken)
-    said = (
-        f"PGD through {evidence.strongest!r} breaks {share(strongest.broken):.0%}, "
-        f"through {evidence.selected!r} {share(selected.broken):.0%} of {len(selected.broken)}; p = {p:.2g}"
-    )
-    return judged(p < LEVEL and gain >= MARGIN, said, gain, MARGIN)
+    if evidence.selected not in attacks or evidence.strongest not in attacks:
+        return not_applicable(f"{evidence.selected!r} gives no gradient to compare with")
+    strongest, selected = attacks[evidence.strongest].broken, attacks[evidence.selected].broken
+    who, whom = f"PGD through {evidence.strongest!r}", f"through {evidence.selected!r}"
+    return Pairs(strongest, selected, who, whom, gross=None)

@@ -10,6 +10,7 @@ from frontdef.attacks.native.geometry import random_perturbation
 from frontdef.checks.kit import Finding, judged, not_applicable
 from frontdef.checks.masking.evidence import Evidence
 from frontdef.checks.masking.table import CHECKS
+from frontdef.checks.masking.wrappers import RaisesError
 
 SAME = 1e-4
 """Largest ℓ2 distance between two vectors of logits, each normalized to length 1, that counts as equal (AutoAttack)."""
@@ -21,6 +22,32 @@ ALONE = 16
 def apart(first: Tensor, second: Tensor) -> float:
     """Largest distance between normalized logits, ``(N,K)`` each."""
     return float((F.normalize(first.double(), dim=1) - F.normalize(second.double(), dim=1)).norm(dim=1).max())
+
+
+@CHECKS.register("answers", strength="invalid", reference="by definition: a classifier answers every valid image")
+def answers(evidence: Evidence) -> Finding:
+    """The model raises an error on valid images, or gives anything but logits (N,K)."""
+
+    def run() -> list[str]:
+        near = random_perturbation(evidence.x, evidence.threat.norm, evidence.threat.eps)
+        plain = torch.cat([torch.zeros_like(evidence.x[:1]), torch.ones_like(evidence.x[:1])])
+        asked = {"one image": evidence.x[:1], "the images": evidence.x, "images near them": near, "black, white": plain}
+        return [f"{what}: {fault}" for what, images in asked.items() if (fault := _fault(evidence, images))]
+
+    faults = evidence.once("questions", run)
+    return judged(bool(faults), "; ".join(faults) or "logits for one image, a batch, images near, black and white")
+
+
+def _fault(evidence: Evidence, images: Tensor) -> str:
+    try:
+        logits = evidence.look(images, evidence.model)
+    except RaisesError as error:
+        return str(error)
+    except (TypeError, AttributeError) as error:  # what comes back is no tensor
+        return f"no logits: {error}"
+    if logits.ndim != 2 or len(logits) != len(images) or logits.shape[1] < 2 or not logits.is_floating_point():
+        return f"gives {logits.dtype} {tuple(logits.shape)} for {len(images)} images, not logits (N,K), K ≥ 2"
+    return ""
 
 
 @CHECKS.register("finite outputs", strength="invalid", reference="by definition: a prediction needs finite logits")
