@@ -23,7 +23,7 @@ from typing import Any
 import torch
 
 from frontdef.certificate import certified_radii
-from frontdef.checks.conformance.border import Attacks, falls, realized
+from frontdef.checks.conformance.border import Attack, falls, realized
 from frontdef.datasets import Split
 from frontdef.matrix.entries import load_matrix
 from frontdef.matrix.rows import line_up
@@ -41,16 +41,16 @@ COLUMNS = (
     "family", "parameters", "library", "surrogate", "fell", "raised",
 )  # fmt: skip
 
-ATTACKS: Attacks = (
-    ("fgsm", {}),
-    ("pgd", {"steps": 10, "relative_step": 0.25, "random_start": True}),
-    ("pgd", {"steps": 10, "relative_step": 0.25, "loss": "margin"}),
-    ("apgd", {"steps": 10}),
-    ("square", {"queries": 50}),
-    ("fmn", {"steps": 20}),
-    ("cascade", {}),
+ATTACKS = (
+    Attack("fgsm"),
+    Attack("pgd", {"steps": 10, "relative_step": 0.25, "random_start": True}),
+    Attack("pgd", {"steps": 10, "relative_step": 0.25, "loss": "margin"}),
+    Attack("apgd", {"steps": 10}),
+    Attack("square", {"queries": 50}),
+    Attack("fmn", {"steps": 20}),
+    Attack("cascade"),
 )
-"""Each by every library that offers it in the norm."""
+"""Each by every library that offers it in the norm, on all samples."""
 
 
 def main() -> None:
@@ -100,7 +100,7 @@ def _attacked(model: Protected, split: Split, radii: torch.Tensor, norm: Norm, m
     raised: dict[tuple[str, str, str, str], str] = {}
     for eps, rows in chosen:
         x, y = split.images[rows], split.labels[rows]
-        for library, spec in realized(ATTACKS, ThreatModel(norm, eps)):
+        for library, spec, _ in realized(ATTACKS, ThreatModel(norm, eps)):
             for surrogate in _surrogates(model, library.name):
                 told = ", ".join(
                     f"{key}={value}" for key, value in spec.parameters.model_dump(exclude_defaults=True).items()

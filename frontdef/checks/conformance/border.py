@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,18 +19,31 @@ from frontdef.protected import Protected
 from frontdef.registry import get_attack_libraries, get_families
 from frontdef.threat import Norm, ThreatModel
 
-Attacks = Sequence[tuple[str, Mapping[str, object]]]
-
-ATTACKS: Attacks = (
-    ("pgd", {"steps": 10, "relative_step": 0.25, "random_start": True}),
-    ("pgd", {"steps": 10, "relative_step": 0.25, "loss": "margin"}),
-    ("apgd", {"steps": 10}),
-    ("cascade", {}),
-)
-"""What certified samples are attacked with: each by every installed library that offers it in that norm."""
-
 ATTACKED = 16
 """How many certified samples are attacked at most: those whose proofs reach least beyond the radius."""
+
+
+@dataclass(frozen=True)
+class Attack:
+    """What certified samples are attacked with, by every installed library that offers it in that norm.
+
+    Args:
+        family: Id of its family; one that nobody registered is left out.
+        parameters: Its parameters.
+        most: Samples that it gets at most, the nearest to their border first: one that stands costs all that it has.
+    """
+
+    family: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    most: int = ATTACKED
+
+
+ATTACKS = (
+    Attack("pgd", {"steps": 10, "relative_step": 0.25, "random_start": True}),
+    Attack("pgd", {"steps": 10, "relative_step": 0.25, "loss": "margin"}),
+    Attack("apgd", {"steps": 10}),
+    Attack("cascade", most=2),
+)
 
 
 @dataclass(frozen=True)
@@ -72,15 +86,15 @@ def attack_border(subject: Subject, border: Border) -> str:
     """
     x, y = (values[border.rows.to(subject.device)] for values in _images(subject))
     libraries, attacks, raised = set(), 0, set()
-    for library, spec in realized(ATTACKS, border.threat):
+    for library, spec, most in realized(ATTACKS, border.threat):
         for surrogate in (surrogate.name for surrogate in subject.front_end.surrogates if surrogate.informative):
             attack = f"{spec.family.name} of {library.name}"
             try:
-                fallen = int(falls(subject.protected, library, spec, surrogate, x, y).sum())
+                fallen = int(falls(subject.protected, library, spec, surrogate, x[:most], y[:most]).sum())
             except Exception as error:  # that library's affair: it tested nothing
                 raised.add(f"{attack} raised {type(error).__name__}")
                 continue
-            assert not fallen, f"{border.threat}: {fallen} of {len(x)} certified samples fall to {attack}"
+            assert not fallen, f"{border.threat}: {fallen} of {len(x[:most])} certified samples fall to {attack}"
             attacks += 1
             libraries.add(library.name)
     assert attacks, f"no attack in {border.threat.norm} ran ({', '.join(sorted(raised)) or 'no library has one'})"
@@ -91,17 +105,18 @@ def attack_border(subject: Subject, border: Border) -> str:
     )
 
 
-def realized(attacks: Attacks, threat: ThreatModel) -> Iterator[tuple[AttackLibrary, AttackSpec]]:
-    """Each attack in each installed library that realizes it with these very parameters."""
+def realized(attacks: Iterable[Attack], threat: ThreatModel) -> Iterator[tuple[AttackLibrary, AttackSpec, int]]:
+    """Each attack in each installed library that realizes it with these very parameters, and the samples it gets."""
     known = {family.name: family for family in get_families()}
-    for name, parameters in attacks:
-        if name not in known or threat.norm not in known[name].norms:
+    for attack in attacks:
+        family = known.get(attack.family)
+        if family is None or threat.norm not in family.norms:
             continue
-        spec = make_spec(known[name], threat.norm, threat.eps, dict(parameters))
+        spec = make_spec(family, threat.norm, threat.eps, dict(attack.parameters))
         for library in get_attack_libraries().values():
-            realization = library.offers(name, threat.norm)
+            realization = library.offers(family.name, threat.norm)
             if realization is not None and not realization.refusal(spec) and _installed(library):
-                yield library, spec
+                yield library, spec, attack.most
 
 
 def _installed(library: AttackLibrary) -> bool:
