@@ -378,3 +378,23 @@ def mutants() -> str:
 
 def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def hostile() -> str:
+    """What became of the spoiled inputs of each reader, as `python -m tests.hostile` wrote it."""
+    path = RESULTS / "reliability" / "hostile.json"
+    if not path.exists():
+        return "\nNot measured yet.\n\n"
+    said = json.loads(path.read_text(encoding="utf-8"))
+    rows = [
+        (
+            name,
+            *(f"{reader[key]:,}" for key in ("inputs", "refused", "read")),
+            f"{len(reader['wrong']):,}",
+            f"{reader['slowest']:.1f} s",
+        )
+        for name, reader in said["readers"].items()
+    ]
+    table = "\n".join(markdown_table(("reader", "inputs", "refused", "read", "wrong", "slowest"), rows))
+    versions = ", ".join(f"{name} {said['versions'][name]}" for name in ("python", "torch"))
+    return f"\n{table}\n\nWritten by `{said['command']}`; {versions}.\n\n"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 from io import BufferedReader
 from pathlib import Path
+from typing import Any
 
 MIB = 1 << 20
 
@@ -64,6 +66,18 @@ def read_bounded(path: Path, limit: int) -> bytes:
     if len(data) > limit:
         raise OSError(errno.EFBIG, f"it has more than {limit:,} bytes, which is more than any such file needs", path)
     return data
+
+
+def parse_json(data: bytes | str) -> Any:
+    """Read JSON.
+
+    Raises:
+        ValueError: It is none, is not in UTF-8, is nested too deeply, or has a number of thousands of digits.
+    """
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ValueError("its lists are nested too deeply") from None
 
 
 def _kind(mode: int) -> str:

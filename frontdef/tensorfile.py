@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from frontdef.errors import MissingExtraError, StoreError
+from frontdef.reading import open_file, parse_json
 from frontdef.whole import cannot_write, temporary
 
 NAMES = {
@@ -181,11 +182,16 @@ class TensorFile:
 
     def rows(self, name: str, start: int, stop: int) -> Tensor:
         """``(stop - start,…)`` of a tensor ``(N,…)``."""
-        return _rows(self.path, self._starts[name], self.layouts[name], start, stop)
+        return _rows(self.path, self._starts[self._known(name)], self.layouts[name], start, stop)
 
     def tensor(self, name: str) -> Tensor:
         """A whole tensor."""
-        return _read(self.path, self._starts[name], self.layouts[name])
+        return _read(self.path, self._starts[self._known(name)], self.layouts[name])
+
+    def _known(self, name: str) -> str:
+        if name not in self.layouts:
+            raise StoreError(f"{self.path} has no tensor {name!r}: delete it, and it is made anew")
+        return name
 
     def _hash(self, name: str) -> bytes:
         digest, left = hashlib.sha256(), self.layouts[name].size
@@ -207,17 +213,19 @@ def _read_header(path: Path) -> tuple[dict[str, Layout], dict[str, int], dict[st
     except ImportError:
         raise MissingExtraError("reading weights", "safetensors") from None
     try:
+        open_file(path).close()  # a pipe would be waited for
         with safe_open(path, "pt"):  # refuses headers that lie about shapes, offsets or the length of the file
             pass
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(length))
-        about = json.loads(header.pop("__metadata__")["about"])
+            header = parse_json(file.read(length))
+        about = parse_json(header.pop("__metadata__")["about"])
         layouts = {name: Layout(TYPES[entry["dtype"]], tuple(entry["shape"])) for name, entry in header.items()}
         starts = {name: 8 + length + int(entry["data_offsets"][0]) for name, entry in header.items()}
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        said = dict(about)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise _cannot_read(path, error) from None
-    return layouts, starts, dict(about)
+    return layouts, starts, said
 
 
 def _cannot_read(path: Path, error: Exception) -> StoreError:

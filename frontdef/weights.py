@@ -9,11 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frontdef.errors import MissingExtraError, StoreError
+from frontdef.reading import MIB, open_file, parse_json, read_bounded
 from frontdef.tensorfile import Layout, TensorFile, TensorWriter
 from frontdef.whole import write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+LARGEST_SIDECAR = 64 * MIB
+"""Bytes of a sidecar; it holds what was asked for and how a training went."""
 
 
 def save(tensors: Mapping[str, Tensor], path: Path, about: Mapping[str, Any]) -> None:
@@ -46,12 +51,14 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         MissingExtraError: safetensors is not installed.
     """
     try:
+        from safetensors import SafetensorError
         from safetensors.torch import load as deserialize
     except ImportError:
         raise MissingExtraError("reading weights", "safetensors") from None
     try:
-        data = path.read_bytes()
-        about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        with open_file(path) as file:
+            data = file.read()
+        about = parse_json(read_bounded(path.with_suffix(".json"), LARGEST_SIDECAR))
     except (OSError, ValueError) as error:
         raise StoreError(f"cannot read the weights {path} with their sidecar: {error}") from None
     if not isinstance(about, dict) or _checksum(data, about) != about.get("sha256"):
@@ -59,7 +66,10 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"{path} and its sidecar were not written together, or one was changed (sha256 differs): delete both, and "
             "train again"
         )
-    return deserialize(data), about
+    try:
+        return deserialize(data), about
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise StoreError(f"{path} is no safetensors file ({error}), whatever its sidecar says") from None
 
 
 def _checksum(data: bytes, about: Mapping[str, Any]) -> str:

@@ -114,7 +114,7 @@ class Realization:
         if spec.defaults:
             return "" if self.defaults else f"{self.call} has no defaults of its own"
         for name, only in (self.unsupported or {}).items():
-            if getattr(spec.parameters, name) != only:
+            if getattr(spec.parameters, name, only) != only:
                 return f"{self.call} has {name}={only!r} only"
         return ""
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from frontdef.analysis.partial import CODES
 from frontdef.analysis.plan import make_plan
 from frontdef.analysis.study import Study, load_study
 from frontdef.cli.arguments import COUNT, PATH, SEED
+from frontdef.cli.console import PlainConsole
 from frontdef.cli.interrupt import STOPPED
 from frontdef.cli.layers import print_analysis
 from frontdef.cli.model import KEYS, own_model_options, source_of
@@ -65,7 +65,7 @@ def analyze(path: Path | None, **options: Any) -> None:
     was stopped goes on where it stopped. STUDY may also be the folder of one that was stored: it is shown, and asked
     with --sql.
     """
-    console = Console()
+    console = PlainConsole()
     stored = path is not None and path.is_dir()
     if stored:
         _refuse(options)
@@ -92,7 +92,7 @@ def analyze(path: Path | None, **options: Any) -> None:
         sys.exit(1)
 
 
-def _run(console: Console, path: Path | None, options: dict[str, Any]) -> tuple[Results, list[str]]:
+def _run(console: PlainConsole, path: Path | None, options: dict[str, Any]) -> tuple[Results, list[str]]:
     check_device(options["device"])
     study = _read(path, options)
     plan = make_plan(study, device=options["device"])

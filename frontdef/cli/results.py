@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from frontdef.cli.arguments import PATH
+from frontdef.cli.console import PlainConsole
 from frontdef.cli.show import show
 from frontdef.cli.tables import print_agreement, print_failures, print_frame, print_metrics
 from frontdef.runs.results import load_results
@@ -22,7 +22,7 @@ from frontdef.runs.results import load_results
 @click.option("--failed", is_flag=True, help="Failed jobs, of whatever kind, with their tracebacks.")
 def results(path: Path, sql: str | None, csv: bool, agreement: bool, metrics: bool, failed: bool) -> None:
     """Show what RUN found: brackets, and robust accuracy by defense and attack."""
-    run_results, console = load_results(path), Console()
+    run_results, console = load_results(path), PlainConsole()
     if sql:
         answer = run_results.sql(sql)
         click.echo(answer.to_csv(index=False), nl=False) if csv else print_frame(console, answer)

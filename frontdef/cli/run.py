@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from frontdef.cli.arguments import COUNT, PATH, SEED, Seconds
+from frontdef.cli.console import PlainConsole
 from frontdef.cli.interrupt import STOPPED
 from frontdef.cli.show import show
 from frontdef.cli.tables import print_plan
@@ -157,7 +157,7 @@ def plan(matrix: Path | None, **options: Any) -> None:
     jobs = make_plan(full_matrix, device=options["device"])
     store = Store(options["out"] or RUNS / full_matrix.name)
     means = Means(options["device"], options["data"], options["cache"])
-    print_plan(Console(), jobs, store, estimate(jobs, store, means))
+    print_plan(PlainConsole(), jobs, store, estimate(jobs, store, means))
 
 
 @click.command()
@@ -192,7 +192,7 @@ def execute(plan: Plan, settings: Settings, report: bool) -> None:
         settings: How.
         report: Whether to write the HTML report.
     """
-    console = Console()
+    console = PlainConsole()
     try:
         summary = run_plan(plan, settings, make_progress(console))
     except KeyboardInterrupt:
@@ -215,7 +215,7 @@ def execute(plan: Plan, settings: Settings, report: bool) -> None:
         sys.exit(1)
 
 
-def _show(console: Console, results: Results, summary: Summary, report: bool) -> bool:
+def _show(console: PlainConsole, results: Results, summary: Summary, report: bool) -> bool:
     """Print what was found; whether every certified sample stood."""
     stood = show(console, results)
     console.print(f"{len(summary.ran)} jobs run, {len(summary.cached)} were stored already: {results.path}")

@@ -18,15 +18,19 @@ from frontdef.datasets.forms import split_options
 from frontdef.datasets.labels import number_labels
 from frontdef.datasets.memory import check_memory
 from frontdef.datasets.pixels import arrange, from_pixels
-from frontdef.datasets.record import SPLITS, Dataset, Split, SplitName
+from frontdef.datasets.record import MAX_CLASSES, SPLITS, Dataset, Split, SplitName
 from frontdef.errors import DataError, FrontdefError
 from frontdef.images import as_labels
+from frontdef.reading import open_file
 
 KEYS: dict[SplitName, tuple[tuple[str, str], ...]] = {
     "test": (("x", "y"), ("x_test", "y_test"), ("test_images", "test_labels")),
     "train": (("x_train", "y_train"), ("train_images", "train_labels")),
 }
 """Split → names of images and labels; the first pair that is there is read."""
+
+LONGEST_HEADER = 65_536
+"""Bytes of an array's header, which NumPy reads before it looks at it; format 2 allows for 4 GiB."""
 
 T = TypeVar("T")
 
@@ -35,7 +39,9 @@ class ArrayOptions(Config):
     """What a file does not say itself."""
 
     layout: str | None = field(None, description="axes of the images: NCHW, NHWC or NHW")
-    n_classes: int | None = field(None, ge=2, description="number of classes, where not all of them occur")
+    n_classes: int | None = field(
+        None, ge=2, le=MAX_CLASSES, description="number of classes, where not all of them occur"
+    )
 
 
 def keys_of(names: Sequence[str] | Mapping[str, Any], split: SplitName) -> tuple[str, str] | None:
@@ -77,7 +83,7 @@ def _describe(place: str, path: Path, digest: str, options: ArrayOptions) -> Dat
             )
         layout = options.layout or archive.text("layout")
         names = archive.names_of_classes()
-        numbered = {split: number_labels(archive.read(pair[1]), names) for split, pair in pairs.items() if pair}
+        numbered = {split: number_labels(archive.labels(pair[1]), names) for split, pair in pairs.items() if pair}
         shape, dtype = archive.header(pairs["test"][0])
         image_shape = tuple(arrange(torch.empty(shape, device="meta"), layout).shape[1:])
         n_classes = options.n_classes or archive.number("n_classes")
@@ -87,6 +93,10 @@ def _describe(place: str, path: Path, digest: str, options: ArrayOptions) -> Dat
     if not n_classes:
         highest = [as_labels(labels, len(labels)).max() for labels, _ in numbered.values() if len(labels)]
         n_classes = len(classes) or 1 + int(max(highest, default=torch.tensor(0)))
+    if not 1 <= n_classes <= MAX_CLASSES:
+        raise DataError(
+            f"{path}: {n_classes:,} classes are said, or are the highest label; there are 1…{MAX_CLASSES:,}"
+        )
     if classes and len(classes) != n_classes:
         raise DataError(f"{path}: {n_classes} classes are said, and {len(classes)} are named")
     counts = {split: len(numbered[split][0]) if split in numbered else 0 for split in SPLITS}
@@ -153,7 +163,7 @@ class _Archive:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.zip = self._try(lambda: zipfile.ZipFile(path), "it is no npz file (numpy.savez writes one)")
+        self.zip = self._try(lambda: zipfile.ZipFile(open_file(path)), "it is no npz file (numpy.savez writes one)")
         self.names = [name[:-4] for name in self.zip.namelist() if name.endswith(".npy")]
 
     def __enter__(self) -> _Archive:
@@ -167,6 +177,11 @@ class _Archive:
 
         def read() -> tuple[tuple[int, ...], np.dtype[Any]]:
             with self.zip.open(f"{key}.npy") as file:
+                start = file.read(12)
+            length = int.from_bytes(start[8 : 10 if start[6:7] == b"\x01" else 12], "little")
+            if length > LONGEST_HEADER:
+                raise ValueError(f"its header has {length:,} bytes")
+            with self.zip.open(f"{key}.npy") as file:
                 version = np.lib.format.read_magic(file)
                 reader = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
                 shape, _, dtype = reader[version](file)
@@ -178,7 +193,10 @@ class _Archive:
                 f"{self.path}: {key} is an array of objects, which would have to be unpickled: nothing is, here. Save "
                 "numbers or text, as in numpy.savez(FILE, x=np.stack(images), y=np.array(labels, dtype=str))"
             )
-        check_memory(math.prod(shape[:1]), shape[1:], f"{self.path}, {key}")
+        if any(side < 0 for side in shape):
+            raise DataError(f"{self.path}: {key} has the shape {shape}")
+        # Of numbers what they take as float32 counts, of texts what they take themselves.
+        check_memory(math.prod(shape[:1]), (*shape[1:], max(1, dtype.itemsize // 8)), f"{self.path}, {key}")
         return shape, dtype
 
     def read(self, key: str) -> np.ndarray:
@@ -193,7 +211,19 @@ class _Archive:
 
     def names_of_classes(self) -> list[str] | None:
         """Names in the order of the model's outputs, or None where the file has none."""
-        return [str(name) for name in self.read("classes")] if "classes" in self.names else None
+        if "classes" not in self.names:
+            return None
+        names = self.read("classes")
+        if names.ndim != 1:
+            raise DataError(f"{self.path}: classes is one name a class, got the shape {names.shape}")
+        return [str(name) for name in names]
+
+    def labels(self, key: str) -> np.ndarray:
+        """Labels, which have an axis."""
+        labels = self.read(key)
+        if labels.ndim == 0:
+            raise DataError(f"{self.path}: {key} is one label an image, got one value")
+        return labels
 
     def text(self, key: str) -> str | None:
         """A word, or None where there is no such key."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from frontdef.datasets.preparation import MAX_PIXELS, Preparation
 from frontdef.errors import DataError, ImageError, MissingExtraError
+from frontdef.reading import open_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 CHANNELS: dict[str, int] = {"L": 1, "RGB": 3}
 """Pillow's mode → channels; any other mode would have to be converted, which changes or loses something."""
+
+
+FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""Pillow's decoders that are tried. Others start programs (EPS: Ghostscript), fetch parts, or serve no data set."""
 
 
 def decode(path: Path, preparation: Preparation | None = None) -> np.ndarray:
@@ -83,7 +88,7 @@ def _open(path: Path) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own bound is lower
-            return Image.open(path)
+            return Image.open(open_file(path), formats=FORMATS)
     except Exception as error:
         raise _undecodable(path, error) from None
 

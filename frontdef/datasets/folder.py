@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -104,6 +105,8 @@ def list_folder(folder: Path) -> Listing:
 def _classes(folder: Path) -> dict[str, list[Path]]:
     files_by_class = {}
     for sub in sorted(entry for entry in folder.iterdir() if entry.is_dir()):
+        if not sub.name.isprintable():
+            raise DataError(f"the class folder {str(sub)!r} has control characters or no UTF-8 in its name: rename it")
         files_by_class[sub.name] = sorted(
             file for file in sub.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()
         )
@@ -175,6 +178,6 @@ def _content_hash(folder: Path, stamp: tuple[tuple[str, int, int], ...]) -> str:
     digest = hashlib.sha256()
     for name, _, _ in stamp:
         path = Path(name)
-        digest.update(f"{path.relative_to(folder).as_posix()}\0".encode())
+        digest.update(os.fsencode(f"{path.relative_to(folder).as_posix()}\0"))
         digest.update(bytes.fromhex(digest_of(path, "imagefolder")))
     return digest.hexdigest()[:16]

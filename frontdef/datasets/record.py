@@ -19,6 +19,10 @@ SplitName = Literal["train", "test"]
 SPLITS: tuple[SplitName, ...] = get_args(SplitName)
 
 
+MAX_CLASSES = 1_000_000
+"""Of a data set; the largest that are published have a fiftieth of that."""
+
+
 @dataclass(frozen=True, eq=False)
 class Split:
     """Labeled images.

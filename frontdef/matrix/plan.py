@@ -9,7 +9,7 @@ from frontdef.attacks.library import AttackLibrary
 from frontdef.attacks.spec import AttackSpec, Family, make_spec
 from frontdef.bpda import select
 from frontdef.config import build
-from frontdef.errors import ConfigError, UnknownNameError
+from frontdef.errors import ConfigError, UnknownNameError, shortened
 from frontdef.matrix.attack import Cell, Source
 from frontdef.matrix.certify import Certify
 from frontdef.matrix.diagnose import Diagnose
@@ -256,8 +256,11 @@ def _seeded(spec: AttackSpec, seed: int) -> AttackSpec:
 
 
 def _why_not(spec: AttackSpec, library: AttackLibrary) -> str:
-    realization = library.offers(spec.family.name, spec.threat.norm)
-    return "not offered" if realization is None else str(realization.refusal(spec))
+    try:
+        realization = library.offers(spec.family.name, spec.threat.norm)
+        return "not offered" if realization is None else str(realization.refusal(spec))
+    except Exception as error:  # a plugin's own code: what it breaks is its own
+        return f"it raises {type(error).__name__} when it is asked what it offers: {shortened(str(error))}"
 
 
 def _surrogates(row: Row, attack: AttackEntry, spec: AttackSpec) -> tuple[str | None, ...]:

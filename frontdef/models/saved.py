@@ -2,19 +2,47 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
 
+from pydantic import BaseModel, Field, model_validator
 from torch import Tensor, nn
 
+from frontdef import config as configs
 from frontdef import weights
+from frontdef.datasets.preparation import MAX_PIXELS
+from frontdef.datasets.record import MAX_CLASSES
 from frontdef.errors import ConfigError, StoreError
 from frontdef.frontend import FrontEnd
 from frontdef.registry import get_classifier, get_defense
 
 FRONT_END, CLASSIFIER = "front_end.", "classifier."
+
+
+Shape = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=4)]
+
+
+class _Request(BaseModel):
+    defense: tuple[str, dict[str, Any]]
+    classifier: list[Any] = Field(["small-cnn"], min_length=1)
+
+
+class _Sidecar(BaseModel):
+    """What is read of a sidecar; it says more."""
+
+    request: _Request
+    in_shape: Shape
+    image_shape: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+    n_classes: int = Field(ge=1, le=MAX_CLASSES)
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if max(math.prod(self.in_shape), math.prod(self.image_shape)) > MAX_PIXELS:
+            raise ValueError(f"its shapes have more than {MAX_PIXELS:,} values")
+        return self
 
 
 @dataclass(frozen=True)
@@ -141,12 +169,12 @@ def read(path: str | Path) -> Saved:
     """
     path = Path(path)
     tensors, about = weights.load(path)
-    missing = {"request", "in_shape", "image_shape", "n_classes"} - set(about)
-    if missing:
+    try:
+        configs.build(_Sidecar, about, "its sidecar")
+    except ConfigError as error:
         raise StoreError(
-            f"{path} is no trained defense: its sidecar lacks {', '.join(sorted(missing))}. `frontdef train NAME --out "
-            "FILE` writes one"
-        )
+            f"{path} is no trained defense: {error}. `frontdef train NAME --out FILE` writes one"
+        ) from None
     return Saved(path, tensors, about)
 
 

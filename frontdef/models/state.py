@@ -7,6 +7,7 @@ import codecs
 import difflib
 import hashlib
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -169,7 +170,21 @@ def _safetensors(file: Path) -> dict[str, Tensor]:
         raise ModelError(f"{file.name} is damaged, or no safetensors file: {error}") from None
 
 
+def _require_uncompressed(file: Path) -> None:
+    """Refuse an archive whose few bytes would be unpacked to many; torch never compresses."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            packed = [entry.filename for entry in archive.infolist() if entry.compress_type != zipfile.ZIP_STORED]
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return  # no archive: torch says what it is
+    if packed:
+        raise ModelError(
+            f"{file.name} is a compressed archive ({_some(packed, 2)}), and torch.save writes none. {SAVE_AGAIN}"
+        )
+
+
 def _torch_file(file: Path) -> Any:
+    _require_uncompressed(file)
     # weights_only is said here and not left to torch's default, which an environment variable may turn off.
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(_harmless()):

@@ -10,7 +10,8 @@ from typing import Any
 
 from frontdef.attacks.library import AttackLibrary
 from frontdef.errors import MissingExtraError, UnknownNameError
-from frontdef.registry.kinds import KINDS, LIBRARIES, RecordKind, make_library
+from frontdef.registry.contract import library_breach
+from frontdef.registry.kinds import FAMILIES, KINDS, LIBRARIES, RecordKind, make_library
 from frontdef.registry.loader import Plugin
 from frontdef.registry.status import PluginError, PluginStatus
 
@@ -86,13 +87,15 @@ class Catalog:
         """Attack libraries by id, and why the others are left out."""
         available: dict[str, AttackLibrary] = {}
         left_out: dict[str, str] = {}
+        families = {name: entry.record for name, entry in self.entries(FAMILIES).items()}
         for entry in self.entries(LIBRARIES).values():
             label = entry.name.rpartition(":")[2]
             try:
                 library = make_library(entry.record)
                 label = library.name
                 library.version()
-                library.table()
+                if broken := library_breach(library, families):
+                    raise TypeError(f"it breaks the contract: {broken}")
             except MissingExtraError as error:
                 left_out[label] = str(error)
             except (Exception, SystemExit) as error:

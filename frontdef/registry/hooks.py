@@ -9,6 +9,7 @@ from typing import Any
 
 import pluggy
 
+from frontdef.registry.contract import breach
 from frontdef.registry.kinds import KINDS, RecordKind
 from frontdef.registry.status import FaultError
 
@@ -49,6 +50,12 @@ def _records(manager: pluggy.PluginManager, kind: RecordKind, others: Iterable[A
                     "failed",
                     f"{kind.hook}() offers {record!r:.60}, not a {record_type}",
                     f"its author offers {record_type} records",
+                )
+            if broken := breach(kind.singular, record):
+                raise FaultError(
+                    "failed",
+                    f"{kind.hook}() offers a {kind.singular} that breaks the contract: {broken}",
+                    "its author mends the record",
                 )
             name = kind.identify(record)
             if name in records:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from frontdef.errors import StoreError
+from frontdef.reading import parse_json
 
 FORMAT = 2
 """Version of the layout of a run folder; another one is refused, never guessed at."""
@@ -74,7 +75,7 @@ class Head(_Part):
     radii: Mapping[str, tuple[float, ...]] = Field(default_factory=dict)
     skipped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    samples: Mapping[str, str] = Field(default_factory=dict)
+    samples: Mapping[str, Annotated[str, Field(pattern=Key)]] = Field(default_factory=dict)
     live: bool = False
     jobs: tuple[JobEntry, ...] = ()
 
@@ -96,9 +97,10 @@ def parse(data: bytes, where: str) -> Head:
         StoreError: It is damaged, or in another format.
     """
     try:
-        values = json.loads(data)
+        values = parse_json(data)
         version = values.get("format")
         checksum = values.pop("sha256", None)
+        measured = digest(values)
     except (ValueError, AttributeError, RecursionError) as error:
         raise StoreError(f"{where} is damaged: {error}") from None
     if version != FORMAT:
@@ -106,7 +108,7 @@ def parse(data: bytes, where: str) -> Head:
             f"{where} has the store format {version!r}, this frontdef reads format {FORMAT}. Read it with the version "
             "that wrote it (run.json names it), or choose another --out"
         )
-    if checksum != digest(values):
+    if checksum != measured:
         raise StoreError(f"{where} was changed after it was written (sha256 differs): the same command writes it anew")
     try:
         return Head.model_validate(values)

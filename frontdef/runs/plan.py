@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from frontdef.errors import UnknownNameError
 from frontdef.lazy import resolve
 from frontdef.models.fingerprint import digest
 from frontdef.models.own import Brought
@@ -46,8 +47,10 @@ def get_kind(name: str) -> Kind:
     """The kind of a name.
 
     Raises:
-        KeyError: None.
+        UnknownNameError: None.
     """
+    if name not in KINDS:
+        raise UnknownNameError("kind of run", name, KINDS)
     kind: Kind = resolve(KINDS[name])
     return kind
 

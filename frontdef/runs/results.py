@@ -17,6 +17,7 @@ from frontdef.errors import StoreError, UnknownNameError
 from frontdef.lazy import resolve
 from frontdef.runs.head import Head, JobEntry
 from frontdef.runs.plan import Kind, get_kind
+from frontdef.runs.query import ask, connect, lock
 from frontdef.runs.store import ARROW, Store
 from frontdef.runs.table import Table
 from frontdef.verdicts.agreement import Agreement, agreement
@@ -78,11 +79,25 @@ class Results:
     def _state(self, entry: JobEntry) -> JobState:
         if self.store.has(entry.table, entry.key):
             rows, about = self.store.read(entry.table, entry.key)
+            self._require_columns(entry, rows)
             self._rows[entry.table, entry.key] = rows
             return JobState(entry, "ok", about)
         if self.store.failed(entry.key):
             return JobState(entry, "failed", error=self.store.failure(entry.key)["error"])
         return JobState(entry, "missing")
+
+    def _require_columns(self, entry: JobEntry, rows: pa.Table) -> None:
+        """A file with the right checksum may still have been written by somebody else."""
+        if entry.table not in self._tables:
+            raise StoreError(f"{self.path}: {entry.what} is of a table {entry.table!r}, which a {self.head.kind} lacks")
+        wanted = {name: ARROW[column.type] for name, column in self._tables[entry.table].stored.items()}
+        stored = list(zip(rows.schema.names, rows.schema.types, strict=True))
+        if len(stored) != len(wanted) or dict(stored) != wanted:
+            path = self.store.path(entry.table, entry.key)
+            raise StoreError(f"{path} has other columns than the table {entry.table}: delete it, and it is made again")
+        joined = self._tables[entry.table].joined
+        if missing := [name for name in joined if name not in entry.about]:
+            raise StoreError(f"{self.path}: run.json does not say the {', '.join(missing)} of {entry.what}")
 
     @cached_property
     def _rows(self) -> dict[tuple[str, str], pa.Table]:
@@ -133,16 +148,21 @@ class Results:
         for job in self.jobs_of(table.name):
             if job.status == "ok":
                 rows = self.rows(job)
-                for name in table.joined:
-                    value = pa.array([job.entry.about[name]] * len(rows), ARROW[table.columns[name].type])
-                    rows = rows.append_column(name, value)
-                filled.append(rows.select(list(table.columns)).cast(schema))
+                try:
+                    for name in table.joined:
+                        value = pa.array([job.entry.about[name]] * len(rows), ARROW[table.columns[name].type])
+                        rows = rows.append_column(name, value)
+                    filled.append(rows.select(list(table.columns)).cast(schema))
+                except (pa.ArrowException, TypeError, ValueError) as error:
+                    raise StoreError(
+                        f"{self.path}: what run.json says of {job.entry.what} is no {name}: {error}"
+                    ) from None
         return pa.concat_tables(filled) if filled else schema.empty_table()
 
     @cached_property
     def _database(self) -> duckdb.DuckDBPyConnection:
         """Every table and view. Files are read by their exact paths, and none by DuckDB."""
-        database = duckdb.connect()
+        database = connect()
         for name, table in self._tables.items():
             database.register(name, self._arrow(table))
         for view in self.kind.views:
@@ -150,17 +170,23 @@ class Results:
                 database.execute(f"create view {view.name} as {view.make}")
             else:
                 database.register(view.name, view.make(self))
+        lock(database)
         return database
 
     def sql(self, query: str) -> pd.DataFrame:
-        """Ask with SQL (DuckDB) over the tables of this kind of run.
+        """Ask with SQL (DuckDB) over the tables of this kind of run, and over nothing else.
+
+        Args:
+            query: One ``SELECT``; nothing can be changed, and no file, extension or variable is reached.
 
         Raises:
-            StoreError: The query is wrong; DuckDB's message is given.
+            StoreError: The query is wrong (DuckDB's message is given), takes more than a minute, or its answer is too
+                large.
         """
+        database = self._database
         try:
-            return self._database.execute(query).df()
-        except duckdb.Error as error:
+            return ask(database, query)
+        except StoreError as error:
             raise StoreError(f"{error}. Tables: {', '.join(self._names)}") from None
 
     def arrow(self, query: str) -> pa.Table:

@@ -21,11 +21,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from frontdef import weights
 from frontdef.errors import StoreError
 from frontdef.lock import HeldError, locked
+from frontdef.reading import MIB, parse_json, read_bounded
 from frontdef.runs import head as heads
 from frontdef.runs.head import Head
 from frontdef.runs.table import Rows, Table
@@ -42,6 +44,15 @@ UNSIGNED = b"these 64 letters stand here while the sha256 of all is computed."
 """What stands in the footer in place of the checksum while that is computed over the whole file."""
 
 Values = (np.ndarray, list)
+
+LARGEST = 512 * MIB
+"""Bytes of a file of a run folder; run.json of 100,000 jobs has a fifth of that."""
+
+MAX_VALUES = 10_000_000
+"""Rows times columns of a job; 50,000 images in the widest table are a tenth of that."""
+
+THRIFT = {"thrift_string_size_limit": 64 * MIB, "thrift_container_size_limit": 100_000}
+"""Bounds of a Parquet file's footer."""
 
 ARROW = {
     "varchar": pa.string(),
@@ -122,7 +133,7 @@ class Store:
     def _read_head(self) -> Head:
         path = self.root / HEAD
         try:
-            data = path.read_bytes()
+            data = read_bounded(path, LARGEST)
         except OSError as error:
             raise StoreError(f"cannot read {path}: {error.strerror}") from None
         return heads.parse(data, str(path))
@@ -162,7 +173,7 @@ class Store:
         """
         path = self.path(table, key)
         try:
-            return decode(path.read_bytes(), table, key)
+            return decode(read_bounded(path, LARGEST), table, key)
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
             told = " ".join(str(error).split())
             raise StoreError(f"{path} is damaged ({told}): delete it, and it is made again") from None
@@ -197,7 +208,7 @@ class Store:
         """
         path = self._failure(key)
         try:
-            values = json.loads(path.read_bytes())
+            values = parse_json(read_bounded(path, LARGEST))
             checksum = values.pop("sha256")
             if heads.digest(values) != checksum:
                 raise ValueError("its sha256 differs from the one in it")
@@ -339,15 +350,44 @@ def decode(data: bytes, table: str, key: str) -> tuple[pa.Table, dict[str, Any]]
         ValueError: It was changed, or is another job's.
         ArrowException: It is no Parquet file.
     """
-    file = pq.ParquetFile(pa.BufferReader(data))
+    file = pq.ParquetFile(pa.BufferReader(data), **THRIFT)
     metadata = file.metadata.metadata
     checksum = metadata[CHECKSUM]
     if hashlib.sha256(_signed(data, checksum, UNSIGNED)).hexdigest().encode() != checksum:
         raise ValueError("its sha256 differs from the one in its footer")
-    about = json.loads(metadata[ABOUT])
+    about = parse_json(metadata[ABOUT])
     if (about["table"], about["key"]) != (table, key):
         raise ValueError(f"it holds {about['table']} {about['key']}")
-    return file.read().replace_schema_metadata(None), dict(about["about"])
+    return _rows(data, file.metadata), dict(about["about"])
+
+
+def _rows(data: bytes, metadata: Any) -> pa.Table:
+    """The rows, once it is known what they take in memory: a page of a few bytes may stand for millions of rows.
+
+    Raises:
+        ValueError: Too much.
+    """
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    rows = max(metadata.num_rows, sum(group.num_rows for group in groups))
+    if not 0 <= rows * max(1, metadata.num_columns) <= MAX_VALUES:
+        raise ValueError(f"it promises {rows:,} rows of {metadata.num_columns} columns, at most {MAX_VALUES:,} values")
+    if (size := sum(group.total_byte_size for group in groups)) > LARGEST:
+        raise ValueError(f"it promises {size:,} bytes, at most {LARGEST:,} are read")
+    texts = [field.name for field in metadata.schema.to_arrow_schema() if pa.types.is_string(field.type)]
+    file = pq.ParquetFile(pa.BufferReader(data), metadata=metadata, read_dictionary=texts, **THRIFT)
+    table = file.read().replace_schema_metadata(None)
+    for name in texts:
+        column = table[name]
+        if (size := sum(map(_expanded, column.chunks))) > LARGEST:
+            raise ValueError(f"its column {name!r} has {size:,} bytes of text, at most {LARGEST:,} are read")
+        table = table.set_column(table.schema.get_field_index(name), name, column.cast(pa.string()))
+    return table
+
+
+def _expanded(chunk: Any) -> int:
+    """Bytes of a chunk of texts that are stored once each."""
+    lengths = pc.binary_length(chunk.dictionary).take(chunk.indices)
+    return int(pc.sum(lengths).as_py() or 0)
 
 
 def _signed(data: bytes, old: bytes, new: bytes) -> bytes:

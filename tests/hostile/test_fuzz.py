@@ -1,0 +1,42 @@
+"""A short cut of ``python -m tests.hostile``: the same inputs, fewer of them, in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+
+import pytest
+
+from frontdef.errors import FrontdefError
+from tests.hostile import fuzz as harness
+from tests.hostile.fuzz import fuzz, spoiled
+from tests.hostile.parsers import PARSERS
+
+
+@pytest.mark.parametrize("name", [name for name in PARSERS if "SQL" not in name])
+def test_spoiled_inputs_are_read_or_refused(name, tmp_path):
+    for number in range(25):
+        with contextlib.suppress(FrontdefError):
+            PARSERS[name].read(spoiled(name, 1, number), tmp_path)
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_what_is_not_spoiled_is_read(name, tmp_path):
+    if name == "arguments":
+        pytest.skip("some of its inputs name files")
+    for seed in PARSERS[name].seeds:
+        if "TOML" not in name:
+            PARSERS[name].read(seed, tmp_path)
+
+
+def test_the_harness_sees_a_foreign_error_a_death_and_a_hang(monkeypatch):
+    def misbehave(data, folder):
+        {0: lambda: 1 / 0, 1: lambda: os._exit(3), 2: lambda: time.sleep(60)}[data[0]]()
+
+    parser = PARSERS["arrays (npz)"]._replace(read=misbehave)
+    monkeypatch.setattr(harness, "LIMIT", 0.5)
+    monkeypatch.setitem(PARSERS, "arrays (npz)", parser)
+    monkeypatch.setattr(harness, "spoiled", lambda name, seed, number: bytes([number]))
+    tally = fuzz("arrays (npz)", 3, 0)
+    assert [told.partition(": ")[2].partition(" ")[0] for told in tally.wrong] == ["ZeroDivisionError", "ended", "took"]

@@ -1,0 +1,84 @@
+"""`results --sql` is read-only and alone, and each question ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+
+from frontdef.errors import StoreError
+from frontdef.matrix.tables import CERTIFIED
+from frontdef.runs import query as queries
+from frontdef.runs.results import load_results
+from tests.hostile.test_stored import GOOD, MODEL
+from tests.run_writer import RunWriter
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    root = tmp_path_factory.mktemp("sql") / "run"
+    writer = RunWriter(root)
+    writer.add(CERTIFIED, "a", MODEL, GOOD)
+    writer.finish(radii={"linf": [0.1]})
+    return load_results(root)
+
+
+FORBIDDEN = [
+    "select * from '/etc/passwd'", "select * from read_csv('/etc/passwd')", "select * from read_text('/etc/passwd')",
+    "select * from glob('/*')", "copy certified to 'x.csv'", "attach 'x.db'", "install httpfs", "load httpfs",
+    "set memory_limit = '99GB'", "set enable_external_access = true", "export database 'x'", "drop view outcomes",
+    "create table x as select 1", "insert into certified values (1)", "select 1; select 2", "prepare p as select 1",
+    "pragma database_list", "call pragma_version()", "", "-- nothing", "select", "select '\ud800'",
+    "select * from frame",
+    "select * from 'https://example.org/x.parquet'", "select getenv('HOME')",
+    "copy (select 1) to '/dev/stdout'", "select * from sniff_csv('/etc/passwd')",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("query", FORBIDDEN)
+def test_what_reaches_out_or_changes_anything_is_refused(run, tmp_path, monkeypatch, query):
+    monkeypatch.chdir(tmp_path)
+    frame = run.certified()
+    with pytest.raises(StoreError, match="Tables: "):
+        run.sql(query)
+    assert not list(tmp_path.iterdir())
+    assert len(frame) == run.sql("select count(*) n from certified").n[0]
+
+
+ALLOWED = [
+    "select sum(sample_id) s from certified", "from certified", "values (1)", "explain select 1", "describe outcomes",
+    "with x as (select 1 a) select * from x", "select null a, true b, 'x' c",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("query", ALLOWED)
+def test_what_asks_is_answered(run, query):
+    assert len(run.sql(query))
+
+
+ENDLESS = [
+    "select count(*) from range(1000000000000)",
+    "with recursive r as (select 1 i union all select i + 1 from r) select max(i) from r",
+]
+
+
+@pytest.mark.parametrize("query", ENDLESS)
+def test_a_question_without_end_is_stopped_and_the_next_is_answered(run, query):
+    with pytest.raises(StoreError, match=r"more than 0\.2 s"):
+        queries.ask(run._database, query, 0.2)
+    assert len(run.sql("select 1"))
+
+
+def test_an_answer_that_fills_the_memory_is_refused(run, monkeypatch):
+    monkeypatch.setattr(queries, "LARGEST", 10_000_000)
+    with pytest.raises(StoreError, match="10,000,000 bytes"):
+        run.sql("select * from range(1000000000000)")
+
+
+def test_control_c_ends_it(run):
+    threading.Timer(1.0, os.kill, [os.getpid(), signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt):
+        queries.ask(run._database, ENDLESS[0], 600)
+    assert len(run.sql("select 1"))
