@@ -41,7 +41,7 @@ BROKEN = [
     ("frontdef_families", FAMILY, {"parameters": dict}), ("frontdef_families", FAMILY, {"parameters": Parameters()}),
     ("frontdef_families", FAMILY, {"name": "../x"}), ("frontdef_families", FAMILY, {"name": ""}),
     ("frontdef_families", FAMILY, {"name": "a\x1b[2J"}), ("frontdef_families", FAMILY, {"name": None}),
-    ("frontdef_families", FAMILY, {"gradient": None}), ("frontdef_datasets", DATASET, {"image_shape": (28, 28)}),
+    ("frontdef_families", FAMILY, {"deterministic": None}), ("frontdef_datasets", DATASET, {"image_shape": (28, 28)}),
     ("frontdef_datasets", DATASET, {"image_shape": [1, 2, 2]}),
     ("frontdef_datasets", DATASET, {"image_shape": (1, 0, 2)}),
     ("frontdef_datasets", DATASET, {"n_classes": 10**12}), ("frontdef_datasets", DATASET, {"n_classes": "10"}),

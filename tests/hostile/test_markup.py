@@ -43,7 +43,8 @@ def test_every_way_to_print_shows_what_is_written(name):
 
     told = shown(show)
     written = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in name)
-    assert told.count(written.replace("\x07", "")[:4]) >= 6
+    # a column is as wide as the name was: what stands for a character of no width may be cut off at its end
+    assert told.count(written[:2]) >= 6
     assert "\x1b]" not in told
     assert "\x1b[2J" not in told
     assert "\u202e" not in told
