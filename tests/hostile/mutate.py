@@ -58,7 +58,7 @@ def mutate_toml(seed: bytes, rng: random.Random) -> bytes:
     for _ in range(rng.choice((1, 1, 2, 3, 6))):
         place = rng.randrange(len(tokens) + 1)
         kind = rng.randrange(4)
-        nasty = rng.choice(rng.choice((NUMBERS, TEXTS, SHAPES, tokens)))
+        nasty = rng.choice(rng.choice((NUMBERS, TEXTS, SHAPES, tokens or SHAPES)))
         if kind == 0:
             tokens[place : place + 1] = [nasty]
         elif kind == 1:
