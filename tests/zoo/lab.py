@@ -116,9 +116,9 @@ class Lab:
         fit_classifier(front_end or Identity(Config()), classifier, self.train, stages or (CLEAN,), seed=self.seed)
         return classifier
 
-    def behind(self, front_end: FrontEnd, build=dense) -> Protected:
+    def behind(self, front_end: FrontEnd, build=None) -> Protected:
         """A front end with a classifier that was trained behind it."""
-        return Protected(front_end, self.fit(build, front_end), image_shape=self.shape)
+        return Protected(front_end, self.fit(build or self.dense, front_end), image_shape=self.shape)
 
     def bare(self, classifier: nn.Module) -> Protected:
         """A classifier with no front end."""
