@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -330,7 +330,11 @@ def _percent(share: str, digits: int = 0) -> str:
 
 
 def _rows(run: str, name: str) -> list[Row]:
-    with (RESULTS / run / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+    return _csv(RESULTS / run / f"{name}.csv")
+
+
+def _csv(path: Path) -> list[Row]:
+    with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -398,3 +402,51 @@ def hostile() -> str:
     table = "\n".join(markdown_table(("reader", "inputs", "refused", "read", "wrong", "slowest"), rows))
     versions = ", ".join(f"{name} {said['versions'][name]}" for name in ("python", "torch"))
     return f"\n{table}\n\nWritten by `{said['command']}`; {versions}.\n\n"
+
+
+def attack_mutants() -> str:
+    """What one-change mutants of each library's attacks came to, with the interval of the share that is noticed."""
+    said = json.loads((RESULTS / "mutants" / "about.json").read_text(encoding="utf-8"))
+    versions = ", ".join(f"{name} {version}" for name, version in said["versions"].items())
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in _rows("mutants", "mutants"):
+        groups[row["library"]].append(row)
+    everything = [row for rows in groups.values() for row in rows]
+    titles = ("library", "mutants", "raise or hang", "unchanged", "other examples", "noticed", "share", "95 % interval")
+    lines = _table(titles, (_mutants(name, rows) for name, rows in [*groups.items(), ("all", everything)]))
+    return (
+        f"\n`{said['command']}`: {said['mutants']} of the {said['reached']} mutants of {said['modules']} modules, of "
+        f"{said['subjects']} modules that `subjects.py` names, seed "
+        f"{said['seed']}, CPU, {versions}.\n{lines}"
+    )
+
+
+def attack_mutants_noticed() -> str:
+    """Who noticed first."""
+    counts = Counter(row["noticed"] for row in _rows("mutants", "mutants") if row["noticed"])
+    return _table(("noticed by", "mutants"), ((name, str(count)) for name, count in counts.most_common()))
+
+
+def attack_mutants_survivors() -> str:
+    """Which changed an example and were not noticed, with what is known of them."""
+    argued = {row["id"]: row["why"] for row in _csv(RESULTS.parent / "mutants" / "argued.csv")}
+    titles = ("module", "line", "kind", "change", "rows", "what is known of it")
+    return _table(
+        titles,
+        (
+            (f"`{row['module']}`", row["line"], row["kind"], row["change"], row["rows"], argued.get(row["id"], ""))
+            for row in _rows("mutants", "mutants")
+            if row["changed"] == "True" and not row["noticed"]
+        ),
+    )
+
+
+def _mutants(name: str, rows: list[Row]) -> tuple[str, ...]:
+    crashed = sum(row["noticed"] in {"raises", "time limit"} for row in rows)
+    changed = [row for row in rows if row["changed"] == "True" and row["noticed"] not in {"raises", "time limit"}]
+    noticed = sum(bool(row["noticed"]) for row in changed)
+    low, high = wilson(noticed, len(changed)) if changed else (0.0, 1.0)
+    share = f"{noticed / len(changed):.0%}" if changed else "–"
+    unchanged = len(rows) - crashed - len(changed)
+    figures = (len(rows), crashed, unchanged, len(changed), noticed)
+    return (name, *map(str, figures), share, f"{low:.0%} to {high:.0%}")

@@ -71,7 +71,7 @@ def compiled(source: str, file: str, mutant: Mutant) -> dict[tuple[str, int], Co
             apply(node)
             break
     codes: dict[tuple[str, int], CodeType] = {}
-    _collect(compile(ast.fix_missing_locations(tree), file, "exec"), codes)
+    _collect(compile(ast.fix_missing_locations(tree), file, "exec", dont_inherit=True), codes)
     return codes
 
 

@@ -250,7 +250,12 @@ def resets_the_batch_that_fell(spec, model, x, y):
     return x + (examples - x) * (1 - 0.2 / len(x))
 
 
+def projects_a_step_too_late(spec, model, x, y):
+    return pgd(spec, model, x, y, start=lambda x, eps: 3 * uniform(x, eps))
+
+
 BROKEN = {
+    projects_a_step_too_late: "asks inside",
     does_nothing: "grows with ε",
     takes_a_tenth: "one step",
     trains_while_it_attacks: "mode during the attack",

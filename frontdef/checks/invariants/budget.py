@@ -75,6 +75,9 @@ LAST_ITERATE = frozenset(
 )
 """Families whose papers return the last iterate: a later step may undo what an earlier one reached."""
 
+PROJECTED = frozenset({"pgd", "eotpgd", "transfer"})
+"""Families whose every iterate is projected before it is asked about."""
+
 BLOCKED_BY_THE_BOX = frozenset({("fgsm", "l2"), ("fgsm", "l1")})
 """Single steps along a gradient of which the box takes a part: what is left of the radius is never spent."""
 

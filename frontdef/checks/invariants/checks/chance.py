@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from frontdef.checks.invariants.budget import ALONE
+from frontdef.checks.invariants.budget import ALONE, PROJECTED
 from frontdef.checks.invariants.table import CHECKS
 from frontdef.checks.invariants.tasks import Constant, Model
 from frontdef.checks.invariants.trial import Trial, changed
@@ -28,12 +28,12 @@ def another_seed(trial: Trial) -> Finding:
     "random start", reference="arXiv:1706.06083: PGD starts at a random point of the ball, another for each"
 )
 def random_start(trial: Trial) -> Finding:
-    """Where nothing moves it, it ends at a point that differs by image and seed and reaches out to both sides."""
+    """Where nothing moves it, it stays at a point that differs by image and seed and reaches out to both sides."""
     drawn = trial.variant(random_start=True)
     if drawn is None or trial.targeted:
         return not_applicable("has no random start of its own")
     flat, labels = changed(trial.task.model, Constant(trial.task.classes)), torch.zeros_like(trial.task.y)
-    starts = [drawn.run(flat, trial.task.x, labels, seed=seed).examples - trial.task.x for seed in (0, 1)]
+    starts = [_farthest(drawn, flat, labels, seed) - trial.task.x for seed in (0, 1)]
     moved = starts[0].flatten(1)
     if trial.norm == "linf":
         reach = torch.minimum(moved.amax(1), -moved.amin(1)) / trial.eps
@@ -47,6 +47,31 @@ def random_start(trial: Trial) -> Finding:
     seeded = int(((starts[1] - starts[0]).abs().flatten(1).amax(1) < 1e-6).sum())
     told = f"{near} of {len(moved)} starts stay near, {same} are those of the first image, {seeded} ignore the seed"
     return at_most(near + same + seeded, 0, told)
+
+
+def _farthest(trial: Trial, model: Model, labels: torch.Tensor, seed: int) -> torch.Tensor:
+    """The farthest images of a run, asked about or returned: without a success some return the image."""
+    x = trial.task.x
+    with model.recording() as queries:
+        examples = trial.run(model, x, labels, seed=seed).examples
+    whole = [examples, *(images for images, _ in queries if len(images) == len(x))]
+    return max(whole, key=lambda images: float((images - x).abs().sum()))
+
+
+@CHECKS.register(
+    "asks inside", reference="arXiv:1706.06083: every iterate of PGD is projected onto the ball and the box"
+)
+def inside(trial: Trial) -> Finding:
+    """From a random start, too, no query of projected gradient descent lies outside the ball or the box."""
+    drawn = trial.variant(random_start=True)
+    if drawn is None or trial.family.name not in PROJECTED:
+        return not_applicable("may ask about other images than its iterates")
+    task, threat = trial.task, drawn.spec().threat
+    with task.model.recording() as queries:
+        drawn.run(task.model, task.x, drawn.labels)
+    whole = [images for images, _ in queries if len(images) == len(task.x)]
+    outside = sum(int((~threat.contains(task.x, images)).sum()) for images in whole)
+    return at_most(outside, 0, f"{outside} of {len(whole) * len(task.x)} queries outside")
 
 
 @CHECKS.register("restarts", reference="arXiv:1902.06705, 5.5: restarts are other runs, and the best one counts")
