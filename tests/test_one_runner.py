@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from rich.console import Console
@@ -44,21 +44,28 @@ def go(out, **settings):
 
 
 @contextmanager
-def held_elsewhere(path, *, leaves_child=False):
-    """The lock is held by another process, whose id is given; it is killed afterwards."""
+def held_elsewhere(path):
+    """The lock is held by another process, whose id is given; it is killed afterwards, and then a child of it."""
     reader, writer = os.pipe()
     process = os.fork()
     if not process:
         with locked(path):
-            if not leaves_child or os.fork():
-                os.write(writer, b".")
+            child = os.fork()
+            if child:
+                os.write(writer, f"{child}".encode())
             time.sleep(600)
-    os.read(reader, 1)
+    child = int(os.read(reader, 100))
     try:
         yield process
-    finally:
-        os.kill(process, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
         os.waitpid(process, 0)
+        with locked(path):
+            pass  # the child lives and does not keep it
+    finally:
+        for member in (process, child):
+            with suppress(ProcessLookupError):
+                os.kill(member, signal.SIGKILL)
 
 
 def test_a_lock_names_its_holder_and_ends_with_it(tmp_path):
@@ -73,9 +80,7 @@ def test_a_lock_names_its_holder_and_ends_with_it(tmp_path):
 
 
 def test_a_child_that_outlives_the_holder_does_not_keep_the_lock(tmp_path):
-    with held_elsewhere(tmp_path / "lock", leaves_child=True):
-        pass
-    with locked(tmp_path / "lock"):
+    with held_elsewhere(tmp_path / "lock"):
         pass
 
 
