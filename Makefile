@@ -62,7 +62,7 @@ requirements: setup
 
 constraints:
 	rm -rf build/constraints && $(BIN)/uv venv --quiet build/constraints
-	$(BIN)/uv pip install --quiet --python build/constraints/bin/python --editable ".[bench,dev]" $(foreach plugin,$(PLUGINS),--editable $(plugin))
+	$(BIN)/uv pip install --quiet --python build/constraints/bin/python --editable ".[bench,dev,ray]" $(foreach plugin,$(PLUGINS),--editable $(plugin))
 	@{ echo "# Exact versions that are known to work together; \`make constraints\` writes them anew."; \
 	   { $(BIN)/uv pip freeze --quiet --exclude-editable --python build/constraints/bin/python; \
 	     $(BIN)/uv --version | sed -E 's/^uv ([^ ]+).*/uv==\1/'; } | sort; } > constraints.txt

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib.metadata
 import importlib.util
 from collections.abc import Iterable
 from functools import lru_cache
@@ -28,6 +29,12 @@ def code_of(reference: Any) -> str:
     return _hash_module(module if top == "frontdef" else top)
 
 
+@lru_cache(maxsize=256)
+def codes_of(*references: str) -> tuple[str, ...]:
+    """`code_of` each of several references; asked for often, of the same ones."""
+    return tuple(map(code_of, references))
+
+
 def code_reached(modules: Iterable[str], within: str = "frontdef") -> str:
     """Hash of modules and of every module that they import at their top, directly or not.
 
@@ -43,7 +50,7 @@ def code_reached(modules: Iterable[str], within: str = "frontdef") -> str:
     Raises:
         ModuleNotFoundError: One of the modules does not exist.
     """
-    return _hash_reached(tuple(sorted(set(modules))), within)
+    return _hash_reached(frozenset(modules), within)
 
 
 def modules_reached(modules: Iterable[str], within: str = "frontdef") -> frozenset[str]:
@@ -63,6 +70,16 @@ def modules_reached(modules: Iterable[str], within: str = "frontdef") -> frozens
     return frozenset(reached)
 
 
+@lru_cache(maxsize=256)
+def version_of(distribution: str) -> str:
+    """Version of an installed distribution; its metadata is parsed once a process, because that takes 10 ms.
+
+    Raises:
+        PackageNotFoundError: It is not installed.
+    """
+    return importlib.metadata.version(distribution)
+
+
 def module_of(reference: Any) -> str:
     """Name of the module of an object, or of ``"package.module:attribute"``; empty where it has none."""
     return reference.partition(":")[0] if isinstance(reference, str) else getattr(reference, "__module__", "")
@@ -70,7 +87,7 @@ def module_of(reference: Any) -> str:
 
 def clear() -> None:
     """Forget what was read, so that the next question reads the files again."""
-    for cached in (_hash_module, _hash_reached, _imports):
+    for cached in (codes_of, _hash_module, _hash_reached, _imports, version_of):
         cached.cache_clear()
 
 
@@ -88,7 +105,7 @@ def _hash_module(name: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _hash_reached(modules: tuple[str, ...], within: str) -> str:
+def _hash_reached(modules: frozenset[str], within: str) -> str:
     return _hash({module: _file(module) for module in sorted(modules_reached(modules, within))})
 
 

@@ -68,7 +68,12 @@ def sweep(folder: Path, *, alone: bool = False) -> int:
     Returns:
         How many files there were.
     """
-    left = [path for pattern in (".*.tmp", "*/.*.tmp") for path in folder.glob(pattern) if _left(path, alone)]
+    left = [
+        path
+        for pattern in (".*.tmp", "*/.*.tmp", "*/packs/.*.tmp")
+        for path in folder.glob(pattern)
+        if _left(path, alone)
+    ]
     for path in left:
         with contextlib.suppress(OSError):  # another process sweeps, too
             path.unlink()

@@ -21,7 +21,8 @@ from frontdef.models.request import ModelRequest
 from frontdef.runs.head import Head, dump, parse
 from frontdef.runs.plan import Samples
 from frontdef.runs.results import load_results
-from frontdef.runs.store import UNSIGNED, Store, decode, encode
+from frontdef.runs.sealed import UNSIGNED
+from frontdef.runs.store import Store, decode, encode
 from frontdef.runs.table import Rows
 from frontdef.stage import Stage
 from frontdef.verdicts.bracket import brackets

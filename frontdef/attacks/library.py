@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from frontdef.code import code_of, code_reached
+from frontdef.code import code_of, code_reached, version_of
 from frontdef.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -198,6 +198,6 @@ class AttackLibrary(ABC):
             MissingExtraError: It is not installed.
         """
         try:
-            return importlib.metadata.version(self.distribution)
+            return version_of(self.distribution)
         except importlib.metadata.PackageNotFoundError:
             raise MissingExtraError(f"attack library {self.name!r}", self.distribution) from None

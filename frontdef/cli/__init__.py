@@ -18,6 +18,7 @@ COMMANDS = {
     "report": Command("frontdef.cli.results:report", "Compare defenses", "Write a run as one offline HTML file."),
     "verify": Command("frontdef.cli.verify:verify", "Compare defenses", "Read every file of a run, compare checksums."),
     "merge": Command("frontdef.cli.merge:merge", "Compare defenses", "Join the folders of a run's shards into one."),
+    "compact": Command("frontdef.cli.compact:compact", "Compare defenses", "Many small files of a run into few."),
     "analyze": Command("frontdef.cli.analyze:analyze", "Look inside", "What happens in the layers of a network."),
     "check-attack": Command(
         "frontdef.cli.check_attack:check_attack", "Compare attacks", "Test what a right attack implementation does."

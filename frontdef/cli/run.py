@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from frontdef.cli.arguments import COUNT, PATH, SEED, Seconds
+from frontdef.cli.arguments import COUNT, PATH, SEED, Seconds, parse_config
 from frontdef.cli.console import PlainConsole
 from frontdef.cli.interrupt import STOPPED
 from frontdef.cli.show import show
@@ -22,6 +22,7 @@ from frontdef.matrix.entries import DefenseEntry, Matrix, load_matrix
 from frontdef.matrix.plan import make_plan
 from frontdef.models.load import Means, check_device
 from frontdef.runs.estimate import estimate
+from frontdef.runs.executors import EXECUTORS
 from frontdef.runs.plan import Plan
 from frontdef.runs.progress import make_progress
 from frontdef.runs.results import Results, load_results
@@ -58,15 +59,30 @@ def _matrix_options(command: Any) -> Any:
     return command
 
 
+def _slurm(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
+    return parse_config(values)
+
+
 def process_options(command: Any) -> Any:
-    """``--jobs`` and ``--time-limit``."""
+    """``--jobs``, ``--time-limit``, ``--executor`` and what these need to know."""
     jobs = click.option("--jobs", "-j", type=COUNT, help="Run so many jobs side by side, in processes.")
     limit = click.option(
         "--time-limit",
         type=Seconds(),
         help="Seconds a job may take: longer ones are killed and recorded as failed.",
     )
-    return jobs(limit(command))
+    executor = click.option(
+        "--executor", help=f"Where jobs are run: {', '.join(EXECUTORS)}; default: here, or in --jobs processes."
+    )
+    address = click.option("--ray-address", help="Of a Ray cluster; default: RAY_ADDRESS, or one on this machine.")
+    slurm = click.option(
+        "--slurm",
+        metavar="KEY=VALUE",
+        multiple=True,
+        callback=_slurm,
+        help="What submitit is told, such as slurm_partition=gpu or timeout_min=240; repeat it.",
+    )
+    return jobs(limit(executor(address(slurm(command)))))
 
 
 def _shard(context: click.Context, parameter: click.Parameter, value: str | None) -> Shard | None:

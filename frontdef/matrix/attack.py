@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import math
 import time
@@ -23,7 +22,7 @@ from frontdef.matrix.tables import RECORDS
 from frontdef.matrix.verify import score, verify
 from frontdef.memory import Batches, at_once
 from frontdef.models.entry import ModelEntry
-from frontdef.models.fingerprint import code_of
+from frontdef.models.fingerprint import codes_of, version_of
 from frontdef.models.request import ModelRequest, Request
 from frontdef.protected import Protected
 from frontdef.registry import get_attack_libraries, get_defense
@@ -106,11 +105,11 @@ class Cell(RowJob):
             "seed": spec.seed,
             "library": self.library,
             "library_version": library.version(),
-            "code": [library.code(spec.family.name, spec.threat.norm), *map(code_of, CODE)],
+            "code": [library.code(spec.family.name, spec.threat.norm), *codes_of(*CODE)],
             "batch_size": self.batch_size,
             "draws": [self.eot_draws, self.verify_draws] if get_defense(self.row.entry.name).randomized else None,
             "device": self.device,
-            "torch": importlib.metadata.version("torch"),
+            "torch": version_of("torch"),
         }
 
     def describe(self) -> Mapping[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +16,7 @@ from frontdef.matrix.row import RowJob
 from frontdef.matrix.tables import DIAGNOSES
 from frontdef.matrix.verify import Scores, score, verify
 from frontdef.memory import at_once
-from frontdef.models.fingerprint import code_of
+from frontdef.models.fingerprint import code_of, version_of
 from frontdef.registry import get_defense
 from frontdef.runs.job import Batch
 from frontdef.runs.table import Rows
@@ -64,7 +63,7 @@ class Diagnose(RowJob):
             ],
             "budget": self.budget.model_dump(),
             "first": self.first,
-            "torch": importlib.metadata.version("torch"),
+            "torch": version_of("torch"),
         }
 
     def describe(self) -> Mapping[str, Any]:

@@ -106,7 +106,7 @@ def _distinct(jobs: Iterable[Job]) -> tuple[tuple[Job, ...], tuple[Job, ...]]:
     twins: list[Job] = []
     for job in jobs:
         twin = kept.setdefault(job.key, job)
-        if twin.describe() == job.describe():
+        if twin is job or twin.describe() == job.describe():
             continue
         if isinstance(twin, Cell) and isinstance(job, Cell):
             titles = [f"{cell.row.classifier} {cell.row.entry.title}" for cell in (twin, job)]

@@ -11,9 +11,9 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from frontdef.code import code_of
+from frontdef.code import code_of, codes_of, version_of
 
-__all__ = ["code_of", "digest", "requirements_of"]
+__all__ = ["code_of", "codes_of", "digest", "requirements_of", "version_of"]
 
 
 @lru_cache(maxsize=64)
@@ -39,7 +39,7 @@ def requirements_of(distribution: str) -> dict[str, str]:
 
 def _version(name: str) -> str:
     try:
-        return importlib.metadata.version(name)
+        return version_of(name)
     except importlib.metadata.PackageNotFoundError:
         return ""
 

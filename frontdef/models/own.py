@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +17,7 @@ from frontdef.errors import FrontdefError
 from frontdef.frontend import FrontEnd
 from frontdef.models.cache import ModelCache, TrainedModel, fit, restore
 from frontdef.models.check import check_model
-from frontdef.models.fingerprint import code_of, requirements_of
+from frontdef.models.fingerprint import code_of, requirements_of, version_of
 from frontdef.models.gate import gate
 from frontdef.models.load import Means, load_model
 from frontdef.models.request import Keyed
@@ -79,7 +78,7 @@ class OwnRequest(Keyed):
             "defense": [self.defense, dict(self.config)],
             "plugin": [plugin.pin, code_of(front_end), requirements_of(plugin.distribution)],
             "seed": self.seed,
-            "torch": importlib.metadata.version("torch"),
+            "torch": version_of("torch"),
             **(self._training_data() if self.recipe or self._prepared else {}),
         }
 

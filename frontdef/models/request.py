@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
 from frontdef import training
-from frontdef.models.fingerprint import code_of, digest, requirements_of
+from frontdef.models.fingerprint import code_of, digest, requirements_of, version_of
 from frontdef.registry import defense_entries, get_classifier, get_dataset, get_defense
 from frontdef.stage import Stage
 
@@ -108,7 +107,7 @@ class ModelRequest(Keyed):
             "train_samples": self.train_samples,
             "seed": self.seed,
             "training": training.REVISION,
-            "torch": importlib.metadata.version("torch"),
+            "torch": version_of("torch"),
         }
 
     def __str__(self) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from frontdef.errors import StoreError
 from frontdef.runs.head import Head, JobEntry
+from frontdef.runs.packs import FOLDER, Pack
 from frontdef.runs.plan import get_kind
 from frontdef.runs.store import HEAD, LOCK, Store
 from frontdef.runs.table import Table
@@ -67,8 +68,20 @@ def inspect(store: Store) -> Integrity:
     read, missing = 0, 0
     damaged: list[Damage] = []
     named = {store.root / name for name in (HEAD, LOCK, "report.html")}
+    alone = {name: store.alone(name) for name in tables}
+    packed: set[str] = set()
+    for name, table in tables.items():
+        for path in sorted((store.root / name / FOLDER).glob("*.parquet")):
+            named.add(path)
+            read += 1
+            try:
+                packed.update(_pack(Pack(path, name), table, store, alone[name]))
+            except StoreError as error:
+                damaged.append(Damage(f"a pack of {name}", str(error)))
     for what, path, check in _files(store, head, tables):
         named.add(path)
+        if path.suffix == ".parquet" and path.stem in packed and not path.is_file():
+            continue
         if not path.is_file() and path.parent.name != CLEAN:
             missing += path.suffix == ".parquet"
             continue
@@ -93,6 +106,20 @@ def _files(store: Store, head: Head, tables: dict[str, Table]) -> Iterator[tuple
             continue
         yield job.what, rows, partial(_rows, store, job, tables[job.table], tensors)
         yield job.what, tensors, partial(store.tensors, job.table, job.key)
+
+
+def _pack(pack: Pack, table: Table, store: Store, alone: set[str]) -> list[str]:
+    """The jobs that a pack holds, once its checksum and its columns are found right."""
+    block = pack.load()
+    if set(block.rows.column_names) != set(table.stored):
+        raise StoreError(f"{pack.path} has other columns than the table {table.name}: delete it, and {AGAIN}")
+    for key, count in zip(block.keys, block.counts, strict=True):
+        if table.tensors and count and key not in alone and not store.has_tensors(table.name, key):
+            raise StoreError(
+                f"{store.tensor_path(table.name, key)} is missing beside its rows, which {pack.path} holds: `frontdef "
+                f"run … --overwrite --only {key}` makes it again"
+            )
+    return list(block.keys)
 
 
 def _rows(store: Store, job: JobEntry, table: Table, tensors: Path) -> None:

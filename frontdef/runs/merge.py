@@ -60,20 +60,31 @@ def merge(folders: Sequence[Path], out: Path) -> Merged:
     command = _aimed(first.command, out)
     with target.hold():
         target.write_head(first.model_copy(update={"started": started, "notes": notes, "command": command}))
-        for key in first.samples.values():
-            source = next((store for store in stores if store.has_tensors(CLEAN, key)), None)
-            if source is not None and not target.has_tensors(CLEAN, key):
-                _copy(source.tensor_path(CLEAN, key), target.tensor_path(CLEAN, key))
-        copied, unequal = 0, []
-        for entry in first.jobs:
-            holders = [store for store in stores if store.has(entry.table, entry.key)]
-            if len(holders) > 1 and not _equal(holders, entry):
-                unequal.append(entry.what)
-            if holders and not target.has(entry.table, entry.key):
-                _take(holders[0], target, entry)
-                copied += 1
-            elif not holders and not target.has(entry.table, entry.key):
-                _take_failure(stores, target, entry)
+        return _join(stores, target)
+
+
+def _join(stores: Sequence[Store], target: Store) -> Merged:
+    first = target.require_head()
+    for key in first.samples.values():
+        source = next((store for store in stores if store.has_tensors(CLEAN, key)), None)
+        if source is not None and not target.has_tensors(CLEAN, key):
+            _copy(source.tensor_path(CLEAN, key), target.tensor_path(CLEAN, key))
+    copied, unequal = 0, []
+    packed: dict[tuple[str, int], list[str]] = {}
+    for entry in first.jobs:
+        holders = [store for store in stores if store.has(entry.table, entry.key)]
+        if len(holders) > 1 and not _equal(holders, entry):
+            unequal.append(entry.what)
+        if holders and not target.has(entry.table, entry.key):
+            copied += 1
+            _take(holders[0], target, entry)
+            if not holders[0].path(entry.table, entry.key).is_file():
+                packed.setdefault((entry.table, stores.index(holders[0])), []).append(entry.key)
+        elif not holders and not target.has(entry.table, entry.key):
+            _take_failure(stores, target, entry)
+    for (table, source_number), keys in packed.items():
+        for block in stores[source_number].scan(table, keys):
+            target.packs.write(table, block)
     failed = sum(target.failed(entry.key) for entry in first.jobs)
     missing = sum(not target.has(entry.table, entry.key) for entry in first.jobs) - failed
     return Merged(copied, missing, failed, tuple(unequal))
@@ -141,7 +152,8 @@ def _equal(stores: Sequence[Store], entry: JobEntry) -> bool:
 def _take(source: Store, target: Store, entry: JobEntry) -> None:
     if source.has_tensors(entry.table, entry.key):
         _copy(source.tensor_path(entry.table, entry.key), target.tensor_path(entry.table, entry.key))
-    _copy(source.path(entry.table, entry.key), target.path(entry.table, entry.key))
+    if source.path(entry.table, entry.key).is_file():
+        _copy(source.path(entry.table, entry.key), target.path(entry.table, entry.key))
     target.forget_failures([entry.key])
 
 

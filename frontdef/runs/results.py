@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ import pyarrow as pa
 from frontdef.errors import StoreError, UnknownNameError
 from frontdef.lazy import resolve
 from frontdef.runs.head import Head, JobEntry
+from frontdef.runs.packs import Block
 from frontdef.runs.plan import Kind, get_kind
 from frontdef.runs.query import ask, connect, lock
 from frontdef.runs.store import ARROW, Store
@@ -74,34 +75,70 @@ class Results:
         Raises:
             StoreError: A file is damaged, was changed, or is another job's.
         """
-        return tuple(self._state(entry) for entry in self.head.jobs)
+        for entry in self.head.jobs:
+            if entry.table not in self._tables:
+                raise StoreError(
+                    f"{self.path}: {entry.what} is of a table {entry.table!r}, which a {self.head.kind} lacks"
+                )
+        abouts = {
+            (name, key): about
+            for name in self._tables
+            for block in self.blocks(name)
+            for key, about in zip(block.keys, block.abouts, strict=True)
+        }
+        return tuple(self._state(entry, abouts.get((entry.table, entry.key))) for entry in self.head.jobs)
 
-    def _state(self, entry: JobEntry) -> JobState:
-        if self.store.has(entry.table, entry.key):
-            rows, about = self.store.read(entry.table, entry.key)
-            self._require_columns(entry, rows)
-            self._rows[entry.table, entry.key] = rows
+    def _state(self, entry: JobEntry, about: Mapping[str, Any] | None) -> JobState:
+        if about is not None:
+            self._require_described(entry)
             return JobState(entry, "ok", about)
         if self.store.failed(entry.key):
             return JobState(entry, "failed", error=self.store.failure(entry.key)["error"])
         return JobState(entry, "missing")
 
-    def _require_columns(self, entry: JobEntry, rows: pa.Table) -> None:
-        """A file with the right checksum may still have been written by somebody else."""
-        if entry.table not in self._tables:
-            raise StoreError(f"{self.path}: {entry.what} is of a table {entry.table!r}, which a {self.head.kind} lacks")
-        wanted = {name: ARROW[column.type] for name, column in self._tables[entry.table].stored.items()}
-        stored = list(zip(rows.schema.names, rows.schema.types, strict=True))
-        if len(stored) != len(wanted) or dict(stored) != wanted:
-            path = self.store.path(entry.table, entry.key)
-            raise StoreError(f"{path} has other columns than the table {entry.table}: delete it, and it is made again")
+    def _require_described(self, entry: JobEntry) -> None:
+        """A run.json with the right checksum may still have been written by somebody else."""
         joined = self._tables[entry.table].joined
         if missing := [name for name in joined if name not in entry.about]:
             raise StoreError(f"{self.path}: run.json does not say the {', '.join(missing)} of {entry.what}")
 
+    def _require_columns(self, table: str, rows: pa.Table, path: Path) -> pa.Table:
+        """A file with the right checksum may still have been written by somebody else.
+
+        Returns:
+            The rows, their columns in the order of the table.
+        """
+        wanted = {name: ARROW[column.type] for name, column in self._tables[table].stored.items()}
+        stored = list(zip(rows.schema.names, rows.schema.types, strict=True))
+        if len(stored) != len(wanted) or dict(stored) != wanted:
+            raise StoreError(f"{path} has other columns than the table {table}: delete it, and it is made again")
+        return rows.select(list(wanted))
+
+    def blocks(self, table: str) -> list[Block]:
+        """The rows of all jobs of a table that are done, many jobs at a time, read once.
+
+        Raises:
+            StoreError: A file is damaged, was changed, or is another job's.
+        """
+        if table not in self._blocks:
+            done = self.store.done(table)
+            keys = dict.fromkeys(entry.key for entry in self.head.jobs if entry.table == table and entry.key in done)
+            self._blocks[table] = list(self.store.scan(table, keys, partial(self._require_columns, table)))
+        return self._blocks[table]
+
     @cached_property
-    def _rows(self) -> dict[tuple[str, str], pa.Table]:
+    def _blocks(self) -> dict[str, list[Block]]:
         return {}
+
+    @cached_property
+    def _places(self) -> dict[tuple[str, str], tuple[Block, int, int]]:
+        """Table and key → where its rows stand: in which block, from which row, and how many."""
+        return {
+            (name, key): (block, int(start), count)
+            for name in self._tables
+            for block in self.blocks(name)
+            for key, start, count in zip(block.keys, block.starts, block.counts, strict=True)
+        }
 
     def jobs_of(self, table: str) -> tuple[JobState, ...]:
         """The jobs that fill a table."""
@@ -109,7 +146,8 @@ class Results:
 
     def rows(self, job: JobState) -> pa.Table:
         """The rows of a job that is done, without the columns that its description holds."""
-        return self._rows[job.entry.table, job.entry.key]
+        block, start, count = self._places[job.entry.table, job.entry.key]
+        return block.rows.slice(start, count)
 
     def failures(self) -> list[dict[str, str]]:
         """What failed, of whatever kind: its key, what it is, and its traceback."""
@@ -144,19 +182,17 @@ class Results:
     def _arrow(self, table: Table) -> pa.Table:
         """The rows of all jobs that are done, with what their descriptions add."""
         schema = pa.schema([(name, ARROW[column.type]) for name, column in table.columns.items()])
+        about = {entry.key: entry.about for entry in self.head.jobs if entry.table == table.name}
         filled = []
-        for job in self.jobs_of(table.name):
-            if job.status == "ok":
-                rows = self.rows(job)
-                try:
-                    for name in table.joined:
-                        value = pa.array([job.entry.about[name]] * len(rows), ARROW[table.columns[name].type])
-                        rows = rows.append_column(name, value)
-                    filled.append(rows.select(list(table.columns)).cast(schema))
-                except (pa.ArrowException, TypeError, ValueError) as error:
-                    raise StoreError(
-                        f"{self.path}: what run.json says of {job.entry.what} is no {name}: {error}"
-                    ) from None
+        for block in self.blocks(table.name):
+            rows, whose = block.rows, np.repeat(np.arange(len(block.keys)), block.counts)
+            try:
+                for name in table.joined:
+                    values = pa.array([about[key][name] for key in block.keys], ARROW[table.columns[name].type])
+                    rows = rows.append_column(name, values.take(pa.array(whose)))
+                filled.append(rows.select(list(table.columns)).cast(schema))
+            except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
+                raise StoreError(f"{self.path}: what run.json says of {table.name} is no {name}: {error}") from None
         return pa.concat_tables(filled) if filled else schema.empty_table()
 
     @cached_property

@@ -7,18 +7,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from frontdef._version import __version__
 from frontdef.datasets.files import VARIABLE as DATA
 from frontdef.errors import ConfigError, UnknownNameError
+from frontdef.lazy import resolve
 from frontdef.models.cache import ModelCache
 from frontdef.models.load import Means, check_device
 from frontdef.models.request import Request
-from frontdef.runs.executors import Executor
-from frontdef.runs.executors.inline import Inline
-from frontdef.runs.executors.processes import Processes
-from frontdef.runs.executors.worker import order
+from frontdef.runs.executors import EXECUTORS, Executor
 from frontdef.runs.head import Head, JobEntry
 from frontdef.runs.inventory import Inventory, Outcome
 from frontdef.runs.job import Job
@@ -52,6 +50,10 @@ class Settings:
         time_limit: Seconds that each of these may take before it is killed and recorded as failed: loading a model,
             with the ``fit`` of its front end; an epoch of training; a job. None for no limit. Needs processes: one, if
             ``jobs`` says nothing else.
+        executor: Where jobs are run, a row of `frontdef.runs.executors.EXECUTORS`; None runs them in this process, or
+            in processes where ``jobs`` or ``time_limit`` ask for them.
+        ray_address: Of the Ray cluster; None starts one on this machine.
+        slurm: What submitit's executor is told, such as ``slurm_partition``.
     """
 
     out: Path
@@ -66,6 +68,9 @@ class Settings:
     command: str = "frontdef run"
     jobs: int | None = None
     time_limit: float | None = None
+    executor: str | None = None
+    ray_address: str | None = None
+    slurm: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.jobs is not None and self.jobs < 1:
@@ -155,7 +160,8 @@ def _settled(jobs: Sequence[Job], store: Store, settings: Settings) -> Summary:
     """What is not run again."""
     if settings.overwrite:
         return Summary()
-    cached = [job.key for job in jobs if store.has(job.table.name, job.key)]
+    stored = {name: store.done(name) for name in {job.table.name for job in jobs}}
+    cached = [job.key for job in jobs if job.key in stored[job.table.name]]
     done = set(cached)
     failed = [job.key for job in jobs if job.key not in done and store.failed(job.key)]
     return Summary(cached=cached, failed=[] if settings.retry else failed)
@@ -231,6 +237,9 @@ def head_of(plan: Plan, command: str, notes: tuple[str, ...] = ()) -> Head:
 
 def _outcomes(jobs: Sequence[Job], executor: Executor, progress: Progress) -> Iterator[tuple[Job, Outcome]]:
     """Load the models, then run their jobs; a model that can't be had fails every job that needs it."""
+    if executor.whole:
+        yield from executor.run(jobs, progress.started)
+        return
     errors: dict[str, str] = {}
     for group in _by_model(jobs):
         ready = []
@@ -259,13 +268,9 @@ def _error(request: Request, executor: Executor, errors: dict[str, str]) -> str:
 
 
 def _executor(plan: Plan, settings: Settings, inventory: Inventory, store: Store, progress: Progress) -> Executor:
-    if settings.jobs is None and settings.time_limit is None:
-        return Inline(inventory, store)
-    told = order(plan, settings.means, store.root)
-    return Processes(
-        told,
-        jobs=settings.jobs or 1,
-        limit=settings.time_limit,
-        progress=progress.training,
-        waiting=progress.waiting,
-    )
+    local = "inline" if settings.jobs is None and settings.time_limit is None else "processes"
+    name = settings.executor or local
+    if name not in EXECUTORS:
+        raise UnknownNameError("executor", name, EXECUTORS)
+    executor: Executor = resolve(EXECUTORS[name])(plan, settings, inventory, store, progress)
+    return executor

@@ -8,28 +8,26 @@ and checksum are those that were asked for.
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import math
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from frontdef import weights
 from frontdef.errors import StoreError
 from frontdef.lock import HeldError, locked
-from frontdef.reading import MIB, parse_json, read_bounded
+from frontdef.reading import parse_json, read_bounded
 from frontdef.runs import head as heads
 from frontdef.runs.head import Head
+from frontdef.runs.packs import Block, Packs, joined
+from frontdef.runs.sealed import LARGEST, rows_of, seal, unseal
 from frontdef.runs.table import Rows, Table
 from frontdef.tensorfile import Layout, TensorFile, TensorWriter
 from frontdef.whole import cannot_write, delete, is_temporary, sweep, write_whole
@@ -38,21 +36,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 HEAD, LOCK = "run.json", ".lock"
-ABOUT, CHECKSUM = b"frontdef", b"sha256"
-
-UNSIGNED = b"these 64 letters stand here while the sha256 of all is computed."
-"""What stands in the footer in place of the checksum while that is computed over the whole file."""
+ABOUT = b"frontdef"
 
 Values = (np.ndarray, list)
-
-LARGEST = 512 * MIB
-"""Bytes of a file of a run folder; run.json of 100,000 jobs has a fifth of that."""
-
-MAX_VALUES = 10_000_000
-"""Rows times columns of a job; 50,000 images in the widest table are a tenth of that."""
-
-THRIFT = {"thrift_string_size_limit": 64 * MIB, "thrift_container_size_limit": 100_000}
-"""Bounds of a Parquet file's footer."""
 
 ARROW = {
     "varchar": pa.string(),
@@ -76,6 +62,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.packs = Packs(root)
         self.head = self._read_head() if self.exists() else None
 
     def exists(self) -> bool:
@@ -144,7 +131,48 @@ class Store:
 
     def has(self, table: str, key: str) -> bool:
         """Whether a job is done."""
-        return self.path(table, key).is_file()
+        return self.path(table, key).is_file() or self.packs.find(table, key) is not None
+
+    def done(self, table: str) -> set[str]:
+        """Keys of all jobs that are done, by names alone: nothing is read but the packs' footers.
+
+        Raises:
+            StoreError: A pack can't be read.
+        """
+        return self.alone(table).union(*(pack.place for pack in self.packs.of(table)))
+
+    def alone(self, table: str) -> set[str]:
+        """Keys of the jobs that have files of their own."""
+        try:
+            names = os.listdir(self.root / table)
+        except OSError:
+            return set()
+        return {name.removesuffix(".parquet") for name in names if name.endswith(".parquet")}
+
+    def scan(
+        self, table: str, keys: Iterable[str], check: Callable[[pa.Table, Path], pa.Table] = lambda rows, _: rows
+    ) -> Iterator[Block]:
+        """The rows of many jobs that are done, many at a time.
+
+        Args:
+            table: Their table.
+            keys: Which.
+            check: Given the rows of a file and its path, returns them as they are to be believed, or raises.
+
+        Raises:
+            StoreError: One is missing, damaged, changed, or another job's.
+        """
+        left = {key: position for position, key in enumerate(keys)}
+        alone = self.alone(table)
+        packed = {pack: (pack.place.keys() & left.keys()) - alone for pack in self.packs.of(table)}
+        for pack in sorted(filter(packed.get, packed), key=lambda pack: min(left[key] for key in packed[pack])):
+            if mine := packed[pack] & left.keys():
+                block = pack.load()
+                yield block._replace(rows=check(block.rows, pack.path)).of(mine)
+                for key in mine:
+                    del left[key]
+        each = ((key, *self.read(table, key)) for key in left)
+        yield from joined((key, check(rows, self.path(table, key)), about) for key, rows, about in each)
 
     def write(self, table: str, key: str, data: bytes, tensors: Mapping[str, Tensor] | TensorWriter) -> None:
         """Store what a job ended in; its rows are written last, so a job that is there is whole.
@@ -174,6 +202,11 @@ class Store:
         path = self.path(table, key)
         try:
             return decode(read_bounded(path, LARGEST), table, key)
+        except FileNotFoundError:
+            packed = self.packs.read(table, key)
+            if packed is None:
+                raise StoreError(f"{path} is missing, and no pack holds it: the same command makes it again") from None
+            return packed
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
             told = " ".join(str(error).split())
             raise StoreError(f"{path} is damaged ({told}): delete it, and it is made again") from None
@@ -195,6 +228,7 @@ class Store:
         values = {"key": key, "what": what, "error": error}
         write_whole(self._failure(key), json.dumps({"sha256": heads.digest(values), **values}, indent=1).encode())
         delete(self.path(table, key))
+        self.packs.drop(table, [key])
 
     def failed(self, key: str) -> bool:
         """Whether a job is recorded as failed."""
@@ -330,12 +364,7 @@ def encode(table: Table, key: str, rows: Rows) -> bytes:
     except pa.ArrowException as error:
         raise ValueError(f"rows do not fit the table {table.name}: {error}") from None
     about = json.dumps({"table": table.name, "key": key, "about": plain(rows.about)}, sort_keys=True)
-    buffer = io.BytesIO()
-    with pq.ParquetWriter(buffer, filled.schema, compression="zstd", store_schema=False) as writer:
-        writer.write_table(filled)
-        writer.add_key_value_metadata({ABOUT: about.encode(), CHECKSUM: UNSIGNED})
-    data = buffer.getvalue()
-    return _signed(data, UNSIGNED, hashlib.sha256(data).hexdigest().encode())
+    return seal(filled, {ABOUT: about.encode()})
 
 
 def decode(data: bytes, table: str, key: str) -> tuple[pa.Table, dict[str, Any]]:
@@ -350,50 +379,11 @@ def decode(data: bytes, table: str, key: str) -> tuple[pa.Table, dict[str, Any]]
         ValueError: It was changed, or is another job's.
         ArrowException: It is no Parquet file.
     """
-    file = pq.ParquetFile(pa.BufferReader(data), **THRIFT)
-    metadata = file.metadata.metadata
-    checksum = metadata[CHECKSUM]
-    if hashlib.sha256(_signed(data, checksum, UNSIGNED)).hexdigest().encode() != checksum:
-        raise ValueError("its sha256 differs from the one in its footer")
-    about = parse_json(metadata[ABOUT])
+    file = unseal(data)
+    about = parse_json(file.metadata.metadata[ABOUT])
     if (about["table"], about["key"]) != (table, key):
         raise ValueError(f"it holds {about['table']} {about['key']}")
-    return _rows(data, file.metadata), dict(about["about"])
-
-
-def _rows(data: bytes, metadata: Any) -> pa.Table:
-    """The rows, once it is known what they take in memory: a page of a few bytes may stand for millions of rows.
-
-    Raises:
-        ValueError: Too much.
-    """
-    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    rows = max(metadata.num_rows, sum(group.num_rows for group in groups))
-    if not 0 <= rows * max(1, metadata.num_columns) <= MAX_VALUES:
-        raise ValueError(f"it promises {rows:,} rows of {metadata.num_columns} columns, at most {MAX_VALUES:,} values")
-    if (size := sum(group.total_byte_size for group in groups)) > LARGEST:
-        raise ValueError(f"it promises {size:,} bytes, at most {LARGEST:,} are read")
-    texts = [field.name for field in metadata.schema.to_arrow_schema() if pa.types.is_string(field.type)]
-    file = pq.ParquetFile(pa.BufferReader(data), metadata=metadata, read_dictionary=texts, **THRIFT)
-    table = file.read().replace_schema_metadata(None)
-    for name in texts:
-        column = table[name]
-        if (size := sum(map(_expanded, column.chunks))) > LARGEST:
-            raise ValueError(f"its column {name!r} has {size:,} bytes of text, at most {LARGEST:,} are read")
-        table = table.set_column(table.schema.get_field_index(name), name, column.cast(pa.string()))
-    return table
-
-
-def _expanded(chunk: Any) -> int:
-    """Bytes of a chunk of texts that are stored once each."""
-    lengths = pc.binary_length(chunk.dictionary).take(chunk.indices)
-    return int(pc.sum(lengths).as_py() or 0)
-
-
-def _signed(data: bytes, old: bytes, new: bytes) -> bytes:
-    """The file with another checksum in its footer, which is at its end."""
-    start = data.rindex(old)
-    return data[:start] + new + data[start + len(old) :]
+    return rows_of(data, file), dict(about["about"])
 
 
 def _repeated(value: Any, rows: int) -> Any:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from frontdef._version import __version__
 from frontdef.code import code_of
-from frontdef.registry import get_attack_libraries, plugins
+from frontdef.registry import PluginError, get_attack_libraries, plugins
 from frontdef.registry.discovery import installed
 
 NAMED = ("torch", "numpy", "adversarial-robustness-toolbox", "torchattacks", "foolbox")
@@ -70,3 +70,20 @@ class Environment(NamedTuple):
 def environment() -> Environment:
     """That of this process; plugins are discovered where they were not yet."""
     return Environment({**versions(), "frontdef": __version__}, codes())
+
+
+def require(driver: Environment) -> None:
+    """Refuse to work where what decides results is not what it is where the run was started.
+
+    Args:
+        driver: The environment there.
+
+    Raises:
+        PluginError: They differ.
+    """
+    differences = environment().differences(driver)
+    if differences:
+        raise PluginError(
+            f"a worker on {platform.node()} refuses the run's jobs, because their results would not be those of the "
+            f"machine that started it: {'; '.join(differences)}. Mend: install the same distributions on both"
+        )

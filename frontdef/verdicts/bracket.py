@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from frontdef.attacks.spec import shown
-from frontdef.threat import NORMS, Norm, check_norm
-from frontdef.verdicts.broken import broken
+from frontdef.threat import NORMS, TOLERANCE, Norm, check_norm
+from frontdef.verdicts.broken import breaks_from
 from frontdef.verdicts.statistics import wilson
 
 GROUP = ["dataset", "classifier", "defense"]
@@ -92,8 +92,9 @@ def brackets(outcomes: pd.DataFrame, certified: pd.DataFrame, evidence: pd.DataF
             like any other example in its norm.
     """
     return [
-        _bracket(dict(zip(GROUP, map(str, names), strict=True)), group, certified, evidence, norm, eps)
+        _bracket(dict(zip(GROUP, map(str, names), strict=True)), attacked, certified, evidence, norm, eps)
         for names, group in outcomes.groupby(GROUP, sort=False)
+        for attacked in [_Attacked(group)]
         for norm, eps in threats_of(group)
     ]
 
@@ -104,6 +105,38 @@ def threats_of(outcomes: pd.DataFrame) -> list[tuple[Norm, float]]:
     return sorted(((check_norm(norm), float(eps)) for norm, eps in radii), key=_by_norm)
 
 
+class _Attacked:
+    """A defended model's outcomes, sorted out once for all radii.
+
+    Args:
+        group: Its rows.
+    """
+
+    def __init__(self, group: pd.DataFrame) -> None:
+        self.group = group
+        self.correct = group.groupby("sample_id")["clean_correct"].first()
+        self.ids = group["sample_id"].to_numpy()
+        self._samples = np.searchsorted(self.correct.index.to_numpy(), self.ids)
+        self._reach: dict[str, np.ndarray] = {}
+        by_attack = group.groupby(list(WHO), sort=True)
+        self._attacks = by_attack.ngroup().to_numpy()
+        self._names = list(by_attack.size().index)
+
+    def within(self, norm: str, eps: float) -> np.ndarray:
+        """Which rows count for the worst case at a radius, bool ``(N,)``."""
+        if norm not in self._reach:
+            self._reach[norm] = breaks_from(self.group, norm)
+        return np.asarray(self._reach[norm] <= eps + TOLERANCE)
+
+    def strongest(self, within: np.ndarray) -> Strongest | None:
+        """The attack that broke most samples, of the rows that count; None where none broke any."""
+        if not within.any():
+            return None
+        pairs = np.unique(self._attacks[within] * len(self.correct) + self._samples[within])
+        counts = np.bincount(pairs // len(self.correct))
+        return Strongest(*cast("tuple[str, str, str, str]", self._names[int(counts.argmax())]))
+
+
 def _by_norm(threat: tuple[Norm, float]) -> tuple[int, float]:
     norm, eps = threat
     return NORMS.index(norm), eps
@@ -111,18 +144,20 @@ def _by_norm(threat: tuple[Norm, float]) -> tuple[int, float]:
 
 def _bracket(
     where: dict[str, str],
-    group: pd.DataFrame,
+    attacked: _Attacked,
     certified: pd.DataFrame,
     evidence: pd.DataFrame | None,
     norm: str,
     eps: float,
 ) -> Bracket:
-    correct = group.groupby("sample_id")["clean_correct"].first()
-    fell = group.loc[broken(group, norm, eps), [*WHO, "sample_id"]]
-    if evidence is not None:
-        fell = pd.concat([fell, _diagnosed(where, evidence, norm, eps)])
-        fell = fell[fell["sample_id"].isin(correct.index)]
-    robust = correct & ~correct.index.isin(fell["sample_id"])
+    correct, within = attacked.correct, attacked.within(norm, eps)
+    fell, strongest = attacked.ids[within], attacked.strongest(within)
+    diagnosed = None if evidence is None else _diagnosed(where, evidence, norm, eps)
+    if diagnosed is not None and len(diagnosed):
+        rows = pd.concat([attacked.group.loc[within, [*WHO, "sample_id"]].astype(dict.fromkeys(WHO, str)), diagnosed])
+        rows = rows[rows["sample_id"].isin(correct.index)]
+        fell, strongest = rows["sample_id"].to_numpy(), _strongest(rows)
+    robust = correct & ~correct.index.isin(fell)
     proved = _proved(where, certified, norm, eps)
     low, high = wilson(int(robust.sum()), len(robust))
     return Bracket(
@@ -135,8 +170,8 @@ def _bracket(
         worst_case=float(robust.mean()),
         low=low,
         high=high,
-        strongest=_strongest(fell),
-        violations=() if proved is None else tuple(int(i) for i in np.intersect1d(proved, fell["sample_id"])),
+        strongest=strongest,
+        violations=() if proved is None else tuple(int(i) for i in np.intersect1d(proved, fell)),
     )
 
 

@@ -106,7 +106,22 @@ def broken(
         eps: Its radius; ∞ for any distance.
         by: Which prediction decides.
     """
-    return np.asarray(columns["clean_correct"] & fits(columns, norm, eps) & misclassified(columns, by), dtype=bool)
+    return np.asarray(breaks_from(columns, norm, by=by) <= eps + TOLERANCE)
+
+
+def breaks_from(columns: Columns, norm: str | np.ndarray, *, by: Prediction = "adversarial_prediction") -> np.ndarray:
+    """The distance of each example that counts for the worst case at every radius from there, to 1e-6.
+
+    Args:
+        columns: What is recorded of the examples.
+        norm: The norm of the threat model.
+        by: Which prediction decides.
+
+    Returns:
+        float64 ``(N,)``; NaN where the image is wrong already, or the example right, outside the box, or not finite.
+    """
+    counts = columns["clean_correct"] & columns["in_box"] & columns["finite"] & misclassified(columns, by)
+    return np.where(np.asarray(counts, dtype=bool), distances(columns, norm), np.nan)
 
 
 def withstood(

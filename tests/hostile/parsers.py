@@ -29,7 +29,8 @@ from frontdef.runs import query
 from frontdef.runs.head import Head, JobEntry, digest, dump
 from frontdef.runs.head import parse as parse_head
 from frontdef.runs.results import load_results
-from frontdef.runs.store import CHECKSUM, UNSIGNED, Store, encode
+from frontdef.runs.sealed import CHECKSUM, UNSIGNED
+from frontdef.runs.store import Store, encode
 from frontdef.runs.table import Rows
 from frontdef.tensorfile import TensorFile
 from frontdef.threat import ThreatModel, parse_eps

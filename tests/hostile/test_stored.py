@@ -23,7 +23,8 @@ from frontdef.models import saved
 from frontdef.models.state import read_state
 from frontdef.runs.head import Head, digest, dump, parse
 from frontdef.runs.results import load_results
-from frontdef.runs.store import ABOUT, ARROW, CHECKSUM, UNSIGNED, Store, decode, encode
+from frontdef.runs.sealed import CHECKSUM, UNSIGNED
+from frontdef.runs.store import ABOUT, ARROW, Store, decode, encode
 from frontdef.runs.table import Rows
 from frontdef.tensorfile import TensorFile
 from tests.run_writer import RunWriter

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -17,8 +17,21 @@ if TYPE_CHECKING:
     """Told when a job is begun."""
 
 
+EXECUTORS: Mapping[str, str] = {
+    "inline": "frontdef.runs.executors.make:inline",
+    "processes": "frontdef.runs.executors.make:processes",
+    "ray": "frontdef.runs.executors.make:ray",
+    "slurm": "frontdef.runs.executors.make:slurm",
+    "submitit-local": "frontdef.runs.executors.make:submitit_local",
+}
+"""Name → ``(plan, settings, inventory, store, progress) -> Executor``; a new one is a row here."""
+
+
 class Executor(Protocol):
-    """Runs jobs that share their first model."""
+    """Runs jobs."""
+
+    whole: bool
+    """Whether it takes the jobs of all models at once and loads models itself; otherwise those of one at a time."""
 
     def prepare(self, request: Request) -> str:
         """Make a model available to the jobs: read from the cache, or trained.
@@ -37,7 +50,7 @@ class Executor(Protocol):
         """Run jobs and yield each as it ends.
 
         Args:
-            jobs: Whose models were prepared.
+            jobs: Those whose models were prepared, of one model; or all, where it takes the whole.
             started: Told when a job is begun.
 
         Raises:

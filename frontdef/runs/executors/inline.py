@@ -21,6 +21,8 @@ class Inline:
         store: The run folder.
     """
 
+    whole = False
+
     def __init__(self, inventory: Inventory, store: Store) -> None:
         self.inventory = inventory
         self.store = store

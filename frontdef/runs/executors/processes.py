@@ -18,6 +18,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from frontdef.errors import UnwritableError
+from frontdef.registry import PluginError
 from frontdef.runs.inventory import Outcome
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class Processes:
         progress: Told of each epoch of training.
         waiting: Told who trains a model that is waited for.
     """
+
+    whole = False
 
     def __init__(
         self,
@@ -170,9 +173,9 @@ class _Worker:
                 self.ready = False
             process = self.process
         if not self.ready:
-            self._hear(
-                process, None
-            )  # it imports and plans: nothing that a plugin could hang that has not been done here
+            ready = self._hear(process, None)  # it imports and plans: what a plugin could hang was done here before
+            if "refused" in ready:
+                raise PluginError(ready["refused"])
             self.ready = True
         return process
 

@@ -3,9 +3,8 @@
 ``python -m frontdef.runs.executors.worker ORDERS ANSWERS`` is given two file descriptors; standard input is empty and
 standard output goes to standard error, so what a plugin reads or prints is no order and no answer. The first line of
 orders says what is run; each further one is an object of JSON with the key of a model to ``prepare`` or of a ``job``.
-Answers are objects, a line each: one once it is ready; to each order any number that tell how far it is, then one with
-an ``end``. It ends when the orders
-do.
+Answers are objects, a line each: one once it is ready, or one that says why it ``refused`` the run; to each order any
+number that tell how far it is, then one with an ``end``. It ends when the orders do.
 """
 
 from __future__ import annotations
@@ -26,10 +25,12 @@ import torch
 from frontdef.errors import UnwritableError
 from frontdef.models.load import Means
 from frontdef.models.request import Request
+from frontdef.registry import PluginError
 from frontdef.runs.executors import family
 from frontdef.runs.inventory import Inventory
 from frontdef.runs.plan import Plan, get_kind
 from frontdef.runs.store import Store
+from frontdef.runs.versions import Environment, environment, require
 
 HELPERS = ("resource_tracker", "forkserver")
 """What Python's multiprocessing starts once and uses for ever."""
@@ -46,7 +47,14 @@ def order(plan: Plan, means: Means, out: Path) -> dict[str, Any]:
     folders = {
         name: None if path is None else str(path) for name, path in (("data", means.data), ("cache", means.cache))
     }
-    return {"kind": plan.kind, "document": plan.document, "device": means.device, "out": str(out), **folders}
+    return {
+        "kind": plan.kind,
+        "document": plan.document,
+        "device": means.device,
+        "out": str(out),
+        "environment": environment()._asdict(),
+        **folders,
+    }
 
 
 class Server:
@@ -140,7 +148,14 @@ def main(orders: int, answers: int) -> None:
     family.adopt()
     lines: SimpleQueue[str] = SimpleQueue()
     threading.Thread(target=_listen, args=(os.fdopen(orders), lines), daemon=True).start()
-    server = Server(json.loads(lines.get()), os.fdopen(answers, "w"))
+    told = json.loads(lines.get())
+    said = os.fdopen(answers, "w")
+    try:
+        require(Environment(**told["environment"]))
+    except PluginError as error:
+        print(json.dumps({"refused": str(error)}), file=said, flush=True)
+        return
+    server = Server(told, said)
     while True:
         server.obey(json.loads(lines.get()))
 
