@@ -62,7 +62,8 @@ def read_bounded(path: Path, limit: int) -> bytes:
         OSError: It is not there, can't be read, is no file, or has more bytes.
     """
     with open_file(path) as file:
-        data = file.read(limit + 1)
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(min(size, limit) + 1)
     if len(data) > limit:
         raise OSError(errno.EFBIG, f"it has more than {limit:,} bytes, which is more than any such file needs", path)
     return data

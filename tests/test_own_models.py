@@ -216,7 +216,7 @@ def test_a_set_of_attacks_in_several_norms(folder):
     assert {(cell["norm"], cell["family"]) for cell in cells} >= {
         (norm, family) for norm in ("linf", "l2") for family in ("fgsm", "pgd", "transfer")
     }
-    assert any(line.startswith("apgd l2 in native: ") for line in plan.skipped)
+    assert any(line.startswith("deepfool l2 in native: ") for line in plan.skipped)
     with pytest.raises(ConfigError, match="needs threats"):
         plan_of(folder, text.replace('threats = { linf = ["8/255"], l2 = [0.5] }', ""))
     with pytest.raises(FrontdefError, match="standard"):

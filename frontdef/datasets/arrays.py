@@ -196,7 +196,8 @@ class _Archive:
         if any(side < 0 for side in shape):
             raise DataError(f"{self.path}: {key} has the shape {shape}")
         # Of numbers what they take as float32 counts, of texts what they take themselves.
-        check_memory(math.prod(shape[:1]), (*shape[1:], max(1, dtype.itemsize // 8)), f"{self.path}, {key}")
+        texts = (dtype.itemsize // 4,) if dtype.itemsize > 8 else ()
+        check_memory(math.prod(shape[:1]), (*shape[1:], *texts), f"{self.path}, {key}")
         return shape, dtype
 
     def read(self, key: str) -> np.ndarray:

@@ -223,7 +223,7 @@ class Cell(RowJob):
                 for _, x_adv in batches.over(len(split), attack, note=lambda: note_model(victim)):
                     kept.append("x_adv", x_adv)
                 spent = (victim.passes.forward, victim.passes.backward)
-            rounding = self._rounding(victim, split, wanted)
+            rounding = self._rounding(victim, split, wanted, batches.size)
             columns = self._judge(protected, split, kept, wanted)
         about = {
             "forwards": spent[0] / len(split),
@@ -247,12 +247,12 @@ class Cell(RowJob):
         }
         return Rows({"sample_id": split.ids.numpy(), **columns}, about, kept)
 
-    def _rounding(self, victim: Protected, split: Split, wanted: Tensor) -> tuple[int, int] | None:
+    def _rounding(self, victim: Protected, split: Split, wanted: Tensor, most: int) -> tuple[int, int] | None:
         """Samples whose example rounding alone changes, and of how many; None where libraries may differ anyway."""
         library, spec = get_attack_libraries()[self.library], self.spec
         if type(victim.front_end).randomized or not expected(library, spec):
             return None
-        rows = slice(0, min(self.batch_size, len(split)))
+        rows = slice(0, min(most, len(split)))
         with isolated(victim, spec.seed):
             x, y = split.images[rows].to(victim.device), wanted[rows].to(victim.device)
             return changed_by_rounding(library, spec, victim, x, y)

@@ -169,6 +169,12 @@ def read(path: str | Path) -> Saved:
     """
     path = Path(path)
     tensors, about = weights.load(path)
+    lacking = [name for name, field in _Sidecar.model_fields.items() if field.is_required() and name not in about]
+    if lacking:
+        raise StoreError(
+            f"{path} is no trained defense: its sidecar lacks {', '.join(lacking)}. `frontdef train NAME --out FILE` "
+            "writes one"
+        )
     try:
         configs.build(_Sidecar, about, "its sidecar")
     except ConfigError as error:

@@ -90,7 +90,6 @@ class Results:
 
     def _state(self, entry: JobEntry, about: Mapping[str, Any] | None) -> JobState:
         if about is not None:
-            self._require_described(entry)
             return JobState(entry, "ok", about)
         if self.store.failed(entry.key):
             return JobState(entry, "failed", error=self.store.failure(entry.key)["error"])
@@ -122,7 +121,10 @@ class Results:
         """
         if table not in self._blocks:
             done = self.store.done(table)
-            keys = dict.fromkeys(entry.key for entry in self.head.jobs if entry.table == table and entry.key in done)
+            entries = [entry for entry in self.head.jobs if entry.table == table and entry.key in done]
+            for entry in entries:
+                self._require_described(entry)
+            keys = dict.fromkeys(entry.key for entry in entries)
             self._blocks[table] = list(self.store.scan(table, keys, partial(self._require_columns, table)))
         return self._blocks[table]
 

@@ -8,6 +8,7 @@ and checksum are those that were asked for.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -87,6 +88,7 @@ class Store:
         path = self.root / LOCK
         with ExitStack() as held:
             try:
+                made = not self.root.exists()
                 self.root.mkdir(parents=True, exist_ok=True)
                 held.enter_context(locked(path))
             except HeldError as error:
@@ -96,7 +98,17 @@ class Store:
                 ) from None
             except OSError as error:
                 raise cannot_write(path, error) from error
-            yield
+            try:
+                yield
+            finally:
+                if made and self.head is None:
+                    self._leave()
+
+    def _leave(self) -> None:
+        """Take back a folder in which nothing was begun."""
+        with contextlib.suppress(OSError):
+            self.root.joinpath(LOCK).unlink()
+            self.root.rmdir()
 
     def require_head(self) -> Head:
         """What was asked for.

@@ -61,7 +61,7 @@ def test_a_row_decides_what_its_page_says(tables, monkeypatch):
     monkeypatch.setattr(foolbox, "TABLE", {**foolbox.TABLE, place: new})
     changed = set(tables.library("foolbox").splitlines()) - set(page.splitlines())
     (line,) = changed
-    assert line.startswith("| fgsm | ℓ1 | `NewCall` | It is new. |  | `new.py` | `test_")
+    assert line.startswith("| fgsm | ℓ1 | `NewCall` | It is new. | either: step rule |  | `new.py` | `test_")
     assert "| foolbox | fgsm | ℓ1 | new check | 3 of 4 | It is newer. |" in tables.violations()
     (line,) = set(tables.violations_grid().splitlines()) - set(said["violations_grid"].splitlines())
     assert "new check" in line

@@ -3,7 +3,7 @@
 It passes its standard input and output on to the worker, which has neither as its own. When its standard input is
 closed, because whoever gives the orders wants so or has died, or when the worker ends, it kills the worker and all that
 the worker started, whatever they are doing: a worker that never returns from a library's C code could not do that
-itself. It ends with the worker's exit code.
+itself. It ends as the worker ended.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LOOK = 1000
 
 
 def hold() -> int:
-    """Start the worker, wait until it may not go on, and end its family; returns its exit code."""
+    """Start the worker, wait until it may not go on, end its family; returns its exit code, negative for a signal."""
     parent = os.getppid()
     family.adopt()
     ended, signaled = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) if hasattr(os, "pipe2") else os.pipe()
@@ -59,7 +59,7 @@ def hold() -> int:
     if code is None:
         code = worker.wait()
     family.end(os.getpid())
-    return code if code >= 0 else 128 - code
+    return code
 
 
 def _forget_all_but(worker: int) -> None:
@@ -69,5 +69,14 @@ def _forget_all_but(worker: int) -> None:
         os.waitpid(process.si_pid, os.WNOHANG)
 
 
+def _end_like(code: int) -> None:
+    """End with an exit code, or by the signal that a negative one stands for."""
+    if code < 0:
+        with contextlib.suppress(OSError):  # some can't be caught, so they needn't be let go of
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(hold())
+    _end_like(hold())

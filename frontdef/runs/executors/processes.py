@@ -209,10 +209,10 @@ class _Worker:
 
 
 def _ending(code: int) -> str:
-    """An exit code in words."""
-    if code <= 128:
+    """An exit code in words, or the signal that a negative one stands for."""
+    if code >= 0:
         return f"exit code {code}"
     try:
-        return f"signal {code - 128} ({signal.Signals(code - 128).name})"
+        return f"signal {-code} ({signal.Signals(-code).name})"
     except ValueError:
-        return f"exit code {code}"
+        return f"signal {-code}"
