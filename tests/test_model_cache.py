@@ -152,7 +152,7 @@ class TestKey:
             patch.setattr(training, "REVISION", training.REVISION + 1)
             keys.add(fresh())
         with monkeypatch.context() as patch:
-            patch.setattr(request.importlib.metadata, "version", lambda name: "0.0")
+            patch.setattr(request, "version_of", lambda name: "0.0")
             keys.add(fresh())
         with monkeypatch.context() as patch:
             patch.setattr(request, "code_of", lambda reference: "edited")
