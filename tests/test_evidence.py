@@ -5,14 +5,18 @@ from __future__ import annotations
 import io
 
 import pytest
+import torch
 from rich.console import Console
+from torch import nn
 
 import frontdef
 from frontdef.cli.tables import print_results
 from frontdef.matrix.entries import parse_matrix
 from frontdef.matrix.plan import make_plan
+from frontdef.registry import get_dataset
 from frontdef.runs.progress import PlainProgress
 from frontdef.runs.run import Settings, run
+from tests import own_models
 
 MATRIX = """
 name = "evidence"
@@ -64,3 +68,32 @@ def test_terminal_python_and_report_say_the_same(results):
     assert all(f"{100 * share:.1f} (" in console.file.getvalue() for share in worst)
     page = results.report().read_text(encoding="utf-8")
     assert all(f'data-v="{share}"' in page for share in worst)
+
+
+class PartlyDark(nn.Module):
+    """A network that gives no gradient on the brightest images: one in twelve."""
+
+    def __init__(self, images):
+        super().__init__()
+        self.net = own_models.trained()
+        self.register_buffer("bright", images.mean((1, 2, 3)).quantile(11 / 12))
+
+    def forward(self, x):
+        logits = self.net(x)
+        return torch.where((x.mean((1, 2, 3)) > self.bright)[:, None], logits.detach(), logits)
+
+
+def test_what_later_looks_broke_counts_beside_what_the_first_broke(tmp_path):
+    test = get_dataset("digits").load("test").first(160)
+    attacks = [{"family": "noise"}]
+    results = frontdef.evaluate(
+        PartlyDark(test.images), test.images, test.labels, eps=0.15, attacks=attacks, out=tmp_path / "run", quiet=True
+    )
+    (diagnosis,) = results.diagnoses()
+    assert len(diagnosis["looks"]) > 1, "the diagnosis was decided at its first look: choose a model that is not"
+    broke = results.evidence().groupby("attack")["sample_id"].agg(["nunique", "size"])
+    white_box = broke.loc["white box"]
+    assert white_box["nunique"] == white_box["size"] == diagnosis["n_attacked"] - diagnosis["n_survived"]
+    for attempt in diagnosis["attempts"]:
+        if attempt["name"] in {"one step", "random search", "targets"}:
+            assert broke["nunique"].get(attempt["name"], 0) == attempt["broken"]

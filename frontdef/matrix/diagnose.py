@@ -123,7 +123,7 @@ class Diagnose(RowJob):
                 )  # fmt: skip
             fell = broken.broken(columns, self.threat.norm, self.threat.eps)
             if fell.any():
-                broke[attack] = split.ids[numbers][torch.from_numpy(fell)].tolist()
+                broke.setdefault(attack, []).extend(split.ids[numbers][torch.from_numpy(fell)].tolist())
 
         with protected.surrogate(self.row.entry.surrogate):
             diagnosis = masking.diagnose(
