@@ -99,7 +99,9 @@ def test_what_a_diagnosis_broke_counts_within_its_radius():
     belief = judge(cell(range(50)), evidence=evidence)
     assert belief.verdict == "suspicious"
     assert belief.together == pytest.approx(0.25)
-    assert [rival.attack for rival in belief.rivals] == ["white box @ diagnosis"]
+    (rival,) = belief.rivals
+    assert (rival.attack, rival.broke, rival.beyond) == ("white box @ diagnosis", 25, 25)
+    assert (rival.n, rival.missed) == (None, None), "the ids that it was run on are not stored"
     assert judge(cell(range(50)), evidence=evidence.assign(eps=0.2)).verdict == "trusted"
     assert judge(cell(range(50)), evidence=evidence.assign(defense="another")).verdict == "trusted"
 
@@ -147,6 +149,8 @@ def test_it_never_contradicts_the_worst_case(white, less, diagnosed, asked):
     (bracket,) = brackets(pd.concat(frames), NO_CERTIFICATE, evidence)
     assert belief.together == pytest.approx(bracket.worst_case)
     assert belief.suspect.left == pytest.approx(1 - max(len(broke) for broke in white) / 100)
-    lowered = any(rival.p_holm < ALPHA and rival.beyond - rival.missed >= 5 for rival in belief.rivals)
+    lowered = any(
+        rival.p_holm < ALPHA and rival.beyond - rival.missed >= 5 for rival in belief.rivals if rival.missed is not None
+    )
     objects = belief.gain >= UNION or lowered
     assert (GRAVITY.index(belief.verdict) >= GRAVITY.index("suspicious")) == objects

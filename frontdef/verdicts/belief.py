@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 
 from frontdef.attacks.spec import REPEATED, Follows, shown
 from frontdef.errors import UnknownNameError
@@ -17,7 +16,7 @@ from frontdef.registry import get_family
 from frontdef.threat import NORM_LABELS, check_norm, format_eps
 from frontdef.verdicts.bracket import DIAGNOSIS, GROUP, threats_of
 from frontdef.verdicts.broken import broken
-from frontdef.verdicts.statistics import FEWEST, UNION, holm
+from frontdef.verdicts.statistics import FEWEST, UNION, holm, mcnemar
 
 Verdict = Literal["trusted", "not diagnosed", "suspicious", "masked", "invalid"]
 
@@ -78,23 +77,25 @@ class Suspect:
 class Rival:
     """An attack beside the suspect, on the samples that are right without attack and that both were run on.
 
+    Of an attack of a diagnosis only what it broke is known, not which samples it was run on.
+
     Args:
         attack: What it is, in the words of the tables.
         kind: What it follows.
-        n: Samples.
+        n: Samples; None where that is not known.
         broke: How many of them it broke.
         beyond: How many of these the suspect left.
-        missed: How many it left that the suspect broke.
+        missed: How many it left that the suspect broke; None where that is not known.
         p_value: One-sided exact McNemar test of its breaking more; NaN where it is no attack of which less is expected.
         p_holm: The same, corrected for all that are tested for this defense and threat model.
     """
 
     attack: str
     kind: Kind
-    n: int
+    n: int | None
     broke: int
     beyond: int
-    missed: int
+    missed: int | None
     p_value: float = float("nan")
     p_holm: float = float("nan")
 
@@ -106,6 +107,8 @@ class Rival:
     @property
     def objects(self) -> bool:
         """Whether it breaks more than is expected of it, for certain and by more than `MARGIN`."""
+        if self.n is None or self.missed is None:
+            return False
         return self.p_holm < ALPHA and self.beyond - self.missed >= MARGIN * self.n
 
 
@@ -209,7 +212,10 @@ def _seen(bare: Belief, group: pd.DataFrame, evidence: pd.DataFrame) -> Belief:
         for cell, rows in cells.items()
         if cell != judged
     ]
-    rivals += [_rival(f"{attack} @ {DIAGNOSIS}", "diagnosis", right, fell_, own) for attack, fell_ in asked.items()]
+    rivals += [
+        Rival(f"{attack} @ {DIAGNOSIS}", "diagnosis", None, len(ids & right), len((ids & right) - own), None)
+        for attack, ids in asked.items()
+    ]
     first = cells[judged].iloc[0]
     suspect = Suspect(
         judged, first["family"], first["library"], first["surrogate"], first["parameters"], len(samples),
@@ -235,9 +241,7 @@ def _named(rows: pd.DataFrame) -> str:
 def _rival(attack: str, kind: Kind, samples: set[int], broke: set[int], own: set[int]) -> Rival:
     broke, own = broke & samples, own & samples
     beyond, missed = len(broke - own), len(own - broke)
-    p = float("nan")
-    if kind in LESS:
-        p = float(binomtest(beyond, beyond + missed, 0.5, "greater").pvalue) if beyond + missed else 1.0
+    p = mcnemar(beyond, missed, "greater") if kind in LESS else float("nan")
     return Rival(attack, kind, len(samples), len(broke), beyond, missed, p)
 
 
@@ -283,7 +287,7 @@ def _objections(belief: Belief) -> Iterator[str]:
             f"{100 * belief.gain:.1f} points less, the line is at {100 * UNION:.0f}"
         )
     for rival in belief.rivals:
-        if rival.objects:
+        if rival.objects and rival.missed is not None:
             yield (
                 f"{rival.attack}, {LESS[rival.kind]}, breaks {rival.broke} of {rival.n} samples, {suspect} "
                 f"{rival.broke - rival.beyond + rival.missed}, and leaves {rival.beyond} of those; "

@@ -39,15 +39,16 @@ def exceeds(successes: int, n: int, share: float, level: float = 0.05) -> bool:
     return float(binomtest(int(successes), int(n), min(share, 1.0), alternative="greater").pvalue) < level
 
 
-def mcnemar(only_a: int, only_b: int) -> float:
-    """Exact two-sided McNemar test of paired outcomes: the p-value.
+def mcnemar(only_a: int, only_b: int, alternative: str = "two-sided") -> float:
+    """Exact McNemar test of paired outcomes: the p-value.
 
     Args:
         only_a: Samples on which only A succeeded.
         only_b: Samples on which only B succeeded.
+        alternative: ``two-sided``, or ``greater`` where the question is whether A succeeds more often.
     """
     discordant = only_a + only_b
-    return float(binomtest(int(only_a), int(discordant)).pvalue) if discordant else 1.0
+    return float(binomtest(int(only_a), int(discordant), alternative=alternative).pvalue) if discordant else 1.0
 
 
 def paired_difference(only_a: int, only_b: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
