@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
-from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import summary
 
 from frontdef.runs.results import Results, load_results
 from frontdef.threat import NORM_LABELS
 from frontdef.verdicts.agreement import Agreement
-
-NAMED = ("adversarial-robustness-toolbox", "torchattacks", "foolbox", "adv-lib", "torch", "numpy", "python")
 
 PAIR = (
     "dataset", "classifier", "defense", "attack", "eps", "mode", "library_a", "library_b", "n", "success_a",
@@ -36,30 +33,15 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args()
     results = load_results(arguments.run)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(_about(results), indent=1, ensure_ascii=False)
-    (arguments.out / "about.json").write_text(text + "\n", encoding="utf-8")
     frame = pd.DataFrame([{**asdict(row), "attack": _attack(row)} for row in results.agreement()], columns=list(PAIR))
-    frame.to_csv(arguments.out / "pairs.csv", index=False, float_format="%.6g", lineterminator="\n")
+    summary.write(arguments.out, {**summary.about(results), **_done(results)}, {"pairs": frame}, digits=6)
 
 
-def _about(results: Results) -> dict[str, Any]:
-    head, cells = results.head, results.cells()
+def _done(results: Results) -> dict[str, Any]:
+    """How far it came."""
+    cells = results.cells()
     ran = cells[cells["status"] == "ok"]
     return {
-        "name": head.name,
-        "command": re.sub(r" --out \S+", "", head.command),
-        "versions": {
-            "frontdef": head.frontdef,
-            **{name: head.versions[name] for name in NAMED if name in head.versions},
-        },
-        "device": head.device,
-        "seed": head.document["seed"],
-        "samples": head.document["samples"],
-        "datasets": head.document["datasets"],
-        "notes": head.notes,
-        "failures": [failure["what"] for failure in results.failures()],
-        "missing": Counter(job.entry.table for job in results.jobs if job.status == "missing"),
         "ran": len(ran),
         "cells": len(cells),
         "hours": round(float(ran["seconds"].sum()) / 3600, 2),

@@ -6,17 +6,15 @@ python benchmarks/cascade.py runs/cascade runs/cascade-digits benchmarks/results
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import summary
 
-from frontdef.runs.results import Results, load_results
+from frontdef.runs.results import load_results
 from frontdef.verdicts.statistics import wilson
-
-NAMED = ("torchattacks", "adv-lib", "torch", "python")
 
 ATTACKS = {
     "cascade": [("native", "cascade")],
@@ -38,19 +36,8 @@ def main() -> None:
     results = [load_results(run) for run in arguments.runs]
     cells = pd.concat([run.cells() for run in results])
     outcomes = pd.concat([run.outcomes() for run in results])
-    arguments.out.mkdir(parents=True, exist_ok=True)
     frames = {"rows": pd.DataFrame(rows(cells, outcomes)), "stages": pd.DataFrame(stages(cells))}
-    for name, frame in frames.items():
-        frame.to_csv(arguments.out / f"{name}.csv", index=False, float_format="%.10g", lineterminator="\n")
-    text = json.dumps([about(run) for run in results], indent=1, ensure_ascii=False)
-    (arguments.out / "about.json").write_text(text + "\n", encoding="utf-8")
-
-
-def about(results: Results) -> dict[str, Any]:
-    """How a run is repeated."""
-    head = results.head
-    versions = {"frontdef": head.frontdef, **{name: head.versions[name] for name in NAMED if name in head.versions}}
-    return {"command": head.command, "seed": head.document["seed"], "device": head.device, "versions": versions}
+    summary.write(arguments.out, [summary.about(run) for run in results], frames)
 
 
 def rows(cells: pd.DataFrame, outcomes: pd.DataFrame) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Tables of the summaries under benchmarks/results, which `benchmarks/models/summarize.py` takes from a run."""
+"""Tables of the summaries under benchmarks/results, which `benchmarks/summarize.py` takes from a run."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from frontdef import hookspecs, registry
 from frontdef.attacks.library import AttackLibrary, Realization
 from frontdef.attacks.native import stages
 from frontdef.checks import invariants, kit, masking
+from frontdef.checks.masking.looks import Looks
 from frontdef.matrix import sets
 from frontdef.matrix import tables as matrix
 from frontdef.stage import Stage
@@ -127,6 +128,15 @@ def masking_checks() -> str:
     """What `frontdef diagnose` asks."""
     titles = ("check", "what an alarm says", "strength", "reference")
     return _table(titles, ((check.name, check.meaning, check.strength, check.reference) for check in masking.CHECKS))
+
+
+def detectable() -> str:
+    """The smallest gain that a diagnosis would see, by its samples."""
+    sizes = ((32, 32), (32, 64), (64, 64), (64, 256))
+    rows = (
+        (str(first), str(most), f"{100 * Looks.between(first, most).detectable():.0f} points") for first, most in sizes
+    )
+    return _table(("first look", "at most", "smallest gain seen with a probability of 0.8"), rows)
 
 
 def promises() -> str:

@@ -1,24 +1,22 @@
 """What a run said, small enough to keep: pages of the docs are made of it (docs/summaries.py).
 
-python benchmarks/models/summarize.py runs/models benchmarks/results/models
-python benchmarks/models/summarize.py runs/sparsenet benchmarks/results/sparsenet
+python benchmarks/summarize.py runs/models benchmarks/results/models
+python benchmarks/summarize.py runs/sparsenet benchmarks/results/sparsenet
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from pathlib import Path
 
 import pandas as pd
+import summary
 
 from frontdef.registry import get_family
 from frontdef.runs.results import Results, load_results
 from frontdef.verdicts.agreement import VERDICTS
-
-NAMED = ("adversarial-robustness-toolbox", "torchattacks", "foolbox", "adv-lib", "torch", "numpy", "python")
 
 CELL = (
     "dataset", "classifier", "defense", "norm", "attack", "judged_eps", "library", "n", "robust_accuracy", "forwards",
@@ -33,36 +31,13 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args()
     results = load_results(arguments.run)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(_about(results), indent=1, ensure_ascii=False)
-    (arguments.out / "about.json").write_text(text + "\n", encoding="utf-8")
     frames = {
         "worst": results.worst(),
         "cells": _cells(results),
         "agreement": _agreement(results),
         "diagnoses": _diagnoses(results),
     }
-    for name, frame in frames.items():
-        frame.to_csv(arguments.out / f"{name}.csv", index=False, float_format="%.10g", lineterminator="\n")
-
-
-def _about(results: Results) -> dict[str, object]:
-    head, matrix = results.head, results.head.document
-    return {
-        "name": head.name,
-        "command": re.sub(r" --out \S+", "", head.command),
-        "versions": {
-            "frontdef": head.frontdef,
-            **{name: head.versions[name] for name in NAMED if name in head.versions},
-        },
-        "device": head.device,
-        "seed": matrix["seed"],
-        "samples": matrix["samples"],
-        "datasets": matrix["datasets"],
-        "notes": head.notes,
-        "failures": [failure["what"] for failure in results.failures()],
-        "missing": Counter(job.entry.table for job in results.jobs if job.status == "missing"),
-    }
+    summary.write(arguments.out, summary.about(results), frames)
 
 
 def _cells(results: Results) -> pd.DataFrame:
