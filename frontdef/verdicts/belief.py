@@ -192,9 +192,10 @@ def beliefs(
 def _seen(bare: Belief, group: pd.DataFrame, evidence: pd.DataFrame) -> Belief:
     """With the attack that is judged, and what stands beside it."""
     correct = group.groupby("sample_id")["clean_correct"].first()
-    fell = group.loc[broken(group, bare.norm, bare.eps), ["cell", "sample_id"]].drop_duplicates()
-    broke = {str(cell): set(rows) for cell, rows in fell.groupby("cell")["sample_id"]}
+    fell = group.loc[broken(group, bare.norm, bare.eps), ["cell", "sample_id"]]
     made = group[(group["norm"] == bare.norm) & (group["eps"] == bare.eps)]
+    own_fell = fell[fell["cell"].isin(made["cell"].unique())]
+    broke = {str(cell): set(rows) for cell, rows in own_fell.groupby("cell")["sample_id"]}
     cells = {str(cell): rows for cell, rows in made.groupby("cell", sort=False)}
     kinds = {cell: _kind(rows["family"].iloc[0], rows["source"].iloc[0]) for cell, rows in cells.items()}
     white = [cell for cell, kind in kinds.items() if kind == "white box"]
@@ -206,7 +207,7 @@ def _seen(bare: Belief, group: pd.DataFrame, evidence: pd.DataFrame) -> Belief:
     own = broke.get(judged, set()) & right
     within = evidence[(evidence["norm"] == bare.norm) & (evidence["eps"] <= bare.eps)]
     asked = {str(attack): set(rows) for attack, rows in within.groupby("attack", sort=False)["sample_id"]}
-    union = set().union(*broke.values(), *asked.values()) & right
+    union = set(fell["sample_id"]).union(*asked.values()) & right
     rivals = [
         _rival(_named(rows), kinds[cell], right & set(rows["sample_id"]), broke.get(cell, set()), own)
         for cell, rows in cells.items()

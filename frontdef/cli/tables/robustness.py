@@ -67,15 +67,17 @@ def print_doubts(console: Console, believed: Sequence[Belief]) -> None:
     marks = " · ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items() if mark and verdict in present)
     if marks:
         console.print(Text(f"{marks}: may the attacks be believed?"), soft_wrap=True)
+    several = len({(belief.dataset, belief.classifier) for belief in believed}) > 1
     for belief in believed:
         if belief.doubtful:
-            said = f"{MARKS[belief.verdict]} {belief.defense} ε = {format_eps(belief.eps)}: {belief.reasons[0]}"
+            row = " ".join(_row(belief) if several else (belief.defense,))
+            said = f"{MARKS[belief.verdict]} {row} ε = {format_eps(belief.eps)}: {belief.reasons[0]}"
             console.print(Text(said), soft_wrap=True)
     console.print()
 
 
 def _where(verdict: Bracket | Belief) -> tuple[str, str, str, str, float]:
-    return verdict.dataset, verdict.classifier, verdict.defense, verdict.norm, verdict.eps
+    return *_row(verdict), verdict.norm, verdict.eps
 
 
 def _norm_table(
@@ -88,6 +90,7 @@ def _norm_table(
     here = here.assign(lost=lost, attack=attacks)
     # Of a randomized model each cell has draws of its own; which samples are right is said once, as in the brackets.
     correct = outcomes.groupby([*GROUP, "sample_id"])["clean_correct"].first()
+    of_row = here.groupby([*GROUP, "eps"], sort=False)
     columns = list(dict.fromkeys(attacks))
     several = here[["dataset", "classifier"]].drop_duplicates().shape[0] > 1
     proved = any(not pd.isna(bracket.certified) for bracket in of_norm)
@@ -104,12 +107,7 @@ def _norm_table(
     for name in columns:
         table.add_column(name, justify="right", min_width=max(5, *map(len, name.split())))
     for bracket in _sorted(of_norm):
-        mine = here[
-            (here["defense"] == bracket.defense)
-            & (here["dataset"] == bracket.dataset)
-            & (here["classifier"] == bracket.classifier)
-            & (here["eps"] == bracket.eps)
-        ]
+        mine = of_row.get_group((*_row(bracket), bracket.eps))
         fell = mine.groupby(["attack", "sample_id"])["lost"].any()
         right = correct[bracket.dataset, bracket.classifier, bracket.defense]
         unbroken = (right[fell.index.get_level_values("sample_id")].to_numpy() & ~fell).groupby("attack").mean()
@@ -139,8 +137,8 @@ def _sorted(of_norm: list[Bracket]) -> list[Bracket]:
     return sorted(of_norm, key=lambda bracket: (-mean[_row(bracket)], _row(bracket), bracket.eps))
 
 
-def _row(bracket: Bracket) -> tuple[str, str, str]:
-    return bracket.dataset, bracket.classifier, bracket.defense
+def _row(verdict: Bracket | Belief) -> tuple[str, str, str]:
+    return verdict.dataset, verdict.classifier, verdict.defense
 
 
 def _percent(share: float) -> str:
