@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
-from rich.console import Console
 from torch import nn
 
 from frontdef import load_results
@@ -25,9 +24,8 @@ from frontdef.config import Config
 from frontdef.errors import ConfigError, StoreError, UnknownNameError
 from frontdef.frontend import Identity
 from frontdef.protected import Protected
-from frontdef.runs.progress import PlainProgress
-from frontdef.runs.run import Settings, run
 from frontdef.runs.store import Store
+from tests.quiet import run_plan
 
 STUDY = """
 name = "tiny"
@@ -64,7 +62,7 @@ MODELS = 2 * 5  # models × tables
 
 
 def go(study, out, **settings):
-    return run(make_plan(study), Settings(out, **settings), PlainProgress(Console(quiet=True)))
+    return run_plan(make_plan(study), out, **settings)
 
 
 @pytest.fixture(scope="module")

@@ -7,18 +7,14 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from rich.console import Console
 
 from frontdef.errors import StoreError, UnwritableError
-from frontdef.matrix.entries import parse_matrix
-from frontdef.matrix.plan import make_plan
 from frontdef.models.cache import ModelCache
 from frontdef.models.request import ModelRequest
-from frontdef.runs.progress import PlainProgress
-from frontdef.runs.run import Settings, run
 from frontdef.runs.store import Store
 from frontdef.stage import Stage
 from frontdef.training import Checkpoint
+from tests.quiet import run_matrix
 
 MATRIX = """
 name = "small"
@@ -41,8 +37,7 @@ REQUEST = ModelRequest("digits", "fc2", "none", {}, (Stage(epochs=3, lr=1e-2),),
 
 
 def go(out, samples=24, **settings):
-    plan = make_plan(parse_matrix(MATRIX.format(samples=samples)))
-    return run(plan, Settings(out, **settings), PlainProgress(Console(quiet=True)))
+    return run_matrix(MATRIX.format(samples=samples), out, **settings)[1]
 
 
 @pytest.fixture

@@ -8,17 +8,15 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 import frontdef
 from frontdef import registry
 from frontdef.matrix.entries import parse_matrix
 from frontdef.matrix.plan import make_plan
 from frontdef.matrix.tables import TABLES
-from frontdef.runs.progress import PlainProgress
-from frontdef.runs.run import Settings, run
 from frontdef.runs.store import Store
 from tests.plugins.conftest import Site
+from tests.quiet import run_matrix
 
 PLUGIN = """
     import os, pathlib, subprocess, time
@@ -101,8 +99,7 @@ def plugin(tmp_path_factory):
 
 
 def go(out, text=MATRIX, **settings):
-    plan = make_plan(parse_matrix(text))
-    return plan, run(plan, Settings(out, **settings), PlainProgress(Console(quiet=True)))
+    return run_matrix(text, out, **settings)
 
 
 def stored(out):

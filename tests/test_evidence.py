@@ -11,12 +11,9 @@ from torch import nn
 
 import frontdef
 from frontdef.cli.tables import print_results
-from frontdef.matrix.entries import parse_matrix
-from frontdef.matrix.plan import make_plan
 from frontdef.registry import get_dataset
-from frontdef.runs.progress import PlainProgress
-from frontdef.runs.run import Settings, run
 from tests import own_models
+from tests.quiet import run_matrix
 
 MATRIX = """
 name = "evidence"
@@ -35,7 +32,7 @@ eps = [0.1, 0.2]
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     out = tmp_path_factory.mktemp("evidence") / "run"
-    summary = run(make_plan(parse_matrix(MATRIX)), Settings(out), PlainProgress(Console(quiet=True)))
+    _, summary = run_matrix(MATRIX, out)
     assert not summary.failed
     return frontdef.load_results(out)
 

@@ -19,10 +19,10 @@ from frontdef.matrix.plan import make_plan
 from frontdef.models.cache import ModelCache
 from frontdef.models.request import ModelRequest
 from frontdef.runs.progress import PlainProgress
-from frontdef.runs.run import Settings, run
 from frontdef.runs.store import Store
 from frontdef.stage import Stage
 from frontdef.whole import temporary
+from tests.quiet import run_matrix
 
 MATRIX = """
 name = "small"
@@ -40,7 +40,7 @@ eps = [0.1]
 
 
 def go(out, **settings):
-    return run(make_plan(parse_matrix(MATRIX)), Settings(out, **settings), PlainProgress(Console(quiet=True)))
+    return run_matrix(MATRIX, out, **settings)[1]
 
 
 @contextmanager

@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from rich.console import Console
 
 import frontdef
 from frontdef.errors import ConfigError, FrontdefError, StoreError, UnknownNameError
@@ -22,9 +21,8 @@ from frontdef.matrix.entries import Matrix, parse_matrix
 from frontdef.matrix.plan import make_plan
 from frontdef.matrix.tables import RECORDS
 from frontdef.models.load import Means, load_model
-from frontdef.runs.progress import PlainProgress
-from frontdef.runs.run import Settings, run
 from frontdef.runs.store import Store
+from tests.quiet import run_matrix
 
 MATRIX = """
 name = "small"
@@ -51,8 +49,7 @@ libraries = ["foolbox"]
 
 
 def go(out: Path, text: str = MATRIX, **settings):
-    plan = make_plan(parse_matrix(text))
-    summary = run(plan, Settings(out=out, **settings), PlainProgress(Console(file=open(os.devnull, "w"))))  # noqa: SIM115
+    plan, summary = run_matrix(text, out, **settings)
     return plan, summary
 
 

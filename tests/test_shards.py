@@ -14,7 +14,6 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.console import Console
 
 from frontdef.cli import main
 from frontdef.errors import ConfigError, StoreError
@@ -24,12 +23,11 @@ from frontdef.matrix.tables import CERTIFIED
 from frontdef.runs.integrity import inspect
 from frontdef.runs.job import Job
 from frontdef.runs.merge import merge
-from frontdef.runs.progress import PlainProgress
 from frontdef.runs.results import load_results
-from frontdef.runs.run import Settings, run
 from frontdef.runs.shard import OVERSPLIT, Shard
 from frontdef.runs.store import Store, encode
 from frontdef.runs.table import Rows
+from tests.quiet import run_matrix
 
 MATRIX = """
 name = "shared"
@@ -113,8 +111,7 @@ def test_a_shard_that_is_none_is_explained(text):
 
 
 def go(out: Path, text: str = MATRIX, **options):
-    plan = make_plan(parse_matrix(text))
-    summary = run(plan, Settings(out=out, **options), PlainProgress(Console(file=open(os.devnull, "w"))))  # noqa: SIM115
+    plan, summary = run_matrix(text, out, **options)
     return plan, summary
 
 

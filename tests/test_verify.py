@@ -7,14 +7,10 @@ import shutil
 
 import pytest
 from click.testing import CliRunner
-from rich.console import Console
 
 from frontdef.cli import main
-from frontdef.matrix.entries import parse_matrix
-from frontdef.matrix.plan import make_plan
-from frontdef.runs.progress import PlainProgress
-from frontdef.runs.run import Settings, run
 from frontdef.runs.store import Store
+from tests.quiet import run_matrix
 
 MATRIX = """
 name = "small"
@@ -36,7 +32,7 @@ eps = [0.1, 0.2]
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("run") / "small"
-    run(make_plan(parse_matrix(MATRIX)), Settings(out), PlainProgress(Console(quiet=True)))
+    run_matrix(MATRIX, out)
     return out
 
 
@@ -142,7 +138,7 @@ def test_the_mend_mends(out):
     flip(path)
     assert verify(out).exit_code == 1
     path.unlink()
-    run(make_plan(parse_matrix(MATRIX)), Settings(out), PlainProgress(Console(quiet=True)))
+    run_matrix(MATRIX, out)
     assert verify(out).exit_code == 0
 
 

@@ -10,17 +10,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 import frontdef
 from frontdef import registry
 from frontdef.cli import interrupt, main
-from frontdef.matrix.entries import parse_matrix
-from frontdef.matrix.plan import make_plan
-from frontdef.runs.progress import PlainProgress
-from frontdef.runs.run import Settings, run
 from tests.faults.lab import fork, wait
 from tests.plugins.conftest import Site
+from tests.quiet import run_matrix
 
 PLUGIN = '''
     import asyncio, ctypes, json, os, pathlib, subprocess, sys, time
@@ -157,8 +153,7 @@ def behave(monkeypatch, **how):
 
 
 def go(out, text=MATRIX, **settings):
-    plan = make_plan(parse_matrix(text))
-    summary = run(plan, Settings(out, **settings), PlainProgress(Console(quiet=True)))
+    plan, summary = run_matrix(text, out, **settings)
     tables = {job.key: job.table.name for job in plan.jobs}
     return Counter(tables[key] for key in summary.ran), Counter(tables[key] for key in summary.failed)
 

@@ -90,7 +90,8 @@ def _parquet(data: bytes, folder: Path) -> object:
     return load_results(root).certified()
 
 
-def _head(data: bytes, folder: Path) -> object:
+def _resealed(data: bytes) -> bytes:
+    """JSON whose checksum is right again, where it is still JSON."""
     try:
         values = json.loads(data)
         if isinstance(values, dict):
@@ -98,20 +99,17 @@ def _head(data: bytes, folder: Path) -> object:
             data = json.dumps({"sha256": digest(values), **values}).encode()
     except (ValueError, RecursionError):
         pass
-    return parse_head(data, "run.json")
+    return data
+
+
+def _head(data: bytes, folder: Path) -> object:
+    return parse_head(_resealed(data), "run.json")
 
 
 def _failure(data: bytes, folder: Path) -> object:
-    try:
-        values = json.loads(data)
-        if isinstance(values, dict):
-            values.pop("sha256", None)
-            data = json.dumps({"sha256": digest(values), **values}).encode()
-    except (ValueError, RecursionError):
-        pass
     path = folder / "run" / "failures" / "b.json"
     path.parent.mkdir(exist_ok=True, parents=True)
-    path.write_bytes(data)
+    path.write_bytes(_resealed(data))
     if not (path.parent.parent / "run.json").exists():
         (path.parent.parent / "run.json").write_bytes(HEAD)
     return Store(folder / "run").failure("b")
