@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
@@ -42,28 +44,49 @@ def agree(first, second):
     return float(((first - second).abs().flatten(1).amax(1) <= 1e-4).double().mean())
 
 
-@pytest.mark.parametrize("norm", ["Linf", "L2"])
-@pytest.mark.parametrize("loss", ["ce", "dlr"])
-def test_it_is_torchattacks_apgd_step_for_step(norm, loss, cnn, standing):
-    """From one start: it breaks the same samples, and of the others the same loss after three checkpoints."""
+def beside_torchattacks(net, x, y, norm, loss, shift=0.0):
+    """Both from one start, in double precision: examples, which samples still stand, and their losses."""
     import torchattacks
 
-    x, y = standing
+    net, x = copy.deepcopy(net).double(), x.double()
     threat = ThreatModel(norm.lower(), {"Linf": 0.015, "L2": 0.1}[norm])
-    theirs = torchattacks.APGD(cnn, norm=norm, eps=threat.eps, steps=30, loss=loss)
+    theirs = torchattacks.APGD(net, norm=norm, eps=threat.eps, steps=30, loss=loss)
+    dlr = theirs.dlr_loss
+    theirs.dlr_loss = lambda logits, labels: dlr(logits, labels) + shift
     started = []
-    hook = cnn.register_forward_pre_hook(lambda _, inputs: started.append(inputs[0].detach().clone()))
+    hook = net.register_forward_pre_hook(lambda _, inputs: started.append(inputs[0].detach().clone()))
     torch.manual_seed(0)
     expected, right, _, _ = theirs.attack_single_run(x, y)
     hook.remove()
     climbed = DIRECTIONS["cross-entropy" if loss == "ce" else "dlr"]
     result = x.clone()
-    attack = AutoPgd(cnn, x, y, threat, 30, lambda logits, labels, _: climbed(logits, labels))
+    attack = AutoPgd(net, x, y, threat, 30, lambda logits, labels, _: climbed(logits, labels))
     left = attack.climb(result, torch.arange(len(x)), iter([Run(started[0], y)]), 1)
+    with torch.no_grad():
+        losses = [climbed(net(examples[left]), y[left]) for examples in (result, expected)]
+    return result[left], expected[left], left, right.nonzero().flatten(), losses
+
+
+@pytest.mark.parametrize("norm", ["Linf", "L2"])
+@pytest.mark.parametrize(("loss", "shift"), [("ce", 0.0), ("dlr", 10.0)])
+def test_it_is_torchattacks_apgd_step_for_step(norm, loss, shift, cnn, standing):
+    """It breaks the same samples, and comes to the same examples of the others after three checkpoints.
+
+    A constant makes DLR positive and changes no step: at its first checkpoint the authors' code compares the first loss
+    with a row that is not filled yet, with 0, which a positive loss exceeds as it should.
+    """
+    examples, expected, left, right, losses = beside_torchattacks(cnn.classifier, *standing, norm, loss, shift)
     assert len(left) > 20
-    assert torch.equal(left, right.nonzero().flatten())
-    losses = [climbed(cnn.predict(examples[left]), y[left]) for examples in (result, expected)]
-    assert ((losses[0] - losses[1]).abs() <= 1e-3).double().mean() >= 0.9
+    assert torch.equal(left, right)
+    assert agree(examples, expected) >= 0.98
+    assert (losses[0] - losses[1]).abs().max() <= 1e-3
+
+
+def test_the_first_checkpoint_counts_a_rise_from_the_start_also_of_a_negative_loss(cnn, standing):
+    """The authors' code does not: DLR is below 0 where a sample is right, so one rise of it goes uncounted."""
+    examples, expected, left, right, _ = beside_torchattacks(cnn.classifier, *standing, "Linf", "dlr")
+    assert torch.equal(left, right)
+    assert 0.5 < agree(examples, expected) < 0.9
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
