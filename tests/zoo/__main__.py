@@ -22,8 +22,8 @@ from . import ZOO, Member
 from .lab import BUDGET, MOST, SAMPLES, THREAT, Lab
 
 COLUMNS = (
-    "member", "kind", "seen", "task", "seed", "verdict", "right", "allowed", "survived", "attacked", "looks", "alarms",
-    "forwards", "backwards", "code",
+    "member", "kind", "seen", "task", "seed", "verdict", "right", "allowed", "survived", "attacked", "looks", "beyond",
+    "alarms", "forwards", "backwards", "code",
 )  # fmt: skip
 
 SAID = ("member", "kind", "verdict", "survived", "alarms")
@@ -35,13 +35,15 @@ def judge(member: Member, lab: Lab, code: str, budget: Budget) -> dict[str, obje
     diagnosis = diagnose(
         protected, there.test.images, there.test.labels, THREAT, first=SAMPLES, seed=lab.seed, budget=budget
     )
+    beyond = {finding.name: finding.figure for finding in diagnosis.findings}.get("union")
     alarms = (f"{alarm.name}{'' if alarm.strength != 'hint' else ' (hint)'}" for alarm in diagnosis.alarms)
     return {
         "member": member.name, "kind": member.kind, "seen": member.seen, "task": member.task, "seed": lab.seed,
         "verdict": diagnosis.verdict, "right": diagnosis.verdict in member.right,
         "allowed": diagnosis.verdict in member.allowed,
         "survived": "" if diagnosis.n_survived is None else diagnosis.n_survived, "attacked": diagnosis.n_attacked,
-        "looks": " ".join(map(str, diagnosis.looks)), "alarms": ", ".join(alarms),
+        "looks": " ".join(map(str, diagnosis.looks)),
+        "beyond": "" if beyond is None else f"{beyond:.3f}", "alarms": ", ".join(alarms),
         "forwards": round(diagnosis.cost.forward), "backwards": round(diagnosis.cost.backward), "code": code,
     }  # fmt: skip
 
