@@ -158,6 +158,31 @@ def by_radius(run: str, dataset: str, norm: str) -> str:
     return _table(titles, ((name, *(_bracket(found[eps]) for eps in radii)) for name, found in grid.items()))
 
 
+def headline(run: str, dataset: str, norm: str) -> str:
+    """Worst case of each defense at each radius, beside what is proved; at the largest, who broke most and belief."""
+    rows = [row for row in _rows(run, "worst") if (row["dataset"], row["norm"]) == (dataset, norm)]
+    grid: dict[str, dict[float, Row]] = defaultdict(dict)
+    for row in rows:
+        grid[row["defense"]][float(row["eps"])] = row
+    radii = sorted({float(row["eps"]) for row in rows})
+    said = [
+        title for eps in radii for title in (f"proved, ε = {format_eps(eps)}", f"worst case, ε = {format_eps(eps)}")
+    ]
+    last = f"at ε = {format_eps(radii[-1])}"
+    titles = ("defense", "clean", *said, f"most was broken by, {last}", f"belief, {last}")
+    return _table(
+        titles,
+        (
+            (
+                name, f"{100 * float(at[radii[0]]['clean']):.1f}",
+                *(text for eps in radii for text in (_proved(at[eps]), _left(at[eps]))),
+                at[radii[-1]]["strongest"], at[radii[-1]]["belief"],
+            )
+            for name, at in grid.items()
+        ),
+    )  # fmt: skip
+
+
 def borders(run: str) -> str:
     """What was certified, attacked at the border of what is proved, and what fell."""
     groups = defaultdict(list)
@@ -315,6 +340,14 @@ def _share(share: str, n: str) -> str:
     """``67.4 % [63.2, 71.4]``: with the 95 % Wilson interval."""
     low, high = wilson(round(float(share) * int(n)), int(n))
     return f"{_percent(share, 1)} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def _proved(row: Row) -> str:
+    return f"{100 * float(row['certified']):.1f}" if row["certified"] else "–"
+
+
+def _left(row: Row) -> str:
+    return f"{100 * float(row['robust']):.1f} ({100 * float(row['low']):.0f}–{100 * float(row['high']):.0f})"
 
 
 def _bracket(row: Row) -> str:
