@@ -124,6 +124,22 @@ def test_bad_sweeps_are_explained(values, message):
         make_plan(matrix)
 
 
+def test_an_attack_names_surrogates_in_place_of_the_rows():
+    rows = [{"name": "wavelet", "surrogates": ["all"]}, {"name": "none"}]
+
+    def through(surrogates):
+        attack = {"family": "fgsm", "eps": [0.1], "libraries": ["native"], "surrogates": surrogates}
+        jobs = make_plan(Matrix.model_validate({"defense": rows, "attack": [attack]})).jobs
+        return [(job.row.entry.name, job.surrogate) for job in jobs if job.table.name == "records"]
+
+    every = [("wavelet", name) for name in SURROGATES]
+    assert through(None) == [*every, ("none", None)], "absent: as the rows say"
+    assert through([]) == [("wavelet", None), ("none", None)]
+    assert through(["projection"]) == [("wavelet", "projection"), ("none", None)]
+    with pytest.raises(UnknownNameError, match="Did you mean 'projection'"):
+        through(["projektion"])
+
+
 @pytest.mark.parametrize("settings", [{"jobs": 0}, {"time_limit": 0}])
 def test_bad_settings_are_explained(settings, tmp_path):
     with pytest.raises(FrontdefError, match=r"at least 1|positive"):

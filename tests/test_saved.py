@@ -16,6 +16,9 @@ import frontdef
 from frontdef import weights
 from frontdef.cli import main
 from frontdef.errors import ConfigError, StoreError
+from frontdef.matrix.entries import parse_matrix
+from frontdef.matrix.plan import make_plan
+from frontdef.models.load import Means, load_model
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +97,65 @@ class TestWhatDoesNotFit:
         result = CliRunner().invoke(main, ["train", "none", "--out", "model.pt"])
         assert result.exit_code == 2
         assert "ends in .safetensors" in result.output
+
+
+ROW = """
+samples = 5
+classifiers = [{classifiers}]
+libraries = ["native"]
+[[defense]]
+name = "{name}"
+weights = "{weights}"
+{more}
+[[attack]]
+family = "fgsm"
+eps = [0.1]
+"""
+
+
+def plan(weights, more="", name="wavelet", classifiers='"small-cnn", "linear"', datasets=()):
+    text = ROW.format(weights=weights, more=more, name=name, classifiers=classifiers)
+    return make_plan(parse_matrix("".join(datasets) + text))
+
+
+class TestAsARowOfAMatrix:
+    def test_it_is_the_model_of_the_file_and_stands_once(self, file):
+        jobs = [job for job in plan(file).jobs if job.table.name == "records"]
+        assert len(jobs) == 1, "the file brings its classifier, so the second table has no row of it"
+        (request,) = jobs[0].models
+        x = torch.rand(3, 1, 28, 28)
+        assert torch.equal(load_model(request, Means())(x), frontdef.protect(None, "wavelet", weights=file)(x))
+        said = jobs[0].describe()
+        assert (said["training"], said["network"]) == ("as it is", "fc2")
+
+    def test_its_place_and_its_name_decide_nothing(self, file, tmp_path):
+        for suffix in (".safetensors", ".json"):
+            shutil.copy(file.with_suffix(suffix), tmp_path / f"renamed{suffix}")
+        moved = f'base = "{tmp_path}"\n'
+        there, here = plan("renamed.safetensors", datasets=[moved]), plan(file)
+        assert [job.key for job in there.jobs] == [job.key for job in here.jobs]
+
+    def test_other_weights_are_another_model(self, file, tmp_path):
+        tensors, about = weights.load(file)
+        about = {name: value for name, value in about.items() if name != "sha256"}
+        weights.save({name: value * 2 for name, value in tensors.items()}, tmp_path / "other.safetensors", about)
+        keys = [{job.key for job in plan(path).jobs} for path in (file, tmp_path / "other.safetensors")]
+        assert not keys[0] & keys[1]
+
+    @pytest.mark.parametrize(
+        ("values", "message"),
+        [
+            ({"more": "recipe = [{ epochs = 1 }]"}, "give one of the two"),
+            ({"more": "config = { keep = 0.3 }"}, "trained with keep = 0.2"),
+            ({"more": 'classifier = "linear"'}, "has the classifier 'fc2' behind 'wavelet', 'linear' is asked for"),
+            ({"name": "none"}, "holds the defense 'wavelet', not 'none'"),
+            ({"datasets": ['datasets = ["cifar10"]\n']}, r"trained on images \(1, 28, 28\)"),
+        ],
+    )
+    def test_what_does_not_fit_is_refused_before_anything_runs(self, file, values, message):
+        with pytest.raises(ConfigError, match=message):
+            plan(file, **values)
+
+    def test_a_missing_file_is_named(self):
+        with pytest.raises(StoreError, match=r"nowhere\.safetensors"):
+            plan("nowhere.safetensors")

@@ -25,8 +25,19 @@ class DefenseEntry(ModelEntry):
         description="surrogate gradients that every gradient attack is run with, each a cell of its own, the strongest "
         "counts per sample; ['all'] for all that the front end offers",
     )
+    weights: str = field(
+        "",
+        description="file of the trained defense, classifier included, as `frontdef train NAME --out FILE` writes it, "
+        "relative to the matrix file; nothing is trained",
+    )
     optional: bool = field(False, description="leave the row out, with a note, where no installed plugin offers it")
     diagnose: bool = field(True, description="whether its gradient is diagnosed, in the norms that the matrix names")
+
+    @model_validator(mode="after")
+    def _trained_once(self) -> Self:
+        if self.weights and self.recipe:
+            raise ValueError("weights are of a defense that is trained, and recipe would train it: give one of the two")
+        return self
 
 
 class AttackEntry(Config):
@@ -47,6 +58,11 @@ class AttackEntry(Config):
         None, ge=1, description="test images, the first of the matrix's samples; all of these if absent"
     )
     libraries: tuple[str, ...] = field((), description="libraries that run it; all that offer it if absent")
+    surrogates: tuple[str, ...] | None = field(
+        None,
+        description="surrogate gradients that it is run with, those of them that a front end offers, in place of the "
+        "row's; [] for each front end's own",
+    )
     source: ModelEntry | None = field(
         None, description="another trained model that is attacked instead; its examples are judged on the defenses"
     )

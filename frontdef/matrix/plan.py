@@ -70,6 +70,7 @@ def expand(matrix: Matrix, lineup: Lineup, samples: Mapping[str, Samples | Held]
         ConfigError: ε out of range, parameters that are not allowed.
     """
     columns, radii = attacks_of(matrix)
+    _check_surrogates(lineup.rows, matrix.attack)
     libraries = get_attack_libraries()
     chosen = _libraries(matrix.libraries, libraries)
     skipped = dict(lineup.skipped)
@@ -267,6 +268,8 @@ def _surrogates(row: Row, attack: AttackEntry, spec: AttackSpec) -> tuple[str | 
     entry = row.entry
     if attack.source is not None:
         return (attack.source.surrogate,)
+    if attack.surrogates is not None and spec.family.gradient:
+        return tuple(name for name in attack.surrogates if _name(name) in _offered(row)) or (entry.surrogate,)
     if not entry.surrogates or not spec.family.gradient:
         return (entry.surrogate,)
     if entry.surrogate:
@@ -280,6 +283,27 @@ def _surrogates(row: Row, attack: AttackEntry, spec: AttackSpec) -> tuple[str | 
     for name in entry.surrogates:
         select(available, name)
     return entry.surrogates
+
+
+def _offered(row: Row) -> tuple[str, ...]:
+    return tuple(surrogate.name for surrogate in get_defense(row.entry.name).front_end_class().surrogates)
+
+
+def _name(surrogate: str) -> str:
+    """Without its steepness."""
+    return surrogate.partition(":")[0]
+
+
+def _check_surrogates(rows: Sequence[Row], attacks: Iterable[AttackEntry]) -> None:
+    """A surrogate of a column that no row offers is misspelt.
+
+    Raises:
+        UnknownNameError: There is one.
+    """
+    known = list(dict.fromkeys(name for row in rows for name in _offered(row)))
+    for name in (name for attack in attacks for name in attack.surrogates or ()):
+        if _name(name) not in known:
+            raise UnknownNameError("surrogate", name, known, "An attack names those that a row's front end offers.")
 
 
 def describe_radii(radii: Mapping[str, Sequence[float]]) -> str:

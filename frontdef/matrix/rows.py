@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import product
+from pathlib import Path
 from typing import Any, TypeVar
 
 from frontdef.datasets import Dataset
@@ -14,8 +15,9 @@ from frontdef.matrix.entries import DefenseEntry, Matrix, MetricEntry
 from frontdef.matrix.row import Row
 from frontdef.models.entry import ModelEntry, request_of
 from frontdef.models.fingerprint import digest
+from frontdef.models.fromfile import open_trained
 from frontdef.models.own import Brought, OwnRequest, misfit
-from frontdef.models.request import ModelRequest
+from frontdef.models.request import ModelRequest, Request
 from frontdef.models.sources import UserModel, open_model
 from frontdef.registry import get_dataset, get_defense, get_defenses
 
@@ -61,7 +63,7 @@ def line_up(matrix: Matrix, device: str) -> Lineup:
                 device=device,
             )
             lineup.brought.append(Brought(user, name, dataset.n_classes, source.clean_accuracy))
-            before = [entry for entry in entries if not entry.classifier]
+            before = [entry for entry in entries if not (entry.classifier or entry.weights)]
             lineup.rows += own_rows(
                 user, before, lineup,
                 dataset=name, data=digest(dataset.describe()), image_shape=dataset.image_shape,
@@ -176,15 +178,25 @@ def _trained(
     """Models that are trained here; a row with a classifier of its own stands once, in the first table."""
     tables = matrix.trained or (matrix.model[0].name,)
     for table, entry in product(tables, entries):
-        if not matrix.trained and not entry.classifier:
+        if not matrix.trained and not (entry.classifier or entry.weights):
             continue
-        if entry.own_classifier and table != tables[0]:
+        if (entry.own_classifier or entry.weights) and table != tables[0]:
             continue
         reason = _unfit(dataset, entry) if every else ""
         if reason:
             lineup.skipped[f"defense {entry.title} on {dataset.name}: {reason}"] = None
         else:
-            yield Row(request_for(matrix, dataset.name, table, entry), entry, table, digest(dataset.describe()))
+            yield Row(_request(matrix, dataset.name, table, entry), entry, table, digest(dataset.describe()))
+
+
+def _request(matrix: Matrix, dataset: str, table: str, entry: DefenseEntry) -> Request:
+    """A model to be trained, or one whose weights lie in a file."""
+    if not entry.weights:
+        return request_for(matrix, dataset, table, entry)
+    base = Path(matrix.base or ".")
+    return open_trained(
+        entry.weights, base, dataset=dataset, defense=entry.name, config=entry.config, classifier=entry.classifier
+    )
 
 
 def _unfit(dataset: Dataset, entry: DefenseEntry) -> str:

@@ -180,13 +180,14 @@ class PolarizingFrontEnd(FrontEnd[PolarizeConfig]):
             return pictures.draw(self.activations(images), self(images), stages, self.config.thresholds)
 
     def filters_by_stage(self) -> Mapping[str, Tensor]:
-        """Filters ``(K,C,h,w)`` as drawn and after each stage that was recorded; none where pixels are quantized."""
+        """Filters ``(K,C,h,w)`` as drawn and after each stage, as far as recorded; none where pixels are quantized."""
         if self.filters is None:
             return {}
         names = ("as drawn", *(f"after {name!r}" for name in self.config.learning_stages))
         recorded = {name: w for name, w in zip(names, self.history, strict=True) if bool(w.any())}
-        last = next(reversed(recorded.values()))
-        return recorded if torch.equal(last, self.filters) else recorded | {"at the end": self.filters.detach()}
+        if recorded and torch.equal(next(reversed(recorded.values())), self.filters):
+            return recorded
+        return recorded | {"at the end": self.filters.detach()}
 
 
 def normalized(filters: Tensor) -> Tensor:
