@@ -43,7 +43,8 @@ def main() -> None:
 def _cells(results: Results) -> pd.DataFrame:
     counted = results.sql("select cell, count(*) as n from records group by cell")
     cells = results.cells().merge(counted, on="cell", how="left")
-    cells["attack"] = [_attack(*named) for named in zip(cells["family"], cells["parameters"], strict=True)]
+    named = zip(cells["family"], cells["parameters"], cells["source"], strict=True)
+    cells["attack"] = [_attack(*name) + (f" from {source}" if source else "") for *name, source in named]
     return cells.reindex(columns=list(CELL))
 
 
