@@ -16,6 +16,7 @@ from frontdef.errors import ConfigError, MissingExtraError, UnknownNameError
 from frontdef.frontend import FrontEnd, Identity
 from frontdef.images import as_images, check_tensor
 from frontdef.memory import Batches, at_once
+from frontdef.precision import widened
 
 Average = Literal["logits", "probabilities"]
 
@@ -70,25 +71,30 @@ class Protected(nn.Module):
         self.image_shape = tuple(image_shape) if image_shape else front_end.image_shape
         self.draws = 1
         self.average: Average = "logits"
+        self.in_double = False
         self.passes = Passes()
         self.eval().requires_grad_(False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits ``(N,K)`` of float images ``(N,C,H,W)``, averaged over the draws of `eot`.
+        """Logits ``(N,K)`` of float images ``(N,C,H,W)``, averaged over the draws of `eot`; float64 where `precise`.
 
         Raises:
             ImageError: Wrong type or shape.
             NotTrainedError: The front end learns, and was never trained.
         """
+        x = x.to(torch.float32) if self.in_double else x
         check_tensor(x, self.image_shape)
         self.front_end.require_trained()
         if self.draws == 1:
-            return self._count(self.classifier(self.front_end(x)), len(x))
-        logits = self.classifier(self.front_end(x.repeat_interleave(self.draws, dim=0)))
-        logits = self._count(logits, len(logits)).unflatten(0, (len(x), self.draws))
+            return self._logits(x)
+        logits = self._logits(x.repeat_interleave(self.draws, dim=0)).unflatten(0, (len(x), self.draws))
         if self.average == "logits":
             return cast(Tensor, logits.mean(1))
         return cast(Tensor, logits.log_softmax(-1).logsumexp(1) - math.log(self.draws))
+
+    def _logits(self, x: Tensor) -> Tensor:
+        logits = self._count(self.classifier(self.front_end(x)), len(x))
+        return widened(logits) if self.in_double else logits
 
     def _count(self, logits: Tensor, samples: int) -> Tensor:
         self.passes.forward += samples
@@ -121,8 +127,26 @@ class Protected(nn.Module):
             raise ConfigError(f"eot takes at least 1 draw, got {n}")
         if average not in get_args(Average):
             raise UnknownNameError("average", average, get_args(Average))
-        view = Protected(self.front_end, self.classifier, image_shape=self.image_shape)
-        view.draws, view.average, view.passes = n, average, self.passes
+        view = self._view(self.front_end)
+        view.draws, view.average = n, average
+        return view
+
+    def precise(self) -> Protected:
+        """The same model handing out its logits as float64, so that a loss on them does not vanish by rounding.
+
+        In float32 a cross-entropy is exactly 0 once the label leads by more than 17 nats, its gradient once it leads by
+        104. The network computes in float32 all the same: of a gradient that float32 could not hold each row is lifted
+        by a power of two, to 2⁻⁶⁴. So its direction is kept and its length is not. Images may be of either type; they
+        are rounded to float32.
+        """
+        view = self._view(self.front_end)
+        view.in_double = True
+        return view
+
+    def _view(self, front_end: FrontEnd[Any]) -> Protected:
+        """The same model behind a front end, its draws and passes counted with these."""
+        view = Protected(front_end, self.classifier, image_shape=self.image_shape)
+        view.draws, view.average, view.in_double, view.passes = self.draws, self.average, self.in_double, self.passes
         return view
 
     def without(self) -> Protected:
@@ -130,8 +154,8 @@ class Protected(nn.Module):
 
         Only for front ends that put out the shape that they take in.
         """
-        view = Protected(Identity(Config()), self.classifier, image_shape=self.image_shape)
-        view.passes = self.passes
+        view = self._view(Identity(Config()))
+        view.draws = 1
         return view
 
     @contextmanager

@@ -86,6 +86,13 @@ def test_the_strongest_surrogate_counts_per_sample(results):
     assert each.nunique() > 1, "every surrogate gave the same, so the test shows nothing"
 
 
+def test_what_float32_loses_is_told_of_every_attack_that_follows_the_gradient(results):
+    cells = results.cells()
+    gradient = cells["family"] != "noise"
+    assert cells.loc[gradient, ["zero_loss", "zero_gradient"]].stack().between(0, 1).all()
+    assert cells.loc[~gradient, ["zero_loss", "zero_gradient"]].isna().all().all()
+
+
 def test_a_targeted_success_is_the_target(results):
     records = results.records()
     targeted = records[records["target"] >= 0]

@@ -122,7 +122,8 @@ def attacked(
     if not isinstance(examples, torch.Tensor) or examples.shape != x.shape:
         what = tuple(examples.shape) if isinstance(examples, torch.Tensor) else type(examples).__name__
         raise ValueError(f"{library.name} returned {what}, images {tuple(x.shape)} were asked for")
-    if examples.dtype != torch.float32:
+    promoted = spec.precise and examples.dtype == torch.float64  # the logits' own type, which it was handed
+    if examples.dtype != torch.float32 and not promoted:
         conduct.note(f"{OTHER_TYPE}: {str(examples.dtype).removeprefix('torch.')} instead of float32")
     return examples.detach().to(x)
 

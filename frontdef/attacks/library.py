@@ -76,6 +76,7 @@ class Realization:
         weakens: Those of the causes that make this call weaker than one without them.
         strengthens: Those that make it stronger; one that stands in both may do either, and one in neither changes
             examples and is said to change no outcome much.
+        single: Whether it takes float32 logits only and raises on others, so that ``precise`` is refused.
         modules: Modules of frontdef that ``run`` imports when it is called; `AttackLibrary.code` reads them.
         violations: The invariants that it is known to break, none of them for an empty tuple; None where nobody has
             examined it yet.
@@ -93,6 +94,7 @@ class Realization:
     modules: tuple[str, ...] = ()
     weakens: tuple[Cause, ...] = ()
     strengthens: tuple[Cause, ...] = ()
+    single: bool = False
 
     def __post_init__(self) -> None:
         if stray := {*self.weakens, *self.strengthens} - {*self.causes}:
@@ -111,6 +113,8 @@ class Realization:
 
     def refusal(self, spec: AttackSpec) -> str:
         """Why this realization can't run the spec; empty where it can."""
+        if spec.precise and self.single:
+            return f"{self.call} takes float32 logits only, so not precise = true"
         if spec.defaults:
             return "" if self.defaults else f"{self.call} has no defaults of its own"
         for name, only in (self.unsupported or {}).items():

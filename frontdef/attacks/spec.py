@@ -89,6 +89,8 @@ class AttackSpec:
         seed: For libraries that take one; the runner seeds numpy's and torch's global generators with it as well.
         defaults: Whether each library runs with its own defaults, given nothing but the threat model; ``parameters``
             are then those of the family and not used.
+        precise: Whether the attacked model hands out float64 logits (`frontdef.protected.Protected.precise`), where a
+            library gets float32 by itself.
     """
 
     family: Family
@@ -96,6 +98,7 @@ class AttackSpec:
     parameters: Any = field(default_factory=Parameters)
     seed: int = 0
     defaults: bool = False
+    precise: bool = False
 
     def __str__(self) -> str:
         parameters = ", ".join(
@@ -103,11 +106,13 @@ class AttackSpec:
         )
         where = NORM_LABELS[self.threat.norm] if self.family.minimum_norm else str(self.threat)
         said = "the library's defaults" if self.defaults else parameters
+        said = ", ".join(filter(None, (said, "precise" if self.precise else "")))
         return f"{self.family.name} {where}" + (f" ({said})" if said else "")
 
     def settings(self) -> dict[str, Any]:
-        """What a library is asked for beside the threat model, as JSON values."""
-        return {"defaults": True} if self.defaults else self.parameters.model_dump(mode="json")
+        """What is asked for beside the threat model, as JSON values; ``precise`` only where it is."""
+        asked = {"defaults": True} if self.defaults else self.parameters.model_dump(mode="json")
+        return asked | ({"precise": True} if self.precise else {})
 
     @property
     def target(self) -> Target:
@@ -157,6 +162,7 @@ def make_spec(
     seed: int = 0,
     *,
     defaults: bool = False,
+    precise: bool = False,
 ) -> AttackSpec:
     """Validate a family, a norm, a radius and parameters into an `AttackSpec`.
 
@@ -173,4 +179,4 @@ def make_spec(
             f"{', '.join(parameters)}"
         )
     values = configs.build(family.parameters, parameters or {}, f"attack family {family.name!r}")
-    return AttackSpec(family, ThreatModel(check_norm(norm), eps), values, seed, defaults)
+    return AttackSpec(family, ThreatModel(check_norm(norm), eps), values, seed, defaults, precise)

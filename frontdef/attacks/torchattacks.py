@@ -111,11 +111,24 @@ def _offer(
     violations: tuple[Violation, ...] | None = (),
     weakens: tuple[Cause, ...] = (),
     strengthens: tuple[Cause, ...] = (),
+    single: bool = False,
 ) -> Realization:
     """A call with every parameter mapped by ``arguments``, and with the threat model alone, by ``minimal``."""
     run, defaults = _run(attack, arguments), _run(attack, minimal)
     return Realization(
-        attack, run, difference, unsupported, caveat, causes, defaults, where, violations, (), weakens, strengthens
+        attack,
+        run,
+        difference,
+        unsupported,
+        caveat,
+        causes,
+        defaults,
+        where,
+        violations,
+        (),
+        weakens,
+        strengthens,
+        single,
     )
 
 
@@ -442,8 +455,8 @@ TABLE: Mapping[tuple[str, str], Realization] = {
         where=("`square.py`, `attack_single_run` (`h // s` tiles from `sp_init`)",),
         violations=_SEEDS,
     ),
-    ("fab", "linf"): _offer("FAB", _fab, _ball, unsupported=_ONE_RUN, violations=_SEEDS),
-    ("fab", "l2"): _offer("FAB", _fab, _ball, unsupported=_ONE_RUN, violations=_SEEDS),
+    ("fab", "linf"): _offer("FAB", _fab, _ball, unsupported=_ONE_RUN, violations=_SEEDS, single=True),
+    ("fab", "l2"): _offer("FAB", _fab, _ball, unsupported=_ONE_RUN, violations=_SEEDS, single=True),
     ("ead", "l1"): Realization(
         "EADEN(EADL1 for rule='L1')",
         _run_ead(_ead),

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from frontdef.attacks.goal import goal
 from frontdef.attacks.guard import attacked, isolated, note_model
+from frontdef.attacks.lost import Lost, lost_in_float32
 from frontdef.attacks.rounding import changed_by_rounding, expected
 from frontdef.attacks.spec import AttackSpec, shown
 from frontdef.matrix.row import RowJob
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
 
 CODE = (
     *("frontdef.matrix.attack:", "frontdef.matrix.verify:"),
-    *("frontdef.protected:", "frontdef.frontend:", "frontdef.memory:", "frontdef.verdicts.broken:"),
+    *("frontdef.protected:", "frontdef.precision:", "frontdef.frontend:", "frontdef.memory:"),
+    *("frontdef.verdicts.broken:",),
 )
 """What computes every cell, beside the library's adapter."""
 
@@ -203,7 +205,8 @@ class Cell(RowJob):
         library = get_attack_libraries()[self.library]
         realization = library.offers(spec.family.name, spec.threat.norm)
         assert realization is not None
-        target = victim.eot(self.eot_draws) if type(victim.front_end).randomized else victim
+        averaged = victim.eot(self.eot_draws) if type(victim.front_end).randomized else victim
+        target = averaged.precise() if spec.precise else averaged
         wanted = goal(spec, victim, split.images, split.labels)
         batches = Batches(self.batch_size)
         took: list[float] = []
@@ -223,7 +226,8 @@ class Cell(RowJob):
                 for _, x_adv in batches.over(len(split), attack, note=lambda: note_model(victim)):
                     kept.append("x_adv", x_adv)
                 spent = (victim.passes.forward, victim.passes.backward)
-            rounding = self._rounding(victim, split, wanted, batches.size)
+            rounding = self._rounding(target, split, wanted, batches.size)
+            lost = self._lost(averaged, split, wanted, batches.size)
             columns = self._judge(protected, split, kept, wanted)
         about = {
             "forwards": spent[0] / len(split),
@@ -241,11 +245,26 @@ class Cell(RowJob):
             "strengthens": [] if spec.defaults else list(realization.strengthens),
             "rounding": rounding and rounding[0] / rounding[1],
             "rounding_samples": rounding and rounding[1],
+            "zero_loss": lost and lost.losses / len(split),
+            "zero_gradient": lost and lost.gradients / len(split),
             "caveat": realization.caveat,
             "faults": conduct.faults,
             "robust_accuracy": broken.robust_accuracy(columns, spec.threat.norm, self.judged_eps),
         }
         return Rows({"sample_id": split.ids.numpy(), **columns}, about, kept)
+
+    def _lost(self, averaged: Protected, split: Split, wanted: Tensor, size: int) -> Lost | None:
+        """On how many samples float32 loses the cross-entropy; None for an attack that follows another gradient."""
+        spec = self.spec
+        if spec.family.follows not in {"white box", "one step"}:
+            return None
+
+        def look(rows: slice) -> Lost:
+            return lost_in_float32(averaged, split.images[rows].to(averaged.device), wanted[rows].to(averaged.device))
+
+        with isolated(averaged, spec.seed):
+            looked = [lost for _, lost in Batches(size).over(len(split), look, note=lambda: note_model(averaged))]
+        return Lost(sum(lost.losses for lost in looked), sum(lost.gradients for lost in looked))
 
     def _rounding(self, victim: Protected, split: Split, wanted: Tensor, most: int) -> tuple[int, int] | None:
         """Samples whose example rounding alone changes, and of how many; None where libraries may differ anyway."""

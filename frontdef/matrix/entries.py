@@ -54,6 +54,11 @@ class AttackEntry(Config):
     defaults: bool = field(
         False, description="run each library with its own defaults, given nothing but norm and ε: what a user gets"
     )
+    precise: bool = field(
+        False,
+        description="the attacked model hands out float64 logits, so that no loss on them is 0 by rounding; by "
+        "themselves the libraries get float32",
+    )
     samples: int | None = field(
         None, ge=1, description="test images, the first of the matrix's samples; all of these if absent"
     )

@@ -242,18 +242,19 @@ def _specs(entry: AttackEntry, radii: Mapping[str, Sequence[float]], seed: int) 
                 f"attack {entry.family!r} finds minimal perturbations, and the matrix names no ε in {norm} to judge "
                 "them at: give it eps = […]"
             )
-        yield _seeded(make_spec(family, norm, UNBOUNDED[norm], entry.parameters, defaults=entry.defaults), seed)
+        yield _spec(entry, family, norm, UNBOUNDED[norm], seed)
         return
     if not entry.eps:
         raise ConfigError(f"attack {entry.family!r} in {norm} needs eps, one or more radii")
     for eps in entry.eps:
-        yield _seeded(make_spec(family, norm, parse_eps(eps), entry.parameters, defaults=entry.defaults), seed)
+        yield _spec(entry, family, norm, parse_eps(eps), seed)
 
 
-def _seeded(spec: AttackSpec, seed: int) -> AttackSpec:
-    """Give the spec its own seed: the same for every library and defense, so that their outcomes pair."""
+def _spec(entry: AttackEntry, family: Family, norm: Norm, eps: float, seed: int) -> AttackSpec:
+    """The spec with a seed of its own: the same for every library, defense and precision, so that outcomes pair."""
+    spec = make_spec(family, norm, eps, entry.parameters, defaults=entry.defaults)
     own = digest([seed, spec.family.name, spec.threat.norm, spec.threat.eps, spec.settings()])
-    return replace(spec, seed=int(own[:8], 16) % 2**31)
+    return replace(spec, seed=int(own[:8], 16) % 2**31, precise=entry.precise)
 
 
 def _why_not(spec: AttackSpec, library: AttackLibrary) -> str:

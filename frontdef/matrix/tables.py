@@ -155,6 +155,12 @@ CELLS: dict[str, Column] = {
         "where every exact library should return the same examples, empty elsewhere",
     ),
     "rounding_samples": Column("double", "samples on which that was measured"),
+    "zero_loss": Column(
+        "double",
+        "share of the samples whose cross-entropy is exactly 0 in float32, so that its gradient no longer knows the "
+        "label's logit; at the image, through the attack's surrogate; empty of attacks that do not follow it",
+    ),
+    "zero_gradient": Column("double", "share of the samples whose gradient of it is exactly 0 everywhere"),
     "caveat": Column("varchar", "unusual inputs on which the realization departs from the family"),
     "faults": Column("varchar", "what the attack changed and should not have: images, labels, the model"),
     "judged_eps": Column(

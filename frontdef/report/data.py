@@ -295,7 +295,8 @@ class ReportData:
 def variant(surrogate: str, parameters: str) -> str:
     """A surrogate and an attack's parameters (JSON) in words."""
     decoded = json.loads(parameters)
-    values = ["the library's defaults"] if decoded.get("defaults") is True else [f"{k}={v}" for k, v in decoded.items()]
+    switches = {"defaults": "the library's defaults", "precise": "precise"}
+    values = [switches[k] if k in switches and v is True else f"{k}={v}" for k, v in decoded.items()]
     return ", ".join([f"surrogate {surrogate}", *values] if surrogate else values)
 
 

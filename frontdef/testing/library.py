@@ -168,6 +168,17 @@ class LibraryConformance:
         y = model.predict(x).argmax(1)
         assert self._attack(row, x, y, model=model).shape == x.shape
 
+    def test_it_takes_logits_in_double(self, row: Row) -> None:
+        """Or says that it does not: then ``precise`` is refused before the call, which would raise."""
+        x, y = self._batch(2)
+        if not self._row(row).single:
+            assert self._attack(row, x, y, precise=True).shape == x.shape
+            return
+        with pytest.raises(ConfigError, match="float32 logits only"):
+            self._attack(row, x, y, precise=True)
+        with pytest.raises(RuntimeError, match=r"(?i)dtype"):
+            self._attack(row, x, y, model=self._model().precise())
+
     def test_the_version_is_the_one_that_is_installed(self) -> None:
         """Results are kept by it."""
         from importlib.metadata import version

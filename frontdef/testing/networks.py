@@ -98,6 +98,7 @@ def attack(
     *,
     seed: int = 0,
     defaults: bool = False,
+    precise: bool = False,
     **parameters: Any,
 ) -> Tensor:
     """Run an attack, seeded and isolated as the runner does it.
@@ -112,9 +113,10 @@ def attack(
         y: Labels to leave, of a targeted attack labels to reach.
         seed: Of all generators.
         defaults: Whether the library's own defaults are taken.
+        precise: Whether the attack gets float64 logits.
         parameters: Of the family.
     """
     chosen = get_attack_libraries()[library] if isinstance(library, str) else library
-    spec = make_spec(get_family(family), norm, eps, parameters, seed, defaults=defaults)
+    spec = make_spec(get_family(family), norm, eps, parameters, seed, defaults=defaults, precise=precise)
     with isolated(protected, seed):
-        return chosen.run(spec, protected, x, y)
+        return chosen.run(spec, protected.precise() if precise else protected, x, y)

@@ -69,6 +69,7 @@ class Suspect:
         values = json.loads(self.parameters)
         spent = [f"{name}={values[name]}" for name in REPEATED if name in values]
         asked = ["the library's defaults"] if values.get("defaults") is True else spent
+        asked += ["precise"] if values.get("precise") is True else []
         through = f"through {self.surrogate!r}" if self.surrogate else "through the front end's own gradient"
         return f"{self.family} @ {self.library} ({', '.join([*asked, through])})"
 

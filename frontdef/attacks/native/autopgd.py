@@ -119,8 +119,9 @@ class _Climb:
         x, size = self.attack.x[self.wave.sample], self.attack.threat.eps * self.pace.first
         track = Track(
             x=x, current=current, previous=current, gradient=gradient, value=value, best=current,
-            best_gradient=gradient, best_value=value, rises=torch.zeros_like(value), size=torch.full_like(value, size),
-            checked=value, shortened=torch.ones_like(value, dtype=torch.bool),
+            best_gradient=gradient, best_value=value, rises=torch.zeros_like(value),
+            size=torch.full_like(value, size, dtype=x.dtype), checked=value,
+            shortened=torch.ones_like(value, dtype=torch.bool),
             support=torch.full_like(value, x.shape[1:].numel()), density=torch.full_like(value, 0.2),
         )  # fmt: skip
         return logits, track

@@ -54,12 +54,12 @@ def random_search(
         The best examples found, float32 ``(N,C,H,W)`` in [0,1] and in the ball.
     """
     rows = torch.arange(len(x), device=x.device) if left is None else left
-    best, scores = x.detach().clone(), x.new_full((len(x),), -torch.inf)
+    best, scores = x.detach().clone(), torch.full((len(x),), -torch.inf, dtype=torch.float64, device=x.device)
     stripes = _signs((len(x), x.shape[1], 1, x.shape[3]), x, generator).expand_as(x)
     candidates = nearest(x[rows] + threat.eps * stripes[rows], x[rows], threat)
     with torch.no_grad():
         for query in range(1, queries + 1):
-            margins = margin(model(candidates), y[rows])
+            margins = margin(model(candidates), y[rows]).double()
             better = margins > scores[rows]
             best[rows[better]], scores[rows[better]] = candidates[better], margins[better]
             rows = rows[scores[rows] <= 0]

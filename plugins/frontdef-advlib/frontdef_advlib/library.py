@@ -69,6 +69,7 @@ def _offer(
     weakens: tuple[Cause, ...] = (),
     strengthens: tuple[Cause, ...] = (),
     violations: tuple[Violation, ...] | None = None,
+    single: bool = False,
 ) -> Realization:
     """A call with the threat model mapped by ``threat``, which is all that its defaults take."""
     run, defaults = _run(attack, threat, arguments), _run(attack, threat, _nothing)
@@ -84,6 +85,7 @@ def _offer(
         violations,
         weakens=weakens,
         strengthens=strengthens,
+        single=single,
     )
 
 
@@ -378,8 +380,8 @@ TABLE: Mapping[tuple[str, str], Realization] = {
         "optimizer",
         where=("`carlini_wagner/l2.py`, `carlini_wagner_l2` (`adv_inputs - inputs`)",),
     ),
-    ("alma", "l2"): _offer("alma", _distance, _alma),
-    ("alma", "l1"): _offer("alma", _distance, _alma),
+    ("alma", "l2"): _offer("alma", _distance, _alma, single=True),
+    ("alma", "l1"): _offer("alma", _distance, _alma, single=True),
     ("sigmazero", "l0"): _offer("sigma_zero", _nothing, _sigmazero),
     ("pdpgd", "l0"): _offer("pdpgd", _proximal, _pdpgd),
     ("pdpgd", "l1"): _offer("pdpgd", _proximal, _pdpgd),
