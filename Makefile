@@ -1,4 +1,4 @@
-# make demo | test | test-all | test-faults | mutants | lint | docs | site | bench-speed: each sets up .venv first when it is missing or stale.
+# make demo | test | test-all | test-faults | mutants | lint | docs | site | wheels | bench-speed: each sets up .venv first when it is missing or stale.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +13,7 @@ JOBS ?= 2
 # Byte code is kept even where the environment forbids it: without it every process compiles what it imports anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test test-all test-faults mutants lint docs site constraints requirements clean bench-speed
+.PHONY: setup demo test test-all test-faults mutants lint docs site wheels constraints requirements clean bench-speed
 
 setup: $(STAMP)
 
@@ -54,6 +54,11 @@ docs: setup
 # The site, in build/site; a page that no list has, or a link to nowhere, is an error.
 site: setup
 	@$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --builder html docs build/site
+
+# The core and every plugin as wheels, in dist/, checked as an index would.
+wheels: setup
+	@rm -rf dist && for package in . $(PLUGINS); do $(BIN)/uv build --quiet --wheel --out-dir dist $$package || exit 1; done
+	@$(BIN)/uv tool run --quiet twine check --strict dist/*.whl
 
 bench-speed: setup
 	@for script in benchmarks/speed/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
