@@ -97,7 +97,15 @@ def __getattr__(name: str) -> Any:
     if name == "bpda":
         return importlib.import_module("frontdef.bpda")
     if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+        try:
+            return getattr(importlib.import_module(_HOMES[name]), name)
+        except ModuleNotFoundError as error:
+            package = str(error.name).partition(".")[0]
+            if package == "frontdef":
+                raise
+            from frontdef.errors import MissingExtraError
+
+            raise MissingExtraError(f"frontdef.{name}", package) from error
     raise AttributeError(f"module 'frontdef' has no attribute {name!r}")
 
 

@@ -20,8 +20,8 @@ from frontdef.cli.model import KEYS, own_model_options, source_of
 from frontdef.cli.run import RUNS, only_options, process_options, settings_of
 from frontdef.cli.tables import print_frame
 from frontdef.config import build
+from frontdef.device import check_device
 from frontdef.errors import ConfigError
-from frontdef.models.load import check_device
 from frontdef.models.sources import ModelSource
 from frontdef.runs.progress import make_progress
 from frontdef.runs.results import Results, load_results

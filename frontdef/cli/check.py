@@ -9,6 +9,7 @@ import click
 from frontdef.checks.conformance import Subject
 from frontdef.checks.conformance import check as check_subject
 from frontdef.cli.arguments import parse_config, parse_shape
+from frontdef.device import check_device
 
 
 @click.command()
@@ -21,8 +22,6 @@ def check(name: str, values: tuple[str, ...], image_shape: str, device: str) -> 
 
     Configuration follows as KEY=VALUE, values in TOML. Exit code 1 where one is broken.
     """
-    from frontdef.models.load import check_device
-
     check_device(device)
     verdict = check_subject(Subject(name, parse_config(values), parse_shape(image_shape), device))
     click.echo(verdict.to_markdown())

@@ -83,7 +83,7 @@ def check_attack(
 def _own(norm: str | None, options: dict[str, Any]) -> Task | None:
     """What a user's model is attacked on; None where there is none."""
     from frontdef.checks.invariants.tasks import brought
-    from frontdef.models.load import check_device
+    from frontdef.device import check_device
 
     source = source_of(options["source"], options)
     if source is None:

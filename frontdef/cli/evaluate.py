@@ -14,10 +14,10 @@ from frontdef.cli.arguments import COUNT, PATH, SEED, parse_config, split_words
 from frontdef.cli.model import model_of, model_options
 from frontdef.cli.run import RUNS, execute, only_options, process_options, settings_of
 from frontdef.config import build
+from frontdef.device import check_device
 from frontdef.errors import ConfigError
 from frontdef.matrix.entries import Matrix
 from frontdef.matrix.plan import make_plan
-from frontdef.models.load import check_device
 from frontdef.threat import usual_eps
 
 

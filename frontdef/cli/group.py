@@ -122,8 +122,8 @@ class LazyGroup(SuggestingGroup):
         try:
             with interruptible():
                 return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise  # whoever reads the output may stop: click ends without a word
         except Exception as error:
             if ctx.meta[DEBUG]:
                 click.echo(whole_traceback(error), err=True)

@@ -12,8 +12,8 @@ from frontdef.checks.masking import diagnose as diagnose_model
 from frontdef.checks.masking import to_markdown
 from frontdef.cli.arguments import COUNT, PATH, SEED, parse_config, parse_shape
 from frontdef.cli.model import own_look, own_model_options, source_of
+from frontdef.device import check_device
 from frontdef.errors import ConfigError
-from frontdef.models.load import check_device
 from frontdef.registry import get_defense
 from frontdef.threat import Norm, ThreatModel, parse_eps, usual_eps
 

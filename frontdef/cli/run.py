@@ -17,10 +17,11 @@ from frontdef.cli.interrupt import STOPPED
 from frontdef.cli.show import show
 from frontdef.cli.tables import print_plan
 from frontdef.config import build
+from frontdef.device import check_device
 from frontdef.errors import ConfigError
 from frontdef.matrix.entries import DefenseEntry, Matrix, load_matrix
 from frontdef.matrix.plan import make_plan
-from frontdef.models.load import Means, check_device
+from frontdef.models.load import Means
 from frontdef.runs.estimate import estimate
 from frontdef.runs.executors import EXECUTORS
 from frontdef.runs.plan import Plan

@@ -11,10 +11,10 @@ import click
 from frontdef.cli.arguments import COUNT, PATH, SEED, parse_config, split_words
 from frontdef.cli.model import own_model_options, own_request, source_of
 from frontdef.config import build
+from frontdef.device import check_device
 from frontdef.errors import ConfigError
 from frontdef.models import saved
 from frontdef.models.cache import ModelCache
-from frontdef.models.load import check_device
 from frontdef.models.own import Brought
 from frontdef.models.recipes import recipe_of
 from frontdef.models.train import make_request

@@ -15,12 +15,12 @@ from torch import nn
 
 from frontdef.config import build
 from frontdef.datasets import as_split
+from frontdef.device import check_device
 from frontdef.errors import ConfigError
 from frontdef.matrix.entries import AttackEntry, DefenseEntry, Matrix
 from frontdef.matrix.plan import expand
 from frontdef.matrix.rows import Lineup, check_titles, defense_entries_of, own_rows
 from frontdef.models.live import adopt, restored
-from frontdef.models.load import check_device
 from frontdef.models.own import Brought
 from frontdef.models.wrapped import Reading
 from frontdef.runs.plan import Held

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from frontdef.errors import ConfigError
 from frontdef.models.cache import ModelCache
 from frontdef.models.request import ModelRequest, Request
 from frontdef.protected import Protected
@@ -36,22 +35,6 @@ class Means:
     data: Path | None = None
     cache: Path | None = None
     download: bool = False
-
-
-def check_device(device: str) -> torch.device:
-    """Return the device if this machine has it.
-
-    Raises:
-        ConfigError: Neither ``cpu`` nor ``cuda``, or no CUDA device here.
-    """
-    if device not in {"cpu", "cuda"}:
-        raise ConfigError(f"the device is 'cpu' or 'cuda', got {device!r}")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(
-            f"device 'cuda' was asked for, but torch {torch.__version__} sees no CUDA device: use --device cpu, or "
-            "look at `python -m torch.utils.collect_env`"
-        )
-    return torch.device(device)
 
 
 @singledispatch

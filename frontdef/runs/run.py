@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from frontdef._version import __version__
 from frontdef.datasets.files import VARIABLE as DATA
+from frontdef.device import check_device
 from frontdef.errors import ConfigError, UnknownNameError
 from frontdef.lazy import resolve
 from frontdef.models.cache import ModelCache
-from frontdef.models.load import Means, check_device
+from frontdef.models.load import Means
 from frontdef.models.request import Request
 from frontdef.runs.executors import EXECUTORS, Executor
 from frontdef.runs.head import Head, JobEntry

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from click.testing import CliRunner
 
@@ -47,3 +50,47 @@ def test_a_missing_package_is_named(site):
         'error: `frontdef results` needs rich, which is not installed. Mend: pip install "frontdef[bench]"\n'
     )
     assert site.cli("plugins").code == 0
+
+
+CORE_ALONE = """
+import sys
+sys.modules.update(dict.fromkeys(["duckdb", "eagerpy", "foolbox", "pandas", "pyarrow", "rich", "torchattacks"]))
+"""
+
+
+def test_the_core_alone_names_the_extra_and_tests_what_it_can(site):
+    """Without the runner's packages its names say what to install, and a promise is not tested, not broken."""
+    (site.folder / "sitecustomize.py").write_text(CORE_ALONE, encoding="utf-8")
+    said = site.ask(
+        """
+        import json
+        import frontdef
+        from frontdef.checks.conformance import CHECKS, Subject
+        found = {}
+        try:
+            frontdef.load_results("runs/digits")
+        except ImportError as error:
+            found["runner"] = str(error)
+        checks = {check.name: check for check in CHECKS}
+        subject = Subject("none", {}, (1, 28, 28))
+        for name in ("gradient parity", "save and load"):
+            finding = checks[name](subject)
+            found[name] = [finding.status, finding.measured]
+        print(json.dumps(found))
+        """
+    )
+    assert "frontdef.load_results needs" in said["runner"]
+    assert said["runner"].endswith('pip install "frontdef[bench]"')
+    assert said["gradient parity"][0] == "not tested"
+    assert 'needs foolbox, which is not installed. Mend: pip install "frontdef[bench]"' in said["gradient parity"][1]
+    assert said["save and load"][0] == "passed"
+
+
+def test_whoever_reads_may_stop():
+    """``frontdef ls attacks | head -1`` is no fault of frontdef."""
+    command = subprocess.Popen(
+        [sys.executable, "-m", "frontdef", "ls", "attacks"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    command.stdout.close()
+    assert command.stderr.read() == ""
+    assert command.wait() == 1

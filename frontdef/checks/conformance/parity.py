@@ -45,6 +45,9 @@ def parity(protected: Protected, x: Tensor, y: Tensor) -> Parity:
         protected: The model; randomized front ends are reseeded before every call.
         x: float32 ``(N,C,H,W)`` in [0,1].
         y: int64 ``(N,)``.
+
+    Raises:
+        MissingExtraError: foolbox is not installed.
     """
     seed = protected.front_end.reseed
 
@@ -96,9 +99,9 @@ def _art_views(protected: Protected, x: Tensor, n_classes: int) -> dict[str, Any
 
 
 def _foolbox(protected: Protected, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    import eagerpy as ep
-
     model = protected.foolbox_model()
+    import eagerpy as ep  # comes with foolbox
+
     seen: list[Any] = []
 
     def loss(inputs: Any) -> Any:

@@ -22,6 +22,7 @@ from frontdef.checks.conformance.parity import FORWARD_TOLERANCE, GRADIENT_TOLER
 from frontdef.checks.conformance.subject import Subject
 from frontdef.checks.generators import global_states
 from frontdef.checks.kit import Checks, Finding, not_applicable, not_tested
+from frontdef.errors import MissingExtraError
 from frontdef.registry import get_attack_libraries, get_family
 from frontdef.threat import Norm, ThreatModel
 
@@ -52,6 +53,8 @@ def _promise(measure: Callable[[Subject], str | Finding]) -> Callable[[Subject],
             kept = measure(subject)
         except AssertionError as broken:
             return Finding("alarm", str(broken))
+        except MissingExtraError as missing:
+            return Finding("not tested", str(missing))
         return kept if isinstance(kept, Finding) else Finding("passed", kept)
 
     return CHECKS.register(measure.__name__.replace("_", " "))(find)
