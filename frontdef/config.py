@@ -22,7 +22,7 @@ MOST = 8
 class Config(BaseModel):
     """Base of every configuration: frozen, and any unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)

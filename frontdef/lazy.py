@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from frontdef.errors import ConfigError
@@ -28,3 +29,20 @@ def resolve(reference: Any) -> Any:
         raise ConfigError(
             f"module {module!r} has no attribute {attribute!r} (from the reference {reference!r})"
         ) from None
+
+
+def attributes(package: str, homes: Mapping[str, Sequence[str]]) -> Callable[[str], Any]:
+    """A package's ``__getattr__``: names that are imported from its modules when they are first used.
+
+    Args:
+        package: Its ``__name__``.
+        homes: Module → the names that it holds.
+    """
+    home_of = {name: home for home, names in homes.items() for name in names}
+
+    def get(name: str) -> Any:
+        if name not in home_of:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(home_of[name]), name)
+
+    return get

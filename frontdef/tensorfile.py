@@ -1,4 +1,7 @@
-"""A file of tensors and what is said of them: written and read piece by piece, with a checksum over all of it."""
+"""A file of tensors and what is said of them: written and read piece by piece, with a checksum over all of it.
+
+torch is imported where a tensor is asked for: who reads arrays, as those who read a run do, needs none.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +12,28 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from frontdef.errors import MissingExtraError, StoreError
 from frontdef.reading import open_file, parse_json
 from frontdef.whole import cannot_write, temporary
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 NAMES = {
-    torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64",
-    torch.int32: "I32", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL",
+    "float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16", "int64": "I64", "int32": "I32",
+    "int16": "I16", "int8": "I8", "uint8": "U8", "bool": "BOOL",
 }  # fmt: skip
-"""What safetensors calls torch's types."""
+"""torch's and numpy's name of a type → what safetensors calls it."""
 
 TYPES = {name: dtype for dtype, name in NAMES.items()}
+
+TORCH_ALONE = {"bfloat16": 2}
+"""A type that numpy lacks → its bytes."""
+
 UNSIGNED = "0" * 64
 """What stands in the header in place of the checksum until all values are known."""
 
@@ -33,15 +42,29 @@ CHUNK = 1 << 22
 
 
 class Layout(NamedTuple):
-    """Type and shape of a tensor, known before its values are."""
+    """Type (a row of `NAMES`) and shape of a tensor, known before its values are."""
 
-    dtype: torch.dtype
+    dtype: str
     shape: tuple[int, ...]
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of a value."""
+        return TORCH_ALONE.get(self.dtype) or np.dtype(self.dtype).itemsize
 
     @property
     def size(self) -> int:
         """Bytes."""
-        return math.prod(self.shape) * self.dtype.itemsize
+        return math.prod(self.shape) * self.itemsize
+
+
+def layout_of(values: Tensor) -> Layout:
+    """Type and shape of a tensor; the type may be one that is not stored."""
+    return Layout(_name(values), tuple(values.shape))
+
+
+def _name(values: Tensor) -> str:
+    return str(values.dtype).removeprefix("torch.")
 
 
 class TensorWriter:
@@ -61,7 +84,7 @@ class TensorWriter:
     def __init__(self, path: Path, layouts: Mapping[str, Layout], about: Mapping[str, Any]) -> None:
         for name, layout in layouts.items():
             if layout.dtype not in NAMES:
-                raise StoreError(f"tensor {name!r} is {layout.dtype}; stored are {', '.join(map(str, NAMES))}")
+                raise StoreError(f"tensor {name!r} is {layout.dtype}; stored are {', '.join(NAMES)}")
         self.path = path
         self.layouts = dict(layouts)
         self.about = dict(about)
@@ -93,8 +116,8 @@ class TensorWriter:
             ValueError: Another type, or more values than were announced.
         """
         layout, raw = self.layouts[name], _raw(values)
-        if values.dtype != layout.dtype or self._written[name] + len(raw) > layout.size:
-            raise ValueError(f"{values.dtype} {tuple(values.shape)} is no part of {name!r}: {layout}")
+        if _name(values) != layout.dtype or self._written[name] + len(raw) > layout.size:
+            raise ValueError(f"{_name(values)} {tuple(values.shape)} is no part of {name!r}: {layout}")
         try:
             self._file.seek(self._starts[name] + self._written[name])
             self._file.write(raw)
@@ -115,7 +138,8 @@ class TensorWriter:
         except OSError as error:
             self.discard()
             raise cannot_write(self.path, error) from error
-        return _rows(self._temporary, self._starts[name], self.layouts[name], start, stop)
+        layout = self.layouts[name]
+        return _tensor(*_rows(self._temporary, self._starts[name], layout, start, stop))
 
     def commit(self) -> None:
         """Write the checksum and give the file its name.
@@ -182,11 +206,36 @@ class TensorFile:
 
     def rows(self, name: str, start: int, stop: int) -> Tensor:
         """``(stop - start,…)`` of a tensor ``(N,…)``."""
-        return _rows(self.path, self._starts[self._known(name)], self.layouts[name], start, stop)
+        return _tensor(*_rows(self.path, self._starts[self._known(name)], self.layouts[name], start, stop))
 
     def tensor(self, name: str) -> Tensor:
         """A whole tensor."""
-        return _read(self.path, self._starts[self._known(name)], self.layouts[name])
+        return _tensor(*self._whole(name))
+
+    def array_rows(self, name: str, start: int, stop: int) -> np.ndarray:
+        """``(stop - start,…)`` of a tensor ``(N,…)``, without torch.
+
+        Raises:
+            StoreError: numpy lacks the type.
+        """
+        return self._array(*_rows(self.path, self._starts[self._known(name)], self.layouts[name], start, stop))
+
+    def array(self, name: str) -> np.ndarray:
+        """A whole tensor, without torch.
+
+        Raises:
+            StoreError: numpy lacks the type.
+        """
+        return self._array(*self._whole(name))
+
+    def _whole(self, name: str) -> tuple[np.ndarray, Layout]:
+        layout = self.layouts[self._known(name)]
+        return _read(self.path, self._starts[name], layout), layout
+
+    def _array(self, raw: np.ndarray, layout: Layout) -> np.ndarray:
+        if layout.dtype in TORCH_ALONE:
+            raise StoreError(f"{self.path} holds {layout.dtype}, which numpy lacks: read it as a tensor")
+        return raw.view(layout.dtype).reshape(layout.shape)
 
     def _known(self, name: str) -> str:
         if name not in self.layouts:
@@ -214,7 +263,7 @@ def _read_header(path: Path) -> tuple[dict[str, Layout], dict[str, int], dict[st
         raise MissingExtraError("reading weights", "safetensors") from None
     try:
         open_file(path).close()  # a pipe would be waited for
-        with safe_open(path, "pt"):  # refuses headers that lie about shapes, offsets or the length of the file
+        with safe_open(path, "np"):  # refuses headers that lie about shapes, offsets or the length of the file
             pass
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
@@ -235,7 +284,7 @@ def _cannot_read(path: Path, error: Exception) -> StoreError:
 def _starts(layouts: Mapping[str, Layout], first: int) -> dict[str, int]:
     """Where each tensor begins; those of wide types stand first, so that each is aligned to its type."""
     starts = {}
-    for name in sorted(layouts, key=lambda name: -layouts[name].dtype.itemsize):
+    for name in sorted(layouts, key=lambda name: -layouts[name].itemsize):
         starts[name] = first
         first += layouts[name].size
     return starts
@@ -246,25 +295,39 @@ def _checksum(layouts: Mapping[str, Layout], hashes: Mapping[str, bytes], about:
     digest = hashlib.sha256(json.dumps(about, sort_keys=True, separators=(",", ":")).encode())
     for name in sorted(layouts):
         dtype, shape = layouts[name]
-        digest.update(f"{name}\0{dtype}\0{tuple(shape)}\0".encode() + hashes[name])
+        digest.update(f"{name}\0torch.{dtype}\0{tuple(shape)}\0".encode() + hashes[name])
     return digest.hexdigest()
 
 
 def _raw(values: Tensor) -> memoryview:
     """The bytes of a tensor, not copied where it lies on the CPU in one piece."""
+    import torch
+
     return values.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
 
 
-def _rows(path: Path, begin: int, layout: Layout, start: int, stop: int) -> Tensor:
+def _tensor(raw: np.ndarray, layout: Layout) -> Tensor:
+    import torch
+
+    dtype = getattr(torch, layout.dtype)
+    if not len(raw):  # which torch does not view as another type
+        return torch.empty(layout.shape, dtype=dtype)
+    return torch.from_numpy(raw).view(dtype).reshape(layout.shape)
+
+
+def _rows(path: Path, begin: int, layout: Layout, start: int, stop: int) -> tuple[np.ndarray, Layout]:
+    """Bytes of some rows, and what they are."""
     row = Layout(layout.dtype, layout.shape[1:])
     start, stop, _ = slice(start, stop).indices(layout.shape[0])
-    return _read(path, begin + start * row.size, Layout(layout.dtype, (stop - start, *row.shape)))
+    rows = Layout(layout.dtype, (stop - start, *row.shape))
+    return _read(path, begin + start * row.size, rows), rows
 
 
-def _read(path: Path, begin: int, layout: Layout) -> Tensor:
-    values = torch.empty(layout.shape, dtype=layout.dtype)
+def _read(path: Path, begin: int, layout: Layout) -> np.ndarray:
+    """Bytes of a tensor."""
+    raw = np.empty(layout.size, dtype=np.uint8)
     with path.open("rb") as file:
         file.seek(begin)
-        if file.readinto(_raw(values)) != layout.size:
+        if file.readinto(raw.data) != layout.size:
             raise StoreError(f"{path} is shorter than it was: delete it, and it is made anew")
-    return values
+    return raw

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from frontdef.errors import MissingExtraError, StoreError
 from frontdef.reading import MIB, open_file, parse_json, read_bounded
-from frontdef.tensorfile import Layout, TensorFile, TensorWriter
+from frontdef.tensorfile import TensorFile, TensorWriter, layout_of
 from frontdef.whole import write_whole
 
 if TYPE_CHECKING:
@@ -91,8 +91,7 @@ def save_single(tensors: Mapping[str, Tensor], path: Path, about: Mapping[str, A
         StoreError: The folder can't be written.
     """
     stored = {name: tensor.detach() for name, tensor in tensors.items()}
-    layouts = {name: Layout(tensor.dtype, tuple(tensor.shape)) for name, tensor in stored.items()}
-    writer = TensorWriter(path, layouts, about)
+    writer = TensorWriter(path, {name: layout_of(tensor) for name, tensor in stored.items()}, about)
     for name, tensor in stored.items():
         writer.append(name, tensor)
     writer.commit()

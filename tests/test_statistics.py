@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
 from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from frontdef.verdicts.statistics import holm, mcnemar, paired_difference, wilson
+from frontdef.verdicts.statistics import at_least, holm, mcnemar, paired_difference, wilson
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 10), (5, 10), (200, 200), (37, 180)])
@@ -57,3 +60,15 @@ def test_paired_difference_covers():
         low, high = paired_difference(only_a, only_b, n)
         covered += low <= p_a - p_b <= high
     assert covered / 400 >= 0.92
+
+
+@given(st.integers(0, 3000), st.floats(0, 1), st.sampled_from(["two-sided", "greater"]), st.floats(0.001, 0.999))
+def test_tails_and_intervals_are_those_of_scipy(n, place, alternative, share):
+    k = round(place * n)
+    assert mcnemar(k, n - k, alternative) == pytest.approx(
+        binomtest(k, n, alternative=alternative).pvalue if n else 1.0, rel=1e-9, abs=1e-300
+    )
+    if n:
+        tail = binomtest(k, n, share, alternative="greater")
+        assert at_least(k, n, share) == pytest.approx(tail.pvalue, rel=1e-8, abs=1e-250)
+        assert wilson(k, n) == pytest.approx(binomtest(k, n).proportion_ci(method="wilson"), abs=1e-12)

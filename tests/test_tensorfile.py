@@ -13,12 +13,12 @@ import safetensors.torch
 import torch
 
 from frontdef.errors import StoreError
-from frontdef.tensorfile import NAMES, Layout, TensorFile, TensorWriter
+from frontdef.tensorfile import NAMES, TORCH_ALONE, TensorFile, TensorWriter, layout_of
 from frontdef.whole import sweep, temporary, write_whole
 
 
 def layouts(tensors):
-    return {name: Layout(tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()}
+    return {name: layout_of(tensor) for name, tensor in tensors.items()}
 
 
 def write(path, tensors, pieces=3, about=None):
@@ -34,7 +34,7 @@ def random(dtype, shape):
     return torch.from_numpy(drawn).view(dtype).squeeze(-1)
 
 
-EVERY_TYPE = {f"t{index}": random(dtype, (7, 3)) for index, dtype in enumerate(NAMES)}
+EVERY_TYPE = {f"t{index}": random(dtype, (7, 3)) for index, dtype in enumerate(map(torch.__dict__.get, NAMES))}
 
 
 class TestWhatIsWritten:
@@ -54,7 +54,7 @@ class TestWhatIsWritten:
     def test_each_tensor_is_aligned_to_its_type(self, tmp_path):
         write(tmp_path / "f.safetensors", EVERY_TYPE)
         file = TensorFile(tmp_path / "f.safetensors")
-        assert all(file._starts[name] % layout.dtype.itemsize == 0 for name, layout in file.layouts.items())
+        assert all(file._starts[name] % layout.itemsize == 0 for name, layout in file.layouts.items())
 
     def test_rows_are_read_before_and_after_it_is_whole(self, tmp_path):
         values = torch.rand(9, 2, 3)
@@ -67,6 +67,19 @@ class TestWhatIsWritten:
         file = TensorFile(tmp_path / "f.safetensors")
         assert torch.equal(file.rows("x", 4, 9), values[4:])
         assert torch.equal(file.tensor("y"), values)
+
+    def test_arrays_hold_what_tensors_hold(self, tmp_path):
+        write(tmp_path / "f.safetensors", EVERY_TYPE | {"none": torch.zeros(0, 2)})
+        file = TensorFile(tmp_path / "f.safetensors")
+        for name, layout in file.layouts.items():
+            if layout.dtype in TORCH_ALONE:
+                with pytest.raises(StoreError, match="which numpy lacks"):
+                    file.array(name)
+                continue
+            tensor = file.tensor(name)
+            for array, wanted in ((file.array(name), tensor), (file.array_rows(name, 2, 5), tensor[2:5])):
+                assert (str(array.dtype), array.shape) == (layout.dtype, tuple(wanted.shape))
+                assert array.tobytes() == wanted.numpy().tobytes()
 
     def test_every_changed_byte_is_noticed(self, tmp_path):
         path = tmp_path / "f.safetensors"
@@ -109,7 +122,7 @@ class TestWholeOrNotAtAll:
             from pathlib import Path
             from frontdef.tensorfile import Layout, TensorWriter
             path = Path(sys.argv[1])
-            writer = TensorWriter(path, {"x": Layout(torch.float32, (1000,))}, {})
+            writer = TensorWriter(path, {"x": Layout("float32", (1000,))}, {})
             writer.append("x", torch.zeros(500))
             writer._file.flush()
             os.kill(os.getpid(), signal.SIGKILL)

@@ -1,40 +1,78 @@
-"""How long `frontdef plugins` and `frontdef --help` take: the promise is under a second, for they import no ML library.
+"""How long it takes to ask: what is installed, and what a stored run found. No ML library is imported for either.
 
-python benchmarks/speed/command_line.py [--rounds 5]
+    python benchmarks/speed/command_line.py                       # plugins, ls, --help, import frontdef
+    python benchmarks/speed/command_line.py --run runs/digits     # results and report of a run, too
+    python benchmarks/speed/command_line.py --run runs/digits --than OTHER/.venv/bin/python   # beside another checkout
+
+Processor time and the most memory of each, the least of several interleaved rounds, and its ratio to an empty process:
+what else the machine does raises both.
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
+
+MEASURE = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+"""
 
 COMMANDS = (["plugins"], ["--help"], ["ls", "defenses"])
 
 
-def spent() -> float:
-    """Processor seconds of the child processes so far; other work on the machine does not count."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+def spent(program: list[str]) -> tuple[float, float]:
+    """Processor seconds and mebibytes of a process, as its parent is told; other work on the machine does not count."""
+    said = subprocess.run(
+        [sys.executable, "-c", MEASURE, *program], capture_output=True, text=True, check=True, cwd="/"
+    )
+    seconds, mebibytes = said.stdout.split()
+    return float(seconds), float(mebibytes)
+
+
+def programs(python: str, run: Path | None, page: Path) -> dict[str, list[str]]:
+    """What is asked, by what a person types."""
+    frontdef = [python, "-m", "frontdef"]
+    asked = {"python -c pass": [python, "-c", "pass"], "import frontdef": [python, "-c", "import frontdef"]}
+    asked |= {f"frontdef {' '.join(words)}": [*frontdef, *words] for words in COMMANDS}
+    if run:
+        asked["frontdef results RUN"] = [*frontdef, "results", str(run.resolve())]
+        asked["frontdef report RUN"] = [*frontdef, "report", str(run.resolve()), "--out", str(page)]
+    return asked
 
 
 def main() -> None:
-    """Print the least processor time of each command, and its ratio to an empty Python process."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Print a line each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
-    programs = {"python -c pass": [sys.executable, "-c", "pass"]}
-    programs |= {f"frontdef {' '.join(words)}": [sys.executable, "-m", "frontdef", *words] for words in COMMANDS}
-    times: dict[str, list[float]] = {name: [] for name in programs}
-    for _ in range(rounds):
-        for name, program in programs.items():
-            before = spent()
-            subprocess.run(program, stdout=subprocess.DEVNULL, check=True)
-            times[name].append(spent() - before)
-    empty = min(times["python -c pass"])
-    for name, values in times.items():
-        print(f"{name:28} {min(values):.2f} s of processor time, {min(values) / empty:.0f}x an empty process")
+    parser.add_argument("--run", type=Path, help="A run folder.")
+    parser.add_argument("--than", help="Python of another checkout, measured in the same rounds.")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        sides = [
+            programs(python, options.run, Path(folder) / "page.html")
+            for python in (sys.executable, options.than)
+            if python
+        ]
+        taken: list[dict[str, list[tuple[float, float]]]] = [{name: [] for name in side} for side in sides]
+        for _ in range(options.rounds):
+            for name in sides[0]:
+                for side, own in zip(sides, taken, strict=True):
+                    own[name].append(spent(side[name]))
+    least = [{name: tuple(map(min, zip(*own[name], strict=True))) for name in own} for own in taken]
+    for name, (seconds, mebibytes) in least[0].items():
+        empty = least[0]["python -c pass"][0]
+        ratio = f"{seconds / empty:5.1f}x an empty process"
+        told = f"{name:24} {seconds:6.2f} s of processor time, {ratio}, {mebibytes:4.0f} MiB"
+        if options.than:
+            theirs, more = least[1][name]
+            told += f"; there {theirs:6.2f} s ({theirs / seconds:.1f}x), {more:4.0f} MiB"
+        print(told)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -15,9 +14,6 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from frontdef.errors import ConfigError
 from frontdef.frontend import FrontEnd, Identity
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 CONVOLUTION, LINEAR, BATCH_NORM, FRONT_END, OTHER = "convolution", "linear", "batch norm", "front end", "other"
 
@@ -184,8 +180,3 @@ def input_shapes(model: nn.Module, layers: tuple[Layer, ...], images: Tensor) ->
         for handle in handles:
             handle.remove()
     return shapes
-
-
-def labels_of(table: pd.DataFrame) -> list[str]:
-    """Labels of the layers in a table, in the order of the longest of the models' lists."""
-    return [str(label) for label in table.groupby("label", sort=False)["layer"].max().sort_values(kind="stable").index]

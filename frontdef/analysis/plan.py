@@ -40,6 +40,11 @@ MEASURED: Mapping[str, tuple[str, ...]] = {
 """What is asked → the tables that a model is looked at for."""
 
 
+def remake(document: Mapping[str, Any], device: str) -> Plan:
+    """The plan of a study that was validated before, as `frontdef.runs.kind.Kind.remake` makes it."""
+    return make_plan(Study.model_validate(document), device=device)
+
+
 def make_plan(study: Study, *, device: str = "cpu") -> Plan:
     """All jobs of a study, those of one model together.
 

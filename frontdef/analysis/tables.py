@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from frontdef.runs.table import Column, Table, View
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _MODEL = {"model": Column("varchar", "label of the model")}
 _LAYER = {
@@ -99,3 +104,8 @@ VIEWS = (
     ),
 )
 """What the results of a study are asked for beside its tables."""
+
+
+def labels_of(table: pd.DataFrame) -> list[str]:
+    """Labels of the layers in a table, in the order of the longest of the models' lists."""
+    return [str(label) for label in table.groupby("label", sort=False)["layer"].max().sort_values(kind="stable").index]

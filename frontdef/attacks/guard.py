@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+
+from frontdef.attacks.conduct import OTHER_TYPE, Conduct
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,26 +17,6 @@ if TYPE_CHECKING:
     from frontdef.attacks.library import AttackLibrary
     from frontdef.attacks.spec import AttackSpec
     from frontdef.protected import Protected
-
-
-OTHER_TYPE = "returned another type"
-"""How the fault begins that spoils no comparison: examples are verified as float32 whatever they came as."""
-
-
-@dataclass
-class Conduct:
-    """What an attack did beside attacking.
-
-    Args:
-        faults: What it changed and should not have, each named once.
-    """
-
-    faults: list[str] = field(default_factory=list)
-
-    def note(self, fault: str) -> None:
-        """Record a fault."""
-        if fault not in self.faults:
-            self.faults.append(fault)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from frontdef.analysis.layers import labels_of
+from frontdef.analysis.tables import labels_of
 from frontdef.runs.results import Results
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
+from frontdef.cli import tables
 from frontdef.cli.arguments import PATH
 from frontdef.cli.console import PlainConsole
 from frontdef.cli.show import show
-from frontdef.cli.tables import print_agreement, print_failures, print_frame, print_metrics
 from frontdef.runs.results import load_results
 
 
@@ -25,13 +25,13 @@ def results(path: Path, sql: str | None, csv: bool, agreement: bool, metrics: bo
     run_results, console = load_results(path), PlainConsole()
     if sql:
         answer = run_results.sql(sql)
-        click.echo(answer.to_csv(index=False), nl=False) if csv else print_frame(console, answer)
+        click.echo(answer.to_csv(index=False), nl=False) if csv else tables.print_frame(console, answer)
     elif failed:
-        print_failures(console, run_results)
+        tables.print_failures(console, run_results)
     elif metrics:
-        print_metrics(console, run_results)
+        tables.print_metrics(console, run_results)
     elif agreement:
-        print_agreement(console, run_results)
+        tables.print_agreement(console, run_results)
     else:
         show(console, run_results)
 

@@ -278,7 +278,7 @@ class Cell(RowJob):
 
     def _kept(self, protected: Protected, images: Tensor) -> dict[str, Layout]:
         """What is kept beside the records: the examples, and what the classifier sees where these are images."""
-        whole = Layout(torch.float32, tuple(images.shape))
+        whole = Layout("float32", tuple(images.shape))
         with torch.no_grad(), isolated(protected, self.spec.seed):
             seen = protected.front_end(images[:1].to(protected.device))
         return {"x_adv": whole, "seen": whole} if seen.shape[1:] == images.shape[1:] else {"x_adv": whole}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from frontdef.attacks.library import AttackLibrary
 from frontdef.attacks.spec import AttackSpec, Family, make_spec
@@ -32,7 +33,7 @@ from frontdef.registry import (
 )
 from frontdef.runs.job import Job
 from frontdef.runs.plan import Held, Plan, Samples
-from frontdef.threat import Norm, ThreatModel, check_norm, format_eps, parse_eps
+from frontdef.threat import Norm, ThreatModel, check_norm, parse_eps
 
 UNBOUNDED: dict[str, float] = {"linf": 1.0, "l2": 1e6, "l1": 1e6, "l0": 1e6}
 """The radius that minimum-norm attacks are given: none of interest, so that their cells do not depend on ε."""
@@ -54,6 +55,11 @@ def make_plan(matrix: Matrix, *, device: str = "cpu") -> Plan:
     samples = {dataset: Samples(dataset, matrix.samples, matrix.seed) for dataset in matrix.datasets}
     attacks_of(matrix)  # mistakes in the columns are told before any model is built
     return expand(matrix, line_up(matrix, device), samples, device)
+
+
+def remake(document: Mapping[str, Any], device: str) -> Plan:
+    """The plan of a matrix that was validated before, as `frontdef.runs.kind.Kind.remake` makes it."""
+    return make_plan(Matrix.model_validate(document), device=device)
 
 
 def expand(matrix: Matrix, lineup: Lineup, samples: Mapping[str, Samples | Held], device: str) -> Plan:
@@ -305,10 +311,3 @@ def _check_surrogates(rows: Sequence[Row], attacks: Iterable[AttackEntry]) -> No
     for name in (name for attack in attacks for name in attack.surrogates or ()):
         if _name(name) not in known:
             raise UnknownNameError("surrogate", name, known, "An attack names those that a row's front end offers.")
-
-
-def describe_radii(radii: Mapping[str, Sequence[float]]) -> str:
-    """The radii in words, for ``frontdef plan``."""
-    return "; ".join(
-        f"{norm}: {', '.join(format_eps(eps) for eps in values)}" for norm, values in radii.items() if values
-    )

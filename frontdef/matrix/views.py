@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from frontdef.matrix.tables import CELL, CELLS, OUTCOMES, RECORDS
+from frontdef.runs.columns import arrays
 from frontdef.runs.table import View
 from frontdef.verdicts import broken
+from frontdef.verdicts.attacked import ASKED, EXAMPLE, Models, sort_out
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from frontdef.runs.results import JobState, Results
 
 _NOT_RUN: Mapping[str, Any] = {
@@ -31,6 +34,8 @@ _NOT_RUN: Mapping[str, Any] = {
 
 def cells(results: Results) -> pd.DataFrame:
     """One row a cell of the matrix, whether or not it has been run."""
+    import pandas as pd
+
     robust = _robust_accuracies(results)
     rows = [
         {
@@ -62,7 +67,9 @@ def _robust_accuracies(results: Results) -> dict[str, float]:
     for block in results.blocks(RECORDS.name):
         whose = np.repeat(np.arange(len(block.keys)), block.counts)
         norms, radii = ([about[key][name] for key in block.keys] for name in ("norm", "judged_eps"))
-        robust = broken.withstood(block.rows.to_pandas(), np.array(norms)[whose], np.array(radii, dtype=float)[whose])
+        robust = broken.withstood(
+            arrays(block.rows, EXAMPLE), np.array(norms)[whose], np.array(radii, dtype=float)[whose]
+        )
         withstood = np.bincount(whose, weights=robust, minlength=len(block.keys))
         for key, number, count in zip(block.keys, withstood, block.counts, strict=True):
             shares[key] = float(number / count) if count else float("nan")
@@ -71,50 +78,70 @@ def _robust_accuracies(results: Results) -> dict[str, float]:
 
 def outcomes(results: Results) -> pd.DataFrame:
     """Every example at every radius at which its cell is judged."""
-    known = cells(results)
-    known = known[known["status"] == "ok"].reset_index(drop=True)
-    if known.empty:
+    import pandas as pd
+
+    judged, whose, rows = _judged(results)
+    if not judged["cell"]:
         return pd.DataFrame(columns=list(OUTCOMES)).astype({"success": bool, "minimum_norm": bool})
-    cell, eps, minimum_norm = _judged(results, known)
-    starts, counts = _places(results, known["cell"])
-    many = counts[cell]
-    rows = np.repeat(starts[cell] - np.cumsum(many) + many, many) + np.arange(many.sum())
+    frame = results.table(RECORDS.name).drop(columns="cell")
+    frame = frame if rows is None else frame.iloc[rows].reset_index(drop=True)
     names = [name for name in CELL if CELLS[name].type == "varchar"]
-    where = known[list(CELL)].astype(dict.fromkeys(names, "category"))  # a name is repeated in every row of its cell
-    frame = results.table(RECORDS.name).drop(columns="cell").iloc[rows].reset_index(drop=True)
-    whose = np.repeat(cell, many)
-    for name in CELL:
+    where = pd.DataFrame(judged).astype(dict.fromkeys(names, "category"))  # a name is repeated in every row of its cell
+    for name in where:
         frame[name] = where[name].take(whose).array
-    frame["eps"], frame["minimum_norm"] = np.repeat(eps, many), np.repeat(minimum_norm, many)
     if len(frame):
-        norm = frame["norm"].to_numpy()
-        frame["success"] = broken.success(frame, norm, frame["eps"].to_numpy())
-        frame["success_majority"] = broken.success(frame, norm, frame["eps"].to_numpy(), by="adversarial_majority")
+        norm, eps = frame["norm"].to_numpy(), frame["eps"].to_numpy()
+        frame["success"] = broken.success(frame, norm, eps)
+        frame["success_majority"] = broken.success(frame, norm, eps, by="adversarial_majority")
     return frame[list(OUTCOMES)].astype({"minimum_norm": bool, "success": bool, "success_majority": bool})
 
 
-def _judged(results: Results, known: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cell, by its position, and radius at which it is judged, and whether it is of a minimum-norm attack."""
-    radii = [
-        (position, float(eps), minimum_norm)
-        for position, (norm, own, minimum_norm) in enumerate(
-            zip(known["norm"], known["eps"], known["eps"].isna(), strict=True)
-        )
-        for eps in (results.head.radii.get(norm, ()) if minimum_norm else (own,))
+def attacked(results: Results) -> Models:
+    """The same, sorted out by model, without a table of all that is known of every row."""
+    cells, whose, rows = _judged(results)
+    if not cells["cell"]:
+        return {}
+    blocks = [arrays(block.rows, EXAMPLE) for block in results.blocks(RECORDS.name)]
+    examples = {name: np.concatenate([block[name] for block in blocks]) for name in EXAMPLE}
+    if rows is not None:
+        examples = {name: values[rows] for name, values in examples.items()}
+    return sort_out({name: cells[name] for name in ASKED}, whose, examples)
+
+
+def _judged(results: Results) -> tuple[dict[str, list[Any]], np.ndarray, np.ndarray | None]:
+    """Cells that are done, at each radius at which they are judged.
+
+    Returns:
+        Column of `CELL`, ``eps``, ``minimum_norm`` → a value for each cell and radius; which of these each example is
+        of, ``(N,)``; its row in the table of records, None where it is the N-th.
+    """
+    jobs = [job.entry for job in results.jobs_of(RECORDS.name) if job.status == "ok"]
+    places = _places(results)
+    radii = results.head.radii
+    judged = [
+        (job, float(eps), own is None)
+        for job in jobs
+        for own in [job.about.get("eps")]
+        for eps in (radii.get(job.about.get("norm", ""), ()) if own is None else (own,))
     ]
-    cell, eps, minimum_norm = zip(*radii, strict=True) if radii else ((), (), ())
-    return np.array(cell, dtype=int), np.array(eps, dtype=float), np.array(minimum_norm, dtype=bool)
+    cells: dict[str, list[Any]] = {name: [job.about.get(name) for job, *_ in judged] for name in CELL if name != "cell"}
+    cells |= {"cell": [job.key for job, *_ in judged], "eps": [eps for _, eps, _ in judged]}
+    cells["minimum_norm"] = [minimum_norm for *_, minimum_norm in judged]
+    starts, counts = (np.array([places[key][of] for key in cells["cell"]], dtype=int) for of in (0, 1))
+    whose = np.repeat(np.arange(len(judged)), counts)
+    rows = np.repeat(starts - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+    in_order = len(rows) == sum(count for _, count in places.values()) and bool((np.diff(rows) == 1).all())
+    return cells, whose, None if in_order else rows
 
 
-def _places(results: Results, cells: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
-    """From which row of the table of records each cell's stand, and how many."""
+def _places(results: Results) -> dict[str, tuple[int, int]]:
+    """Cell → from which row of the table of records its own stand, and how many."""
     places, first = {}, 0
     for block in results.blocks(RECORDS.name):
-        for key, start, count in zip(block.keys, block.starts, block.counts, strict=True):
+        for key, start, count in zip(block.keys, block.starts.tolist(), block.counts, strict=True):
             places[key] = first + start, count
         first += len(block.rows)
-    starts, counts = zip(*(places[cell] for cell in cells), strict=True)
-    return np.array(starts, dtype=int), np.array(counts, dtype=int)
+    return places
 
 
 VIEWS = (View("cells", CELLS, cells), View("outcomes", OUTCOMES, outcomes))

@@ -30,10 +30,9 @@ from frontdef.report.data import (
     Score,
 )
 from frontdef.report.gallery import choose
+from frontdef.threat import MEASURED, TOLERANCE
 from frontdef.verdicts.agreement import Agreement, agreement
-from frontdef.verdicts.belief import beliefs
-from frontdef.verdicts.bracket import brackets
-from frontdef.verdicts.broken import broken, distances, withstood
+from frontdef.verdicts.attacked import Attacked, Models
 from frontdef.verdicts.measured import measured
 
 if TYPE_CHECKING:
@@ -57,22 +56,22 @@ def collect(results: Results) -> ReportData:
     bare = ReportData(_about(results), cells, families=tuple(_families(cells)))
     if not any(cell.status == "ok" for cell in cells):
         return bare
-    outcomes, records, evidence = results.outcomes(), results.records(), results.evidence()
+    outcomes, records = results.outcomes(), results.records()
     recorded = {str(key): rows.reset_index(drop=True) for key, rows in records.groupby("cell", sort=False)}
     data = ReportData(
         about=bare.about,
         cells=tuple(_with_invalid(cell, recorded) for cell in cells),
         clean=tuple(_clean(outcomes)),
-        brackets=tuple(brackets(outcomes, results.certified(), evidence)),
-        beliefs=tuple(beliefs(outcomes, evidence, results.diagnoses())),
+        brackets=tuple(results.brackets()),
+        beliefs=tuple(results.beliefs()),
         agreements=tuple(_named(agreement(outcomes, lru_cache(maxsize=16)(results.examples), results.cells()))),
         diagnoses=tuple(_diagnosed(diagnosis) for diagnosis in results.diagnoses()),
         measured=tuple(measured(results.metrics())),
         families=bare.families,
         figures=tuple(_figures(results, cells)),
     )
-    ids = _sample_ids(data, recorded)
-    data = replace(data, scores=tuple(_scores(data, recorded, ids)), evidence=tuple(_evidence(data, results, ids)))
+    ids = {model: attacked.ids for model, attacked in results.attacked.items()}
+    data = replace(data, scores=tuple(_scores(data, results.attacked)), evidence=tuple(_evidence(data, results, ids)))
     return replace(data, pictures=tuple(_pictures(results, data, recorded, ids)))
 
 
@@ -135,32 +134,25 @@ def _clean(outcomes: pd.DataFrame) -> Iterator[CleanRow]:
         yield CleanRow(str(dataset), str(classifier), str(defense), correct.to_numpy(dtype=bool))
 
 
-def _sample_ids(data: ReportData, recorded: Mapping[str, pd.DataFrame]) -> dict[tuple[str, str, str], np.ndarray]:
-    """Defended model → the ids of its samples, ascending; a cell may have been run on some of them only."""
-    by_model: dict[tuple[str, str, str], np.ndarray] = {}
+def _scores(data: ReportData, models: Models) -> Iterator[Score]:
+    """What each cell broke in each setting, in the order of the samples' ids; it may have been run on some of them."""
+    first: dict[str, tuple[Attacked, int]] = {}
+    for attacked in models.values():
+        for place, key in enumerate(attacked.cells["cell"]):
+            first.setdefault(key, (attacked, place))
     for cell in data.cells:
-        if cell.key in recorded:
-            model, ids = (cell.dataset, cell.classifier, cell.defense), recorded[cell.key]["sample_id"].to_numpy()
-            by_model[model] = np.union1d(by_model.get(model, ids), ids)
-    return by_model
-
-
-def _scores(
-    data: ReportData, recorded: Mapping[str, pd.DataFrame], ids: Mapping[tuple[str, str, str], np.ndarray]
-) -> Iterator[Score]:
-    for cell in data.cells:
-        if cell.key not in recorded:
+        if cell.key not in first:
             continue
-        rows = recorded[cell.key].sort_values("sample_id").assign(norm=cell.norm)
-        attacked = np.isin(ids[cell.dataset, cell.classifier, cell.defense], rows["sample_id"])
+        attacked, place = first[cell.key]
         for setting in data.settings:
             if setting.model == (cell.dataset, cell.classifier):
-                threat = (setting.norm, setting.eps)
-                fell, lost = broken(rows, *threat), rows["clean_correct"].to_numpy() & ~withstood(rows, *threat)
+                reach = setting.eps + TOLERANCE
+                fell, loses = attacked.breaks(setting.norm)[place] <= reach, attacked.loses(setting.norm)[place]
+                lost = loses <= reach
                 if fell.any() or cell.judged_at(setting):
-                    measurable = lost.any() and setting.norm in rows
-                    typical = float(np.median(distances(rows, setting.norm)[lost])) if measurable else None
-                    yield Score(cell.key, setting, _among(attacked, fell), _among(attacked, lost), attacked, typical)
+                    measurable = lost.any() and setting.norm in MEASURED
+                    typical = float(np.median(loses[lost])) if measurable else None
+                    yield Score(cell.key, setting, fell, lost, attacked.ran[place], typical)
 
 
 def _evidence(
@@ -173,13 +165,6 @@ def _evidence(
             model = (str(dataset), str(classifier), str(defense))
             if model[:2] == setting.model and model in ids:
                 yield DiagnosedAttack(setting, model[2], str(attack), np.isin(ids[model], rows["sample_id"]))
-
-
-def _among(attacked: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Values of the samples that a cell was run on, False for all others; bool ``(N,)``."""
-    whole = np.zeros(len(attacked), dtype=bool)
-    whole[attacked] = values
-    return whole
 
 
 def _figures(results: Results, cells: Iterable[CellRow]) -> Iterator[Figure]:
@@ -204,7 +189,7 @@ def _pictures(
         at = int(np.flatnonzero(rows["sample_id"].to_numpy() == sample_id)[0])
         row = rows.iloc[at]
         clean = images[cell.dataset][at]
-        seen = kept.rows("seen", at, at + 1)[0].numpy() if "seen" in kept else None
+        seen = kept.array_rows("seen", at, at + 1)[0] if "seen" in kept else None
         yield Picture(
             setting=choice.setting,
             defense=cell.defense,
@@ -216,6 +201,6 @@ def _pictures(
             adversarial_prediction=int(row["adversarial_prediction"]),
             distance=float(row.get(choice.setting.norm, float("nan"))),
             clean=clean,
-            attacked=kept.rows("x_adv", at, at + 1)[0].numpy(),
+            attacked=kept.array_rows("x_adv", at, at + 1)[0],
             seen=seen if seen is not None and seen.shape == clean.shape else None,
         )

@@ -10,8 +10,8 @@ from typing import Any
 
 from frontdef.errors import StoreError
 from frontdef.runs.head import Head, JobEntry
+from frontdef.runs.kind import get_kind
 from frontdef.runs.packs import FOLDER, Pack
-from frontdef.runs.plan import get_kind
 from frontdef.runs.store import HEAD, LOCK, Store
 from frontdef.runs.table import Table
 
@@ -97,7 +97,7 @@ def inspect(store: Store) -> Integrity:
 def _files(store: Store, head: Head, tables: dict[str, Table]) -> Iterator[tuple[str, Path, Callable[[], Any]]]:
     """What a file belongs to, where it is, and what reads it."""
     for name, key in head.samples.items():
-        yield f"images of {name}", store.root / CLEAN / f"{key}.safetensors", partial(store.tensors, CLEAN, key)
+        yield f"images of {name}", store.root / CLEAN / f"{key}.safetensors", partial(store.open_tensors, CLEAN, key)
     for job in head.jobs:
         rows, tensors = store.path(job.table, job.key), store.root / job.table / f"{job.key}.safetensors"
         failure = store.root / "failures" / f"{job.key}.json"
@@ -105,7 +105,7 @@ def _files(store: Store, head: Head, tables: dict[str, Table]) -> Iterator[tuple
             yield job.what, failure, partial(store.failure, job.key)
             continue
         yield job.what, rows, partial(_rows, store, job, tables[job.table], tensors)
-        yield job.what, tensors, partial(store.tensors, job.table, job.key)
+        yield job.what, tensors, partial(store.open_tensors, job.table, job.key)
 
 
 def _pack(pack: Pack, table: Table, store: Store, alone: set[str]) -> list[str]:

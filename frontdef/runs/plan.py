@@ -2,57 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from frontdef.errors import UnknownNameError
-from frontdef.lazy import resolve
 from frontdef.models.fingerprint import digest
 from frontdef.models.own import Brought
 from frontdef.models.request import Request
 from frontdef.registry import get_dataset
 from frontdef.runs.job import Job
-from frontdef.runs.table import Table, View
 
 if TYPE_CHECKING:
     from frontdef.datasets import Split
-
-KINDS: Mapping[str, str] = {"matrix": "frontdef.matrix.kind:MATRIX", "study": "frontdef.analysis.kind:STUDY"}
-"""Kind of a plan → where it is described; a new kind is a row here."""
-
-
-@dataclass(frozen=True, eq=False)
-class Kind:
-    """A kind of plan.
-
-    Args:
-        name: Its row in `KINDS`.
-        remake: ``(document, device) -> Plan``: the same plan again, from JSON values, in another process.
-        tables: What its jobs fill.
-        views: What is computed from these.
-        report: ``(results, path) -> path`` that draws it, as a reference.
-    """
-
-    name: str
-    remake: Callable[[Mapping[str, Any], str], Plan]
-    tables: tuple[Table, ...]
-    views: tuple[View, ...] = ()
-    report: str = "frontdef.report.build:build_report"
-
-
-def get_kind(name: str) -> Kind:
-    """The kind of a name.
-
-    Raises:
-        UnknownNameError: None.
-    """
-    if name not in KINDS:
-        raise UnknownNameError("kind of run", name, KINDS)
-    kind: Kind = resolve(KINDS[name])
-    return kind
 
 
 @dataclass(frozen=True)

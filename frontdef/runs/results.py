@@ -8,27 +8,28 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from frontdef.errors import StoreError, UnknownNameError
 from frontdef.lazy import resolve
+from frontdef.runs.columns import NUMPY, arrays
 from frontdef.runs.head import Head, JobEntry
+from frontdef.runs.kind import Kind, get_kind
 from frontdef.runs.packs import Block
-from frontdef.runs.plan import Kind, get_kind
-from frontdef.runs.query import ask, connect, lock
 from frontdef.runs.store import ARROW, Store
 from frontdef.runs.table import Table
-from frontdef.verdicts.agreement import Agreement, agreement
+from frontdef.verdicts.attacked import Models
 from frontdef.verdicts.belief import Belief, beliefs
 from frontdef.verdicts.bracket import Bracket, brackets
 
 if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
     from torch import Tensor
 
     from frontdef.tensorfile import TensorFile
+    from frontdef.verdicts.agreement import Agreement
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,20 @@ class Results:
                 return self.sql(view.make) if isinstance(view.make, str) else view.make(self)
         raise UnknownNameError("table", name, self._names, f"{self.path} is a {self.head.kind}.")
 
+    def columns(self, table: str) -> dict[str, np.ndarray]:
+        """A whole table as arrays ``(N,)``: what `table` gives, without pandas; texts are objects."""
+        declared = self._tables[table]
+        about = {entry.key: entry.about for entry in self.head.jobs if entry.table == table}
+        parts: dict[str, list[np.ndarray]] = {name: [] for name in declared.columns}
+        for block in self.blocks(table):
+            for name, values in arrays(block.rows, declared.stored).items():
+                parts[name].append(values)
+            for name in declared.joined:
+                kind = NUMPY[declared.columns[name].type]
+                parts[name].append(np.repeat(np.array([about[key][name] for key in block.keys], kind), block.counts))
+        kinds = {name: NUMPY[column.type] for name, column in declared.columns.items()}
+        return {name: np.concatenate([np.empty(0, kind), *parts[name]]) for name, kind in kinds.items()}
+
     @cached_property
     def _tables(self) -> dict[str, Table]:
         return {table.name: table for table in self.kind.tables}
@@ -200,6 +215,8 @@ class Results:
     @cached_property
     def _database(self) -> duckdb.DuckDBPyConnection:
         """Every table and view. Files are read by their exact paths, and none by DuckDB."""
+        from frontdef.runs.query import connect, lock
+
         database = connect()
         for name, table in self._tables.items():
             database.register(name, self._arrow(table))
@@ -221,6 +238,8 @@ class Results:
             StoreError: The query is wrong (DuckDB's message is given), takes more than a minute, or its answer is too
                 large.
         """
+        from frontdef.runs.query import ask
+
         database = self._database
         try:
             return ask(database, query)
@@ -263,13 +282,19 @@ class Results:
             if job.status == "ok"
         ]
 
+    @cached_property
+    def attacked(self) -> Models:
+        """Each model of a matrix with what every cell of it broke, sorted out once."""
+        sort_out: Callable[[Results], Models] = resolve(self.kind.attacked) if self.kind.attacked else lambda _: {}
+        return sort_out(self)
+
     def brackets(self) -> list[Bracket]:
         """``certified ≤ true ≤ worst case`` of each defended model and threat model of a matrix."""
-        return brackets(self.outcomes(), self.certified(), self.evidence())
+        return brackets(self.attacked, self.columns("certified"), self._evidence)
 
     def beliefs(self) -> list[Belief]:
         """May each robust accuracy of a matrix be believed? One verdict a defended model and threat model."""
-        return beliefs(self.outcomes(), self.evidence(), self.diagnoses())
+        return beliefs(self.attacked, self._evidence, self.diagnoses())
 
     def evidence(self) -> pd.DataFrame:
         """What the attacks of the diagnoses broke, judged like every example.
@@ -278,18 +303,31 @@ class Results:
             One row a sample and attack: ``dataset``, ``classifier``, ``defense``, ``norm``, ``eps``, ``attack``,
             ``sample_id``.
         """
+        import pandas as pd
+
+        return pd.DataFrame(self._evidence)
+
+    @cached_property
+    def _evidence(self) -> dict[str, np.ndarray]:
         where = ("dataset", "classifier", "defense", "norm", "eps")
         rows = [
-            {**{name: job.entry.about[name] for name in where}, "attack": attack, "sample_id": sample_id}
+            (*(job.entry.about[name] for name in where), attack, sample_id)
             for job in self.jobs_of("diagnoses")
             if job.status == "ok"
             for attack, broke in job.about.get("broke", {}).items()
             for sample_id in broke
         ]
-        return pd.DataFrame(rows, columns=[*where, "attack", "sample_id"])
+        types = (*(object,) * 4, float, object, np.int64)
+        columns = zip(*rows, strict=True) if rows else ((),) * len(types)
+        return {
+            name: np.array(values, dtype=kind)
+            for name, values, kind in zip((*where, "attack", "sample_id"), columns, types, strict=True)
+        }
 
     def agreement(self) -> list[Agreement]:
         """Whether the libraries agree, a verdict for each pair that ran the same attack."""
+        from frontdef.verdicts.agreement import agreement
+
         return agreement(self.outcomes(), self.examples, self.cells())
 
     def worst(self) -> pd.DataFrame:
@@ -300,6 +338,8 @@ class Results:
             ``clean``, ``certified``, ``robust``, ``low``, ``high``, ``strongest``, ``belief`` (the verdict of
             `beliefs`, which says why).
         """
+        import pandas as pd
+
         rows = [
             {**asdict(bracket), "strongest": str(bracket.strongest or ""), "belief": belief.verdict}
             for bracket, belief in zip(self.brackets(), self.beliefs(), strict=True)
@@ -334,7 +374,7 @@ class Results:
 
     def examples(self, cell: str) -> np.ndarray:
         """What the library returned for a cell, float32 ``(N,C,H,W)``, in the order of the records."""
-        return np.asarray(self.store.open_tensors("records", cell).tensor("x_adv").numpy())
+        return np.asarray(self.store.open_tensors("records", cell).array("x_adv"))
 
     def tensors(self, table: str, key: str) -> dict[str, Tensor]:
         """The pictures or examples that a job keeps beside its rows.
@@ -354,7 +394,7 @@ class Results:
 
     def clean(self, dataset: str) -> np.ndarray:
         """The images of a data set that the run used, float32 ``(N,C,H,W)``, in the order of the records."""
-        return np.asarray(self.samples(dataset)["images"].numpy())
+        return self.store.arrays("clean", self._samples(dataset))["images"]
 
     def samples(self, dataset: str) -> dict[str, Tensor]:
         """``images``, ``labels`` and ``ids`` of the samples of a data set that the run used.
@@ -362,9 +402,12 @@ class Results:
         Raises:
             UnknownNameError: The run has no such data set.
         """
+        return self.store.tensors("clean", self._samples(dataset))
+
+    def _samples(self, dataset: str) -> str:
         if dataset not in self.head.samples:
             raise UnknownNameError("data set of this run", dataset, self.head.samples)
-        return self.store.tensors("clean", self.head.samples[dataset])
+        return self.head.samples[dataset]
 
     def figures(self, dataset: str, classifier: str, defense: str) -> dict[str, np.ndarray]:
         """Title → pictures ``(n,C,H,W)`` of what a defense does to the run's first images."""
@@ -375,7 +418,7 @@ class Results:
                 and dict(job.entry.about) == wanted
                 and self.store.has_tensors("figures", job.entry.key)
             ):
-                return {title: tensor.numpy() for title, tensor in self.tensors("figures", job.entry.key).items()}
+                return self.store.arrays("figures", job.entry.key)
         return {}
 
 

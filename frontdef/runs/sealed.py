@@ -24,6 +24,9 @@ LARGEST = 512 * MIB
 MAX_VALUES = 10_000_000
 """Rows times columns of a file; 50,000 images in the widest table are a tenth of that."""
 
+FEW = 100_000
+"""Rows that one thread reads in less time than it takes to share them out."""
+
 THRIFT = {"thrift_string_size_limit": 64 * MIB, "thrift_container_size_limit": 100_000}
 """Bounds of a Parquet file's footer."""
 
@@ -71,8 +74,9 @@ def rows_of(data: bytes, file: pq.ParquetFile) -> pa.Table:
     if (size := sum(group.total_byte_size for group in groups)) > LARGEST:
         raise ValueError(f"it promises {size:,} bytes, at most {LARGEST:,} are read")
     texts = [field.name for field in metadata.schema.to_arrow_schema() if pa.types.is_string(field.type)]
-    opened = pq.ParquetFile(pa.BufferReader(data), metadata=metadata, read_dictionary=texts, **THRIFT)
-    table = opened.read().replace_schema_metadata(None)
+    if texts:
+        file = pq.ParquetFile(pa.BufferReader(data), metadata=metadata, read_dictionary=texts, **THRIFT)
+    table = file.read(use_threads=rows > FEW).replace_schema_metadata(None)
     for name in texts:
         column = table[name]
         if (size := sum(map(_expanded, column.chunks))) > LARGEST:

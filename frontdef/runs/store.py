@@ -305,8 +305,17 @@ class Store:
         file = self.open_tensors(folder, key)
         return {name: file.tensor(name) for name in file.layouts}
 
+    def arrays(self, folder: str, key: str) -> dict[str, np.ndarray]:
+        """The same as numpy arrays, without torch.
+
+        Raises:
+            StoreError: Missing, damaged, changed, or another job's.
+        """
+        file = self.open_tensors(folder, key)
+        return {name: file.array(name) for name in file.layouts}
+
     def open_tensors(self, folder: str, key: str) -> TensorFile:
-        """The same, to read some of their rows: the checksum is checked, and nothing is held in memory.
+        """What `write_tensors` stored, to read some of it: the checksum is checked, and nothing is held in memory.
 
         Raises:
             StoreError: Missing, damaged, changed, or another job's.

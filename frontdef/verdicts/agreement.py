@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from frontdef.attacks.guard import OTHER_TYPE
+from frontdef.attacks.conduct import OTHER_TYPE
 from frontdef.attacks.rounding import CLOSE
 from frontdef.verdicts.broken import success
 from frontdef.verdicts.statistics import exceeds, holm, mcnemar, paired_difference, wilson

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from frontdef.attacks.spec import REPEATED, Follows, shown
 from frontdef.errors import UnknownNameError
 from frontdef.registry import get_family
-from frontdef.threat import NORM_LABELS, check_norm, format_eps
-from frontdef.verdicts.bracket import DIAGNOSIS, GROUP, threats_of
-from frontdef.verdicts.broken import broken
+from frontdef.threat import NORM_LABELS, TOLERANCE, check_norm, format_eps
+from frontdef.verdicts.attacked import GROUP, Attacked, Models, by_model
+from frontdef.verdicts.bracket import DIAGNOSIS, Diagnosed
 from frontdef.verdicts.statistics import FEWEST, UNION, holm, mcnemar
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from frontdef.verdicts.broken import Columns
 
 Verdict = Literal["trusted", "not diagnosed", "suspicious", "masked", "invalid"]
 
@@ -163,7 +168,7 @@ class Belief:
 
 
 def beliefs(
-    outcomes: pd.DataFrame, evidence: pd.DataFrame, diagnoses: Iterable[Mapping[str, Any]] = ()
+    outcomes: pd.DataFrame | Models, evidence: Columns, diagnoses: Iterable[Mapping[str, Any]] = ()
 ) -> list[Belief]:
     """One verdict for each defense and threat model of the run.
 
@@ -174,56 +179,65 @@ def beliefs(
     worst case, whatever the cause. The diagnosis of the same norm says what is known of the gradient itself.
 
     Args:
-        outcomes: As `frontdef.runs.results.Results.outcomes` gives them.
+        outcomes: As `frontdef.runs.results.Results.outcomes` gives them, or sorted out by model.
         evidence: What the attacks of diagnoses broke, as `frontdef.runs.results.Results.evidence` gives it.
         diagnoses: As `frontdef.runs.results.Results.diagnoses` gives them.
     """
-    diagnosed = list(diagnoses)
-    judged = []
-    for names, group in outcomes.groupby(GROUP, sort=False):
-        dataset, classifier, defense = map(str, names)
-        where = dict(zip(GROUP, (dataset, classifier, defense), strict=True))
-        mine = evidence[np.logical_and.reduce([evidence[name] == value for name, value in where.items()])]
-        for norm, eps in threats_of(group):
-            bare = Belief(dataset, classifier, defense, norm, eps)
-            judged.append(_judge(_seen(bare, group, mine), _nearest(diagnosed, where, norm, eps)))
+    diagnosed, judged = list(diagnoses), []
+    kind_of = cache(_kind)
+    for model, attacked in by_model(outcomes).items():
+        where = dict(zip(GROUP, model, strict=True))
+        broke = Diagnosed.of(model, attacked, evidence)
+        for norm, eps in attacked.threats:
+            seen = _seen(Belief(*model, norm, eps), attacked, broke.within(norm, eps), kind_of)
+            judged.append(_judge(seen, _nearest(diagnosed, where, norm, eps)))
     return judged
 
 
-def _seen(bare: Belief, group: pd.DataFrame, evidence: pd.DataFrame) -> Belief:
-    """With the attack that is judged, and what stands beside it."""
-    correct = group.groupby("sample_id")["clean_correct"].first()
-    fell = group.loc[broken(group, bare.norm, bare.eps), ["cell", "sample_id"]]
-    made = group[(group["norm"] == bare.norm) & (group["eps"] == bare.eps)]
-    own_fell = fell[fell["cell"].isin(made["cell"].unique())]
-    broke = {str(cell): set(rows) for cell, rows in own_fell.groupby("cell")["sample_id"]}
-    cells = {str(cell): rows for cell, rows in made.groupby("cell", sort=False)}
-    kinds = {cell: _kind(rows["family"].iloc[0], rows["source"].iloc[0]) for cell, rows in cells.items()}
-    white = [cell for cell, kind in kinds.items() if kind == "white box"]
+def _seen(
+    bare: Belief, attacked: Attacked, asked: Mapping[str, np.ndarray], kind_of: Callable[[str, str], Kind]
+) -> Belief:
+    """With the attack that is judged, and what stands beside it.
+
+    Args:
+        bare: Where.
+        attacked: The model.
+        asked: What the attacks of its diagnoses broke there.
+        kind_of: Family and source → what such an attack follows.
+    """
+    cells, made = attacked.cells, attacked.made_for(bare.norm, bare.eps)
+    kinds = [kind_of(cells["family"][cell], cells["source"][cell]) for cell in made]
+    white = [place for place, kind in enumerate(kinds) if kind == "white box"]
     if not white:
         return bare
-    judged = max(white, key=lambda cell: len(broke.get(cell, ())) / len(cells[cell]))
-    samples = cells[judged]["sample_id"]
-    right = set(samples) & set(correct.index[correct])
-    own = broke.get(judged, set()) & right
-    within = evidence[(evidence["norm"] == bare.norm) & (evidence["eps"] <= bare.eps)]
-    asked = {str(attack): set(rows) for attack, rows in within.groupby("attack", sort=False)["sample_id"]}
-    union = set(fell["sample_id"]).union(*asked.values()) & right
+    ran = attacked.ran[made]
+    broke = ran & (attacked.breaks(bare.norm)[made] <= bare.eps + TOLERANCE)
+    share = broke.sum(axis=1) / ran.sum(axis=1)
+    judged = max(white, key=lambda place: share[place])
+    right = ran[judged] & attacked.correct
+    own = broke[judged] & right
+    union = np.logical_or.reduce([attacked.fell(bare.norm, bare.eps), *asked.values()]) & right
+    both = ran & right
+    broke &= both
+    n, count, beyond = both.sum(axis=1), broke.sum(axis=1), (broke & ~own).sum(axis=1)
+    missed = (both & own & ~broke).sum(axis=1)
     rivals = [
-        _rival(_named(rows), kinds[cell], right & set(rows["sample_id"]), broke.get(cell, set()), own)
-        for cell, rows in cells.items()
-        if cell != judged
+        _rival(_named(attacked, made[place]), kind, *(int(figure[place]) for figure in (n, count, beyond, missed)))
+        for place, kind in enumerate(kinds)
+        if place != judged
     ]
     rivals += [
-        Rival(f"{attack} @ {DIAGNOSIS}", "diagnosis", None, len(ids & right), len((ids & right) - own), None)
+        Rival(f"{attack} @ {DIAGNOSIS}", "diagnosis", None, int((ids & right).sum()), int((ids & right & ~own).sum()),
+              None)
         for attack, ids in asked.items()
-    ]
-    first = cells[judged].iloc[0]
-    suspect = Suspect(
-        judged, first["family"], first["library"], first["surrogate"], first["parameters"], len(samples),
-        (len(right) - len(own)) / len(samples),
-    )  # fmt: skip
-    return replace(bare, suspect=suspect, beyond=len(union - own), rivals=_corrected(rivals))
+    ]  # fmt: skip
+    samples = int(ran[judged].sum())
+    cell, family, library, surrogate, parameters = (
+        cells[name][made[judged]] for name in ("cell", "family", "library", "surrogate", "parameters")
+    )
+    left = (int(right.sum()) - int(own.sum())) / samples
+    suspect = Suspect(cell, family, library, surrogate, parameters, samples, left)
+    return replace(bare, suspect=suspect, beyond=int((union & ~own).sum()), rivals=_corrected(rivals))
 
 
 def _kind(family: str, source: str) -> Kind:
@@ -235,16 +249,14 @@ def _kind(family: str, source: str) -> Kind:
         return "unknown"
 
 
-def _named(rows: pd.DataFrame) -> str:
-    first = rows.iloc[0]
-    return f"{shown(first['family'], first['source'])} @ {first['library']}"
+def _named(attacked: Attacked, place: int) -> str:
+    family, source, library = (attacked.cells[name][place] for name in ("family", "source", "library"))
+    return f"{shown(family, source)} @ {library}"
 
 
-def _rival(attack: str, kind: Kind, samples: set[int], broke: set[int], own: set[int]) -> Rival:
-    broke, own = broke & samples, own & samples
-    beyond, missed = len(broke - own), len(own - broke)
+def _rival(attack: str, kind: Kind, n: int, broke: int, beyond: int, missed: int) -> Rival:
     p = mcnemar(beyond, missed, "greater") if kind in LESS else float("nan")
-    return Rival(attack, kind, len(samples), len(broke), beyond, missed, p)
+    return Rival(attack, kind, n, broke, beyond, missed, p)
 
 
 def _corrected(rivals: Sequence[Rival]) -> tuple[Rival, ...]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import cast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from frontdef.attacks.spec import shown
-from frontdef.threat import NORMS, TOLERANCE, Norm, check_norm
-from frontdef.verdicts.broken import breaks_from
+from frontdef.threat import TOLERANCE
+from frontdef.verdicts.attacked import GROUP, Attacked, Model, Models, by_model
 from frontdef.verdicts.statistics import wilson
 
-GROUP = ["dataset", "classifier", "defense"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from frontdef.verdicts.broken import Columns
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,6 @@ class Strongest:
 
     def __str__(self) -> str:
         return f"{shown(self.family, self.source)} {self.norm} @ {self.library}"
-
-
-WHO = tuple(attribute.name for attribute in fields(Strongest))
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ DIAGNOSIS = "diagnosis"
 """What stands in the place of a library for attacks that a diagnosis ran."""
 
 
-def brackets(outcomes: pd.DataFrame, certified: pd.DataFrame, evidence: pd.DataFrame | None = None) -> list[Bracket]:
+def brackets(outcomes: pd.DataFrame | Models, certified: Columns, evidence: Columns | None = None) -> list[Bracket]:
     """One bracket for each defense and threat model of the run.
 
     An example counts in every threat model that it fits: one that PGD found in ℓ∞ at ε = 0.1 is a success at ε = 0.2,
@@ -86,114 +86,134 @@ def brackets(outcomes: pd.DataFrame, certified: pd.DataFrame, evidence: pd.DataF
     ε.
 
     Args:
-        outcomes: As `frontdef.runs.results.Results.outcomes` gives them.
+        outcomes: As `frontdef.runs.results.Results.outcomes` gives them, or sorted out by model.
         certified: As `frontdef.runs.results.Results.certified` gives them.
         evidence: What the attacks of diagnoses broke, as `frontdef.runs.results.Results.evidence` gives it; it counts
             like any other example in its norm.
     """
     return [
-        _bracket(dict(zip(GROUP, map(str, names), strict=True)), attacked, certified, evidence, norm, eps)
-        for names, group in outcomes.groupby(GROUP, sort=False)
-        for attacked in [_Attacked(group)]
-        for norm, eps in threats_of(group)
+        bracket
+        for model, attacked in by_model(outcomes).items()
+        for bracket in _brackets(model, attacked, _of_model(certified, model), Diagnosed.of(model, attacked, evidence))
     ]
 
 
-def threats_of(outcomes: pd.DataFrame) -> list[tuple[Norm, float]]:
-    """The norms and radii for which attacks were made, in the order of the norms, ε ascending."""
-    radii = outcomes[["norm", "eps"]].drop_duplicates().itertuples(index=False)
-    return sorted(((check_norm(norm), float(eps)) for norm, eps in radii), key=_by_norm)
+def _of_model(rows: Columns, model: Model) -> dict[str, np.ndarray]:
+    """The rows of one model, without the columns that say so."""
+    columns = {str(name): np.asarray(rows[str(name)]) for name in rows}
+    own = np.logical_and.reduce([columns.pop(name) == value for name, value in zip(GROUP, model, strict=True)])
+    return {name: values[own] for name, values in columns.items()}
 
 
-class _Attacked:
-    """A defended model's outcomes, sorted out once for all radii.
+@dataclass(frozen=True, eq=False)
+class Diagnosed:
+    """What the attacks of a model's diagnoses broke, of its own samples.
 
     Args:
-        group: Its rows.
+        attacks: What each row's attack is called, ``(M,)``.
+        norms: Its norm.
+        eps: Its radius.
+        places: The sample that it broke, its column in `Attacked`.
+        samples: How many columns there are.
     """
 
-    def __init__(self, group: pd.DataFrame) -> None:
-        self.group = group
-        self.correct = group.groupby("sample_id")["clean_correct"].first()
-        self.ids = group["sample_id"].to_numpy()
-        self._samples = np.searchsorted(self.correct.index.to_numpy(), self.ids)
-        self._reach: dict[str, np.ndarray] = {}
-        by_attack = group.groupby(list(WHO), sort=True)
-        self._attacks = by_attack.ngroup().to_numpy()
-        self._names = list(by_attack.size().index)
+    attacks: np.ndarray
+    norms: np.ndarray
+    eps: np.ndarray
+    places: np.ndarray
+    samples: int
 
-    def within(self, norm: str, eps: float) -> np.ndarray:
-        """Which rows count for the worst case at a radius, bool ``(N,)``."""
-        if norm not in self._reach:
-            self._reach[norm] = breaks_from(self.group, norm)
-        return np.asarray(self._reach[norm] <= eps + TOLERANCE)
+    @classmethod
+    def of(cls, model: Model, attacked: Attacked, evidence: Columns | None) -> Diagnosed:
+        """That of one model of a run.
 
-    def strongest(self, within: np.ndarray) -> Strongest | None:
-        """The attack that broke most samples, of the rows that count; None where none broke any."""
-        if not within.any():
-            return None
-        pairs = np.unique(self._attacks[within] * len(self.correct) + self._samples[within])
-        counts = np.bincount(pairs // len(self.correct))
-        return Strongest(*cast("tuple[str, str, str, str]", self._names[int(counts.argmax())]))
+        Args:
+            model: Which.
+            attacked: Its samples.
+            evidence: As `brackets` has it.
+        """
+        if evidence is None or not len(evidence["sample_id"]):
+            nothing = np.empty(0)
+            return cls(nothing, nothing, nothing, nothing.astype(int), len(attacked.ids))
+        rows = _of_model(evidence, model)
+        ids = rows["sample_id"].astype(attacked.ids.dtype)
+        known = np.isin(ids, attacked.ids)
+        attacks, norms, eps = (rows[name][known] for name in ("attack", "norm", "eps"))
+        return cls(attacks, norms, eps.astype(float), np.searchsorted(attacked.ids, ids[known]), len(attacked.ids))
 
-
-def _by_norm(threat: tuple[Norm, float]) -> tuple[int, float]:
-    norm, eps = threat
-    return NORMS.index(norm), eps
-
-
-def _bracket(
-    where: dict[str, str],
-    attacked: _Attacked,
-    certified: pd.DataFrame,
-    evidence: pd.DataFrame | None,
-    norm: str,
-    eps: float,
-) -> Bracket:
-    correct, within = attacked.correct, attacked.within(norm, eps)
-    fell, strongest = attacked.ids[within], attacked.strongest(within)
-    diagnosed = None if evidence is None else _diagnosed(where, evidence, norm, eps)
-    if diagnosed is not None and len(diagnosed):
-        rows = pd.concat([attacked.group.loc[within, [*WHO, "sample_id"]].astype(dict.fromkeys(WHO, str)), diagnosed])
-        rows = rows[rows["sample_id"].isin(correct.index)]
-        fell, strongest = rows["sample_id"].to_numpy(), _strongest(rows)
-    robust = correct & ~correct.index.isin(fell)
-    proved = _proved(where, certified, norm, eps)
-    low, high = wilson(int(robust.sum()), len(robust))
-    return Bracket(
-        **where,
-        norm=norm,
-        eps=eps,
-        n=len(correct),
-        clean=float(correct.mean()),
-        certified=float("nan") if proved is None else float(correct.index.isin(proved).mean()),
-        worst_case=float(robust.mean()),
-        low=low,
-        high=high,
-        strongest=strongest,
-        violations=() if proved is None else tuple(int(i) for i in np.intersect1d(proved, fell)),
-    )
+    def within(self, norm: str, eps: float) -> dict[str, np.ndarray]:
+        """Attack → which samples it broke in a threat model, bool ``(samples,)``; in the order of the evidence."""
+        here = (self.norms == norm) & (self.eps <= eps)
+        broke: dict[str, np.ndarray] = {}
+        for attack in dict.fromkeys(self.attacks[here]):
+            broke[str(attack)] = np.zeros(self.samples, dtype=bool)
+            broke[str(attack)][self.places[here & (self.attacks == attack)]] = True
+        return broke
 
 
-def _diagnosed(where: dict[str, str], evidence: pd.DataFrame, norm: str, eps: float) -> pd.DataFrame:
-    """What the attacks of a diagnosis broke within ``eps``, as attacks of the library `DIAGNOSIS`."""
-    here = (evidence["norm"] == norm) & (evidence["eps"] <= eps)
-    for name, value in where.items():
-        here &= evidence[name] == value
-    rows = evidence[here].rename(columns={"attack": "family"}).assign(source="", library=DIAGNOSIS)
-    return rows[[*WHO, "sample_id"]]
+def _brackets(
+    model: Model, attacked: Attacked, certified: Mapping[str, np.ndarray], diagnosed: Diagnosed
+) -> Iterator[Bracket]:
+    attackers = _Attackers(attacked)
+    dataset, classifier, defense = model
+    for norm, eps in attacked.threats:
+        asked = diagnosed.within(norm, eps)
+        fell = np.logical_or.reduce([attacked.fell(norm, eps), *asked.values()])
+        robust = attacked.correct & ~fell
+        ids = _proved(certified, norm, eps)
+        low, high = wilson(int(robust.sum()), len(robust))
+        yield Bracket(
+            dataset=dataset,
+            classifier=classifier,
+            defense=defense,
+            norm=norm,
+            eps=eps,
+            n=len(robust),
+            clean=float(attacked.correct.mean()),
+            certified=float("nan") if ids is None else float(np.isin(attacked.ids, ids).mean()),
+            worst_case=float(robust.mean()),
+            low=low,
+            high=high,
+            strongest=attackers.strongest(norm, eps, asked),
+            violations=() if ids is None else tuple(map(int, np.intersect1d(ids, attacked.ids[fell]))),
+        )
 
 
-def _strongest(fell: pd.DataFrame) -> Strongest | None:
-    if fell.empty:
-        return None
-    counts = fell.groupby(list(WHO))["sample_id"].nunique()
-    return Strongest(*cast("tuple[str, str, str, str]", counts.idxmax()))
-
-
-def _proved(where: dict[str, str], certified: pd.DataFrame, norm: str, eps: float) -> np.ndarray | None:
+def _proved(certified: Mapping[str, np.ndarray], norm: str, eps: float) -> np.ndarray | None:
+    """Ids of the samples that are proved robust; None where no certificate was computed."""
     here = (certified["norm"] == norm) & (certified["eps"] == eps)
-    for name, value in where.items():
-        here &= certified[name] == value
-    rows = certified[here]
-    return None if rows.empty else rows.loc[rows["certified"].astype(bool), "sample_id"].to_numpy()
+    return certified["sample_id"][here & certified["certified"].astype(bool)] if here.any() else None
+
+
+class _Attackers:
+    """The attacks of a run, each over all its cells.
+
+    Args:
+        attacked: What they broke.
+    """
+
+    def __init__(self, attacked: Attacked) -> None:
+        self._attacked = attacked
+        cells = attacked.cells
+        names = list(zip(cells["family"], cells["source"], cells["norm"], cells["library"], strict=True))
+        self._names = sorted(set(names))
+        number = {name: place for place, name in enumerate(self._names)}
+        self._whose = np.array([number[name] for name in names])
+        self._breaks: dict[str, np.ndarray] = {}
+
+    def strongest(self, norm: str, eps: float, asked: Mapping[str, np.ndarray]) -> Strongest | None:
+        """The attack that broke most samples; the first by its names where several did, None where none broke any.
+
+        Args:
+            norm: Of the threat model.
+            eps: Its radius.
+            asked: What the attacks of diagnoses broke.
+        """
+        if norm not in self._breaks:
+            least = np.full((len(self._names), len(self._attacked.ids)), np.inf)
+            np.minimum.at(least, self._whose, self._attacked.breaks(norm))
+            self._breaks[norm] = least
+        counts = dict(zip(self._names, (self._breaks[norm] <= eps + TOLERANCE).sum(axis=1), strict=True))
+        counts |= {(attack, "", norm, DIAGNOSIS): broke.sum() for attack, broke in asked.items()}
+        most = min(counts, key=lambda name: (-counts[name], name))
+        return Strongest(*most) if counts[most] else None

@@ -10,15 +10,17 @@ any other.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from frontdef.threat import MEASURED, TOLERANCE
 
-Columns = Mapping[str, Any] | pd.DataFrame
-"""Column → values ``(N,)``."""
+if TYPE_CHECKING:
+    import pandas as pd
+
+    Columns = Mapping[str, Any] | pd.DataFrame
+    """Column → values ``(N,)``."""
 
 Prediction = Literal["adversarial_prediction", "adversarial_majority"]
 """Which prediction decides: the class of the mean probability, or the one that most draws of a front end vote for."""
@@ -34,6 +36,8 @@ def distances(columns: Columns, norm: str | np.ndarray) -> np.ndarray:
         columns: What is recorded of the examples.
         norm: The norm of the threat model, one for all or one a row.
     """
+    if isinstance(norm, str) and norm in MEASURED:
+        return np.asarray(columns[norm], dtype=float)
     norms = np.broadcast_to(np.asarray(norm), (len(columns["label"]),))
     made_for = np.asarray(columns["norm"]) if "norm" in columns else norms
     measured = np.where(made_for == norms, 0.0, np.inf)
@@ -122,6 +126,21 @@ def breaks_from(columns: Columns, norm: str | np.ndarray, *, by: Prediction = "a
     """
     counts = columns["clean_correct"] & columns["in_box"] & columns["finite"] & misclassified(columns, by)
     return np.where(np.asarray(counts, dtype=bool), distances(columns, norm), np.nan)
+
+
+def loses_from(columns: Columns, norm: str | np.ndarray) -> np.ndarray:
+    """The distance of each example that got what its attack was asked for: from there on `withstood` denies it.
+
+    Args:
+        columns: What is recorded of the examples.
+        norm: The norm of the threat model.
+
+    Returns:
+        float64 ``(N,)``; NaN where the image is wrong already, or the attack never succeeds.
+    """
+    target, predicted = np.asarray(columns["target"]), np.asarray(columns["adversarial_prediction"])
+    reached = (target < 0) | (predicted == target)
+    return np.where(reached, breaks_from(columns, norm), np.nan)
 
 
 def withstood(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from scipy.stats import t
 
 from frontdef.verdicts.statistics import wilson
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 GROUP = ["dataset", "classifier", "defense", "metric", "parameters", "quantity", "unit"]
 
@@ -69,6 +71,8 @@ def _summarize(where: dict[str, str], values: np.ndarray) -> Measured:
     if np.isin(values, (0.0, 1.0)).all():
         low, high = wilson(round(mean * n), n)
     else:
-        reach = float(t.ppf((1 + LEVEL) / 2, n - 1) * values.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
+        from scipy.special import stdtrit
+
+        reach = float(stdtrit(n - 1, (1 + LEVEL) / 2) * values.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
         low, high = mean - reach, mean + reach
     return Measured(**where, n=n, mean=mean, low=low, high=high, median=float(np.median(values)))

@@ -19,8 +19,9 @@ from frontdef.attacks.native.pgd import Mode, pgd
 from frontdef.attacks.native.square import random_search
 from frontdef.attacks.spec import Loss
 from frontdef.checks.kit import Cost
-from frontdef.checks.masking.attempts import AttackResult, Attempt, Climb, Effort
+from frontdef.checks.masking.attempts import Attempt, Effort
 from frontdef.checks.masking.budget import Budget
+from frontdef.checks.masking.climb import AttackResult, Climb
 from frontdef.checks.masking.looks import Looks
 from frontdef.checks.masking.targets import pgd_at_each
 from frontdef.checks.masking.wrappers import Answering, RaisesError, Recorder, Rescaled

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from frontdef.checks.kit import Finding, Status, Strength, not_applicable
-from frontdef.checks.masking.attempts import AttackResult
+from frontdef.checks.masking.climb import AttackResult
 from frontdef.checks.masking.evidence import Evidence
 from frontdef.checks.masking.statistics import GROSS, MARGIN, OPEN, STRONGER, TOLERATED, binomial, share, wins
 from frontdef.checks.masking.table import CHECKS

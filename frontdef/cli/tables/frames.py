@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from frontdef.runs.results import Results
 
 
@@ -25,9 +26,11 @@ def print_failures(console: Console, results: Results) -> None:
 
 def print_frame(console: Console, frame: pd.DataFrame) -> None:
     """A data frame as a table."""
+    from pandas.api.types import is_numeric_dtype
+
     table = Table()
     for name in frame.columns:
-        table.add_column(str(name), justify="right" if pd.api.types.is_numeric_dtype(frame[name]) else "left")
+        table.add_column(str(name), justify="right" if is_numeric_dtype(frame[name]) else "left")
     for row in frame.itertuples(index=False):
         table.add_row(*(Text(_value(value)) for value in row))
     console.print(table)

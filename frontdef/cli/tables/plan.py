@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from frontdef.matrix.plan import describe_radii
+from frontdef.threat import format_eps
 
 if TYPE_CHECKING:
     from frontdef.runs.estimate import Estimate
@@ -28,7 +29,7 @@ def print_plan(console: Console, plan: Plan, store: Store, estimated: Estimate) 
     for line in plan.skipped:
         console.print(Text(f"no job: {line}"))
     if plan.radii:
-        console.print(f"radii at which minimum-norm attacks are judged: {describe_radii(plan.radii)}")
+        console.print(f"radii at which minimum-norm attacks are judged: {_radii(plan.radii)}")
     console.print(Text(estimated.summary()))
     console.print(Text(estimated.footprint.summary()))
 
@@ -38,3 +39,9 @@ def _duration(estimated: Estimate, key: str) -> str:
         return ""
     seconds = estimated.jobs[key]
     return "unknown" if seconds is None else f"{seconds:.1f} s"
+
+
+def _radii(radii: Mapping[str, Sequence[float]]) -> str:
+    return "; ".join(
+        f"{norm}: {', '.join(format_eps(eps) for eps in values)}" for norm, values in radii.items() if values
+    )

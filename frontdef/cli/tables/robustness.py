@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import pandas as pd
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from frontdef.attacks.spec import shown
 from frontdef.threat import NORM_LABELS, format_eps
-from frontdef.verdicts.belief import MARKS, Belief, beliefs
-from frontdef.verdicts.bracket import GROUP, Bracket, brackets
-from frontdef.verdicts.broken import withstood
+from frontdef.verdicts.attacked import Models, attacks_in, unbroken
+from frontdef.verdicts.belief import MARKS, Belief
+from frontdef.verdicts.bracket import Bracket
 
 if TYPE_CHECKING:
     from frontdef.runs.results import Results
@@ -27,17 +26,15 @@ def print_results(console: Console, results: Results) -> bool:
     Returns:
         Whether every certified sample stood.
     """
-    outcomes = results.outcomes()
-    if outcomes.empty:
+    if not results.attacked:
         console.print(f"no cell has finished: `{results.head.command}` goes on with it")
-    evidence = results.evidence()
-    all_brackets = brackets(outcomes, results.certified(), evidence)
-    believed = {_where(belief): belief for belief in beliefs(outcomes, evidence, results.diagnoses())}
+    all_brackets = results.brackets()
+    believed = {_where(belief): belief for belief in results.beliefs()}
     for norm in dict.fromkeys(bracket.norm for bracket in all_brackets):
         of_norm = [bracket for bracket in all_brackets if bracket.norm == norm]
-        console.print(_norm_table(of_norm, outcomes, believed))
+        console.print(_norm_table(of_norm, results.attacked, believed))
         print_doubts(console, [believed[_where(bracket)] for bracket in _sorted(of_norm)])
-    if (how := _training(outcomes)) and all_brackets:
+    if (how := _training(results.attacked)) and all_brackets:
         console.print(Text(how), soft_wrap=True)
     for bracket in all_brackets:
         if bracket.violations:
@@ -49,14 +46,14 @@ def print_results(console: Console, results: Results) -> bool:
     return not any(bracket.violations for bracket in all_brackets)
 
 
-def _training(outcomes: pd.DataFrame) -> str:
+def _training(models: Models) -> str:
     """Which rows are models that somebody else trained, as they are or fine-tuned; empty where there is none."""
-    rows = outcomes[["classifier", "defense", "training"]].drop_duplicates()
-    own = rows[rows["training"] != "trained here"]
-    return "; ".join(
-        f"{training}: {', '.join(f'{row.classifier} {row.defense}' for row in group.itertuples())}"
-        for training, group in own.groupby("training", sort=False)
-    )
+    trained: dict[str, dict[str, None]] = {}
+    for (_, classifier, defense), attacked in models.items():
+        for training in dict.fromkeys(attacked.cells["training"]):
+            if training not in {None, "trained here"}:
+                trained.setdefault(training, {})[f"{classifier} {defense}"] = None
+    return "; ".join(f"{training}: {', '.join(rows)}" for training, rows in trained.items())
 
 
 def print_doubts(console: Console, believed: Sequence[Belief]) -> None:
@@ -81,19 +78,12 @@ def _where(verdict: Bracket | Belief) -> tuple[str, str, str, str, float]:
 
 
 def _norm_table(
-    of_norm: list[Bracket], outcomes: pd.DataFrame, believed: Mapping[tuple[str, str, str, str, float], Belief]
+    of_norm: list[Bracket], models: Models, believed: Mapping[tuple[str, str, str, str, float], Belief]
 ) -> Table:
     norm = of_norm[0].norm
-    here = outcomes[outcomes["norm"] == norm]
-    attacks = [shown(family, source) for family, source in zip(here["family"], here["source"], strict=True)]
-    lost = here["clean_correct"] & ~withstood(here, norm, here["eps"].to_numpy())
-    here = here.assign(lost=lost, attack=attacks)
-    # Of a randomized model each cell has draws of its own; which samples are right is said once, as in the brackets.
-    correct = outcomes.groupby([*GROUP, "sample_id"])["clean_correct"].first()
-    of_row = here.groupby([*GROUP, "eps"], sort=False)
-    columns = list(dict.fromkeys(attacks))
-    several = here[["dataset", "classifier"]].drop_duplicates().shape[0] > 1
-    proved = any(not pd.isna(bracket.certified) for bracket in of_norm)
+    columns = attacks_in(models, norm)
+    several = len({(bracket.dataset, bracket.classifier) for bracket in of_norm}) > 1
+    proved = any(not math.isnan(bracket.certified) for bracket in of_norm)
     table = Table(
         title=f"{NORM_LABELS[norm]}: robust accuracy in %, per sample the worst over libraries",
         box=box.SIMPLE_HEAD,
@@ -107,10 +97,7 @@ def _norm_table(
     for name in columns:
         table.add_column(name, justify="right", min_width=max(5, *map(len, name.split())))
     for bracket in _sorted(of_norm):
-        mine = of_row.get_group((*_row(bracket), bracket.eps))
-        fell = mine.groupby(["attack", "sample_id"])["lost"].any()
-        right = correct[bracket.dataset, bracket.classifier, bracket.defense]
-        unbroken = (right[fell.index.get_level_values("sample_id")].to_numpy() & ~fell).groupby("attack").mean()
+        left = unbroken(models[_row(bracket)], norm, bracket.eps)
         table.add_row(
             Text(bracket.defense),
             *((bracket.dataset, bracket.classifier) if several else ()),
@@ -122,7 +109,7 @@ def _norm_table(
                 f" ({100 * bracket.low:.0f}–{100 * bracket.high:.0f})",
                 f" {MARKS[believed[_where(bracket)].verdict]:1}",
             ),
-            *(_percent(unbroken[name]) if name in unbroken else "" for name in columns),
+            *(_percent(left[name]) if name in left else "" for name in columns),
         )
     return table
 
@@ -142,4 +129,4 @@ def _row(verdict: Bracket | Belief) -> tuple[str, str, str]:
 
 
 def _percent(share: float) -> str:
-    return "–" if pd.isna(share) else f"{100 * share:.1f}"
+    return "–" if math.isnan(share) else f"{100 * share:.1f}"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from frontdef.analysis.layers import labels_of
+from frontdef.analysis.tables import labels_of
 from frontdef.report import axes
 from frontdef.report.axes import Axis
 from frontdef.report.chart import Line

@@ -12,7 +12,7 @@ import torch
 from frontdef.errors import UnwritableError
 from frontdef.models.load import Means
 from frontdef.runs.inventory import Inventory
-from frontdef.runs.plan import get_kind
+from frontdef.runs.kind import get_kind
 from frontdef.runs.store import Store
 from frontdef.runs.versions import Environment, require
 

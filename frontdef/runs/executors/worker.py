@@ -28,7 +28,8 @@ from frontdef.models.request import Request
 from frontdef.registry import PluginError
 from frontdef.runs.executors import family
 from frontdef.runs.inventory import Inventory
-from frontdef.runs.plan import Plan, get_kind
+from frontdef.runs.kind import get_kind
+from frontdef.runs.plan import Plan
 from frontdef.runs.store import Store
 from frontdef.runs.versions import Environment, environment, require
 

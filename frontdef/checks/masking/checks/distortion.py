@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 
 from frontdef.checks.kit import Finding
-from frontdef.checks.masking.attempts import AttackResult
+from frontdef.checks.masking.climb import AttackResult
 from frontdef.checks.masking.evidence import Evidence
 from frontdef.checks.masking.questions import Answer, Shares, asks
 from frontdef.threat import ThreatModel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from frontdef.checks.masking.attempts import AttackResult
+from frontdef.checks.masking.climb import AttackResult
 from frontdef.checks.masking.evidence import Evidence
 from frontdef.checks.masking.questions import Answer, Pairs, asks, stronger
 

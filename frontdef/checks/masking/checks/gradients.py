@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from frontdef.checks.kit import Finding, not_applicable
-from frontdef.checks.masking.attempts import Climb
+from frontdef.checks.masking.climb import Climb
 from frontdef.checks.masking.evidence import Evidence
 from frontdef.checks.masking.questions import Answer, Shares, asks
 from frontdef.checks.masking.statistics import TOLERATED

@@ -1,0 +1,61 @@
+"""Kinds of plan: what their jobs fill, and what is computed from that. Who reads a run makes no plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from frontdef.errors import UnknownNameError
+from frontdef.lazy import resolve
+from frontdef.runs.table import Table, View
+
+if TYPE_CHECKING:
+    from frontdef.runs.plan import Plan
+
+KINDS: Mapping[str, str] = {"matrix": "frontdef.matrix.kind:MATRIX", "study": "frontdef.analysis.kind:STUDY"}
+"""Kind of a plan → where it is described; a new kind is a row here."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kind:
+    """A kind of plan.
+
+    Args:
+        name: Its row in `KINDS`.
+        make: ``(document, device) -> Plan``, as a reference.
+        tables: What its jobs fill.
+        views: What is computed from these.
+        attacked: ``(results) -> Models``, what its attacks broke, sorted out by model; a reference, empty where no
+            model is attacked.
+        report: ``(results, path) -> path`` that draws it, as a reference.
+    """
+
+    name: str
+    make: str
+    tables: tuple[Table, ...]
+    views: tuple[View, ...] = ()
+    attacked: str = ""
+    report: str = "frontdef.report.build:build_report"
+
+    def remake(self, document: Mapping[str, Any], device: str) -> Plan:
+        """The same plan again, in another process.
+
+        Args:
+            document: The matrix or the study, JSON values that were validated before.
+            device: Type of device.
+        """
+        make: Callable[[Mapping[str, Any], str], Plan] = resolve(self.make)
+        return make(document, device)
+
+
+def get_kind(name: str) -> Kind:
+    """The kind of a name.
+
+    Raises:
+        UnknownNameError: None.
+    """
+    if name not in KINDS:
+        raise UnknownNameError("kind of run", name, KINDS)
+    kind: Kind = resolve(KINDS[name])
+    return kind
