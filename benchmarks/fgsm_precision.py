@@ -78,8 +78,9 @@ def main() -> None:
         for name, loss in LOSSES.items():
             told = [fgsm(model, x, y, loss, eps) for x, y in _batches(split.images, split.labels)]
             zero, still, stands = (int(torch.cat(each).sum()) for each in zip(*told, strict=True))
-            counts = {"clean": right, "zero_loss": zero, "zero_gradient": still, "right": stands}
-            rows.append({"dataset": dataset, "eps": eps, "loss": name, "n": len(split.labels), **counts})
+            counts = {"clean": right, "zero_loss": zero, "zero_gradient": still, "robust_accuracy": stands}
+            shares = {quantity: count / len(split.labels) for quantity, count in counts.items()}
+            rows.append({"dataset": dataset, "eps": eps, "loss": name, "n": len(split.labels), **shares})
             print(rows[-1], flush=True)
     about = {
         "name": arguments.out.name,

@@ -29,7 +29,7 @@ def about(results: Results) -> dict[str, Any]:
         "device": head.device,
         "seed": matrix["seed"],
         "samples": matrix["samples"],
-        "datasets": matrix["datasets"],
+        "datasets": matrix["datasets"] if "datasets" in matrix else [matrix["dataset"]],
         "notes": head.notes,
         "failures": [failure["what"] for failure in results.failures()],
         "missing": Counter(job.entry.table for job in results.jobs if job.status == "missing"),
@@ -37,7 +37,7 @@ def about(results: Results) -> dict[str, Any]:
 
 
 def write(out: Path, said: Any, frames: Mapping[str, pd.DataFrame], digits: int = 10) -> None:
-    """Write ``about.json`` and a CSV file a frame.
+    """Write ``about.json`` and a CSV file for each frame that has rows.
 
     Args:
         out: The folder of the summary.
@@ -48,4 +48,6 @@ def write(out: Path, said: Any, frames: Mapping[str, pd.DataFrame], digits: int 
     out.mkdir(parents=True, exist_ok=True)
     (out / "about.json").write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     for name, frame in frames.items():
+        if frame.empty:
+            continue
         frame.to_csv(out / f"{name}.csv", index=False, float_format=f"%.{digits}g", lineterminator="\n")

@@ -9,12 +9,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from frontdef.checks.kit import markdown_table
 from frontdef.threat import NORM_LABELS, check_norm, format_eps
 from frontdef.verdicts.agreement import VERDICTS
+from frontdef.verdicts.paper import PaperTable, load_paper
+from frontdef.verdicts.reproduced import TITLES as COMPARED
+from frontdef.verdicts.reproduced import Comparison, causes, compare, told
 from frontdef.verdicts.statistics import wilson
 
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
+PAPERS = RESULTS.parent / "papers"
 TITLES = {"classifier": "model", "defense": "front end"}
 
 Row = Mapping[str, str]
@@ -22,7 +28,7 @@ Row = Mapping[str, str]
 
 def about(run: str) -> str:
     """How a run is repeated, and on what it was made."""
-    said: dict[str, Any] = json.loads((RESULTS / run / "about.json").read_text(encoding="utf-8"))
+    said: dict[str, Any] = json.loads((_folder(run) / "about.json").read_text(encoding="utf-8"))
     versions = ", ".join(f"{name} {version}" for name, version in said["versions"].items())
     missing = ", ".join(f"{count} of the table {table}" for table, count in said["missing"].items())
     notes = "".join(f"- {note}\n" for note in said["notes"])
@@ -363,7 +369,13 @@ def _percent(share: str, digits: int = 0) -> str:
 
 
 def _rows(run: str, name: str) -> list[Row]:
-    return _csv(RESULTS / run / f"{name}.csv")
+    path = _folder(run) / f"{name}.csv"
+    return _csv(path) if path.exists() else []
+
+
+def _folder(run: str) -> Path:
+    """Where a summary lies: those of the papers' runs beside their plans."""
+    return RESULTS / run if (RESULTS / run).exists() else PAPERS / "results" / run
 
 
 def _csv(path: Path) -> list[Row]:
@@ -411,6 +423,57 @@ def mutants() -> str:
         for room in said.values()
     ]
     return "\n" + "\n".join(markdown_table(("room", "mistakes made", "noticed", "survivors"), rows)) + "\n\n"
+
+
+def paper(name: str) -> str:
+    """A paper's numbers beside ours: a table for each of its own, with the command, and why numbers did not come back.
+
+    Args:
+        name: Of `benchmarks/papers/NAME.expected.toml`.
+    """
+    said = load_paper(PAPERS / f"{name}.expected.toml")
+    return f"\n{said.paper}\n\n" + "".join(_paper_table(table) for table in said.table)
+
+
+def paper_table(name: str, title: str) -> str:
+    """One of these tables.
+
+    Args:
+        name: Of the file.
+        title: What the paper calls the table.
+    """
+    said = load_paper(PAPERS / f"{name}.expected.toml")
+    return "\n" + "".join(_paper_table(table) for table in said.table if table.name == title)
+
+
+def verdicts() -> str:
+    """How many numbers of each paper came back."""
+    counts = {}
+    for path in sorted(PAPERS.glob("*.expected.toml")):
+        said = load_paper(path)
+        compared = [each for table in said.table for each in _compared(table)]
+        counts[path.name.partition(".")[0]] = Counter(each.verdict for each in compared)
+    kinds = list(dict.fromkeys(verdict for count in counts.values() for verdict in count))
+    rows = ((name, *(str(count[kind]) for kind in kinds)) for name, count in counts.items())
+    return _table(("paper", *kinds), rows)
+
+
+def _paper_table(table: PaperTable) -> str:
+    about = PAPERS / "results" / table.run / "about.json"
+    if not about.exists():
+        return f"**{table.name}**: not run.\n\n"
+    compared = _compared(table)
+    noted = "".join(f"- {cause}\n" for cause in causes(compared))
+    said: dict[str, Any] = json.loads(about.read_text(encoding="utf-8"))
+    versions = ", ".join(f"{name} {version}" for name, version in said["versions"].items())
+    how = f"`{said['command']}`, seed {said['seed']}, {said['device']}, {versions}."
+    return f"**{table.name}**: {how}\n{_table(COMPARED, map(told, compared))}{noted}" + ("\n" if noted else "")
+
+
+def _compared(table: PaperTable) -> list[Comparison]:
+    folder = PAPERS / "results" / table.run
+    frames = {path.stem: pd.read_csv(path, keep_default_na=False, na_values=[""]) for path in folder.glob("*.csv")}
+    return compare(table, frames) if frames else []
 
 
 def _duration(seconds: float) -> str:

@@ -10,5 +10,6 @@ STUDY = Kind(
     "frontdef.analysis.plan:remake",
     tuple(TABLES.values()),
     VIEWS,
+    summary="frontdef.analysis.summary:SUMMARY",
     report="frontdef.report.layers.build:build_layers_report",
 )

@@ -28,6 +28,7 @@ class Kind:
         views: What is computed from these.
         attacked: ``(results) -> Models``, what its attacks broke, sorted out by model; a reference, empty where no
             model is attacked.
+        summary: Name → ``(results) -> frame``, what is small enough to keep of it, as a reference.
         report: ``(results, path) -> path`` that draws it, as a reference.
     """
 
@@ -36,6 +37,7 @@ class Kind:
     tables: tuple[Table, ...]
     views: tuple[View, ...] = ()
     attacked: str = ""
+    summary: str = "frontdef.matrix.summary:SUMMARY"
     report: str = "frontdef.report.build:build_report"
 
     def remake(self, document: Mapping[str, Any], device: str) -> Plan:

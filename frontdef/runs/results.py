@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -347,6 +347,17 @@ class Results:
         columns = ("dataset", "classifier", "defense", "norm", "eps", "n", "clean", "certified", "robust")
         frame = pd.DataFrame(rows).rename(columns={"worst_case": "robust"})
         return frame.reindex(columns=[*columns, "low", "high", "strongest", "belief"])
+
+    def summary(self, names: Collection[str] | None = None) -> dict[str, pd.DataFrame]:
+        """What is small enough to keep of the run: a few tables without a row a sample.
+
+        `frontdef.verdicts.reproduced.compare` sets a paper's numbers beside them.
+
+        Args:
+            names: Those tables alone, as far as there are any of these names; None makes all.
+        """
+        tables: Mapping[str, Callable[[Results], pd.DataFrame]] = resolve(self.kind.summary)
+        return {name: make(self) for name, make in tables.items() if names is None or name in names}
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write the run as one offline HTML file.

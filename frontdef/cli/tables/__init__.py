@@ -6,17 +6,27 @@ from frontdef.lazy import attributes
 
 if TYPE_CHECKING:
     from frontdef.cli.tables.agreement import print_agreement
+    from frontdef.cli.tables.comparison import print_comparison
     from frontdef.cli.tables.frames import print_failures, print_frame
     from frontdef.cli.tables.metrics import print_metrics
     from frontdef.cli.tables.plan import print_plan
     from frontdef.cli.tables.robustness import print_results
 
-__all__ = ["print_agreement", "print_failures", "print_frame", "print_metrics", "print_plan", "print_results"]
+__all__ = [
+    "print_agreement",
+    "print_comparison",
+    "print_failures",
+    "print_frame",
+    "print_metrics",
+    "print_plan",
+    "print_results",
+]
 
 __getattr__ = attributes(
     __name__,
     {
         "frontdef.cli.tables.agreement": ("print_agreement",),
+        "frontdef.cli.tables.comparison": ("print_comparison",),
         "frontdef.cli.tables.frames": ("print_failures", "print_frame"),
         "frontdef.cli.tables.metrics": ("print_metrics",),
         "frontdef.cli.tables.plan": ("print_plan",),

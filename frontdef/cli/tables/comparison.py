@@ -1,0 +1,49 @@
+"""A paper's numbers beside ours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from frontdef.errors import ConfigError
+from frontdef.verdicts.reproduced import TITLES, Comparison, causes, compare, told
+
+if TYPE_CHECKING:
+    from frontdef.runs.results import Results
+    from frontdef.verdicts.paper import Paper
+
+
+NUMBERS = ("paper", "ours", "n")
+
+
+def print_comparison(console: Console, results: Results, paper: Paper) -> None:
+    """Each table of the paper for which the run is meant, with the causes of differences below.
+
+    Raises:
+        ConfigError: The paper has no table of this run, or one that names what its summary lacks.
+    """
+    tables = [table for table in paper.table if table.run == results.head.name]
+    if not tables:
+        runs = ", ".join(dict.fromkeys(table.run for table in paper.table))
+        raise ConfigError(
+            f"no table of {paper.paper} is about a run named {results.head.name!r}: they are about {runs}"
+        )
+    frames = results.summary({column.frame for table in tables for column in table.column})
+    console.print(Text(paper.paper))
+    for table in tables:
+        _print(console, table.name, compare(table, frames))
+
+
+def _print(console: Console, name: str, comparisons: list[Comparison]) -> None:
+    table = Table(title=name, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for title in TITLES:
+        table.add_column(title, justify="right" if title in NUMBERS else "left", no_wrap=title in {*NUMBERS, "verdict"})
+    for comparison in comparisons:
+        table.add_row(*(Text(cell) for cell in told(comparison)))
+    console.print(table)
+    for cause in causes(comparisons):
+        console.print(Text(cause), soft_wrap=True)

@@ -1,0 +1,209 @@
+"""A paper's numbers beside ours: what the verdicts mean, and where the numbers of the docs come from."""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from frontdef.cli import main
+from frontdef.config import build
+from frontdef.errors import ConfigError
+from frontdef.runs.results import load_results
+from frontdef.verdicts.paper import Paper, PaperTable, load_paper
+from frontdef.verdicts.reproduced import compare
+from frontdef.verdicts.statistics import wilson
+from tests.report_sample import make_run
+
+ROOT = Path(__file__).parent.parent
+PAPERS = ROOT / "benchmarks" / "papers"
+N, RIGHT = 200, 90
+LOW, HIGH = (100 * end for end in wilson(RIGHT, N))
+
+CELLS = pd.DataFrame(
+    [
+        {"defense": "ours", "attack": "pgd", "library": "art", "n": N, "robust_accuracy": 0.6},
+        {"defense": "ours", "attack": "pgd", "library": "native", "n": N, "robust_accuracy": RIGHT / N},
+        {"defense": "none", "attack": "pgd", "library": "native", "n": N, "robust_accuracy": 0.0},
+        {"defense": "none", "attack": "cw", "library": "native", "n": N, "robust_accuracy": math.nan},
+    ]
+)
+
+
+def table(values=(45.0,), defense="ours", **changes):
+    """A table of one row and one column."""
+    column = {"name": "PGD", "where": {"attack": "pgd"}} | changes.pop("column", {})
+    row = {"name": "Ours", "where": {"defense": defense}, "retrained": changes.pop("retrained", False)}
+    row["values"] = list(values)
+    return build(PaperTable, {"name": "Table 1", "run": "r", "column": [column], "row": [row], **changes}, "table")
+
+
+def judged(paper, **changes):
+    (comparison,) = compare(table((paper,), **changes), {"cells": CELLS})
+    return comparison
+
+
+class TestVerdicts:
+    def test_of_several_libraries_the_strongest_counts(self):
+        comparison = judged(45.0)
+        assert (comparison.ours, comparison.n, comparison.how) == (45.0, N, "native")
+        assert (comparison.low, comparison.high) == pytest.approx((LOW, HIGH))
+
+    @pytest.mark.parametrize("tolerance", [0.0, 0.5])
+    def test_reproduced_is_within_the_interval_and_the_tolerance(self, tolerance):
+        for paper, verdict in (
+            (LOW - tolerance + 0.01, "reproduced"),
+            (HIGH + tolerance - 0.01, "reproduced"),
+            (LOW - tolerance - 0.01, "weaker attack here"),
+            (HIGH + tolerance + 0.01, "stronger attack here"),
+        ):
+            assert judged(paper, tolerance=tolerance).verdict == verdict, paper
+
+    def test_of_a_network_that_was_trained_here_the_attack_is_not_accused(self):
+        assert judged(99.0, retrained=True).verdict == "lower here"
+        assert judged(1.0, retrained=True).verdict == "higher here"
+        assert judged(45.0, retrained=True).verdict == "reproduced"
+
+    def test_a_number_that_is_no_attacks_is_higher_or_lower(self):
+        level = {"kind": "level", "where": {"attack": "pgd", "library": "native"}}
+        assert judged(99.0, column=level).verdict == "lower here"
+        assert judged(1.0, column=level).verdict == "higher here"
+
+    def test_a_number_that_is_no_attacks_has_one_row(self):
+        with pytest.raises(ConfigError, match=r"2 rows of cells fit.*library, robust_accuracy"):
+            judged(45.0, column={"kind": "level"})
+
+    def test_what_is_refuted_cannot_be_right_even_where_it_fits(self):
+        cause = {"row": "Ours", "text": "the table dropped exponents", "refuted": True}
+        comparison = judged(45.0, cause=[cause])
+        assert (comparison.verdict, comparison.cause) == ("cannot be right", cause["text"])
+
+    def test_the_most_particular_cause_is_told_and_only_of_a_difference(self):
+        causes = [{"text": "in general"}, {"row": "Ours", "column": "PGD", "text": "in particular"}]
+        assert judged(99.0, cause=causes).cause == "in particular"
+        assert judged(45.0, cause=causes).cause == ""
+
+    def test_what_the_paper_lacks_and_what_was_not_run(self):
+        assert judged("").verdict == "not in the paper"
+        assert judged(45.0, column={"where": {"attack": "bim"}}).verdict == "not run"
+        assert judged(45.0, defense="none", column={"where": {"attack": "cw"}}).verdict == "not run", "it failed"
+        assert math.isnan(judged(45.0, defense="nobody").ours)
+
+    def test_a_stated_interval_replaces_that_of_a_share(self):
+        frame = pd.DataFrame([{"model": "m", "db": -12.0, "low": -13.0, "high": -11.0}])
+        column = {"frame": "psr", "value": "db", "interval": ["low", "high"], "kind": "level", "where": {"model": "m"}}
+        for paper, verdict in ((-12.9, "reproduced"), (-14.0, "higher here")):
+            asked = table((paper,), column=column, scale=1.0, unit="dB")
+            asked = asked.model_copy(update={"row": (asked.row[0].model_copy(update={"where": {}}),)})
+            (comparison,) = compare(asked, {"psr": frame})
+            assert (comparison.verdict, comparison.low, comparison.high) == (verdict, -13.0, -11.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"column": {"frame": "cels"}}, "'cels' is no table of the summary of r, did you mean 'cells'"),
+        ({"column": {"where": {"atack": "pgd"}}}, "'atack' is no column of cells, did you mean 'attack'"),
+        ({"column": {"value": "robust"}}, "'robust' is no column of cells, did you mean 'robust_accuracy'"),
+        ({"values": (1.0, 2.0)}, "has 2 values, and there are 1 columns"),
+        ({"cause": [{"row": "Theirs", "text": "?"}]}, "a cause of 'Table 1' names 'Theirs', and there are Ours"),
+        ({"tolerence": 1}, "did you mean 'tolerance'"),
+    ],
+)
+def test_what_does_not_fit_is_explained(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        compare(table(**changes), {"cells": CELLS})
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("papers") / "run")
+
+
+EXPECTED = """
+paper = "Nobody 2020"
+[[table]]
+name = "Table 1"
+run = "{name}"
+[[table.column]]
+name = "FGSM"
+where = {{ attack = "fgsm" }}
+[[table.row]]
+name = "bare"
+where = {{ defense = "none", norm = "linf" }}
+values = [100.0]
+[[table.cause]]
+text = "nobody trained it"
+"""
+
+
+def test_results_sets_a_run_beside_the_paper(run, tmp_path):
+    name = load_results(run).head.name
+    file = tmp_path / "nobody.expected.toml"
+    file.write_text(EXPECTED.format(name=name), encoding="utf-8")
+    answer = CliRunner().invoke(main, ["results", str(run), "--expected", str(file)])
+    assert answer.exit_code == 0, answer.output
+    (line,) = [line for line in answer.output.splitlines() if line.split()[:2] == ["bare", "FGSM"]]
+    frame = load_results(run).summary()["cells"]
+    fgsm = frame[(frame["attack"] == "fgsm") & (frame["norm"] == "linf") & (frame["defense"] == "none")]
+    assert "100.0 %" in line
+    assert f"{100 * fgsm['robust_accuracy'].min():.1f} %" in line
+    assert "lower here" in line
+    assert "nobody trained it" in answer.output
+    file.write_text(EXPECTED.format(name="another"), encoding="utf-8")
+    answer = CliRunner().invoke(main, ["results", str(run), "--expected", str(file)])
+    assert answer.exit_code == 2
+    assert "they are about another" in answer.output
+
+
+@pytest.mark.parametrize("file", sorted(PAPERS.glob("*.expected.toml")), ids=lambda file: file.name)
+def test_what_is_committed_is_whole(file):
+    """Every table of a paper whose summary is there finds its numbers there."""
+    paper = load_paper(file)
+    assert isinstance(paper, Paper)
+    for each in paper.table:
+        folder = PAPERS / "results" / each.run
+        frames = {path.stem: pd.read_csv(path, keep_default_na=False, na_values=[""]) for path in folder.glob("*.csv")}
+        if not frames:
+            continue
+        missing = [f"{c.row}, {c.column}" for c in compare(each, frames) if c.verdict == "not run"]
+        assert not missing, f"{each.name}: not run: {missing}"
+
+
+PAGES = [ROOT / "docs" / "results.md", *sorted((ROOT / "docs" / "papers").glob("*.md"))]
+
+COG = re.compile(r"<!-- \[\[\[cog cog\.out\(summaries\.(.*?)\) \]\]\] -->(.*?)<!-- \[\[\[end\]\]\] -->", re.DOTALL)
+
+
+def measured_numbers(text):
+    """Percentages, decibels and decimals of a text, which only a measurement has; not those of commands and links."""
+    bare = re.sub(r"```.*?```|`[^`]*`|\]\([^)]*\)|\$[^$]*\$", "", text, flags=re.DOTALL)
+    return re.findall(r"-?\d+(?:\.\d+)? ?(?:%|dB|points)|\b\d+\.\d+\b(?!\d*v\d)", bare)
+
+
+def test_no_number_of_the_results_is_typed():
+    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    assert COG.search(page)
+    assert measured_numbers(COG.sub("", page)) == []
+
+
+def test_every_number_comes_from_a_summary(tmp_path, monkeypatch):
+    """Changed summaries change what is generated: nothing is remembered elsewhere."""
+    monkeypatch.setattr(sys, "path", [str(ROOT / "docs"), *sys.path])
+    import summaries
+
+    written = summaries.paper("sparsification")
+    folder = tmp_path / "papers"
+    for path in PAPERS.glob("*.expected.toml"):
+        folder.mkdir(exist_ok=True)
+        (folder / path.name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.setattr(summaries, "PAPERS", folder)
+    without = summaries.paper("sparsification")
+    assert without.count("not run") == len(load_paper(PAPERS / "sparsification.expected.toml").table)
+    assert "| " in written
+    assert "| " not in without, "a table without a summary"
