@@ -268,10 +268,14 @@ def test_singular_values_against_the_matrix_written_out(case):
     assert spectrum.method == ("fourier" if padding_mode == "circular" and kernel % 2 else "dense")
     assert spectrum.count == len(expected)
     torch.testing.assert_close(spectrum.values, expected, rtol=1e-9, atol=1e-9)
+    stable_rank = float(expected.square().sum() / expected[0] ** 2)
+    assert spectrum.stable_rank == pytest.approx(stable_rank, rel=1e-9)
     largest = singular_values(layer, (4, 6, 8), top=7, dense_limit=1)
     if largest.method != "fourier":
         assert largest.method == "lanczos"
         torch.testing.assert_close(largest.values, expected[:7], rtol=1e-9, atol=1e-9)
+        known = padding_mode == "zeros"  # elsewhere two taps may read one pixel, and their squares do not add
+        assert largest.stable_rank == pytest.approx(stable_rank if known else math.nan, rel=1e-9, nan_ok=True)
 
 
 def test_a_kernel_larger_than_the_circle_wraps_around():

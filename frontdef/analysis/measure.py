@@ -128,7 +128,7 @@ def spectra(protected: Protected, split: Split, settings: LayerSettings, _seed: 
         largest = float(spectrum.values[0])
         rows += [
             {**_where(layer), "place": place, "value": value, "relative": value / largest if largest else math.nan,
-             "count": spectrum.count, "method": spectrum.method}
+             "count": spectrum.count, "method": spectrum.method, "stable_rank": spectrum.stable_rank}
             for place, value in enumerate(spectrum.values.tolist(), 1)
         ]  # fmt: skip
     return _columns(rows, "singular_values"), {"skipped": skipped}

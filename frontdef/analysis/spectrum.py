@@ -38,11 +38,19 @@ class Spectrum:
         values: Descending, float64.
         count: How many the operator has: the smaller of its input's and output's size.
         method: ``fourier``, ``dense`` (both give all) or ``lanczos`` (the largest).
+        energy: Sum of the squares of all singular values, ‖W‖_F²; NaN where it can't be had without all of them.
     """
 
     values: Tensor
     count: int
     method: str
+    energy: float = math.nan
+
+    @property
+    def stable_rank(self) -> float:
+        """‖W‖_F²/‖W‖²: how fat the tail is, from 1 for a single value to `count` where all are equal."""
+        largest = float(self.values[0])
+        return self.energy / largest**2 if largest else math.nan
 
 
 def singular_values(
@@ -71,9 +79,10 @@ def singular_values(
     operator = _Operator(layer, shape)
     small, entries = min(operator.n_in, operator.n_out), operator.n_in * operator.n_out
     if small == 1 or (small <= dense_limit and entries <= max(ENTRIES_LIMIT, dense_limit**2)):
-        return Spectrum(_dense(operator), small, "dense")
+        values = _dense(operator)
+        return Spectrum(values, small, "dense", float(values.square().sum()))
     # ARPACK gives fewer than all.
-    return Spectrum(_lanczos(operator, min(top, small - 1)), small, "lanczos")
+    return Spectrum(_lanczos(operator, min(top, small - 1)), small, "lanczos", _energy(layer, shape))
 
 
 def is_circulant(layer: nn.Module, in_shape: Sequence[int]) -> bool:
@@ -121,7 +130,19 @@ def _fourier(layer: nn.Module, in_shape: tuple[int, ...]) -> Spectrum:
     # (groups, H/s, W/s, out, in·s·s); the factor keeps both transforms unitary.
     matrices = folded.permute(0, 4, 6, 1, 2, 3, 5).flatten(4) / math.sqrt(down * across)
     values = torch.linalg.svdvals(matrices).flatten().sort(descending=True).values
-    return Spectrum(values.cpu(), len(values), "fourier")
+    return Spectrum(values.cpu(), len(values), "fourier", float(values.square().sum()))
+
+
+def _energy(layer: nn.Module, in_shape: tuple[int, ...]) -> float:
+    """‖W‖_F² of a zero-padded convolution without its matrix: the squares of its entries are those of the kernel."""
+    own_forward = type(layer).forward is not nn.Conv2d.forward
+    if not isinstance(layer, nn.Conv2d) or own_forward or layer.padding_mode != "zeros":
+        return math.nan
+    squared = {"weight": layer.weight.detach().double().square()}
+    if layer.bias is not None:
+        squared["bias"] = torch.zeros_like(layer.bias, dtype=torch.float64)
+    ones = torch.ones(1, *in_shape, dtype=torch.float64, device=layer.weight.device)
+    return float(torch.func.functional_call(layer, squared, (ones,)).sum())
 
 
 class _Operator:

@@ -24,7 +24,7 @@ QUERIES = {
         "running_mean", "running_variance", "gamma", "beta"))
     + " from batch_norm group by model, layer, label order by model, layer",
     "singular_values": "select model, layer, label, any_value(method) as method, any_value(count) as count, "
-    "count(*) as n, max(value) as largest, min(relative) as last, avg(relative) as mean from singular_values "
+    "count(*) as n, max(value) as largest, any_value(stable_rank) as stable_rank from singular_values "
     "group by model, layer, label order by model, layer",
 }  # fmt: skip
 """Table → what is asked for it."""

@@ -55,6 +55,10 @@ _COLUMNS: dict[str, dict[str, Column]] = {
         "relative": Column("double", "over the layer's largest"),
         "count": Column("integer", "how many the operator has"),
         "method": Column("varchar", "fourier or dense (all of them), lanczos (the largest)"),
+        "stable_rank": Column(
+            "double",
+            "‖W‖_F²/‖W‖² over all of them: 1 for a single value, count where all are equal; NaN where it is not known",
+        ),
     },
     "partial": {
         "code": Column("varchar", "what was trained how and when: A1N2, N1A2, A2N1, N2A1, …"),
