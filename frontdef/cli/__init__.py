@@ -17,6 +17,7 @@ COMMANDS = {
     "results": Command("frontdef.cli.results:results", "Compare defenses", "Show what a run found; ask it in SQL."),
     "report": Command("frontdef.cli.results:report", "Compare defenses", "Write a run as one offline HTML file."),
     "verify": Command("frontdef.cli.verify:verify", "Compare defenses", "Read every file of a run, compare checksums."),
+    "bundle": Command("frontdef.cli.bundle:bundle", "Compare defenses", "Write what a run claims for anyone to check."),
     "merge": Command("frontdef.cli.merge:merge", "Compare defenses", "Join the folders of a run's shards into one."),
     "compact": Command("frontdef.cli.compact:compact", "Compare defenses", "Many small files of a run into few."),
     "analyze": Command("frontdef.cli.analyze:analyze", "Look inside", "What happens in the layers of a network."),

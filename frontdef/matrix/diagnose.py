@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -87,6 +88,10 @@ class Diagnose(RowJob):
         """Its column in the grid."""
         return "diagnoses"
 
+    def bytes(self, shapes: Mapping[str, tuple[int, ...]]) -> int:
+        """One example for each sample that falls, at most."""
+        return self.samples * 4 * math.prod(shapes[self.row.dataset])
+
     def tell(self, about: Mapping[str, Any]) -> str:
         """The verdict and the time."""
         return f"{about['verdict']}, {about['wall']:.1f} s"
@@ -104,6 +109,7 @@ class Diagnose(RowJob):
         split = inventory.split(self.row.dataset).first(self.samples)
         x, y = split.images.to(protected.device), split.labels.to(protected.device)
         broke: dict[str, list[int]] = {}
+        kept: dict[int, Tensor] = {}
         draws, seed = self.budget.judge, self.sample_seed + 1
 
         @cache
@@ -121,9 +127,12 @@ class Diagnose(RowJob):
                     protected, x[numbers], examples, y[numbers], seen, self.threat,
                     minimum_norm=False, draws=draws, seed=seed,
                 )  # fmt: skip
-            fell = broken.broken(columns, self.threat.norm, self.threat.eps)
+            fell = torch.from_numpy(broken.broken(columns, self.threat.norm, self.threat.eps))
             if fell.any():
-                broke.setdefault(attack, []).extend(split.ids[numbers][torch.from_numpy(fell)].tolist())
+                fallen = split.ids[numbers][fell].tolist()
+                broke.setdefault(attack, []).extend(fallen)
+                for sample, example in zip(fallen, examples[fell].cpu(), strict=True):
+                    kept.setdefault(sample, example)
 
         with protected.surrogate(self.row.entry.surrogate):
             diagnosis = masking.diagnose(
@@ -143,4 +152,6 @@ class Diagnose(RowJob):
              "forwards": check["cost"]["forward"], "backwards": check["cost"]["backward"]}
             for check in values.pop("findings")
         ]  # fmt: skip
-        return Rows({name: [check[name] for check in checks] for name in DIAGNOSES.stored}, values)
+        examples = torch.stack(list(kept.values())) if kept else x[:0].cpu()
+        tensors = {"sample_ids": torch.tensor(list(kept), dtype=torch.int64), "x_adv": examples}
+        return Rows({name: [check[name] for check in checks] for name in DIAGNOSES.stored}, values, tensors)

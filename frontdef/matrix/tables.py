@@ -85,6 +85,7 @@ DIAGNOSES = Table(
         "backwards": Column("double", "backward passes, mean a sample"),
     },
     joined=("dataset", "classifier", "defense", "norm", "eps"),
+    tensors=True,
 )
 """One row a check and model."""
 
