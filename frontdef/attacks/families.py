@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from frontdef import config as configs
-from frontdef.attacks.native.stages import PASSES
+from frontdef.attacks.native.stages import PASSES, search_passes
 from frontdef.attacks.spec import Family, Loss, Parameters, Target
 
 
@@ -139,6 +139,18 @@ class CascadeParameters(Parameters):
     def passes(self) -> int:
         """Forward and backward passes of a sample that stands."""
         return self.rounds * PASSES
+
+
+class AdaptiveParameters(Parameters):
+    """Of the adaptive search, which chooses what an attacker can choose and runs the cascade with it."""
+
+    steps: int = configs.field(5, ge=1, description="gradient steps of a combination in the first round, then doubled")
+    probed: int = configs.field(32, ge=1, description="samples on which combinations are compared in a round, at most")
+
+    @property
+    def passes(self) -> int:
+        """Forward and backward passes of a sample that stands and is probed in every round, about."""
+        return search_passes(self.steps)
 
 
 class SquareParameters(Parameters):
@@ -412,6 +424,15 @@ FAMILIES: tuple[Family, ...] = (
         "arXiv:2407.02240",
         ("linf", "l2", "l1"),
         CascadeParameters,
+        "no peer",
+        deterministic=False,
+    ),
+    Family(
+        "adaptive",
+        "Adaptive search",
+        "arXiv:2002.08347",
+        ("linf", "l2", "l1"),
+        AdaptiveParameters,
         "no peer",
         deterministic=False,
     ),

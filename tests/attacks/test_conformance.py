@@ -9,7 +9,18 @@ class TestNative(LibraryConformance):
     library = "native"
     modules = tuple(
         f"frontdef.attacks.native.{name}"
-        for name in ("pgd", "autopgd", "cascade", "square", "noise", "eotpgd", "smoothpgd", "transfer", "locallylinear")
+        for name in (
+            "pgd",
+            "autopgd",
+            "cascade",
+            "adaptive",
+            "square",
+            "noise",
+            "eotpgd",
+            "smoothpgd",
+            "transfer",
+            "locallylinear",
+        )
     )
     # The semi-white attacker calls it on another model; a single step is as long as ε, several are shorter.
     several = {("locally-linear", "knowledge"), ("locally-linear", "steps")}  # noqa: RUF012

@@ -21,6 +21,9 @@ STANDS, WRONG = -1, -2
 SMOOTHED = 0.25
 """Radius of the neighborhood whose gradients are averaged, divided by ε."""
 
+Count = Callable[[], tuple[int, int]]
+"""Forward and backward passes so far, counted in samples."""
+
 DUALS: Mapping[Norm, float] = {"linf": 1, "l2": 2, "l1": torch.inf}
 """Order of the norm in which a gradient says how far away a boundary is."""
 
@@ -67,6 +70,7 @@ def cascade(
     threat: ThreatModel,
     stages: tuple[Stage, ...] = STAGES,
     generator: Generator | None = None,
+    count: Count | None = None,
 ) -> Outcome:
     """Run stage after stage on the samples that stand.
 
@@ -82,11 +86,13 @@ def cascade(
         threat: ``linf``, ``l2`` or ``l1``, and the radius in [0,1] pixel values.
         stages: What is run, in order.
         generator: Source of randomness, on the device of ``x``; None takes torch's global one.
+        count: Forward and backward passes so far, of a model that counts its own; None counts the calls of the model.
 
     Returns:
         The examples, which stage broke which sample, and what each stage cost.
     """
-    return _Cascade(_Counted(model), x, y, threat, generator).run(stages)
+    counted = _Counted(model)
+    return _Cascade(counted, x, y, threat, generator, count or counted.count).run(stages)
 
 
 class _Counted(nn.Module):
@@ -108,8 +114,7 @@ class _Counted(nn.Module):
     def _count_backward(self, samples: int) -> None:
         self.backward_passes += samples
 
-    @property
-    def passes(self) -> tuple[int, int]:
+    def count(self) -> tuple[int, int]:
         return self.forward_passes, self.backward_passes
 
 
@@ -137,29 +142,36 @@ class _Averaged(nn.Module):
 
 
 class _Cascade:
-    def __init__(self, model: _Counted, x: Tensor, y: Tensor, threat: ThreatModel, generator: Generator | None) -> None:
+    def __init__(
+        self, model: nn.Module, x: Tensor, y: Tensor, threat: ThreatModel, generator: Generator | None, count: Count
+    ) -> None:
+        self.count = count
         self.model, self.x, self.y, self.threat, self.generator = model, x, y, threat, generator
         self.result = x.detach().clone()
         self.targets: Tensor | None = None
 
     def run(self, stages: tuple[Stage, ...]) -> Outcome:
+        before = self.count()
         with torch.no_grad():
             logits = self.model(self.x)
         left = (logits.argmax(dim=1) == self.y).nonzero().flatten()
         self.logits = logits
         broken_by = torch.full_like(self.y, WRONG)
         broken_by[left] = STANDS
-        spent = [Spent("as it is", len(self.x), len(self.x) - len(left), *self.model.passes)]
+        spent = [Spent("as it is", len(self.x), len(self.x) - len(left), *self._since(before))]
         for number, stage in enumerate(stages):
-            before, tried = self.model.passes, len(left)
+            before, tried = self.count(), len(left)
             if tried:
                 left = self._holding(left, _KINDS[stage.kind](self, stage, left))
             fell = broken_by == STANDS
             fell[left] = False
             broken_by[fell] = number
-            costs = (now - then for now, then in zip(self.model.passes, before, strict=True))
-            spent.append(Spent(stage.name, tried, tried - len(left), *costs))
+            spent.append(Spent(stage.name, tried, tried - len(left), *self._since(before)))
         return Outcome(self.result, broken_by, tuple(spent))
+
+    def _since(self, before: tuple[int, int]) -> tuple[int, int]:
+        forward, backward = self.count()
+        return forward - before[0], backward - before[1]
 
     def climb(self, stage: Stage, left: Tensor) -> Tensor:
         """Auto-PGD on any wrong class; the samples that still stand."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from frontdef.attacks.library import AttackLibrary, Cause, Realization, Run, Violation
@@ -10,6 +10,7 @@ from frontdef.attacks.library import AttackLibrary, Cause, Realization, Run, Vio
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from frontdef.attacks.native.cascade import Spent
     from frontdef.attacks.native.pgd import Mode
     from frontdef.attacks.spec import AttackSpec
     from frontdef.protected import Protected
@@ -126,10 +127,26 @@ def _cascade(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Te
     from frontdef.attacks.native.cascade import cascade
     from frontdef.attacks.native.stages import STAGES
 
-    outcome = cascade(protected, x, y, threat=spec.threat, stages=STAGES * spec.parameters.rounds)
-    for stage in outcome.spent:
-        protected.passes.note(stage.stage, stage.tried, stage.broke, stage.forward, stage.backward)
+    passes = protected.passes
+    outcome = cascade(
+        protected, x, y,
+        threat=spec.threat, stages=STAGES * spec.parameters.rounds, count=lambda: (passes.forward, passes.backward),
+    )  # fmt: skip
+    _note(protected, outcome.spent)
     return outcome.examples
+
+
+def _adaptive(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
+    from frontdef.attacks.native.adaptive import adaptive
+
+    adapted = adaptive(protected, x, y, threat=spec.threat, steps=spec.parameters.steps, probed=spec.parameters.probed)
+    _note(protected, adapted.spent)
+    return adapted.examples
+
+
+def _note(protected: Protected, spent: Iterable[Spent]) -> None:
+    for stage in spent:
+        protected.passes.note(stage.stage, stage.tried, stage.broke, stage.forward, stage.backward)
 
 
 def _square(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
@@ -177,6 +194,7 @@ TABLE: Mapping[tuple[str, str], Realization] = {
     **_rows("apgd", "apgd", _apgd, ("autopgd",), "linf", "l2", "l1"),
     **_rows("apgdt", "apgdt", _apgdt, ("autopgd",), "linf", "l2", "l1"),
     **_rows("cascade", "cascade", _cascade, ("cascade",), "linf", "l2", "l1"),
+    **_rows("adaptive", "adaptive", _adaptive, ("adaptive",), "linf", "l2", "l1"),
     **_rows("square", "square", _square, ("square",), "linf"),
     **_rows(
         "square",

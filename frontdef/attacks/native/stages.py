@@ -60,3 +60,22 @@ RANKED = 20
 
 PASSES = sum(stage.passes for stage in STAGES) + RANKED
 """Passes of a sample that stands, at most, where every stage is run once."""
+
+WINNER_STEPS = 100
+"""Gradient steps of the climb that an adaptive search's winner makes before the cascade."""
+
+COMBINATIONS = 48
+"""Combinations of an adaptive search, about: of a front end with three surrogates, one of them smooth, that draws."""
+
+
+def search_passes(steps: int) -> int:
+    """Forward and backward passes of an adaptive search on a sample that stands and is probed in every round, about.
+
+    Args:
+        steps: Gradient steps of a combination in the first round.
+    """
+    total, pool = 0, COMBINATIONS
+    while pool > 1:
+        total += pool * (2 * steps + 3)
+        pool, steps = (pool + 1) // 2, 2 * steps
+    return total + 2 * WINNER_STEPS + 1 + PASSES

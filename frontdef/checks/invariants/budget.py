@@ -83,7 +83,7 @@ BLOCKED_BY_THE_BOX = frozenset({("fgsm", "l2"), ("fgsm", "l1")})
 
 EXPENSIVE = frozenset(
     {
-        *("autoattack", "boundary", "cascade", "cw", "ddn", "deepfool", "ead", "fab", "fmn", "hopskipjump"),
+        *("adaptive", "autoattack", "boundary", "cascade", "cw", "ddn", "deepfool", "ead", "fab", "fmn", "hopskipjump"),
         *("jsma", "newtonfool", "pixel", "simba", "spatial", "square", "zoo"),
     }
 )
