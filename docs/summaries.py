@@ -268,6 +268,39 @@ def cascade(run: str) -> str:
     return f"\n{commands}; {versions}, {said[-1]['device']}.\n{table}\nWhat each stage of the cascade did:\n{stages}"
 
 
+def averages(*runs: str) -> str:
+    """What attacks on randomized models leave, by what they average over the draws."""
+    kinds = ("logits", "probabilities", "log-probabilities")
+    rows = [row for run in runs for row in _rows(run, "rows")]
+    table = _table(
+        ("model", "attack", "n", *kinds, "p"),
+        (
+            (
+                row["model"],
+                row["attack"],
+                row["n"],
+                *(f"{int(row[kind]) / int(row['n']):.1%}" for kind in kinds),
+                row["p"],
+            )
+            for row in rows
+        ),
+    )
+    return f"\n{_commands(runs)}.\n{table}"
+
+
+def adaptive(run: str) -> str:
+    """What PGD, the cascade and the adaptive search leave of the zoo's liars, and which combination won."""
+    titles = ("model", "right", "PGD", "cascade", "passes", "adaptive", "passes", "won")
+    table = _table(titles, (tuple(row.values()) for row in _rows(run, "rows")))
+    return f"\n{_commands((run,))}.\n{table}"
+
+
+def _commands(runs: Iterable[str]) -> str:
+    said = [json.loads((RESULTS / run / "about.json").read_text(encoding="utf-8")) for run in runs]
+    versions = ", ".join(f"{name} {version}" for name, version in said[0]["versions"].items())
+    return "; ".join(f"`{each['command']}`" for each in said) + f"; {versions}"
+
+
 def _model(row: Row) -> str:
     return f"{row['dataset']} {row['classifier'] if row['defense'] == 'none' else row['defense']}"
 

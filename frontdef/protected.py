@@ -90,7 +90,8 @@ class Protected(nn.Module):
         logits = self._logits(x.repeat_interleave(self.draws, dim=0)).unflatten(0, (len(x), self.draws))
         if self.average == "logits":
             return cast(Tensor, logits.mean(1))
-        return cast(Tensor, logits.log_softmax(-1).logsumexp(1) - math.log(self.draws))
+        level = logits.logsumexp(-1, keepdim=True)
+        return cast(Tensor, (logits - level).logsumexp(1) - math.log(self.draws) + level.mean(1))
 
     def _logits(self, x: Tensor) -> Tensor:
         logits = self._count(self.classifier(self.front_end(x)), len(x))
@@ -116,8 +117,9 @@ class Protected(nn.Module):
 
         Args:
             n: Draws a sample, at least 1.
-            average: ``logits``, or ``probabilities`` (the logits are then log-probabilities). An average of *losses* is
-                not a function of averaged outputs, so no module of logits can express it.
+            average: ``logits``, or ``probabilities``: logits whose softmax is the mean probability, at the mean level
+                (logsumexp) of the draws, so that one draw gives its own logits. An average of *losses* is not a
+                function of averaged outputs, so no module of logits can express it.
 
         Raises:
             ConfigError: n < 1.

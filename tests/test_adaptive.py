@@ -21,6 +21,7 @@ from frontdef.matrix.entries import Matrix, parse_matrix
 from frontdef.matrix.plan import make_plan
 from frontdef.matrix.verify import score
 from frontdef.protected import Protected
+from frontdef.registry import get_defenses
 from frontdef.runs.progress import PlainProgress
 from frontdef.runs.run import Settings, run
 from frontdef.verdicts.bracket import brackets
@@ -198,3 +199,28 @@ def test_no_verdict_draw_is_one_that_the_attack_saw():
     protected(x)
     assert torch.equal(scores.logits, score(protected, x, y, draws=5, seed=3).logits)
     assert not torch.equal(scores.logits, score(protected, x, y, draws=5, seed=4).logits)
+
+
+def test_a_sweep_over_averages_is_made_of_what_draws_alone():
+    drawing = next((defense.name for defense in get_defenses() if defense.randomized and defense.name != "none"), None)
+    if drawing is None:
+        pytest.skip("no installed plugin has a randomized defense")
+    attacks = [{"family": "pgd", "eps": [0.1]}, {"family": "noise", "eps": [0.1]}]
+    rows = [{"name": "none"}, {"name": drawing}]
+    asked = {"defense": rows, "attack": attacks, "libraries": ["native"], "eot_average": ["probabilities", "logits"]}
+    cells = make_plan(Matrix.model_validate(asked)).of("records")
+    averages = {
+        (title, family): [
+            cell.spec.settings().get("average")
+            for cell in cells
+            if (cell.row.entry.name, cell.spec.family.name) == (title, family)
+        ]
+        for title in ("none", drawing)
+        for family in ("pgd", "noise")
+    }
+    assert averages["none", "pgd"] == averages["none", "noise"] == [None]
+    assert averages[drawing, "pgd"] == ["probabilities", "logits"]
+    assert averages[drawing, "noise"] == ["probabilities"]
+    assert len({cell.key for cell in cells}) == len(cells)
+    seeds = {cell.spec.seed for cell in cells if cell.spec.family.name == "pgd"}
+    assert len(seeds) == 1, "what is averaged changes the draws"

@@ -74,13 +74,18 @@ def test_eot_gradient_is_the_mean_of_the_draws_gradients():
     assert torch.allclose(together, weight.expand_as(together), atol=1e-6)
 
 
-def test_eot_over_probabilities_gives_the_log_of_their_mean():
+def test_eot_over_probabilities_gives_logits_of_their_mean_at_the_level_of_the_draws():
     protected = make()
     protected.front_end.reseed(3)
     averaged = protected.eot(7, average="probabilities")(X)
     protected.front_end.reseed(3)
-    draws = protected.classifier(protected.front_end(X.repeat_interleave(7, 0))).softmax(1).view(6, 7, 3)
-    assert torch.allclose(averaged.exp(), draws.mean(1), atol=1e-6)
+    draws = protected.classifier(protected.front_end(X.repeat_interleave(7, 0))).view(6, 7, 3)
+    assert torch.allclose(averaged.softmax(1), draws.softmax(2).mean(1), atol=1e-6)
+    assert torch.allclose(averaged.logsumexp(1), draws.logsumexp(2).mean(1), atol=1e-5)
+    protected.front_end.reseed(3)
+    alone = protected(X)
+    protected.front_end.reseed(3)
+    assert torch.allclose(protected.eot(1, average="probabilities")(X), alone, atol=1e-6)
 
 
 def test_eot_refuses_what_it_cannot_average():

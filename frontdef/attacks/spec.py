@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from frontdef import config as configs
 from frontdef.errors import ConfigError
 from frontdef.threat import NORM_LABELS, Norm, ThreatModel, check_norm
+
+if TYPE_CHECKING:
+    from frontdef.protected import Average
 
 Agreement = Literal["exact", "loss-level", "distribution-level", "no peer"]
 """What can be expected of two libraries that run a family with the same parameters (see docs/attacks.md)."""
@@ -91,6 +94,7 @@ class AttackSpec:
             are then those of the family and not used.
         precise: Whether the attacked model hands out float64 logits (`frontdef.protected.Protected.precise`), where a
             library gets float32 by itself.
+        average: What the attacked view of a randomized model averages over its draws; None of one that does not draw.
     """
 
     family: Family
@@ -99,6 +103,7 @@ class AttackSpec:
     seed: int = 0
     defaults: bool = False
     precise: bool = False
+    average: Average | None = None
 
     def __str__(self) -> str:
         parameters = ", ".join(
@@ -106,13 +111,18 @@ class AttackSpec:
         )
         where = NORM_LABELS[self.threat.norm] if self.family.minimum_norm else str(self.threat)
         said = "the library's defaults" if self.defaults else parameters
-        said = ", ".join(filter(None, (said, "precise" if self.precise else "")))
+        average = f"average of {self.average}" if self.average else ""
+        said = ", ".join(filter(None, (said, "precise" if self.precise else "", average)))
         return f"{self.family.name} {where}" + (f" ({said})" if said else "")
 
     def settings(self) -> dict[str, Any]:
-        """What is asked for beside the threat model, as JSON values; ``precise`` only where it is."""
+        """What is asked for beside the threat model, as JSON values; ``precise`` and ``average`` where they apply."""
         asked = {"defaults": True} if self.defaults else self.parameters.model_dump(mode="json")
-        return asked | ({"precise": True} if self.precise else {})
+        return (
+            asked
+            | ({"precise": True} if self.precise else {})
+            | ({"average": self.average} if self.average is not None else {})
+        )
 
     @property
     def target(self) -> Target:

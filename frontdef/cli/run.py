@@ -19,6 +19,7 @@ from frontdef.cli.tables import print_plan
 from frontdef.config import build
 from frontdef.device import check_device
 from frontdef.errors import ConfigError
+from frontdef.matrix.decide import next_look
 from frontdef.matrix.entries import DefenseEntry, Matrix, load_matrix
 from frontdef.matrix.plan import make_plan
 from frontdef.models.load import Means
@@ -212,6 +213,10 @@ def execute(plan: Plan, settings: Settings, report: bool) -> None:
     console = PlainConsole()
     try:
         summary = run_plan(plan, settings, make_progress(console))
+        while further := _further(plan, settings):
+            plan = further
+            console.print(f"undecided comparisons go on: {len(plan.jobs)} jobs")
+            summary = run_plan(plan, settings, make_progress(console)).after(summary)
     except KeyboardInterrupt:
         store = Store(settings.out)
         kept = sum(store.has(job.table.name, job.key) for job in plan.jobs)
@@ -230,6 +235,13 @@ def execute(plan: Plan, settings: Settings, report: bool) -> None:
         )
     if summary.failed or not stood:
         sys.exit(1)
+
+
+def _further(plan: Plan, settings: Settings) -> Plan | None:
+    """What is to be run next, of a matrix that is to decide; a share of its jobs decides nothing."""
+    if plan.kind != "matrix" or settings.only or settings.shard:
+        return None
+    return next_look(plan, load_results(settings.out))
 
 
 def _show(console: PlainConsole, results: Results, summary: Summary, report: bool) -> bool:

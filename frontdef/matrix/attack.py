@@ -32,6 +32,7 @@ from frontdef.runs.table import Rows
 from frontdef.tensorfile import Layout
 from frontdef.threat import format_eps
 from frontdef.verdicts import broken
+from frontdef.verdicts.looks import ALPHA
 
 if TYPE_CHECKING:
     from frontdef.datasets import Split
@@ -68,12 +69,14 @@ class Cell(RowJob):
         spec: The attack, with the cell's own seed.
         library: Id of the attack library.
         batch_size: Images an attack call gets at once.
-        eot_draws: Draws an attack on a randomized front end averages.
+        eot_draws: Draws that an attack on a randomized front end averages.
         verify_draws: Fresh draws that judge a randomized front end.
         device: Type of device.
         judged_eps: Radius of the one figure that is told of the cell: the attack's own, or of a minimum-norm attack the
             run's largest in its norm.
         source: The model that is attacked instead; None attacks the defense itself.
+        level: Error level of a comparison of this cell with that of another library.
+        most: Samples up to which such a comparison may go on; 0 where it does not.
     """
 
     surrogate: str | None
@@ -85,6 +88,8 @@ class Cell(RowJob):
     device: str
     judged_eps: float
     source: Source | None = None
+    level: float = ALPHA
+    most: int = 0
 
     table = RECORDS
 
@@ -109,7 +114,7 @@ class Cell(RowJob):
             "library_version": library.version(),
             "code": [library.code(spec.family.name, spec.threat.norm), *codes_of(*CODE)],
             "batch_size": self.batch_size,
-            "draws": [self.eot_draws, self.verify_draws] if get_defense(self.row.entry.name).randomized else None,
+            "draws": [self.eot_draws, self.verify_draws] if self._randomized else None,
             "device": self.device,
             "torch": version_of("torch"),
         }
@@ -128,6 +133,7 @@ class Cell(RowJob):
             "norm": self.spec.threat.norm,
             "eps": self.eps,
             "judged_eps": self.judged_eps,
+            "level": self.level,
             "parameters": json.dumps(self.spec.settings(), sort_keys=True),
             "library": self.library,
             "library_version": get_attack_libraries()[self.library].version(),
@@ -142,8 +148,14 @@ class Cell(RowJob):
     @property
     def passes(self) -> float:
         """Forward and backward passes that the attack asks for, at most."""
-        draws = self.eot_draws if get_defense(self.row.entry.name).randomized else 1
+        draws = self.eot_draws if self._randomized else 1
         return self.samples * self.spec.passes * draws
+
+    @property
+    def _randomized(self) -> bool:
+        """Whether the model that is judged, or the one that is attacked, draws."""
+        entries = (self.row.entry, *((self.source.entry,) if self.source else ()))
+        return any(get_defense(entry.name).randomized for entry in entries)
 
     @property
     def alike(self) -> tuple[Any, ...]:
@@ -162,7 +174,7 @@ class Cell(RowJob):
     @property
     def batch(self) -> Batch:
         """Images that the attack gets at once; of a randomized front end times the draws that it averages."""
-        draws = self.eot_draws if get_defense(self.row.entry.name).randomized else 1
+        draws = self.eot_draws if self._randomized else 1
         return Batch(min(self.batch_size, self.samples) * draws, self.spec.family.gradient)
 
     def bytes(self, shapes: Mapping[str, tuple[int, ...]]) -> int:
@@ -205,7 +217,8 @@ class Cell(RowJob):
         library = get_attack_libraries()[self.library]
         realization = library.offers(spec.family.name, spec.threat.norm)
         assert realization is not None
-        averaged = victim.eot(self.eot_draws) if type(victim.front_end).randomized else victim
+        randomized = type(victim.front_end).randomized
+        averaged = victim.eot(self.eot_draws, average=spec.average or "probabilities") if randomized else victim
         target = averaged.precise() if spec.precise else averaged
         wanted = goal(spec, victim, split.images, split.labels)
         batches = Batches(self.batch_size)

@@ -12,6 +12,7 @@ from frontdef.checks.masking.budget import Budget
 from frontdef.config import Config, build, field
 from frontdef.models.entry import ModelEntry
 from frontdef.models.sources import ModelSource
+from frontdef.protected import Average
 from frontdef.stage import Stage
 from frontdef.threat import Norm
 from frontdef.toml import parse_toml, read_toml
@@ -106,10 +107,24 @@ class Matrix(Config):
         default_factory=dict, description="norm → radii of the set, as linf = ['8/255']"
     )
     batch_size: int = field(256, ge=1, description="images an attack call gets at once")
-    eot_draws: int = field(
-        10, ge=1, description="draws over which attacks on randomized front ends average their logits"
+    eot_draws: int = field(10, ge=1, description="draws over which attacks on randomized front ends average")
+    eot_average: tuple[Average, ...] = field(
+        ("probabilities", "logits"),
+        min_length=1,
+        description="what they average: 'probabilities', as the judge does, 'logits', or both, each a cell of its own "
+        "for gradient attacks; the strongest counts per sample",
     )
     verify_draws: int = field(10, ge=1, description="fresh draws over which randomized front ends are judged")
+    decide: bool = field(
+        False,
+        description="compare libraries on few of the samples first, and on twice as many, up to all, while it is "
+        "undecided; the error rates hold over all looks",
+    )
+    decide_samples: int = field(100, ge=10, description="samples of a comparison's first look, where it is to decide")
+    grown: dict[str, int] = field(
+        default_factory=dict,
+        description="written by a run that decides: hash of a comparison → samples of its look",
+    )
     diagnose: tuple[Norm, ...] = field(
         (), description="norms in which each model's gradient is diagnosed, at the matrix's largest ε in that norm"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from frontdef.attacks.library import AttackLibrary
@@ -13,6 +14,7 @@ from frontdef.config import build
 from frontdef.errors import ConfigError, UnknownNameError, shortened
 from frontdef.matrix.attack import Cell, Source
 from frontdef.matrix.certify import Certify
+from frontdef.matrix.decide import sized
 from frontdef.matrix.diagnose import Diagnose
 from frontdef.matrix.entries import AttackEntry, Matrix, MetricEntry
 from frontdef.matrix.measure import Measure
@@ -23,6 +25,7 @@ from frontdef.matrix.sets import get_attack_set
 from frontdef.models.entry import ModelEntry
 from frontdef.models.fingerprint import digest
 from frontdef.models.own import OwnRequest
+from frontdef.protected import Average
 from frontdef.registry import (
     get_attack_libraries,
     get_attacks,
@@ -175,6 +178,7 @@ def _attacks(
         source = None
         if entry.source is not None:
             source = _source(matrix, row, entry.source)
+        able = []
         for library in _libraries(entry.libraries, libraries) if entry.libraries else chosen:
             if library not in chosen:
                 continue
@@ -182,13 +186,16 @@ def _attacks(
             if reason:
                 skipped[f"{spec.family.name} {spec.threat.norm} in {library}: {reason}"] = None
                 continue
+            able.append(library)
+        most = min(entry.samples or matrix.samples, matrix.samples)
+        for library, average in product(able, _averages(matrix, row, spec, source)):
             for surrogate in _surrogates(row, entry, spec):
-                yield Cell(
+                cell = Cell(
                     row=row,
                     surrogate=surrogate,
-                    spec=spec,
+                    spec=replace(spec, average=average),
                     library=library,
-                    samples=min(entry.samples or matrix.samples, matrix.samples),
+                    samples=most,
                     sample_seed=matrix.seed,
                     batch_size=matrix.batch_size,
                     eot_draws=matrix.eot_draws,
@@ -197,6 +204,15 @@ def _attacks(
                     judged_eps=radii[spec.threat.norm][-1] if spec.family.minimum_norm else spec.threat.eps,
                     source=source,
                 )
+                yield sized(cell, matrix) if len(able) > 1 else cell
+
+
+def _averages(matrix: Matrix, row: Row, spec: AttackSpec, source: Source | None) -> tuple[Average | None, ...]:
+    """What an attack averages over the draws of the model that it gets; nothing where that does not draw."""
+    victim = source.entry.name if source else row.entry.name
+    if not get_defense(victim).randomized:
+        return (None,)
+    return matrix.eot_average if spec.family.gradient else matrix.eot_average[:1]
 
 
 def _source(matrix: Matrix, row: Row, entry: ModelEntry) -> Source:

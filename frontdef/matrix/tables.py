@@ -168,6 +168,10 @@ CELLS: dict[str, Column] = {
         "double",
         "radius at which robust_accuracy is judged: eps; of minimum-norm attacks the run's largest in the norm",
     ),
+    "level": Column(
+        "double",
+        "error level of a comparison with another library's cell: 0.05, or where the matrix decides this look's share",
+    ),
     "robust_accuracy": Column(
         "double", "share of the samples that are classified correctly and that the attack did not break at judged_eps"
     ),

@@ -101,6 +101,12 @@ class Summary:
     cached: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
+    def after(self, earlier: Summary) -> Summary:
+        """This one, of a run that went on with an earlier one: what that ran is not called stored already."""
+        before = set(earlier.ran)
+        ran = [*(key for key in self.cached if key in before), *self.ran]
+        return Summary(ran, [key for key in self.cached if key not in before], self.failed)
+
 
 def run(plan: Plan, settings: Settings, progress: Progress) -> Summary:
     """Run what is missing of a plan. Every finished job is kept, whatever happens after it.

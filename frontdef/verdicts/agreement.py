@@ -15,6 +15,7 @@ import pandas as pd
 from frontdef.attacks.conduct import OTHER_TYPE
 from frontdef.attacks.rounding import CLOSE
 from frontdef.verdicts.broken import success
+from frontdef.verdicts.looks import ALPHA
 from frontdef.verdicts.statistics import exceeds, holm, mcnemar, paired_difference, wilson
 
 Verdict = Literal["invalid", "different", "unexplained", "inconclusive", "equivalent", "identical"]
@@ -22,11 +23,9 @@ Verdict = Literal["invalid", "different", "unexplained", "inconclusive", "equiva
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 """The gravest first."""
 
-ALPHA = 0.05
-"""Level of the Holm-corrected McNemar test."""
-
 MARGIN = 0.05
-"""Two libraries are equivalent where the 95 % interval of their difference in success rate lies within ±MARGIN."""
+"""Two libraries are equivalent where the interval of their difference in success rate lies within ±MARGIN: the
+95 % interval, or a wider one where this is one look of several."""
 
 IDENTICAL = 1e-6
 """Examples that differ by no more than this in any value are the same."""
@@ -67,8 +66,8 @@ class Agreement:
         only_a: Samples that only A broke.
         only_b: Samples that only B broke.
         p_value: Exact McNemar test.
-        p_holm: The same, corrected for all pairs of the run.
-        low: Lower end of the 95 % interval of the difference in success rate, A minus B.
+        p_holm: The same, corrected for all pairs of the run, and for the looks where this is one of several.
+        low: Lower end of the interval of the difference in success rate, A minus B, at the level of the look.
         high: Its upper end.
         max_difference: Largest difference between their examples in any value; NaN where examples were not compared.
         same_share: Share of the samples whose examples differ by at most 1e-4; NaN where they were not compared.
@@ -88,6 +87,7 @@ class Agreement:
             where nothing does.
         rounding: The smaller share of the samples, of the two libraries, whose examples rounding alone changes; NaN
             where it was not measured, as for attacks that draw.
+        level: Error level of this look; `ALPHA` where there is one only.
     """
 
     dataset: str
@@ -125,6 +125,7 @@ class Agreement:
     known: str = ""
     cause: str = ""
     rounding: float = float("nan")
+    level: float = ALPHA
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,7 @@ class _Side:
     rounding_samples: int = 0
     faults: tuple[str, ...] = ()
     passes: float = float("nan")
+    level: float = ALPHA
 
 
 def agreement(
@@ -158,7 +160,7 @@ def agreement(
     """
     sides = {} if cells is None else {side.cell: side for side in _sides(cells)}
     pairs = [pair for _, group in outcomes.groupby(GROUP, sort=False) for pair in _pairs(group, examples, sides)]
-    adjusted = holm([pair.p_value for pair, *_ in pairs])
+    adjusted = holm([min(1.0, pair.p_value * ALPHA / pair.level) for pair, *_ in pairs])
     return [
         _explain(_judge(replace(pair, p_holm=p), side_a, side_b, samples), side_a, side_b)
         for (pair, side_a, side_b, samples), p in zip(pairs, adjusted, strict=True)
@@ -182,6 +184,7 @@ def _sides(cells: pd.DataFrame) -> Iterator[_Side]:
             measured,
             faults,
             passes,
+            ALPHA if pd.isna(row.get("level")) else float(row["level"]),
         )
 
 
@@ -206,8 +209,9 @@ def _pairs(
     for a, b in combinations(broke.columns, 2):
         broke_a, broke_b = broke[a].to_numpy()[correct], broke[b].to_numpy()[correct]
         only_a, only_b = int((broke_a & ~broke_b).sum()), int((broke_b & ~broke_a).sum())
-        low, high = paired_difference(only_a, only_b, n) if n else (-1.0, 1.0)
         side_a, side_b = (sides.get(cells[name], _Side(str(name), cells[name])) for name in (a, b))
+        level = min(side_a.level, side_b.level)
+        low, high = paired_difference(only_a, only_b, n, 1 - level) if n else (-1.0, 1.0)
         apart = np.abs(examples(cells[a]) - examples(cells[b])).reshape(len(broke), -1).max(1) if examples else None
         pair = Agreement(
             **where,
@@ -233,6 +237,7 @@ def _pairs(
             mode=mode,
             known=" ".join(filter(None, (side_a.difference, side_b.difference))),
             rounding=_least_rounded(side_a, side_b)[0],
+            level=level,
         )
         yield pair, side_a, side_b, len(broke)
 
@@ -304,7 +309,7 @@ def _unexplained(pair: Agreement, side_a: _Side, side_b: _Side, samples: int) ->
     if math.isnan(share) or math.isnan(pair.same_share):
         return ""
     others = round((1 - pair.same_share) * samples)
-    if not exceeds(others, samples, max(OTHERS, at_most)):
+    if not exceeds(others, samples, max(OTHERS, at_most), pair.level):
         return ""
     measured = min(side_a.rounding_samples, side_b.rounding_samples)
     return (
@@ -321,7 +326,8 @@ def _judge(pair: Agreement, side_a: _Side, side_b: _Side, samples: int) -> Agree
         name for name, share in ((pair.library_a, pair.invalid_a), (pair.library_b, pair.invalid_b)) if share > 0
     ]
     interval = (
-        f"success differs by {pair.success_a - pair.success_b:+.1%} (95 % interval {pair.low:+.1%} to {pair.high:+.1%})"
+        f"success differs by {pair.success_a - pair.success_b:+.1%} ({100 * (1 - pair.level):.4g} % interval "
+        f"{pair.low:+.1%} to {pair.high:+.1%})"
     )
     if outside:
         share = max(pair.invalid_a, pair.invalid_b)

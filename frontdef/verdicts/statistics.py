@@ -60,7 +60,7 @@ def mcnemar(only_a: int, only_b: int, alternative: str = "two-sided") -> float:
     return min(1.0, 2 * _heads(max(only_a, only_b), discordant))  # both tails are the same
 
 
-def paired_difference(only_a: int, only_b: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+def paired_difference(only_a: float, only_b: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Interval of the difference of two paired proportions, A minus B (Bonett & Price 2012, adjusted Wald).
 
     It keeps a positive width where no pair is discordant, so few samples never pass for equivalence.

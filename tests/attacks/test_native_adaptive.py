@@ -100,8 +100,8 @@ def test_a_seed_fixes_it_also_where_the_model_draws(cnn, few):
 def test_the_combinations_are_what_the_defense_allows(cnn, few):
     plain, noisy = choices(cnn, few[0]), choices(behind(Noisy(Config()), cnn).eot(4), few[0])
     assert len(plain) == 1 * 3 * 2
-    assert len(noisy) == 2 * 3 * 2 * 2
-    assert noisy[0] == Choice("true", "cross-entropy", False, 4)
+    assert len(noisy) == 2 * 3 * 2 * 3
+    assert noisy[0] == Choice("true", "cross-entropy", False, 4, "probabilities")
     assert {choice.surrogate for choice in noisy} == {"true", ""}
 
     class Smooth(Rounded):

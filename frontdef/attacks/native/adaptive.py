@@ -22,7 +22,7 @@ from frontdef.frontend import Identity
 from frontdef.threat import ThreatModel
 
 if TYPE_CHECKING:
-    from frontdef.protected import Protected
+    from frontdef.protected import Average, Protected
 
 STEEPNESS = (1.0, 0.25, 4.0)
 """Factors on the steepness that a smooth surrogate has by default."""
@@ -37,16 +37,18 @@ class Choice:
         climbed: What is maximized.
         random: Whether it starts at a random point of the ball instead of the image.
         draws: Draws of a randomized front end that are averaged.
+        average: What is averaged over them.
     """
 
     surrogate: str
     climbed: Loss
     random: bool
     draws: int
+    average: Average
 
     def __str__(self) -> str:
         through = f"surrogate {self.surrogate}" if self.surrogate else "gradient of the classifier alone"
-        draws = f", {self.draws} draws" if self.draws > 1 else ""
+        draws = f", {self.average} of {self.draws} draws" if self.draws > 1 else ""
         return f"{through}, {self.climbed}, {'random start' if self.random else 'from the image'}{draws}"
 
     def stage(self, name: str, steps: int) -> Stage:
@@ -79,8 +81,13 @@ def choices(protected: Protected, x: Tensor) -> tuple[Choice, ...]:
     sources = [str(surrogate) for surrogate in _surrogates(protected)]
     if not isinstance(protected.front_end, Identity) and _keeps_shape(protected, x):
         sources.append("")
-    draws = dict.fromkeys((protected.draws, 1))
-    return tuple(Choice(*each) for each in product(sources, DIRECTIONS, (False, True), draws))
+    averaged: list[tuple[int, Average]] = [(1, "probabilities")]
+    if protected.draws > 1:
+        averaged = [(protected.draws, "probabilities"), (protected.draws, "logits"), *averaged]
+    return tuple(
+        Choice(source, loss, random, *over)
+        for source, loss, random, over in product(sources, DIRECTIONS, (False, True), averaged)
+    )
 
 
 def _surrogates(protected: Protected) -> Iterator[object]:
@@ -193,7 +200,7 @@ class _Search:
 
     def _attack(self, choice: Choice, rows: Tensor, stages: tuple[Stage, ...]) -> Outcome:
         protected = self.protected
-        view = protected.eot(choice.draws, average=protected.average) if protected.front_end.randomized else protected
+        view = protected.eot(choice.draws, average=choice.average) if protected.front_end.randomized else protected
         model = view if choice.surrogate else _Borrowed(view, protected.without())
         with protected.surrogate(choice.surrogate or None):
             return cascade(

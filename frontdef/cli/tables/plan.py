@@ -30,6 +30,8 @@ def print_plan(console: Console, plan: Plan, store: Store, estimated: Estimate) 
         console.print(Text(f"no job: {line}"))
     if plan.radii:
         console.print(f"radii at which minimum-norm attacks are judged: {_radii(plan.radii)}")
+    if plan.kind == "matrix" and (told := _tells(plan)):
+        console.print(Text(told))
     console.print(Text(estimated.summary()))
     console.print(Text(estimated.footprint.summary()))
 
@@ -45,3 +47,9 @@ def _radii(radii: Mapping[str, Sequence[float]]) -> str:
     return "; ".join(
         f"{norm}: {', '.join(format_eps(eps) for eps in values)}" for norm, values in radii.items() if values
     )
+
+
+def _tells(plan: Plan) -> str:
+    from frontdef.matrix.decide import tells
+
+    return tells(plan)

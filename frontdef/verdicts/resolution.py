@@ -1,0 +1,66 @@
+"""What a comparison of two libraries can tell from so many samples: known before anything is run."""
+
+from __future__ import annotations
+
+from scipy.stats import binom
+
+from frontdef.verdicts.looks import ALPHA
+from frontdef.verdicts.statistics import paired_difference
+
+POWER = 0.8
+"""Probability with which a difference must be seen that counts as one that could have been."""
+
+DISCORDANT = 0.05
+"""Share of the samples on which two libraries that do the same thing may end differently: random starts differ."""
+
+FINE = 0.02
+"""Difference in success rate within which one would like to know that two libraries agree."""
+
+
+def detectable(n: int, pairs: int = 1) -> float:
+    """The smallest difference in success rate that is called *different* with probability `POWER`.
+
+    Of a library that breaks all that the other breaks, and more: all discordant pairs are its own.
+
+    Args:
+        n: Samples that are right without attack.
+        pairs: Comparisons of the run, for which the test is corrected (the worst case of Holm's correction).
+
+    Returns:
+        To a thousandth; 1 where none is large enough.
+    """
+    fewest = next(count for count in range(1, 200) if 2 * 0.5**count < ALPHA / pairs)
+    low, high = 0, 1000
+    while low < high:
+        middle = (low + high) // 2
+        seen = binom.sf(fewest - 1, n, middle / 1000) >= POWER
+        low, high = (low, middle) if seen else (middle + 1, high)
+    return low / 1000
+
+
+def within(n: int) -> float:
+    """Half the width of the interval of the difference, of libraries that do the same thing.
+
+    Where it is below the margin of *equivalent*, that can be shown.
+
+    Args:
+        n: Samples that are right without attack, of which `DISCORDANT` end differently, half of them each way.
+    """
+    each = DISCORDANT * n / 2
+    low, high = paired_difference(each, each, n, 1 - ALPHA)
+    return (high - low) / 2
+
+
+def needed(margin: float) -> int:
+    """The fewest samples for which `within` is at most a margin.
+
+    Args:
+        margin: Half a width, above 0.
+    """
+    low, high = 1, 1
+    while within(high) > margin:
+        low, high = high, 2 * high
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if within(middle) <= margin else (middle + 1, high)
+    return high
