@@ -25,6 +25,7 @@ PARAMETERS: Mapping[str, Mapping[str, Any]] = {
     "noise": {"draws": 30},
     "apgd": {"steps": 12},
     "apgdt": {"steps": 12, "classes": 3},
+    "adaptive": {"steps": 2, "probed": 8},
     "square": {"queries": 100},
     "fab": {"steps": 12},
     "fmn": {"steps": 40},
