@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from frontdef.lazy import attributes
 
 if TYPE_CHECKING:
-    from frontdef.checks.invariants.examine import examine, rows
+    from frontdef.checks.invariants.examination import examine, rows
     from frontdef.checks.invariants.known import violated
     from frontdef.checks.invariants.markdown import to_grid, to_markdown
     from frontdef.checks.invariants.record import Report
@@ -24,7 +24,7 @@ __all__ = ["CHECKS", "Check", "Finding", "Report", "examine", "rows", "to_grid",
 __getattr__ = attributes(
     __name__,
     {
-        "frontdef.checks.invariants.examine": ("CHECKS", "examine", "rows"),
+        "frontdef.checks.invariants.examination": ("CHECKS", "examine", "rows"),
         "frontdef.checks.invariants.known": ("violated",),
         "frontdef.checks.invariants.markdown": ("to_grid", "to_markdown"),
         "frontdef.checks.invariants.record": ("Report",),
