@@ -218,7 +218,7 @@ def main() -> None:
     """Measure and write the summary."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--samples", type=int, default=1000, help="test images of each data set")
+    parser.add_argument("--samples", type=int, default=200, help="test images of each data set")
     arguments = parser.parse_args()
     samples = arguments.samples
     frames = {

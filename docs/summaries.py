@@ -9,14 +9,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from frontdef.checks.kit import markdown_table
 from frontdef.threat import NORM_LABELS, check_norm, format_eps
 from frontdef.verdicts.agreement import VERDICTS
-from frontdef.verdicts.paper import PaperTable, load_paper
-from frontdef.verdicts.reproduced import TITLES as COMPARED
-from frontdef.verdicts.reproduced import Comparison, causes, compare, told
 from frontdef.verdicts.statistics import wilson
 
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
@@ -456,57 +451,6 @@ def mutants() -> str:
         for room in said.values()
     ]
     return "\n" + "\n".join(markdown_table(("room", "mistakes made", "noticed", "survivors"), rows)) + "\n\n"
-
-
-def paper(name: str) -> str:
-    """A paper's numbers beside ours: a table for each of its own, with the command, and why numbers did not come back.
-
-    Args:
-        name: Of `benchmarks/papers/NAME.expected.toml`.
-    """
-    said = load_paper(PAPERS / f"{name}.expected.toml")
-    return f"\n{said.paper}\n\n" + "".join(_paper_table(table) for table in said.table)
-
-
-def paper_table(name: str, title: str) -> str:
-    """One of these tables.
-
-    Args:
-        name: Of the file.
-        title: What the paper calls the table.
-    """
-    said = load_paper(PAPERS / f"{name}.expected.toml")
-    return "\n" + "".join(_paper_table(table) for table in said.table if table.name == title)
-
-
-def verdicts() -> str:
-    """How many numbers of each paper came back."""
-    counts = {}
-    for path in sorted(PAPERS.glob("*.expected.toml")):
-        said = load_paper(path)
-        compared = [each for table in said.table for each in _compared(table)]
-        counts[path.name.partition(".")[0]] = Counter(each.verdict for each in compared)
-    kinds = list(dict.fromkeys(verdict for count in counts.values() for verdict in count))
-    rows = ((name, *(str(count[kind]) for kind in kinds)) for name, count in counts.items())
-    return _table(("paper", *kinds), rows)
-
-
-def _paper_table(table: PaperTable) -> str:
-    about = PAPERS / "results" / table.run / "about.json"
-    if not about.exists():
-        return f"**{table.name}**: not run.\n\n"
-    compared = _compared(table)
-    noted = "".join(f"- {cause}\n" for cause in causes(compared))
-    said: dict[str, Any] = json.loads(about.read_text(encoding="utf-8"))
-    versions = ", ".join(f"{name} {version}" for name, version in said["versions"].items())
-    how = f"`{said['command']}`, seed {said['seed']}, {said['device']}, {versions}."
-    return f"**{table.name}**: {how}\n{_table(COMPARED, map(told, compared))}{noted}" + ("\n" if noted else "")
-
-
-def _compared(table: PaperTable) -> list[Comparison]:
-    folder = PAPERS / "results" / table.run
-    frames = {path.stem: pd.read_csv(path, keep_default_na=False, na_values=[""]) for path in folder.glob("*.csv")}
-    return compare(table, frames) if frames else []
 
 
 def _duration(seconds: float) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 from click.testing import CliRunner
 
 from frontdef.cli import main
@@ -175,15 +176,33 @@ def test_what_is_committed_is_whole(file):
         assert not missing, f"{each.name}: not run: {missing}"
 
 
-PAGES = [ROOT / "docs" / "results.md", *sorted((ROOT / "docs" / "papers").glob("*.md"))]
-
-COG = re.compile(r"<!-- \[\[\[cog cog\.out\(summaries\.(.*?)\) \]\]\] -->(.*?)<!-- \[\[\[end\]\]\] -->", re.DOTALL)
+COG = re.compile(
+    r"<!-- \[\[\[cog cog\.out\((?:summaries|reproduction)\.(.*?)\) \]\]\] -->(.*?)<!-- \[\[\[end\]\]\] -->", re.DOTALL
+)
 
 
 def measured_numbers(text):
     """Percentages, decibels and decimals of a text, which only a measurement has; not those of commands and links."""
     bare = re.sub(r"```.*?```|`[^`]*`|\]\([^)]*\)|\$[^$]*\$", "", text, flags=re.DOTALL)
     return re.findall(r"-?\d+(?:\.\d+)? ?(?:%|dB|points)|\b\d+\.\d+\b(?!\d*v\d)", bare)
+
+
+def test_the_bases_of_section_3_are_what_the_theory_needs(monkeypatch):
+    """Each is inverted by its synthesis, and the attack of the white box goes along the adjoint of the projection."""
+    monkeypatch.setattr(sys, "path", [str(ROOT / "benchmarks"), *sys.path])
+    import sparsification_theory as theory
+
+    draws = torch.Generator().manual_seed(0)
+    images, w, e = (torch.rand(3, 784, generator=draws, dtype=torch.float64) for _ in range(3))
+    for basis in theory.bases():
+        masks = basis.masks(images)
+        assert masks.sum(1).tolist() == [theory.KEPT] * 3
+        whole = torch.ones_like(masks)
+        torch.testing.assert_close(basis.project(images, whole), images, atol=1e-9, rtol=0)
+        moved, pulled = basis.project(e, masks), basis.pull_back(w, masks)
+        torch.testing.assert_close((w * moved).sum(1), (pulled * e).sum(1))
+        orthonormal = torch.allclose(basis.project(w, masks), pulled)
+        assert orthonormal == (basis.name != "9/7"), "9/7 is biorthogonal, which the paper calls orthonormal"
 
 
 def test_no_number_of_the_results_is_typed():
@@ -195,15 +214,15 @@ def test_no_number_of_the_results_is_typed():
 def test_every_number_comes_from_a_summary(tmp_path, monkeypatch):
     """Changed summaries change what is generated: nothing is remembered elsewhere."""
     monkeypatch.setattr(sys, "path", [str(ROOT / "docs"), *sys.path])
-    import summaries
+    import reproduction
 
-    written = summaries.paper("sparsification")
+    written = reproduction.paper("sparsification")
     folder = tmp_path / "papers"
     for path in PAPERS.glob("*.expected.toml"):
         folder.mkdir(exist_ok=True)
         (folder / path.name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
-    monkeypatch.setattr(summaries, "PAPERS", folder)
-    without = summaries.paper("sparsification")
+    monkeypatch.setattr(reproduction, "PAPERS", folder)
+    without = reproduction.paper("sparsification")
     assert without.count("not run") == len(load_paper(PAPERS / "sparsification.expected.toml").table)
     assert "| " in written
     assert "| " not in without, "a table without a summary"

@@ -1,0 +1,267 @@
+"""The papers' numbers beside ours, and what came of their claims, from the summaries in benchmarks/papers/results."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from typing import Any
+
+import pandas as pd
+from summaries import PAPERS, Row, _percent, _rows, _share, _table
+
+from frontdef.threat import format_eps
+from frontdef.verdicts.paper import PaperTable, load_paper
+from frontdef.verdicts.reproduced import TITLES, Comparison, causes, compare, told
+
+STAGES = {"first convolution": (1, 1), "block 1": (2, 11), "block 2": (12, 21), "block 3": (22, 31)}
+"""Of the ResNet-32 of the run ``layers``: title → the first and the last of its convolutions, by number."""
+
+NORMS = {"block 1": (1, 10), "block 2": (11, 20), "block 3": (21, 30), "last batch norm": (31, 31)}
+"""The same of its batch norms."""
+
+
+def paper(name: str) -> str:
+    """A paper's numbers beside ours: a table for each of its own, with the command, and why numbers did not come back.
+
+    Args:
+        name: Of `benchmarks/papers/NAME.expected.toml`.
+    """
+    said = load_paper(PAPERS / f"{name}.expected.toml")
+    return f"\n{said.paper}\n\n" + "".join(_paper_table(table) for table in said.table)
+
+
+def paper_table(name: str, title: str) -> str:
+    """One of these tables.
+
+    Args:
+        name: Of the file.
+        title: What the paper calls the table.
+    """
+    said = load_paper(PAPERS / f"{name}.expected.toml")
+    return "\n" + "".join(_paper_table(table) for table in said.table if table.name == title)
+
+
+def verdicts() -> str:
+    """How many numbers of each paper came back."""
+    counts = {}
+    for path in sorted(PAPERS.glob("*.expected.toml")):
+        said = load_paper(path)
+        compared = [each for table in said.table for each in _compared(table)]
+        counts[path.name.partition(".")[0]] = Counter(each.verdict for each in compared)
+    kinds = list(dict.fromkeys(verdict for count in counts.values() for verdict in count))
+    rows = ((name, *(str(count[kind]) for kind in kinds)) for name, count in counts.items())
+    return _table(("paper", *kinds), rows)
+
+
+def precision(run: str) -> str:
+    """What the precision of the loss does to FGSM."""
+    titles = ("data set", "ε", "n", "loss", "clean", "loss is 0", "gradient is 0", "right under FGSM")
+    return _table(
+        titles,
+        (
+            (
+                row["dataset"], format_eps(float(row["eps"])), row["n"], row["loss"],
+                *(_percent(row[name], 2) for name in ("clean", "zero_loss", "zero_gradient", "robust_accuracy")),
+            )
+            for row in _rows(run, "fgsm")
+        ),
+    )  # fmt: skip
+
+
+def surrogates(run: str, attack: str, eps: float) -> str:
+    """What each surrogate gradient leaves under one attack.
+
+    Args:
+        run: Name of the summary.
+        attack: As its cells call it.
+        eps: At which radius.
+    """
+    cells = [
+        cell
+        for cell in _rows(run, "cells")
+        if cell["attack"] == attack and abs(float(cell["judged_eps"]) - eps) < 1e-9 and cell["robust_accuracy"]
+    ]
+    titles = ("defense", "surrogate", "n", "left")
+    return _table(
+        titles,
+        (
+            (cell["defense"], cell["surrogate"] or "–", cell["n"], _share(cell["robust_accuracy"], cell["n"]))
+            for cell in cells
+        ),
+    )
+
+
+def metrics(run: str) -> str:
+    """What the metrics measured: means with their intervals."""
+    titles = ("defense", "metric", "parameters", "quantity", "n", "mean", "95 % interval")
+    return _table(
+        titles,
+        (
+            (
+                row["defense"], row["metric"],
+                ", ".join(f"{name} = {value}" for name, value in json.loads(row["parameters"]).items()),
+                row["quantity"], row["n"], f"{float(row['mean']):.3g}",
+                f"{float(row['low']):.3g} to {float(row['high']):.3g}",
+            )
+            for row in _rows(run, "metrics")
+        ),
+    )  # fmt: skip
+
+
+def _paper_table(table: PaperTable) -> str:
+    about = PAPERS / "results" / table.run / "about.json"
+    if not about.exists():
+        return f"**{table.name}**: not run.\n\n"
+    compared = _compared(table)
+    noted = "".join(f"- {cause}\n" for cause in causes(compared))
+    said: dict[str, Any] = json.loads(about.read_text(encoding="utf-8"))
+    versions = ", ".join(f"{name} {version}" for name, version in said["versions"].items())
+    how = f"`{said['command']}`, seed {said['seed']}, {said['device']}, {versions}."
+    return f"**{table.name}**: {how}\n{_table(TITLES, map(told, compared))}{noted}" + ("\n" if noted else "")
+
+
+def _compared(table: PaperTable) -> list[Comparison]:
+    folder = PAPERS / "results" / table.run
+    frames = {path.stem: pd.read_csv(path, keep_default_na=False, na_values=[""]) for path in folder.glob("*.csv")}
+    return compare(table, frames) if frames else []
+
+
+def ratios(run: str) -> str:
+    """Perturbation-to-signal ratio at the input, at the end of each stage, and at the logits, dB."""
+    rows = {(row["model"], row["label"]): row for row in _rows(run, "psr")}
+    places = {"input": "input"} | {name: f"conv{last}" for name, (_, last) in STAGES.items()} | {"logits": "linear1"}
+    models = _models(run, "psr")
+    titles = ("after", *models, f"{models[0]} minus {models[1]}")
+    lines = []
+    for title, label in places.items():
+        here = [rows[model, label] for model in models]
+        gap = float(here[0]["db"]) - float(here[1]["db"])
+        told = (f"{float(r['db']):.1f} ({float(r['db_low']):.1f} to {float(r['db_high']):.1f})" for r in here)
+        lines.append((title, *told, f"{gap:+.1f}"))
+    return _table(titles, lines)
+
+
+def layer_means(run: str, name: str, value: str, over: str = "", digits: int = 3) -> str:
+    """Mean of a column over the layers of each stage, and in how many of them the second model is above the first.
+
+    Args:
+        run: Name of the summary.
+        name: Its table.
+        value: The column.
+        over: A column by which it is divided.
+        digits: Significant digits.
+    """
+    rows = _rows(run, name)
+    models = _models(run, name)
+    lines = []
+    for title, (first, last) in (NORMS if name == "batch_norm" else STAGES).items():
+        values = {
+            model: {
+                row["label"]: float(row[value]) / (float(row[over]) if over else 1)
+                for row in rows
+                if row["model"] == model and first <= _number(row["label"]) <= last
+            }
+            for model in models
+        }
+        natural = values[models[0]]
+        above = (sum(values[model][label] > natural[label] for label in natural) for model in models[1:])
+        means = (f"{sum(each.values()) / len(each):.{digits}g}" for each in values.values())
+        lines.append((title, *means, *(f"{count} of {len(natural)}" for count in above)))
+    return _table(("layers", *models, *(f"{model} above {models[0]}" for model in models[1:])), lines)
+
+
+def accuracies(run: str) -> str:
+    """Clean accuracy, and accuracy under the attack that the ratios are of."""
+    rows = (
+        (r["model"], r["n"], _share(r["clean"], r["n"]), _share(r["attacked"], r["n"])) for r in _rows(run, "accuracy")
+    )
+    return _table(("model", "n", "clean", "attacked"), rows)
+
+
+def _models(run: str, name: str) -> list[str]:
+    """The models of a study, the naturally trained one first."""
+    names = dict.fromkeys(row["model"] for row in _rows(run, name))
+    return sorted(names, key=lambda model: model != "natural")
+
+
+def _number(label: str) -> int:
+    return int(label.lstrip("abcdefghijklmnopqrstuvwxyz-"))
+
+
+def attenuation(run: str, dataset: str) -> str:
+    """Section 3.1: distortion behind the front end over that without, by basis and attack.
+
+    Args:
+        run: Name of the summary.
+        dataset: Id of the data set.
+    """
+    rows = [row for row in _rows(run, "attenuation") if row["dataset"] == dataset]
+    attacks = list(dict.fromkeys(row["attack"] for row in rows))
+    grid: dict[str, dict[str, Row]] = defaultdict(dict)
+    for row in rows:
+        grid[row["basis"]][row["attack"]] = row
+    titles = ("basis", "ℓ1 norm of a basis function", "‖x − x̂‖/‖x‖", "K/N", *attacks)
+    return _table(
+        titles,
+        (
+            (
+                basis, f"{float(first['l1_of_basis']):.1f}", f"{float(first['error']):.2f}",
+                f"{float(first['kept']):.3f}",
+                *(f"{float(by[attack]['mean']):.3f} ({float(by[attack]['low']):.3f} to {float(by[attack]['high']):.3f})"
+                  for attack in attacks),
+            )
+            for basis, by in grid.items()
+            for first in [next(iter(by.values()))]
+        ),
+    )  # fmt: skip
+
+
+def equation_terms(run: str) -> str:
+    """Equation (1): what a perturbation changes along the slope where it ends, and by the switches that it flips."""
+    titles = ("data set", "defense", "attack", "right", "change", "first term", "second term", "switches flipped",
+              "no gradient at the end", "FGSM broke, it did not", "of these no gradient")  # fmt: skip
+    return _table(
+        titles,
+        (
+            (
+                row["dataset"], row["defense"], row["attack"], _share(row["robust_accuracy"], row["n"]),
+                *(f"{float(row[name]):.1f}" for name in ("change", "linear", "flips")), _percent(row["flipped"]),
+                _percent(row["no_gradient"]), _percent(row["lost"], 1),
+                _percent(row["lost_no_gradient"]) if row["lost_no_gradient"] else "–",
+            )
+            for row in _rows(run, "terms")
+        ),
+    )  # fmt: skip
+
+
+def switches(run: str) -> str:
+    """Section 3.4: switches that no perturbation of a budget can flip, and neurons that meet its assumption 2."""
+    titles = ("data set", "defense", "budget", "switches out of reach", "|b| > budget·‖w‖₁", "largest |b|/‖w‖₁")
+    return _table(
+        titles,
+        (
+            (
+                row["dataset"], row["defense"], f"{float(row['budget']):g}", _percent(row["out_of_reach"]),
+                _percent(row["assumption"]), f"{float(row['largest_ratio']):.3f}",
+            )
+            for row in _rows(run, "switches")
+        ),
+    )  # fmt: skip
+
+
+def lemma(run: str) -> str:
+    """Lemma 1: the largest distance of two distribution functions, that of w·x and the normal one."""
+    titles = ("weights", "N", "draws", "distance", "p")
+    return _table(
+        titles,
+        (
+            (
+                row["weights"],
+                row["N"],
+                f"{int(row['draws']):,}",
+                f"{float(row['distance']):.4f}",
+                f"{float(row['p']):.2g}",
+            )
+            for row in _rows(run, "lemma")
+        ),
+    )
