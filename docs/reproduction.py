@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import pandas as pd
-from summaries import PAPERS, Row, _percent, _rows, _share, _table
+from summaries import PAPERS, Row, _folder, _percent, _rows, _share, _table
 
 from frontdef.threat import format_eps
 from frontdef.verdicts.paper import PaperTable, load_paper
 from frontdef.verdicts.reproduced import TITLES, Comparison, causes, compare, told
+
+NOT_RUN = "\nNot run.\n\n"
+
+
+def _when_run(make: Callable[..., str]) -> Callable[..., str]:
+    """A table of a summary, or that there is none."""
+
+    @wraps(make)
+    def told(run: str, *arguments: Any, **named: Any) -> str:
+        return make(run, *arguments, **named) if _folder(run).exists() else NOT_RUN
+
+    return told
+
 
 STAGES = {"first convolution": (1, 1), "block 1": (2, 11), "block 2": (12, 21), "block 3": (22, 31)}
 """Of the ResNet-32 of the run ``layers``: title → the first and the last of its convolutions, by number."""
@@ -53,6 +68,7 @@ def verdicts() -> str:
     return _table(("paper", *kinds), rows)
 
 
+@_when_run
 def precision(run: str) -> str:
     """What the precision of the loss does to FGSM."""
     titles = ("data set", "ε", "n", "loss", "clean", "loss is 0", "gradient is 0", "right under FGSM")
@@ -68,6 +84,7 @@ def precision(run: str) -> str:
     )  # fmt: skip
 
 
+@_when_run
 def surrogates(run: str, attack: str, eps: float) -> str:
     """What each surrogate gradient leaves under one attack.
 
@@ -91,6 +108,7 @@ def surrogates(run: str, attack: str, eps: float) -> str:
     )
 
 
+@_when_run
 def metrics(run: str) -> str:
     """What the metrics measured: means with their intervals."""
     titles = ("defense", "metric", "parameters", "quantity", "n", "mean", "95 % interval")
@@ -126,6 +144,7 @@ def _compared(table: PaperTable) -> list[Comparison]:
     return compare(table, frames) if frames else []
 
 
+@_when_run
 def ratios(run: str) -> str:
     """Perturbation-to-signal ratio at the input, at the end of each stage, and at the logits, dB."""
     rows = {(row["model"], row["label"]): row for row in _rows(run, "psr")}
@@ -141,6 +160,7 @@ def ratios(run: str) -> str:
     return _table(titles, lines)
 
 
+@_when_run
 def layer_means(run: str, name: str, value: str, over: str = "", digits: int = 3) -> str:
     """Mean of a column over the layers of each stage, and in how many of them the second model is above the first.
 
@@ -170,6 +190,7 @@ def layer_means(run: str, name: str, value: str, over: str = "", digits: int = 3
     return _table(("layers", *models, *(f"{model} above {models[0]}" for model in models[1:])), lines)
 
 
+@_when_run
 def accuracies(run: str) -> str:
     """Clean accuracy, and accuracy under the attack that the ratios are of."""
     rows = (
@@ -188,6 +209,7 @@ def _number(label: str) -> int:
     return int(label.lstrip("abcdefghijklmnopqrstuvwxyz-"))
 
 
+@_when_run
 def attenuation(run: str, dataset: str) -> str:
     """Section 3.1: distortion behind the front end over that without, by basis and attack.
 
@@ -216,6 +238,7 @@ def attenuation(run: str, dataset: str) -> str:
     )  # fmt: skip
 
 
+@_when_run
 def equation_terms(run: str) -> str:
     """Equation (1): what a perturbation changes along the slope where it ends, and by the switches that it flips."""
     titles = ("data set", "defense", "attack", "right", "change", "first term", "second term", "switches flipped",
@@ -234,9 +257,17 @@ def equation_terms(run: str) -> str:
     )  # fmt: skip
 
 
+@_when_run
 def switches(run: str) -> str:
     """Section 3.4: switches that no perturbation of a budget can flip, and neurons that meet its assumption 2."""
-    titles = ("data set", "defense", "budget", "switches out of reach", "|b| > budget·‖w‖₁", "largest |b|/‖w‖₁")
+    titles = (
+        "data set",
+        "defense",
+        "budget",
+        "switches out of reach",
+        "neurons that meet assumption 2",
+        "largest bias over ‖w‖₁",
+    )
     return _table(
         titles,
         (
@@ -249,6 +280,7 @@ def switches(run: str) -> str:
     )  # fmt: skip
 
 
+@_when_run
 def lemma(run: str) -> str:
     """Lemma 1: the largest distance of two distribution functions, that of w·x and the normal one."""
     titles = ("weights", "N", "draws", "distance", "p")

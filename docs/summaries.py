@@ -23,6 +23,8 @@ Row = Mapping[str, str]
 
 def about(run: str) -> str:
     """How a run is repeated, and on what it was made."""
+    if not _folder(run).exists():
+        return "\nNot run.\n\n"
     said: dict[str, Any] = json.loads((_folder(run) / "about.json").read_text(encoding="utf-8"))
     versions = ", ".join(f"{name} {version}" for name, version in said["versions"].items())
     missing = ", ".join(f"{count} of the table {table}" for table, count in said["missing"].items())
