@@ -77,6 +77,15 @@ def test_an_answer_that_fills_the_memory_is_refused(run, monkeypatch):
         run.sql("select * from range(1000000000000)")
 
 
+@pytest.fixture
+def heard():
+    """SIGINT raises, also where pytest was started in the background of a shell, which ignores it there."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 def test_control_c_ends_it(run):
     threading.Timer(1.0, os.kill, [os.getpid(), signal.SIGINT]).start()
     with pytest.raises(KeyboardInterrupt):

@@ -12,13 +12,13 @@ import pytest
 from click.testing import CliRunner
 
 from frontdef.cli import main
-from frontdef.cli.new_plugin import FILES
+from frontdef.cli.new_plugin import KINDS, files_of
 
 from .conftest import new_site
 
 
-def new_plugin(name, into):
-    return CliRunner().invoke(main, ["new-plugin", name, "--into", str(into)])
+def new_plugin(name, into, kind="defense"):
+    return CliRunner().invoke(main, ["new-plugin", name, "--kind", kind, "--into", str(into)])
 
 
 def installer():
@@ -32,32 +32,37 @@ def installer():
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """The site folder and the source folder of the plugin `tiny-blur`, built by hatchling and installed, offline."""
+    """The site folder, and the source folder of a plugin of each kind, built by hatchling and installed, offline."""
     if not importlib.util.find_spec("hatchling"):
         pytest.skip("hatchling is not installed")
     site = new_site(tmp_path_factory.mktemp("site"))
     source = tmp_path_factory.mktemp("source")
-    assert new_plugin("tiny-blur", source).exit_code == 0
-    folder = source / "frontdef-tiny-blur"
+    for kind in KINDS:
+        assert new_plugin(f"tiny-{kind}", source, kind).exit_code == 0
     offline = ["--no-index", "--no-deps", "--no-build-isolation", "--quiet", "--target", str(site.folder)]
-    subprocess.run([*installer(), *offline, str(folder)], check=True, capture_output=True, text=True, timeout=120)
-    return site, folder
+    folders = [str(source / f"frontdef-tiny-{kind}") for kind in KINDS]
+    subprocess.run([*installer(), *offline, *folders], check=True, capture_output=True, text=True, timeout=240)
+    return site, source
 
 
-def test_it_is_listed_without_an_ml_import(installed):
+def test_each_kind_is_listed_without_an_ml_import(installed):
     site, _ = installed
     rows = {row["name"]: row for row in json.loads(site.cli("plugins", "--json").out)}
-    assert rows["tiny-blur"] | {"disable": ""} == {
-        "name": "tiny-blur", "distribution": "frontdef-tiny-blur", "version": "0.1.0", "status": "ok", "reason": "",
-        "mend": "", "disable": "", "offers": {"defenses": ["tiny-blur"]},
-    }  # fmt: skip
+    for kind, about in KINDS.items():
+        name = f"tiny-{kind}"
+        assert rows[name] | {"disable": "", "offers": ""} == {
+            "name": name, "distribution": f"frontdef-{name}", "version": "0.1.0", "status": "ok", "reason": "",
+            "mend": "", "disable": "", "offers": "",
+        }  # fmt: skip
+        assert list(rows[name]["offers"]) == [about.offers]
     assert rows["good"]["status"] == "ok"
 
 
 @pytest.mark.slow
-def test_its_own_tests_pass(installed):
-    site, folder = installed
-    ended = site.run("-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder))
+@pytest.mark.parametrize("kind", KINDS)
+def test_its_own_tests_pass(installed, kind):
+    site, source = installed
+    ended = site.run("-m", "pytest", "-q", "-p", "no:cacheprovider", str(source / f"frontdef-tiny-{kind}"))
     assert ended.code == 0, ended.out
     assert " skipped" not in ended.out
 
@@ -65,19 +70,16 @@ def test_its_own_tests_pass(installed):
 @pytest.mark.parametrize(
     ("part", "arguments"),
     [
-        ("", ["format", "--check"]),
-        (
-            "frontdef_tiny_blur",
-            ["check", "--select", "E,F,W,B,UP,D,N", "--config", "lint.pydocstyle.convention='google'"],
-        ),
+        ("*", ["format", "--check"]),
+        ("*/frontdef_*", ["check", "--select", "E,F,W,B,UP,D,N", "--config", "lint.pydocstyle.convention='google'"]),
     ],
 )
 def test_its_code_is_clean(installed, part, arguments):
     """Formatted and documented as frontdef itself is."""
     if not importlib.util.find_spec("ruff"):
         pytest.skip("ruff is not installed")
-    _, folder = installed
-    command = [sys.executable, "-m", "ruff", *arguments, "--isolated", "--line-length", "120", str(folder / part)]
+    folders = map(str, installed[1].glob(part))
+    command = [sys.executable, "-m", "ruff", *arguments, "--isolated", "--line-length", "120", *folders]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
@@ -92,16 +94,22 @@ def test_it_never_overwrites(tmp_path):
     assert readme.read_text(encoding="utf-8") == "my work"
 
 
-def test_every_template_is_filled_in(tmp_path):
-    assert new_plugin("frontdef-a1-b2", tmp_path).exit_code == 0
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_template_is_filled_in(tmp_path, kind):
+    assert new_plugin("frontdef-a1-b2", tmp_path, kind).exit_code == 0
     folder = tmp_path / "frontdef-a1-b2"
     written = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    assert written == {path.format(module="frontdef_a1_b2") for path in FILES}
+    assert written == {path.format(module="frontdef_a1_b2") for path in files_of(kind)}
     text = "".join(path.read_text(encoding="utf-8") for path in folder.rglob("*") if path.is_file())
     assert "$" not in text
     assert 'a1-b2 = "frontdef_a1_b2"' in text
-    assert "class A1B2(FrontEnd[A1B2Config])" in text
     assert '"frontdef>=0.1,<0.2"' in text
+
+
+def test_a_defense_is_named_after_its_id(tmp_path):
+    new_plugin("a1-b2", tmp_path)
+    text = (tmp_path / "frontdef-a1-b2" / "frontdef_a1_b2" / "front_end.py").read_text(encoding="utf-8")
+    assert "class A1B2(FrontEnd[A1B2Config])" in text
 
 
 @pytest.mark.parametrize(
