@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from frontdef import Stage
 from frontdef.testing import DefenseConformance
 
@@ -12,6 +14,10 @@ class TestFixed(DefenseConformance):
     defense = "sparsecode-fixed"
     config = {"atoms": 48, "top": 8, "iterations": 40, "widths": (10, 6)}  # noqa: RUF012
     stages = STAGES
+
+    @pytest.mark.slow  # a minute of attacks; the fast suite has those of test_certificate.py
+    def test_certificate(self):
+        super().test_certificate()
 
 
 class TestDropout(DefenseConformance):
