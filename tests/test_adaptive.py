@@ -205,7 +205,7 @@ def test_a_sweep_over_averages_is_made_of_what_draws_alone():
     drawing = next((defense.name for defense in get_defenses() if defense.randomized and defense.name != "none"), None)
     if drawing is None:
         pytest.skip("no installed plugin has a randomized defense")
-    attacks = [{"family": "pgd", "eps": [0.1]}, {"family": "noise", "eps": [0.1]}]
+    attacks = [{"family": family, "eps": [0.1]} for family in ("pgd", "noise", "transfer", "eotpgd")]
     rows = [{"name": "none"}, {"name": drawing}]
     asked = {"defense": rows, "attack": attacks, "libraries": ["native"], "eot_average": ["probabilities", "logits"]}
     cells = make_plan(Matrix.model_validate(asked)).of("records")
@@ -216,11 +216,12 @@ def test_a_sweep_over_averages_is_made_of_what_draws_alone():
             if (cell.row.entry.name, cell.spec.family.name) == (title, family)
         ]
         for title in ("none", drawing)
-        for family in ("pgd", "noise")
+        for family in ("pgd", "noise", "transfer", "eotpgd")
     }
     assert averages["none", "pgd"] == averages["none", "noise"] == [None]
     assert averages[drawing, "pgd"] == ["probabilities", "logits"]
-    assert averages[drawing, "noise"] == ["probabilities"]
+    once = [averages[drawing, family] for family in ("noise", "transfer", "eotpgd")]
+    assert once == [["probabilities"]] * 3, "the average changes nothing of these"
     assert len({cell.key for cell in cells}) == len(cells)
     seeds = {cell.spec.seed for cell in cells if cell.spec.family.name == "pgd"}
     assert len(seeds) == 1, "what is averaged changes the draws"

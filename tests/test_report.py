@@ -505,6 +505,10 @@ def test_a_cells_notes_say_what_speaks_against_it():
     assert said.startswith("CW · not exact: It differs. · caveat: Zeros stay. · breaks invariants: ")
     assert "logit shift" in said
     assert said.endswith("fault: changed the labels that it was given")
+    stages = ({"stage": "search", "broke": 0}, {"stage": "own climb (surrogate identity)", "broke": 3})
+    said = notes(replace(cell, zero_loss=0.47, zero_gradient=0.01, stages=stages))
+    assert "in float32: the loss is 0 on 47% of the samples, the gradient is 0 on 1% of the samples" in said
+    assert said.endswith("broke: 3 by own climb (surrogate identity)")
 
 
 def test_defaults_are_compared_in_a_grid_of_their_own(data):

@@ -435,6 +435,7 @@ FAMILIES: tuple[Family, ...] = (
         AdaptiveParameters,
         "no peer",
         deterministic=False,
+        averages=True,
     ),
     Family(
         "square",
@@ -595,7 +596,15 @@ FAMILIES: tuple[Family, ...] = (
         "no peer",
         deterministic=False,
     ),
-    Family("eotpgd", "PGD over transformations", "arXiv:1707.07397", ("linf", "l2", "l1"), EOTPGDParameters, "exact"),
+    Family(
+        "eotpgd",
+        "PGD over transformations",
+        "arXiv:1707.07397",
+        ("linf", "l2", "l1"),
+        EOTPGDParameters,
+        "exact",
+        averages=True,
+    ),
     Family(
         "smoothpgd",
         "PGD on smoothed gradients",

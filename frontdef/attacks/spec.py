@@ -63,6 +63,7 @@ class Family:
         minimum_norm: Whether it looks for the smallest perturbation and so takes no ε.
         follows: What it follows. Nothing that follows less should break more than a white-box attack.
         deterministic: Whether two runs with the default parameters give the same examples.
+        averages: Whether it chooses by itself what it averages over the draws of a randomized model.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Family:
     minimum_norm: bool = False
     follows: Follows = "white box"
     deterministic: bool = True
+    averages: bool = False
 
     @property
     def gradient(self) -> bool:

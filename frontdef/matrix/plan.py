@@ -212,7 +212,8 @@ def _averages(matrix: Matrix, row: Row, spec: AttackSpec, source: Source | None)
     victim = source.entry.name if source else row.entry.name
     if not get_defense(victim).randomized:
         return (None,)
-    return matrix.eot_average if spec.family.gradient else matrix.eot_average[:1]
+    follows = spec.family.follows in {"white box", "one step"} and not spec.family.averages
+    return matrix.eot_average if follows else matrix.eot_average[:1]
 
 
 def _source(matrix: Matrix, row: Row, entry: ModelEntry) -> Source:

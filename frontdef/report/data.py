@@ -70,7 +70,7 @@ class CellRow:
     """A cell of the matrix.
 
     ``eps`` is None for minimum-norm attacks, passes are means a sample, ``invalid`` counts examples outside the threat
-    model.
+    model, ``zero_loss`` and ``zero_gradient`` are the shares of samples of which float32 loses these.
     """
 
     key: str
@@ -89,6 +89,9 @@ class CellRow:
     difference: str = ""
     caveat: str = ""
     faults: tuple[str, ...] = ()
+    zero_loss: float = 0.0
+    zero_gradient: float = 0.0
+    stages: tuple[Mapping[str, Any], ...] = ()
     seed: int = 0
     forwards: float | None = None
     backwards: float | None = None

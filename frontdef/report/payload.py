@@ -102,8 +102,17 @@ def notes(cell: CellRow) -> str:
         "caveat": cell.caveat,
         "breaks invariants": ", ".join(violated(cell.library, family_of(cell.family), cell.norm)),
         "fault": "; ".join(cell.faults),
+        "in float32": _lost(cell),
+        "broke": ", ".join(f"{stage['broke']} by {stage['stage']}" for stage in cell.stages if stage["broke"]),
     }
     return " · ".join(f"{what}: {text}" if what else text for what, text in said.items() if text)
+
+
+def _lost(cell: CellRow) -> str:
+    """What float32 loses of the cross-entropy at the samples; empty where it loses nothing."""
+    lost = {"loss": cell.zero_loss, "gradient": cell.zero_gradient}
+    said = [f"the {what} is 0 on {share:.0%} of the samples" for what, share in lost.items() if share]
+    return ", ".join(said)
 
 
 def _agreement(data: ReportData, row: Agreement, setting: int) -> list[Any]:

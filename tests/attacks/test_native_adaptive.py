@@ -111,6 +111,16 @@ def test_the_combinations_are_what_the_defense_allows(cnn, few):
     assert steep == {"smooth:10", "smooth:2.5", "smooth:40", ""}
 
 
+def test_many_combinations_are_thinned_out_on_few_samples(cnn, few, monkeypatch, right):
+    monkeypatch.setattr("frontdef.attacks.native.adaptive.COMBINATIONS", 6)
+    model = behind(Rounded(Config()), cnn)
+    first, second, third, *_ = search(model, few, stages=(), probed=20).spent
+    names = [stage.stage.split(",")[0] for stage in (first, second, third)]
+    assert names == ["search 1: 18 combinations", "search 2: 9 combinations", "search 3: 5 combinations"]
+    standing = int(right(model, *few).sum()) - first.broke - second.broke
+    assert (first.tried, second.tried, third.tried) == (8, 13, min(20, standing))
+
+
 def test_nothing_to_break_costs_one_look(cnn, few):
     cnn.passes.forward = cnn.passes.backward = 0
     adapted = search(cnn, (few[0], (cnn.predict(few[0]).argmax(1) + 1) % 10))

@@ -16,13 +16,16 @@ from torch import Generator, Tensor, nn
 
 from frontdef.attacks.native.cascade import Outcome, Spent, cascade
 from frontdef.attacks.native.losses import DIRECTIONS, margin
-from frontdef.attacks.native.stages import STAGES, WINNER_STEPS, Stage
+from frontdef.attacks.native.stages import COMBINATIONS, STAGES, WINNER_STEPS, Stage
 from frontdef.attacks.spec import Loss
 from frontdef.frontend import Identity
 from frontdef.threat import ThreatModel
 
 if TYPE_CHECKING:
     from frontdef.protected import Average, Protected
+
+FEWEST = 8
+"""Samples on which any number of combinations is compared, where there are so many."""
 
 STEEPNESS = (1.0, 0.25, 4.0)
 """Factors on the steepness that a smooth surrogate has by default."""
@@ -133,10 +136,10 @@ def adaptive(
 ) -> Adapted:
     """Find the combination that breaks most, and run the cascade with it.
 
-    In each round every combination that is left climbs from the same samples that stand, at most ``probed``; the better
-    half goes on with twice the steps. Better is what breaks more of them, then what leaves a smaller margin. What any
-    of them breaks stays broken. Every example is judged on the model as it was given, all its draws averaged, whatever
-    the combination climbed on.
+    In each round every combination that is left climbs from the same samples that stand, at most ``probed``, fewer
+    while there are more than `COMBINATIONS` of them; the better half goes on with twice the steps. Better is what
+    breaks more of them, then what leaves a smaller margin. What any of them breaks stays broken. Every example is
+    judged on the model as it was given, all its draws averaged, whatever the combination climbed on.
 
     Args:
         protected: The defended classifier, in eval mode, averaging its draws where it is randomized.
@@ -177,7 +180,10 @@ class _Search:
 
     def _round(self, name: str, pool: tuple[Choice, ...], steps: int, probed: int) -> tuple[Choice, ...]:
         """The better half, best first."""
-        some, before = self.left[:probed], self._passes()
+        share = min(
+            1.0, COMBINATIONS / len(pool)
+        )  # a large pool is thinned out on fewer samples, so no round costs more
+        some, before = self.left[: max(round(share * probed), min(FEWEST, probed))], self._passes()
         fell, ranks = torch.zeros_like(some, dtype=torch.bool), []
         for choice in pool:
             examples = self._attack(choice, some, (choice.stage("climb", steps),)).examples
