@@ -11,9 +11,10 @@ import pytest
 
 import frontdef
 from frontdef.matrix.attack import Cell
-from frontdef.matrix.decide import grown, next_look, question, tells
+from frontdef.matrix.decide import as_grown, grown, next_look, question, tells
 from frontdef.matrix.entries import Matrix, parse_matrix
 from frontdef.matrix.plan import make_plan
+from frontdef.runs.store import Store
 from frontdef.verdicts.agreement import MARGIN, agreement
 from frontdef.verdicts.looks import ALPHA, Looks
 from frontdef.verdicts.resolution import FINE, POWER, detectable, needed, within
@@ -72,9 +73,11 @@ def test_a_run_goes_on_with_what_is_undecided_and_with_nothing_else(tmp_path, ca
     assert verdicts["fgsm"].verdict == "identical"
     assert verdicts["pgd"].verdict != "inconclusive" or pgd[-1] == 80
     assert verdicts["pgd"].level == pytest.approx(Looks.between(20, 80).levels[len(pgd) - 1])
-    # The command line starts at the first look again: all of it is there, and it ends at the same place.
-    again = make_plan(parse_matrix(MATRIX))
-    assert not run_plan(again, tmp_path / "run").ran
+    # The same command goes on where the run has come to, and finds what each of its cells is called.
+    again = make_plan(as_grown(parse_matrix(MATRIX), Store(tmp_path / "run")))
+    assert [job.key for job in again.jobs] == [job.key for job in last.jobs]
+    changed = parse_matrix(MATRIX.replace("eps = [0.1]", "eps = [0.2]"))
+    assert as_grown(changed, Store(tmp_path / "run")) == changed
     # A cell is what it is whoever asks for it: the same one as of a matrix with so many samples.
     plain = make_plan(parse_matrix(MATRIX.replace("decide = true", "").replace("samples = 80", f"samples = {pgd[-1]}")))
     assert cells_of(plain)["pgd", "native"].key == cells_of(last)["pgd", "native"].key

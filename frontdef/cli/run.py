@@ -19,7 +19,7 @@ from frontdef.cli.tables import print_plan
 from frontdef.config import build
 from frontdef.device import check_device
 from frontdef.errors import ConfigError
-from frontdef.matrix.decide import next_look
+from frontdef.matrix.decide import as_grown, next_look
 from frontdef.matrix.entries import DefenseEntry, Matrix, load_matrix
 from frontdef.matrix.plan import make_plan
 from frontdef.models.load import Means
@@ -161,8 +161,8 @@ def run(matrix: Path | None, **options: Any) -> None:
     """
     check_device(options["device"])
     full_matrix = _read(matrix, **_changes(options))
-    plan = make_plan(full_matrix, device=options["device"])
     out = options["out"] or RUNS / full_matrix.name
+    plan = make_plan(as_grown(full_matrix, Store(out)), device=options["device"])
     execute(plan, settings_of(options, out, _command(matrix, options)), options["report"])
 
 
@@ -172,8 +172,8 @@ def plan(matrix: Path | None, **options: Any) -> None:
     """Show the jobs of a matrix, what is stored already, and how long the rest will take."""
     check_device(options["device"])
     full_matrix = _read(matrix, **_changes(options))
-    jobs = make_plan(full_matrix, device=options["device"])
     store = Store(options["out"] or RUNS / full_matrix.name)
+    jobs = make_plan(as_grown(full_matrix, store), device=options["device"])
     means = Means(options["device"], options["data"], options["cache"])
     print_plan(PlainConsole(), jobs, store, estimate(jobs, store, means))
 

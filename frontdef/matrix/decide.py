@@ -16,6 +16,7 @@ from frontdef.verdicts.resolution import DISCORDANT, FINE, POWER, detectable, ne
 if TYPE_CHECKING:
     from frontdef.runs.plan import Plan
     from frontdef.runs.results import Results
+    from frontdef.runs.store import Store
     from frontdef.verdicts.agreement import Agreement
 
 ASKED = ("dataset", "classifier", "defense", "surrogate", "family", "source", "norm", "parameters")
@@ -66,6 +67,21 @@ def grown(matrix: Matrix, plan: Plan, pairs: Iterable[Agreement]) -> Matrix | No
         if cell.samples < cell.most and (key := question(cell.describe())) in undecided
     }
     return matrix.model_copy(update={"grown": {**matrix.grown, **larger}}) if larger else None
+
+
+def as_grown(matrix: Matrix, store: Store) -> Matrix:
+    """The matrix as far as a run of it has come, so that the same command goes on there, and finds each of its cells.
+
+    Args:
+        matrix: What is asked for.
+        store: The run folder; of another matrix, or of none, nothing is taken.
+    """
+    if not matrix.decide or store.head is None:
+        return matrix
+    asked, document = matrix.model_dump(mode="json"), store.head.document
+    if {**document, "grown": None} != {**asked, "grown": None}:
+        return matrix
+    return matrix.model_copy(update={"grown": dict(document["grown"])})
 
 
 def next_look(plan: Plan, results: Results) -> Plan | None:
