@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from frontdef import config as configs
@@ -108,6 +110,10 @@ class AttackSpec:
     average: Average | None = None
 
     def __str__(self) -> str:
+        return self._said
+
+    @cached_property
+    def _said(self) -> str:
         parameters = ", ".join(
             f"{key}={value}" for key, value in self.parameters.model_dump(exclude_defaults=True).items()
         )
@@ -125,6 +131,11 @@ class AttackSpec:
             | ({"precise": True} if self.precise else {})
             | ({"average": self.average} if self.average is not None else {})
         )
+
+    @cached_property
+    def written(self) -> str:
+        """`settings` as JSON; many cells of a run share a spec."""
+        return json.dumps(self.settings(), sort_keys=True)
 
     @property
     def target(self) -> Target:

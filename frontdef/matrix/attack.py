@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Mapping
@@ -134,7 +133,7 @@ class Cell(RowJob):
             "eps": self.eps,
             "judged_eps": self.judged_eps,
             "level": self.level,
-            "parameters": json.dumps(self.spec.settings(), sort_keys=True),
+            "parameters": self.spec.written,
             "library": self.library,
             "library_version": get_attack_libraries()[self.library].version(),
             "seed": self.spec.seed,
@@ -161,13 +160,12 @@ class Cell(RowJob):
     def alike(self) -> tuple[Any, ...]:
         """The same attack of the same library."""
         spec = self.spec
-        settings = json.dumps(spec.settings(), sort_keys=True)
         return (
             self.row.dataset,
             self.row.request.classifier,
             spec.family.name,
             spec.threat.norm,
-            settings,
+            spec.written,
             self.library,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from sys import intern
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -117,9 +118,19 @@ def parse(data: bytes, where: str) -> Head:
     if not sound:
         raise StoreError(f"{where} was changed after it was written (sha256 differs): the same command writes it anew")
     try:
-        return Head.model_validate(values)
+        return Head.model_validate(_shared(values))
     except ValidationError as error:
         raise StoreError(f"{where} is damaged: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}") from None
+
+
+def _shared(values: dict[str, Any]) -> dict[str, Any]:
+    """The same, a text that stands in many entries once: most jobs share most of what is said of them."""
+    jobs = values.get("jobs")
+    for entry in jobs if isinstance(jobs, list) else ():
+        about = entry.get("about") if isinstance(entry, dict) else None
+        if isinstance(about, dict):
+            about.update({name: intern(value) for name, value in about.items() if isinstance(value, str)})
+    return values
 
 
 def _signed(data: bytes, checksum: Any) -> bool:
