@@ -15,6 +15,9 @@ COMMANDS = {
     "plan": Command("frontdef.cli.run:plan", "Compare defenses", "Show the jobs of a run and what they will cost."),
     "retry": Command("frontdef.cli.run:retry", "Compare defenses", "Run what failed of a run again."),
     "results": Command("frontdef.cli.results:results", "Compare defenses", "Show what a run found; ask it in SQL."),
+    "status": Command(
+        "frontdef.cli.status:status", "Compare defenses", "Say how far a run is, while it works or after."
+    ),
     "report": Command("frontdef.cli.results:report", "Compare defenses", "Write a run as one offline HTML file."),
     "verify": Command("frontdef.cli.verify:verify", "Compare defenses", "Read every file of a run, compare checksums."),
     "bundle": Command("frontdef.cli.bundle:bundle", "Compare defenses", "Write what a run claims for anyone to check."),

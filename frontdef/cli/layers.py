@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import pandas as pd
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from frontdef.analysis.tables import labels_of
+from frontdef.cli.sheets import Cell, Column, Sheet, to_terminal, words
 from frontdef.runs.results import Results
 
 
 def print_analysis(console: Console, analysis: Results) -> None:
     """Ratios in dB by layer and model, partial trainings by code and cut, medians of the weights' statistics."""
+    for sheet in sheets(analysis):
+        to_terminal(console, sheet)
+    for note in analysis.notes():
+        console.print(Text(note), soft_wrap=True)
+    for failure in analysis.failures():
+        console.print(Text(f"FAILED {failure['what']}: {failure['error'].strip().splitlines()[-1]}", style="red"))
+
+
+def sheets(analysis: Results) -> list[Sheet]:
+    """The same tables as data."""
+    tables = []
     psr, partial, filters = (analysis.table(name) for name in ("psr", "partial", "filters"))
     for p, here in psr.groupby("p"):
         title = f"perturbation-to-signal ratio, dB (20·log10 of the mean over the images), p = {p:g}"
-        _print(console, title, _by_layer(here, "db", analysis.models()), "{:.2f}")
+        tables.append(_sheet(title, _by_layer(here, "db", analysis.models()), "{:.2f}"))
     for mode, here in partial.groupby("mode"):
         where = "layers before the cut" if mode == "block" else "the layer"
         for column, title, form in (
@@ -27,19 +37,16 @@ def print_analysis(console: Console, analysis: Results) -> None:
         ):
             table = pd.pivot_table(here, index=["cut", "label"], columns="code", values=column, sort=True)
             table.index = [f"{cut} {label}" for cut, label in table.index]
-            _print(console, f"partial training, {title}; {where} down, codes across", table, form)
+            tables.append(_sheet(f"partial training, {title}; {where} down, codes across", table, form))
     if len(filters):
         medians = filters.groupby(["model", "layer", "label"])[["normalized"]].median().reset_index()
         title = "sparsity of filters, median of ((‖w‖₁/‖w‖₂)² − 1)/(d − 1): 0 a single value, 1 all of one size"
-        _print(console, title, _by_layer(medians, "normalized", analysis.models()), "{:.3f}")
+        tables.append(_sheet(title, _by_layer(medians, "normalized", analysis.models()), "{:.3f}"))
     largest = analysis.sql("select model, layer, label, value from singular_values where place = 1")
     if len(largest):
         title = "largest singular value of each convolution, as an operator on its whole input"
-        _print(console, title, _by_layer(largest, "value", analysis.models()), "{:.3f}")
-    for note in analysis.notes():
-        console.print(Text(note), soft_wrap=True)
-    for failure in analysis.failures():
-        console.print(Text(f"FAILED {failure['what']}: {failure['error'].strip().splitlines()[-1]}", style="red"))
+        tables.append(_sheet(title, _by_layer(largest, "value", analysis.models()), "{:.3f}"))
+    return tables
 
 
 def _by_layer(rows: pd.DataFrame, column: str, models: list[str]) -> pd.DataFrame:
@@ -47,13 +54,10 @@ def _by_layer(rows: pd.DataFrame, column: str, models: list[str]) -> pd.DataFram
     return table.loc[labels_of(rows), [model for model in models if model in table.columns]]
 
 
-def _print(console: Console, title: str, frame: pd.DataFrame, form: str) -> None:
-    console.print(Text(title, style="bold"), soft_wrap=True)
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("layer")
-    for name in frame.columns:
-        table.add_column(Text(str(name)), justify="right")
-    for label, values in zip(frame.index, frame.to_numpy(), strict=True):
-        cells = (Text("–" if pd.isna(value) else form.format(value)) for value in values)
-        table.add_row(Text(str(label)), *cells)
-    console.print(table)
+def _sheet(title: str, frame: pd.DataFrame, form: str) -> Sheet:
+    columns = [Column("layer", "layer"), *(Column(str(name), str(name), numbers=True) for name in frame.columns)]
+    rows = [
+        [words(str(label)), *(Cell("–" if pd.isna(value) else form.format(value), value) for value in values)]
+        for label, values in zip(frame.index, frame.to_numpy(), strict=True)
+    ]
+    return Sheet(title, columns, rows)

@@ -6,40 +6,71 @@ from pathlib import Path
 
 import click
 
-from frontdef.cli import tables
+from frontdef.cli import show, tables
 from frontdef.cli.arguments import PATH
 from frontdef.cli.console import PlainConsole
-from frontdef.cli.show import show
-from frontdef.runs.results import load_results
+from frontdef.cli.sheets import FORMATS, WRITERS, Sheet, to_terminal
+from frontdef.errors import ConfigError
+from frontdef.runs.results import Results, load_results
 from frontdef.verdicts.paper import load_paper
 
 
 @click.command()
 @click.argument("path", metavar="RUN", type=PATH)
-@click.option("--sql", help="Ask with SQL over the tables cells, records, outcomes, certified and metrics.")
-@click.option("--csv", is_flag=True, help="Print the answer to --sql as CSV.")
-@click.option("--agreement", is_flag=True, help="Where the libraries agree, family by family.")
-@click.option("--metrics", is_flag=True, help="What the metrics found: mean, 95 % interval, median.")
+@click.option("--worst", "asked", flag_value="worst", help="The headline alone: worst cases with their intervals.")
+@click.option("--agreement", "asked", flag_value="agreement", help="Where the libraries agree, family by family.")
+@click.option("--metrics", "asked", flag_value="metrics", help="What the metrics found: mean, 95 % interval, median.")
 @click.option("--expected", type=PATH, help="A paper's numbers, NAME.expected.toml: whether they came back.")
-@click.option("--failed", is_flag=True, help="Failed jobs, of whatever kind, with their tracebacks.")
-def results(
-    path: Path, sql: str | None, csv: bool, agreement: bool, metrics: bool, expected: Path | None, failed: bool
-) -> None:
-    """Show what RUN found: brackets, and robust accuracy by defense and attack."""
+@click.option("--failed", "asked", flag_value="failed", help="Failed jobs, of whatever kind, with their tracebacks.")
+@click.option("--sql", help="Ask with SQL over the tables cells, records, outcomes, certified and metrics.")
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default="table", show_default=True, help="How to write it."
+)
+@click.option("--csv", "form", flag_value="csv", help="The same as --format csv.")
+@click.option("--json", "form", flag_value="json", help="The same as --format json.")
+def results(path: Path, asked: str | None, expected: Path | None, sql: str | None, form: str) -> None:
+    """Show what RUN found: brackets, and robust accuracy by defense and attack.
+
+    A table that is wider than the terminal is printed in parts; in the other formats numbers stand in full.
+    """
     run_results, console = load_results(path), PlainConsole()
-    if sql:
-        answer = run_results.sql(sql)
-        click.echo(answer.to_csv(index=False), nl=False) if csv else tables.print_frame(console, answer)
-    elif failed:
-        tables.print_failures(console, run_results)
-    elif metrics:
-        tables.print_metrics(console, run_results)
-    elif expected:
+    if asked == "worst":
+        _require_matrix(run_results)
+    if expected:
         tables.print_comparison(console, run_results, load_paper(expected))
-    elif agreement:
+    elif form != "table":
+        click.echo(WRITERS[form](_sheets(run_results, asked, sql)), nl=False)
+        if said := show.unfinished(run_results):
+            click.echo(said, err=True)
+    elif sql:
+        tables.print_frame(console, run_results.sql(sql))
+    elif asked == "failed":
+        tables.print_failures(console, run_results)
+    elif asked == "metrics":
+        tables.print_metrics(console, run_results)
+    elif asked == "agreement":
         tables.print_agreement(console, run_results)
+    elif asked == "worst":
+        to_terminal(console, tables.worst_sheet(run_results))
     else:
-        show(console, run_results)
+        show.show(console, run_results)
+
+
+def _sheets(results: Results, asked: str | None, sql: str | None) -> list[Sheet]:
+    if sql:
+        return [tables.frame_sheet(results.sql(sql))]
+    if asked == "failed":
+        return [tables.failed_sheet(results)]
+    if asked == "metrics":
+        return tables.metric_sheets(results)
+    if asked == "agreement":
+        return tables.agreement_sheets(results)
+    return [tables.worst_sheet(results)] if asked == "worst" else show.sheets(results)
+
+
+def _require_matrix(results: Results) -> None:
+    if results.head.kind != "matrix":
+        raise ConfigError(f"{results.path} is a {results.head.kind}, which has no worst cases: leave out --worst")
 
 
 @click.command()

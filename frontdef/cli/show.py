@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import NamedTuple
 
 from rich.console import Console
+from rich.text import Text
 
+from frontdef.cli.sheets import Sheet
 from frontdef.lazy import resolve
 from frontdef.runs.results import Results
 
-SHOWN: Mapping[str, str] = {
-    "matrix": "frontdef.cli.tables:print_results",
-    "study": "frontdef.cli.layers:print_analysis",
+
+class Shown(NamedTuple):
+    """How a kind of run is shown.
+
+    Args:
+        print: ``(console, results) -> whether every certified sample stood``, as a reference.
+        sheets: ``(results) -> list[Sheet]``, the same tables as data, as a reference.
+    """
+
+    print: str
+    sheets: str
+
+
+SHOWN: Mapping[str, Shown] = {
+    "matrix": Shown("frontdef.cli.tables:print_results", "frontdef.cli.tables.robustness:sheets"),
+    "study": Shown("frontdef.cli.layers:print_analysis", "frontdef.cli.layers:sheets"),
 }
-"""Kind of a run → ``(console, results) -> whether every certified sample stood``."""
+"""Kind of a run → how it is shown."""
 
 
 def show(console: Console, results: Results) -> bool:
@@ -23,5 +38,27 @@ def show(console: Console, results: Results) -> bool:
     Returns:
         Whether every certified sample stood.
     """
-    print_kind = cast("Callable[[Console, Results], bool | None]", resolve(SHOWN[results.head.kind]))
-    return print_kind(console, results) is not False
+    print_kind: Callable[[Console, Results], bool | None] = resolve(SHOWN[results.head.kind].print)
+    stood = print_kind(console, results) is not False
+    if said := unfinished(results):
+        console.print(Text(said, style="yellow"), soft_wrap=True)
+    return stood
+
+
+def sheets(results: Results) -> list[Sheet]:
+    """The tables of a run as data."""
+    make: Callable[[Results], list[Sheet]] = resolve(SHOWN[results.head.kind].sheets)
+    return make(results)
+
+
+def unfinished(results: Results) -> str:
+    """That not all of a run is there, and what goes on with it; empty where all is."""
+    states = [job.status for job in results.jobs]
+    missing, failed = states.count("missing"), states.count("failed")
+    if not missing + failed:
+        return ""
+    parts = [f"{missing} of {len(states)} jobs have not been run"] if missing else []
+    parts += [f"{failed} have failed" if missing else f"{failed} of {len(states)} jobs have failed"] if failed else []
+    mend = [f"`{results.head.command}` goes on with it"] if missing else []
+    mend += [f"`frontdef results {results.path} --failed` shows why"] if failed else []
+    return f"not all of it: {' and '.join(parts)}; {', '.join(mend)}"

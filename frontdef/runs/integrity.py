@@ -11,6 +11,7 @@ from typing import Any
 from frontdef.errors import StoreError
 from frontdef.runs.head import Head, JobEntry
 from frontdef.runs.kind import get_kind
+from frontdef.runs.log import LOG
 from frontdef.runs.packs import FOLDER, Pack
 from frontdef.runs.store import HEAD, LOCK, Store
 from frontdef.runs.table import Table
@@ -67,7 +68,7 @@ def inspect(store: Store) -> Integrity:
     tables = {table.name: table for table in get_kind(head.kind).tables}
     read, missing = 0, 0
     damaged: list[Damage] = []
-    named = {store.root / name for name in (HEAD, LOCK, "report.html")}
+    named = {store.root / name for name in (HEAD, LOCK, LOG, "report.html")}
     alone = {name: store.alone(name) for name in tables}
     packed: set[str] = set()
     for name, table in tables.items():

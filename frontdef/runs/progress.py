@@ -75,7 +75,8 @@ class PlainProgress:
         self._print(waits(request, holder))
 
     def started(self, job: Job) -> None:
-        """Nothing: the line comes when the job is done."""
+        """Say which job is begun, because it may take long."""
+        self._print(f"[{self.count + 1}/{self.total}] {job} …")
 
     def done(self, job: Job, about: Mapping[str, Any]) -> None:
         """Say what came of the job."""

@@ -21,6 +21,7 @@ from frontdef.runs.executors import EXECUTORS, Executor
 from frontdef.runs.head import Head, JobEntry
 from frontdef.runs.inventory import Inventory, Outcome
 from frontdef.runs.job import Job
+from frontdef.runs.log import LoggedProgress
 from frontdef.runs.plan import Held, Plan
 from frontdef.runs.progress import Progress
 from frontdef.runs.shard import Shard
@@ -128,7 +129,7 @@ def run(plan: Plan, settings: Settings, progress: Progress) -> Summary:
     store = Store(settings.out.absolute())
     with store.hold():
         store.sweep()
-        return _run(plan, jobs, store, settings, progress)
+        return _run(plan, jobs, store, settings, LoggedProgress(progress, store.root))
 
 
 def _run(plan: Plan, jobs: Sequence[Job], store: Store, settings: Settings, progress: Progress) -> Summary:

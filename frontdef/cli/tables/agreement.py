@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import pandas as pd
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from frontdef.attacks.spec import shown
+from frontdef.cli.sheets import Cell, Column, Sheet, to_terminal, words
 from frontdef.registry import get_family
 from frontdef.threat import NORM_LABELS, format_eps
-from frontdef.verdicts.agreement import VERDICTS, Agreement, agreement
+from frontdef.verdicts.agreement import VERDICTS, Agreement
 
 if TYPE_CHECKING:
     from frontdef.runs.results import Results
@@ -31,33 +30,54 @@ QUESTIONS = {
 
 def print_agreement(console: Console, results: Results) -> None:
     """Grids of library pairs × attacks, the worst verdict over defenses and radii, and the reasons below."""
-    rows = agreement(results.outcomes(), results.examples, results.cells())
+    rows = results.agreement()
     if not rows:
         console.print("no two libraries ran the same attack: give the matrix more than one library")
         return
     for mode, question in QUESTIONS.items():
         here = [row for row in rows if row.mode == mode]
         if here:
-            _print_grid(console, here, question)
+            to_terminal(console, _grid(here, question))
     console.print("  ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items()))
     for row in rows:
         if row.verdict in {"different", "unexplained", "invalid"}:
             console.print(Text(f"{_where(row)}: {row.reason}{_spent(row)}"), soft_wrap=True)
 
 
-def _print_grid(console: Console, rows: list[Agreement], question: str) -> None:
+def agreement_sheets(results: Results) -> list[Sheet]:
+    """Every pair of libraries that ran the same attack, a row each."""
+    columns = [Column(name, name) for name in ("dataset", "classifier", "defense", "attack", "parameters")]
+    columns += [Column("ε", "eps", numbers=True), Column("A", "library_a"), Column("B", "library_b")]
+    columns += [Column(name.replace("_", " "), name, numbers=True) for name in FIGURES]
+    columns += [Column(name, name) for name in ("mode", "verdict", "weaker", "cause")]
+    rows = [
+        [
+            *map(words, (row.dataset, row.classifier, row.defense)),
+            Cell(f"{shown(row.family, row.source)} {NORM_LABELS[row.norm]}", shown(row.family, row.source)),
+            words(row.parameters),
+            Cell(format_eps(row.eps), row.eps),
+            *map(words, (row.library_a, row.library_b)),
+            *(Cell(f"{getattr(row, name):.3g}", getattr(row, name)) for name in FIGURES),
+            *map(words, (row.mode, row.verdict, row.weaker, row.cause)),
+        ]
+        for row in results.agreement()
+    ]
+    return [Sheet("do the libraries agree?", columns, rows, keys=4)]
+
+
+FIGURES = ("n", "success_a", "success_b", "only_a", "only_b", "p_value", "p_holm", "low", "high", "same_share")
+"""Numbers of an `Agreement` that its row holds."""
+
+
+def _grid(rows: list[Agreement], question: str) -> Sheet:
     pairs = list(dict.fromkeys((row.library_a, row.library_b) for row in rows))
-    title = f"{question} Worst over defenses and radii, with its cause"
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    table.add_column("attack")
-    for a, b in pairs:
-        table.add_column(f"{a}\n{b}")
+    lines = []
     for attack in dict.fromkeys(_attack(row) for row in rows):
         mine = [row for row in rows if _attack(row) == attack]
-        table.add_row(
-            attack, *(_worst([row for row in mine if (row.library_a, row.library_b) == pair]) for pair in pairs)
-        )
-    console.print(table)
+        worst = (_worst([row for row in mine if (row.library_a, row.library_b) == pair]) for pair in pairs)
+        lines.append([words(attack), *map(words, worst)])
+    columns = [Column("attack", "attack"), *(Column(f"{a} / {b}", f"{a} {b}") for a, b in pairs)]
+    return Sheet(f"{question} Worst over defenses and radii, with its cause", columns, lines)
 
 
 def _where(row: Agreement) -> str:
@@ -66,7 +86,7 @@ def _where(row: Agreement) -> str:
 
 
 def _spent(row: Agreement) -> str:
-    if pd.isna(row.passes_a) or pd.isna(row.passes_b):
+    if math.isnan(row.passes_a) or math.isnan(row.passes_b):
         return ""
     return f" Passes a sample: {row.passes_a:.0f} and {row.passes_b:.0f}."
 

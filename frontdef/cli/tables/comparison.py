@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from frontdef.cli.sheets import Column, Sheet, to_terminal, words
 from frontdef.errors import ConfigError
 from frontdef.verdicts.reproduced import TITLES, Comparison, causes, compare, told
 
@@ -39,11 +38,7 @@ def print_comparison(console: Console, results: Results, paper: Paper) -> None:
 
 
 def _print(console: Console, name: str, comparisons: list[Comparison]) -> None:
-    table = Table(title=name, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    for title in TITLES:
-        table.add_column(title, justify="right" if title in NUMBERS else "left", no_wrap=title in {*NUMBERS, "verdict"})
-    for comparison in comparisons:
-        table.add_row(*(Text(cell) for cell in told(comparison)))
-    console.print(table)
+    columns = [Column(title, title, numbers=title in NUMBERS) for title in TITLES]
+    to_terminal(console, Sheet(name, columns, [list(map(words, told(comparison))) for comparison in comparisons]))
     for cause in causes(comparisons):
         console.print(Text(cause), soft_wrap=True)

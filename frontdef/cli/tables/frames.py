@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
+
+from frontdef.cli.sheets import Cell, Column, Sheet, to_terminal, words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,16 +25,33 @@ def print_failures(console: Console, results: Results) -> None:
         console.print(Text(failure["error"]))
 
 
+def failed_sheet(results: Results) -> Sheet:
+    """What failed, a row each, with its traceback."""
+    names = ("key", "what", "error")
+    rows = [[words(failure[name]) for name in names] for failure in results.failures()]
+    return Sheet("what failed", [Column(name, name) for name in names], rows)
+
+
 def print_frame(console: Console, frame: pd.DataFrame) -> None:
     """A data frame as a table."""
-    from pandas.api.types import is_numeric_dtype
+    to_terminal(console, frame_sheet(frame))
 
-    table = Table()
-    for name in frame.columns:
-        table.add_column(str(name), justify="right" if is_numeric_dtype(frame[name]) else "left")
-    for row in frame.itertuples(index=False):
-        table.add_row(*(Text(_value(value)) for value in row))
-    console.print(table)
+
+def frame_sheet(frame: pd.DataFrame, title: str = "") -> Sheet:
+    """A data frame as a table.
+
+    Args:
+        frame: The frame.
+        title: What it is about.
+    """
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    columns = [
+        Column(str(name), str(name), numbers=bool(is_numeric_dtype(kind) and not is_bool_dtype(kind)))
+        for name, kind in frame.dtypes.items()
+    ]
+    rows = [[Cell(_value(value), value) for value in row] for row in frame.itertuples(index=False)]
+    return Sheet(title, columns, rows, keys=min(1, len(columns) - 1))
 
 
 def _value(value: Any) -> str:

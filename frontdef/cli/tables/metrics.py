@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from frontdef.cli.sheets import Cell, Column, Sheet, to_terminal, words
 from frontdef.verdicts.measured import measured
 
 if TYPE_CHECKING:
@@ -18,23 +16,44 @@ if TYPE_CHECKING:
 
 def print_metrics(console: Console, results: Results) -> None:
     """Each metric as a table: a row a defense and quantity."""
-    rows = measured(results.metrics())
-    if not rows:
+    tables = metric_sheets(results)
+    if not tables:
         console.print("no metric was measured: `frontdef ls metrics` lists them, [[metric]] in a matrix asks for one")
+    for sheet in tables:
+        to_terminal(console, sheet)
+
+
+def metric_sheets(results: Results) -> list[Sheet]:
+    """A table a metric."""
+    rows = measured(results.metrics())
     several = len({(row.dataset, row.classifier) for row in rows}) > 1
+    columns = [
+        Column("defense", "defense"),
+        *((Column("data", "dataset"), Column("classifier", "classifier")) if several else ()),
+        Column("quantity", "quantity"),
+        Column("unit", "unit"),
+        Column("mean", "mean", numbers=True),
+        Column("from (95 %)", "low", numbers=True),
+        Column("to", "high", numbers=True),
+        Column("median", "median", numbers=True),
+        Column("samples", "n", numbers=True),
+    ]
+    tables = []
     for metric, parameters in dict.fromkeys((row.metric, row.parameters) for row in rows):
         settings = ", ".join(f"{name}={value}" for name, value in json.loads(parameters).items())
-        table = Table(
-            title=f"{metric}  {settings}".strip(), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD
-        )
-        for name in ("defense", *(("data", "classifier") if several else ()), "quantity", "unit"):
-            table.add_column(name)
-        for name in ("mean", "95 % interval", "median", "samples"):
-            table.add_column(name, justify="right", no_wrap=True)
-        for row in rows:
-            if (row.metric, row.parameters) == (metric, parameters):
-                where = (row.dataset, row.classifier) if several else ()
-                interval = f"{row.low:.3g} to {row.high:.3g}"
-                numbers = (f"{row.mean:.4g}", interval, f"{row.median:.4g}", str(row.n))
-                table.add_row(Text(row.defense), *where, row.quantity, row.unit, *numbers)
-        console.print(table)
+        lines = [
+            [
+                words(row.defense),
+                *((words(row.dataset), words(row.classifier)) if several else ()),
+                words(row.quantity),
+                words(row.unit),
+                Cell(f"{row.mean:.4g}", row.mean, bold=True),
+                *(Cell(f"{end:.3g}", end) for end in (row.low, row.high)),
+                Cell(f"{row.median:.4g}", row.median),
+                Cell(str(row.n), row.n),
+            ]
+            for row in rows
+            if (row.metric, row.parameters) == (metric, parameters)
+        ]
+        tables.append(Sheet(f"{metric}  {settings}".strip(), columns, lines, keys=4 if several else 2))
+    return tables

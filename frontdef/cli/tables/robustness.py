@@ -6,11 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from frontdef.cli.sheets import Cell, Column, Sheet, to_terminal, words
 from frontdef.threat import NORM_LABELS, format_eps
 from frontdef.verdicts.attacked import Models, attacks_in, unbroken
 from frontdef.verdicts.belief import MARKS, Belief
@@ -28,11 +27,10 @@ def print_results(console: Console, results: Results) -> bool:
     """
     if not results.attacked:
         console.print(f"no cell has finished: `{results.head.command}` goes on with it")
-    all_brackets = results.brackets()
-    believed = {_where(belief): belief for belief in results.beliefs()}
+    all_brackets, believed = results.brackets(), _believed(results)
     for norm in dict.fromkeys(bracket.norm for bracket in all_brackets):
         of_norm = [bracket for bracket in all_brackets if bracket.norm == norm]
-        console.print(_norm_table(of_norm, results.attacked, believed))
+        to_terminal(console, _norm_sheet(of_norm, results.attacked, believed))
         print_doubts(console, [believed[_where(bracket)] for bracket in _sorted(of_norm)])
     if (how := _training(results.attacked)) and all_brackets:
         console.print(Text(how), soft_wrap=True)
@@ -77,41 +75,88 @@ def _where(verdict: Bracket | Belief) -> tuple[str, str, str, str, float]:
     return *_row(verdict), verdict.norm, verdict.eps
 
 
-def _norm_table(
+def sheets(results: Results) -> list[Sheet]:
+    """A table a norm: a row a defense and radius, a column an attack."""
+    found, believed = results.brackets(), _believed(results)
+    return [
+        _norm_sheet([bracket for bracket in found if bracket.norm == norm], results.attacked, believed)
+        for norm in dict.fromkeys(bracket.norm for bracket in found)
+    ]
+
+
+def worst_sheet(results: Results) -> Sheet:
+    """The headline: robust accuracy of each defense in each threat model, with its 95 % interval."""
+    found, believed = results.brackets(), _believed(results)
+    several = len({(bracket.dataset, bracket.classifier) for bracket in found}) > 1
+    columns = [
+        Column("defense", "defense"),
+        *((Column("data", "dataset"), Column("classifier", "classifier")) if several else ()),
+        Column("norm", "norm"),
+        Column("ε", "eps", numbers=True),
+        *(Column(name, name, numbers=True) for name in ("n", "clean", "certified", "robust", "low", "high")),
+        Column("strongest attack", "strongest"),
+        Column("belief", "belief"),
+    ]
+    norms = list(dict.fromkeys(bracket.norm for bracket in found))
+    rows = [
+        [
+            words(bracket.defense),
+            *((words(bracket.dataset), words(bracket.classifier)) if several else ()),
+            Cell(NORM_LABELS[bracket.norm], bracket.norm),
+            Cell(format_eps(bracket.eps), bracket.eps),
+            Cell(str(bracket.n), bracket.n),
+            _share(bracket.clean),
+            _share(bracket.certified),
+            Cell(_percent(bracket.worst_case), bracket.worst_case, bold=True),
+            _share(bracket.low),
+            _share(bracket.high),
+            words(str(bracket.strongest or "")),
+            words(believed[_where(bracket)].verdict),
+        ]
+        for norm in norms
+        for bracket in _sorted([bracket for bracket in found if bracket.norm == norm])
+    ]
+    title = "robust accuracy in %: the worst case over all attacks and libraries, per sample, and its 95 % interval"
+    return Sheet(title, columns, rows, keys=(3 if several else 1) + 2)
+
+
+def _believed(results: Results) -> dict[tuple[str, str, str, str, float], Belief]:
+    return {_where(belief): belief for belief in results.beliefs()}
+
+
+def _norm_sheet(
     of_norm: list[Bracket], models: Models, believed: Mapping[tuple[str, str, str, str, float], Belief]
-) -> Table:
+) -> Sheet:
     norm = of_norm[0].norm
-    columns = attacks_in(models, norm)
+    attacks = attacks_in(models, norm)
     several = len({(bracket.dataset, bracket.classifier) for bracket in of_norm}) > 1
     proved = any(not math.isnan(bracket.certified) for bracket in of_norm)
-    table = Table(
-        title=f"{NORM_LABELS[norm]}: robust accuracy in %, per sample the worst over libraries",
-        box=box.SIMPLE_HEAD,
-        collapse_padding=True,
-    )
-    table.title_justify, table.title_style = "left", "bold"
-    for name in ("defense", *(("data", "classifier") if several else ())):
-        table.add_column(name, min_width=12)
-    for name in ("ε", "clean", *(("proved",) if proved else ()), "worst (95 %)"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for name in columns:
-        table.add_column(name, justify="right", min_width=max(5, *map(len, name.split())))
+    columns = [
+        Column("defense", "defense"),
+        *((Column("data", "dataset"), Column("classifier", "classifier")) if several else ()),
+        Column("ε", "eps", numbers=True),
+        Column("clean", "clean", numbers=True),
+        *((Column("proved", "certified", numbers=True),) if proved else ()),
+        Column("worst (95 %)", "robust", numbers=True),
+        *(Column(name, name, numbers=True) for name in attacks),
+    ]
+    rows = []
     for bracket in _sorted(of_norm):
         left = unbroken(models[_row(bracket)], norm, bracket.eps)
-        table.add_row(
-            Text(bracket.defense),
-            *((bracket.dataset, bracket.classifier) if several else ()),
-            format_eps(bracket.eps),
-            _percent(bracket.clean),
-            *((_percent(bracket.certified),) if proved else ()),
-            Text.assemble(
-                (_percent(bracket.worst_case), "bold"),
-                f" ({100 * bracket.low:.0f}–{100 * bracket.high:.0f})",
-                f" {MARKS[believed[_where(bracket)].verdict]:1}",
-            ),
-            *(_percent(left[name]) if name in left else "" for name in columns),
+        interval = f"{_percent(bracket.worst_case)} ({100 * bracket.low:.0f}–{100 * bracket.high:.0f})"
+        rows.append(
+            [
+                words(bracket.defense),
+                *((words(bracket.dataset), words(bracket.classifier)) if several else ()),
+                Cell(format_eps(bracket.eps), bracket.eps),
+                _share(bracket.clean),
+                *((_share(bracket.certified),) if proved else ()),
+                Cell(f"{interval} {MARKS[believed[_where(bracket)].verdict]:1}", bracket.worst_case, bold=True),
+                *(_share(left[name]) if name in left else Cell("", None) for name in attacks),
+            ]
         )
-    return table
+    title = f"{NORM_LABELS[norm]}: robust accuracy in %, per sample the worst over libraries"
+    return Sheet(title, columns, rows, keys=4 if several else 2)
 
 
 def _sorted(of_norm: list[Bracket]) -> list[Bracket]:
@@ -126,6 +171,10 @@ def _sorted(of_norm: list[Bracket]) -> list[Bracket]:
 
 def _row(verdict: Bracket | Belief) -> tuple[str, str, str]:
     return verdict.dataset, verdict.classifier, verdict.defense
+
+
+def _share(share: float) -> Cell:
+    return Cell(_percent(share), share)
 
 
 def _percent(share: float) -> str:

@@ -1,0 +1,223 @@
+"""A table as data, and the ways to write it: for a terminal of any width, as CSV, Markdown, LaTeX or JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from frontdef.cli.text import printable
+
+TEXTS = (40, 32, 24, 16, 12, 8)
+"""Letters to which a text is wrapped: the first with which the columns that every part repeats leave half the width."""
+
+
+WIDEST = 1 << 20
+"""Columns of no terminal."""
+
+
+class Cell(NamedTuple):
+    """What stands in a place: as people read it, and as programs do.
+
+    Args:
+        text: As people read it.
+        value: A number, a text, a truth value, or None where there is nothing.
+        bold: Whether it is what the row is about.
+    """
+
+    text: str
+    value: Any
+    bold: bool = False
+
+
+def words(text: str) -> Cell:
+    """A cell of words."""
+    return Cell(text, text)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column.
+
+    Args:
+        title: As people read it.
+        name: As programs do.
+        numbers: Whether it holds numbers: these are never wrapped.
+    """
+
+    title: str
+    name: str
+    numbers: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """A table.
+
+    Args:
+        title: What it is about.
+        columns: Its columns.
+        rows: Cells.
+        keys: So many of the first columns say what a row is about; every part of a table that is too wide repeats them.
+    """
+
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+    keys: int = 1
+
+
+def to_terminal(console: Console, sheet: Sheet) -> None:
+    """Print it: in parts where it is too wide, one below the other. Nothing is left out, and no number is wrapped."""
+    first = list(range(min(sheet.keys, len(sheet.columns))))
+    left, title = list(range(len(first), len(sheet.columns))), sheet.title
+    texts = next((widest for widest in TEXTS if _width(console, sheet, first, widest) <= console.width / 2), TEXTS[-1])
+    while True:
+        count = max(1, len(left))
+        while count > 1 and _width(console, sheet, [*first, *left[:count]], texts) > console.width:
+            count -= 1
+        console.print(_drawn(sheet, [*first, *left[:count]], title, texts))
+        left, title = left[count:], f"{sheet.title}, continued"
+        if not left:
+            return
+
+
+def _width(console: Console, sheet: Sheet, columns: Sequence[int], texts: int) -> int:
+    unbounded = console.options.update(width=WIDEST)
+    return Measurement.get(console, unbounded, _drawn(sheet, columns, "", texts, rows=False)).minimum
+
+
+def _drawn(sheet: Sheet, columns: Sequence[int], title: str, texts: int, *, rows: bool = True) -> Table:
+    """Some columns, words wrapped to so many letters. Widths are given: rich would take from those of numbers."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for place in columns:
+        column = sheet.columns[place]
+        lines = [line for row in sheet.rows for line in row[place].text.split("\n")]
+        if column.numbers:
+            width = max(map(len, [*lines, *column.title.split()]), default=1)
+            table.add_column(column.title, justify="right", width=width, overflow="fold")
+        else:
+            width = min(max(map(len, [*lines, column.title]), default=1), texts)
+            table.add_column(column.title, width=max(width, 1), overflow="fold")
+    for row in sheet.rows if rows else ():
+        table.add_row(*(Text(row[place].text, style="bold" if row[place].bold else "") for place in columns))
+    return table
+
+
+def _records(sheet: Sheet) -> list[dict[str, Any]]:
+    names = [column.name for column in sheet.columns]
+    return [dict(zip(names, (_plain(cell.value) for cell in row), strict=True)) for row in sheet.rows]
+
+
+def _plain(value: Any) -> Any:
+    """A value of JSON; of what is no number there is none."""
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(item) for item in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, bool | int | float | str | None) else str(value)
+
+
+def to_csv(sheets: Sequence[Sheet]) -> str:
+    """As CSV, numbers in full; where there are several tables, each under its title in a column ``table``."""
+    several = len(sheets) > 1
+    records = [{**({"table": sheet.title} if several else {}), **row} for sheet in sheets for row in _records(sheet)]
+    names = list(dict.fromkeys(name for sheet in sheets for name in (column.name for column in sheet.columns)))
+    out = io.StringIO()
+    writer = csv.DictWriter(out, [*(["table"] if several else []), *names], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return out.getvalue()
+
+
+def to_json(sheets: Sequence[Sheet]) -> str:
+    """As JSON: tables with their titles, and rows by name, numbers in full."""
+    tables = [{"title": sheet.title, "rows": _records(sheet)} for sheet in sheets]
+    return json.dumps(tables, indent=2, ensure_ascii=False) + "\n"
+
+
+def to_markdown(sheets: Sequence[Sheet]) -> str:
+    """As Markdown, a table under its title."""
+    return "\n".join(_markdown(sheet) for sheet in sheets)
+
+
+def _markdown(sheet: Sheet) -> str:
+    def line(cells: Sequence[str]) -> str:
+        return (
+            f"| {' | '.join(printable(cell.replace(chr(10), ' ')).replace('|', chr(92) + '|') for cell in cells)} |\n"
+        )
+
+    rule = ["---:" if column.numbers else "---" for column in sheet.columns]
+    rows = [[f"**{cell.text}**" if cell.bold and cell.text else cell.text for cell in row] for row in sheet.rows]
+    lines = [[column.title for column in sheet.columns], rule, *rows]
+    return f"{printable(sheet.title)}\n\n{''.join(map(line, lines))}"
+
+
+LATEX: Mapping[str, str] = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
+    "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "ℓ∞": r"$\ell_\infty$", "ℓ2": r"$\ell_2$",
+    "ℓ1": r"$\ell_1$", "ℓ0": r"$\ell_0$", "ε": r"$\varepsilon$", "–": "--", "±": r"$\pm$", "≤": r"$\le$", "≥": r"$\ge$",
+    "✓": r"\checkmark{}", "✕": r"$\times$", "≈": r"$\approx$", "≠": r"$\ne$", "≉": r"$\not\approx$", "ℓ": r"$\ell$",
+    "∞": r"$\infty$", "·": r"$\cdot$", "…": r"\dots{}",
+}  # fmt: skip
+"""What LaTeX reads otherwise, the longer first where one begins with another."""
+
+
+def escaped(text: str) -> str:
+    """A text that LaTeX sets as it stands."""
+    out, place = [], 0
+    text = printable(text.replace("\n", " "))
+    while place < len(text):
+        known = next((mark for mark in (text[place : place + 2], text[place]) if mark in LATEX), None)
+        out.append(LATEX[known] if known else text[place])
+        place += len(known or text[place])
+    return "".join(out)
+
+
+def to_latex(sheets: Sequence[Sheet]) -> str:
+    """As LaTeX, for the package booktabs (and amssymb for marks), a ``table`` with its caption each."""
+    return "% \\usepackage{booktabs,amssymb}\n" + "\n".join(_latex(sheet) for sheet in sheets)
+
+
+def _latex(sheet: Sheet) -> str:
+    def line(cells: Sequence[str]) -> str:
+        return f"    {' & '.join(cells)} \\\\\n"
+
+    kinds = "".join("r" if column.numbers else "l" for column in sheet.columns)
+    head = line([escaped(column.title) for column in sheet.columns])
+    rows = [
+        line([rf"\textbf{{{escaped(cell.text)}}}" if cell.bold else escaped(cell.text) for cell in row])
+        for row in sheet.rows
+    ]
+    return (
+        "\\begin{table}\n"
+        f"  \\caption{{{escaped(sheet.title)}}}\n"
+        "  \\centering\n"
+        f"  \\begin{{tabular}}{{{kinds}}}\n"
+        f"    \\toprule\n{head}    \\midrule\n{''.join(rows)}    \\bottomrule\n"
+        "  \\end{tabular}\n"
+        "\\end{table}\n"
+    )
+
+
+WRITERS: Mapping[str, Callable[[Sequence[Sheet]], str]] = {
+    "csv": to_csv,
+    "md": to_markdown,
+    "latex": to_latex,
+    "json": to_json,
+}
+"""Format → how tables are written in it; ``table``, for people, is printed by `to_terminal`."""
+
+FORMATS = ("table", *WRITERS)
