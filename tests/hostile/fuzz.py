@@ -19,8 +19,9 @@ from frontdef.errors import FrontdefError
 
 from .parsers import PARSERS
 
-LIMIT = 10.0
-"""Seconds that an input may take; a process that takes longer is killed by the system's own timer."""
+LIMIT, CLOCK = 10.0, 60.0
+"""Seconds of processor time that an input may take, and by the clock, which other programs share; a process that takes
+longer is killed by the system's own timer."""
 
 MEMORY = 4 << 30
 """Bytes of address space that a reader may take beyond what the process has."""
@@ -93,8 +94,9 @@ def _in_child(name: str, first: int, last: int, seed: int) -> Iterator[tuple[str
     _, status = os.waitpid(child, 0)
     if not ended:
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-        word = f"took more than {LIMIT:g} s" if number == signal.SIGALRM else f"ended the process ({number or 'exit'})"
-        yield "wrong", LIMIT if number == signal.SIGALRM else 0.0, word
+        took = {signal.SIGPROF: LIMIT, signal.SIGALRM: CLOCK}.get(number, 0.0)
+        word = f"took more than {took:g} s" if took else f"ended the process ({number or 'exit'})"
+        yield "wrong", took, word
 
 
 def _child(name: str, first: int, last: int, seed: int, sending: int) -> None:
@@ -102,13 +104,15 @@ def _child(name: str, first: int, last: int, seed: int, sending: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
     with os.fdopen(sending, "w") as pipe, tempfile.TemporaryDirectory(prefix="frontdef-hostile-") as folder:
         for number in range(first, last):
             data = spoiled(name, seed, number)
-            signal.setitimer(signal.ITIMER_REAL, LIMIT)
-            started = time.monotonic()
+            signal.setitimer(signal.ITIMER_PROF, LIMIT)
+            signal.setitimer(signal.ITIMER_REAL, CLOCK)
+            started = time.process_time()
             outcome, told = "read", ""
             try:
                 PARSERS[name].read(data, Path(folder))
@@ -120,7 +124,8 @@ def _child(name: str, first: int, last: int, seed: int, sending: int) -> None:
                     "wrong",
                     f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})"[:300],
                 )
-            seconds = time.monotonic() - started
+            seconds = time.process_time() - started
+            signal.setitimer(signal.ITIMER_PROF, 0)
             signal.setitimer(signal.ITIMER_REAL, 0)
             pipe.write(json.dumps((outcome, seconds, told)) + "\n")
             pipe.flush()

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torchvision.transforms  # noqa: F401  imported once, not in the time of an input that asks for it
 from PIL import Image
 from safetensors.torch import save as serialize
 
