@@ -39,7 +39,7 @@ CELLS = pd.DataFrame(
 def table(values=(45.0,), defense="ours", **changes):
     """A table of one row and one column."""
     column = {"name": "PGD", "where": {"attack": "pgd"}} | changes.pop("column", {})
-    row = {"name": "Ours", "where": {"defense": defense}, "retrained": changes.pop("retrained", False)}
+    row = {"name": "Ours", "where": {"defense": defense}, "same_network": changes.pop("same_network", True)}
     row["values"] = list(values)
     return build(PaperTable, {"name": "Table 1", "run": "r", "column": [column], "row": [row], **changes}, "table")
 
@@ -65,10 +65,10 @@ class TestVerdicts:
         ):
             assert judged(paper, tolerance=tolerance).verdict == verdict, paper
 
-    def test_of_a_network_that_was_trained_here_the_attack_is_not_accused(self):
-        assert judged(99.0, retrained=True).verdict == "lower here"
-        assert judged(1.0, retrained=True).verdict == "higher here"
-        assert judged(45.0, retrained=True).verdict == "reproduced"
+    def test_of_another_network_the_attack_is_not_accused(self):
+        assert judged(99.0, same_network=False).verdict == "lower here"
+        assert judged(1.0, same_network=False).verdict == "higher here"
+        assert judged(45.0, same_network=False).verdict == "reproduced"
 
     def test_a_number_that_is_no_attacks_is_higher_or_lower(self):
         level = {"kind": "level", "where": {"attack": "pgd", "library": "native"}}

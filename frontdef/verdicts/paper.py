@@ -38,9 +38,9 @@ class PaperRow(Config):
 
     name: str = field(description="what the paper calls it")
     where: dict[str, Value] = field(default_factory=dict, description="column of the summary → value")
-    retrained: bool = field(
-        True,
-        description="whether our network was trained here: a difference may be the training's then, not the attack's",
+    same_network: bool = field(
+        False,
+        description="whether ours is the very network that the paper measured, so that a difference is the attack's",
     )
     values: tuple[float | Literal[""], ...] = field(
         description="what the paper printed, one for each column; '' where it has none"

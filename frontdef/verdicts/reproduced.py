@@ -138,7 +138,7 @@ def _verdict(
     least, most = (ours if math.isnan(end) else end for end in (low, high))
     if least - table.tolerance - CLOSE <= paper <= most + table.tolerance + CLOSE:
         return "reproduced"
-    if column.kind == "attack" and not row.retrained:
+    if column.kind == "attack" and row.same_network:
         return "stronger attack here" if ours < paper else "weaker attack here"
     return "lower here" if ours < paper else "higher here"
 
