@@ -18,14 +18,15 @@ PAGES = sorted(
     [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("plugins/*/README.md")]
 )
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
-SHELL = re.compile(r"^```(?:sh|bash|console)?\n(.*?)^```", flags=re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^```([a-z{}-]*)\n(.*?)^```", flags=re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`((?:frontdef|make|python) [^`\n]+)`")
 
 
 def commands(page):
     """Each command of the page as words; ``a|b`` stands for two commands, ``[…]`` for what may be left out."""
     text = page.read_text(encoding="utf-8")
-    lines = "".join(SHELL.findall(text)).replace("\\\n", " ").splitlines()
+    shell = "".join(block for language, block in BLOCK.findall(text) if language in {"", "sh", "bash", "console"})
+    lines = re.sub(r"\\\n\s*", " ", shell).splitlines()
     for line in [*lines, *INLINE.findall(text)]:
         line = re.sub(r"^(?:\$ |[A-Z_]+=\S+ )+", "", line.partition("  #")[0].split("   ")[0].strip())
         for part in re.split(r" (?:\|\|?|&&|;|>) ", line):
