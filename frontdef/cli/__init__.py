@@ -18,6 +18,9 @@ COMMANDS = {
     "status": Command(
         "frontdef.cli.status:status", "Compare defenses", "Say how far a run is, while it works or after."
     ),
+    "compare": Command(
+        "frontdef.cli.compare:compare_runs", "Compare defenses", "What changed between two runs, or rows."
+    ),
     "report": Command("frontdef.cli.results:report", "Compare defenses", "Write a run as one offline HTML file."),
     "verify": Command("frontdef.cli.verify:verify", "Compare defenses", "Read every file of a run, compare checksums."),
     "bundle": Command("frontdef.cli.bundle:bundle", "Compare defenses", "Write what a run claims for anyone to check."),

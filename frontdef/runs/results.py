@@ -22,6 +22,7 @@ from frontdef.runs.table import Table
 from frontdef.verdicts.attacked import Models
 from frontdef.verdicts.belief import Belief, beliefs
 from frontdef.verdicts.bracket import Bracket, brackets
+from frontdef.verdicts.compare import Side
 
 if TYPE_CHECKING:
     import duckdb
@@ -287,6 +288,11 @@ class Results:
         """Each model of a matrix with what every cell of it broke, sorted out once."""
         sort_out: Callable[[Results], Models] = resolve(self.kind.attacked) if self.kind.attacked else lambda _: {}
         return sort_out(self)
+
+    @property
+    def side(self) -> Side:
+        """It as one side of a comparison."""
+        return Side(self.attacked, self._evidence)
 
     def brackets(self) -> list[Bracket]:
         """``certified ≤ true ≤ worst case`` of each defended model and threat model of a matrix."""

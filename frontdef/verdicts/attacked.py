@@ -169,12 +169,26 @@ def attacks_in(models: Models, norm: str) -> list[str]:
 
 
 def unbroken(attacked: Attacked, norm: str, eps: float) -> dict[str, float]:
-    """What each attack that was made for a threat model leaves of its samples: per sample the worst over libraries.
+    """The share of its samples that each attack that was made for a threat model leaves.
 
     Args:
         attacked: A model.
         norm: Of the threat model.
         eps: Its radius.
+    """
+    return {attack: float(left[ran].mean()) for attack, (ran, left) in stood(attacked, norm, eps).items()}
+
+
+def stood(attacked: Attacked, norm: str, eps: float) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Each attack that was made for a threat model, and per sample the worst of it over libraries.
+
+    Args:
+        attacked: A model.
+        norm: Of the threat model.
+        eps: Its radius.
+
+    Returns:
+        Attack → which samples it was run on, and which are right and not lost to it; bool ``(samples,)`` each.
     """
     cells: dict[str, list[int]] = {}
     for cell in attacked.made_for(norm, eps):
@@ -183,7 +197,7 @@ def unbroken(attacked: Attacked, norm: str, eps: float) -> dict[str, float]:
     for attack, own in cells.items():
         ran = attacked.ran[own]
         lost = (ran & (attacked.loses(norm)[own] <= eps + TOLERANCE)).any(axis=0)
-        left[attack] = float((attacked.correct & ~lost)[ran.any(axis=0)].mean())
+        left[attack] = np.asarray(ran.any(axis=0)), np.asarray(attacked.correct & ~lost)
     return left
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from scipy.stats import binom
-
 from frontdef.verdicts.looks import ALPHA
-from frontdef.verdicts.statistics import paired_difference
+from frontdef.verdicts.statistics import at_least, paired_difference
 
 POWER = 0.8
 """Probability with which a difference must be seen that counts as one that could have been."""
@@ -33,34 +31,36 @@ def detectable(n: int, pairs: int = 1) -> float:
     low, high = 0, 1000
     while low < high:
         middle = (low + high) // 2
-        seen = binom.sf(fewest - 1, n, middle / 1000) >= POWER
+        seen = at_least(fewest, n, middle / 1000) >= POWER
         low, high = (low, middle) if seen else (middle + 1, high)
     return low / 1000
 
 
-def within(n: int) -> float:
+def within(n: int, discordant: float = DISCORDANT) -> float:
     """Half the width of the interval of the difference, of libraries that do the same thing.
 
     Where it is below the margin of *equivalent*, that can be shown.
 
     Args:
-        n: Samples that are right without attack, of which `DISCORDANT` end differently, half of them each way.
+        n: Samples that are right without attack.
+        discordant: Share of them that end differently, half of them each way.
     """
-    each = DISCORDANT * n / 2
+    each = discordant * n / 2
     low, high = paired_difference(each, each, n, 1 - ALPHA)
     return (high - low) / 2
 
 
-def needed(margin: float) -> int:
+def needed(margin: float, discordant: float = DISCORDANT) -> int:
     """The fewest samples for which `within` is at most a margin.
 
     Args:
         margin: Half a width, above 0.
+        discordant: As there.
     """
     low, high = 1, 1
-    while within(high) > margin:
+    while within(high, discordant) > margin:
         low, high = high, 2 * high
     while low < high:
         middle = (low + high) // 2
-        low, high = (low, middle) if within(middle) <= margin else (middle + 1, high)
+        low, high = (low, middle) if within(middle, discordant) <= margin else (middle + 1, high)
     return high
