@@ -172,14 +172,17 @@ def layer_means(run: str, name: str, value: str, over: str = "", digits: int = 3
         digits: Significant digits.
     """
     rows = _rows(run, name)
+    if not rows:
+        return NOT_RUN
     models = _models(run, name)
+    stages, kind = (NORMS, "bn") if name == "batch_norm" else (STAGES, "conv")
     lines = []
-    for title, (first, last) in (NORMS if name == "batch_norm" else STAGES).items():
+    for title, (first, last) in stages.items():
         values = {
             model: {
                 row["label"]: float(row[value]) / (float(row[over]) if over else 1)
                 for row in rows
-                if row["model"] == model and first <= _number(row["label"]) <= last
+                if row["model"] == model and first <= _number(row["label"], kind) <= last
             }
             for model in models
         }
@@ -205,8 +208,10 @@ def _models(run: str, name: str) -> list[str]:
     return sorted(names, key=lambda model: model != "natural")
 
 
-def _number(label: str) -> int:
-    return int(label.lstrip("abcdefghijklmnopqrstuvwxyz-"))
+def _number(label: str, kind: str) -> int:
+    """The how-manieth of its kind a layer is; 0 of another kind."""
+    number = label.removeprefix(kind)
+    return int(number) if number.isdigit() else 0
 
 
 @_when_run
