@@ -30,8 +30,9 @@ class UnknownNameError(FrontdefError, KeyError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], mend: str = "") -> None:
         names = sorted(known)
-        near = difflib.get_close_matches(name[:LONGEST], names, n=1, cutoff=0.5)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        lowered = {known_name.lower(): known_name for known_name in reversed(names)}
+        near = difflib.get_close_matches(name[:LONGEST].lower(), lowered, n=1, cutoff=0.5)
+        hint = f" Did you mean {lowered[near[0]]!r}?" if near else ""
         listed = ", ".join(names) or "none is installed"
         super().__init__(f"unknown {kind} {shortened(repr(name))}.{hint} Known: {listed}.{' ' + mend if mend else ''}")
 

@@ -33,6 +33,9 @@ _TEXT = re.compile(
 )
 """Strings and comments; one that is not closed ends with its line or with the text, so that nothing is read twice."""
 
+_FRACTION = re.compile(r"[=\[,][ \t]*+(\d{1,9}/\d{1,9})(?=[ \t]*(?:[,\]#\n]|\Z))")
+"""A fraction where a value stands, without quotes."""
+
 _DOTTED = re.compile(rf"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){{{MAX_DEPTH}}}")
 _LONG_NUMBER = re.compile(rf"(?<![\w.-])[+-]?(?:0x[0-9A-Fa-f_]{{33}}|0[ob][0-7_]{{130}}|[\d_]{{{MAX_DIGITS + 1}}})")
 
@@ -51,7 +54,9 @@ def parse_toml(text: str, source: str) -> dict[str, Any]:
     try:
         values = tomllib.loads(text, parse_float=_float)
     except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError
-        raise ConfigError(f"{source} is not valid TOML: {error}") from None
+        fraction = _FRACTION.search(text)
+        mend = f". A fraction is a text: write {fraction[1]} as '{fraction[1]}', in quotes" if fraction else ""
+        raise ConfigError(f"{source} is not valid TOML: {error}{mend}") from None
     _check_integers(values, source)
     return values
 

@@ -10,6 +10,7 @@ from frontdef.checks.conformance import Subject
 from frontdef.checks.conformance import check as check_subject
 from frontdef.cli.arguments import parse_config, parse_shape
 from frontdef.device import check_device
+from frontdef.registry import get_defense
 
 
 @click.command()
@@ -23,7 +24,9 @@ def check(name: str, values: tuple[str, ...], image_shape: str, device: str) -> 
     Configuration follows as KEY=VALUE, values in TOML. Exit code 1 where one is broken.
     """
     check_device(device)
-    verdict = check_subject(Subject(name, parse_config(values), parse_shape(image_shape), device))
+    config = parse_config(values)
+    get_defense(name).configure(config)  # a value that is not allowed is one mistake, not a failure of every property
+    verdict = check_subject(Subject(name, config, parse_shape(image_shape), device))
     click.echo(verdict.to_markdown())
     if not verdict.passed:
         click.echo(f"\nfailing: {', '.join(alarm.name for alarm in verdict.alarms)}", err=True)

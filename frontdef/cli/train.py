@@ -7,22 +7,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import torch
+from torch import Tensor
 
 from frontdef.cli.arguments import COUNT, PATH, SEED, parse_config, split_words
 from frontdef.cli.model import own_model_options, own_request, source_of
 from frontdef.config import build
 from frontdef.device import check_device
 from frontdef.errors import ConfigError
+from frontdef.memory import at_once
 from frontdef.models import saved
-from frontdef.models.cache import ModelCache
+from frontdef.models.cache import ModelCache, TrainedModel
+from frontdef.models.gate import accuracy
 from frontdef.models.own import Brought
 from frontdef.models.recipes import recipe_of
 from frontdef.models.train import make_request
+from frontdef.protected import Protected
 from frontdef.registry import get_dataset, get_defense
 from frontdef.stage import Stage
 
 if TYPE_CHECKING:
     from frontdef.models.request import Request
+
+
+TESTED = 1000
+"""Test images on which a trained model is looked at, at most."""
 
 
 @click.command()
@@ -62,6 +71,29 @@ def train(name: str, values: tuple[str, ...], **options: Any) -> None:
     )  # fmt: skip
     saved.save(path, model.front_end, model.classifier, {key: v for key, v in model.about.items() if key != "sha256"})
     click.echo(f"{name} on {options['dataset']}, {request.classifier} behind it: {path}")
+    _tell_accuracy(model, options)
+
+
+def _tell_accuracy(model: TrainedModel, options: dict[str, Any]) -> None:
+    """Say what share of test images it gets right, and warn where one answer for everything does as well."""
+    dataset, device = get_dataset(options["dataset"]), options["device"]
+    count = None if dataset.n_test is None else min(TESTED, dataset.n_test)
+    split = dataset.load("test", root=options["data"], download=options["download"], samples=count, seed=0)
+    protected = Protected(model.front_end, model.classifier, image_shape=dataset.image_shape).to(device)
+    measured = accuracy(_logits(protected, split.images, device), split.labels)
+    click.echo(f"test accuracy {measured}")
+    commonest = float(split.labels.bincount().max()) / len(split)
+    if measured.low <= commonest:
+        click.echo(
+            f"warning: one answer for everything gets {commonest:.1%} right, and this model is not shown to be better: "
+            "train longer (--stage 'epochs=… lr=…'), or look at the training accuracy above",
+            err=True,
+        )
+
+
+def _logits(protected: Protected, images: Tensor, device: str) -> Tensor:
+    with torch.no_grad():
+        return torch.cat([protected(lot.to(device)).cpu() for lot in images.split(at_once(images.shape[1:]))])
 
 
 def _request(name: str, config: dict[str, Any], options: dict[str, Any]) -> Request:

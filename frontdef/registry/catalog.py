@@ -11,7 +11,7 @@ from typing import Any
 from frontdef.attacks.library import AttackLibrary
 from frontdef.errors import MissingExtraError, UnknownNameError
 from frontdef.registry.contract import library_breach
-from frontdef.registry.kinds import FAMILIES, KINDS, LIBRARIES, RecordKind, make_library
+from frontdef.registry.kinds import DEFENSES, FAMILIES, KINDS, LIBRARIES, PUBLISHED, RecordKind, make_library
 from frontdef.registry.loader import Plugin
 from frontdef.registry.status import PluginError, PluginStatus
 
@@ -68,8 +68,13 @@ class Catalog:
         """Every record of a kind by its id, in the order of registration."""
         return self._entries[kind.plural]
 
-    def find(self, kind: RecordKind, name: str) -> Any:
+    def find(self, kind: RecordKind, name: str, mend: str = "") -> Any:
         """The record of an id.
+
+        Args:
+            kind: What it is.
+            name: The id.
+            mend: What else may be done where there is none.
 
         Raises:
             UnknownNameError: No plugin offers it.
@@ -80,7 +85,7 @@ class Catalog:
             return entries[name].record
         if claims := self._contested.get((kind.plural, name)):
             raise PluginError(f"{kind.singular} {name!r} is claimed by two plugins. Name one of: {', '.join(claims)}")
-        raise UnknownNameError(kind.singular, name, entries, self._advice(kind, name))
+        raise UnknownNameError(kind.singular, name, entries, f"{self._advice(kind, name)} {mend}".strip())
 
     @cached_property
     def libraries(self) -> tuple[dict[str, AttackLibrary], dict[str, str]]:
@@ -142,4 +147,8 @@ class Catalog:
         for status in self.statuses:
             if status.status != "ok" and name in {status.name, status.distribution.removeprefix("frontdef-")}:
                 return f"The plugin {status.name!r} is {status.status}: {status.reason}. Mend: {status.mend}"
-        return f"`{LIST_COMMANDS[kind.plural]}` lists them, `frontdef plugins` what is installed."
+        listed = f"`{LIST_COMMANDS[kind.plural]}` lists them, `frontdef plugins` what is installed."
+        published = name.partition("-")[0]
+        if kind is DEFENSES and published in PUBLISHED:
+            return f"It comes with a plugin that is not installed: pip install frontdef-{published}. {listed}"
+        return listed

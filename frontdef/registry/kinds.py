@@ -52,6 +52,11 @@ METRICS = RecordKind("frontdef_metrics", "metric", "metrics", "frontdef.metrics:
 
 ZOOS = RecordKind("frontdef_models", "model zoo", "model zoos", "frontdef.zoo:Zoo", ("load", "names"))
 
+PUBLISHED = (
+    "advtrain", "art", "hah", "l2nn", "latent", "lowrank", "polarize", "sparsecode", "sparsenet", "wavelet",
+)  # fmt: skip
+"""Plugins of this project that bring defenses; the id of each defense begins with its plugin's."""
+
 KINDS = (DEFENSES, LIBRARIES, FAMILIES, DATASETS, CLASSIFIERS, METRICS, ZOOS)
 
 

@@ -8,7 +8,7 @@ from typing import cast
 from frontdef.attacks.library import AttackLibrary, Realization
 from frontdef.attacks.spec import Family
 from frontdef.classifiers import Classifier
-from frontdef.datasets import Dataset, form_of, parse
+from frontdef.datasets import FORMS, Dataset, form_of, parse
 from frontdef.defense import Defense
 from frontdef.errors import UnknownNameError
 from frontdef.metrics import Metric
@@ -139,7 +139,8 @@ def get_dataset(name: str) -> Dataset:
     """
     if name not in catalog().entries(kinds.DATASETS) and form_of(name) is not None:
         return parse(name)
-    return cast(Dataset, catalog().find(kinds.DATASETS, name))
+    own = f"Data of your own: {', '.join(form.usage for form in FORMS)}."
+    return cast(Dataset, catalog().find(kinds.DATASETS, name, own))
 
 
 def get_datasets() -> list[Dataset]:

@@ -124,6 +124,11 @@ def diagnose(
         ImageError: Images or labels that break the contract.
         ConfigError: Another norm, ``certified`` of another length, or a first look at no sample.
     """
+    if not hasattr(protected, "front_end"):
+        raise ConfigError(
+            f"a protected model is diagnosed, got {type(protected).__name__}. Mend: frontdef.protect(model, "
+            "image_shape=(C, H, W)) makes one of a module, with or without a defense in front of it"
+        )
     if threat.norm not in PROJECTIONS:
         raise ConfigError(f"masking is diagnosed in {', '.join(PROJECTIONS)}, not in {NORM_LABELS[threat.norm]}")
     if first is not None and first < 1:

@@ -1,0 +1,85 @@
+"""Usual mistakes, each told in one line that names the mend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from click.testing import CliRunner
+from torch import nn
+
+from frontdef.checks.masking import diagnose
+from frontdef.cli import main
+from frontdef.errors import ConfigError, UnknownNameError
+from frontdef.registry import get_dataset
+from frontdef.registry.catalog import Catalog
+from frontdef.registry.kinds import DEFENSES, PUBLISHED
+from frontdef.threat import ThreatModel
+from frontdef.toml import parse_toml
+
+PLUGINS = Path(__file__).resolve().parents[1] / "plugins"
+
+
+def asked(*arguments):
+    ended = CliRunner().invoke(main, list(arguments))
+    return ended.exit_code, ended.output
+
+
+def test_a_value_that_is_not_allowed_is_no_failure_of_every_property():
+    code, told = asked("check", "art-jpeg", "quality=2000")
+    assert code == 2
+    assert len(told.splitlines()) == 1
+    assert "quality = 2000" in told
+
+
+def test_a_name_in_other_letters_is_recognized():
+    with pytest.raises(UnknownNameError, match="Did you mean 'art'"):
+        raise UnknownNameError("attack library", "ART", ["art", "foolbox"])
+    with pytest.raises(UnknownNameError, match="Did you mean 'PGD'"):
+        raise UnknownNameError("name", "pgd", ["PGD", "FGSM"])
+
+
+@pytest.mark.parametrize("value", ["8/255", "[1/255, 8/255]", "8/255  # usual"])
+def test_a_fraction_without_quotes_is_said_to_be_a_text(value):
+    with pytest.raises(ConfigError, match=r"write \d/255 as '\d/255', in quotes"):
+        parse_toml(f'[[attack]]\nfamily = "pgd"\neps = {value}\n', "m.toml")
+
+
+def test_a_path_or_a_quoted_fraction_is_not_taken_for_one():
+    with pytest.raises(ConfigError) as caught:
+        parse_toml('eps = "8/255"\npath = a/b/c\n', "m.toml")
+    assert "fraction" not in str(caught.value)
+
+
+def test_an_unknown_data_set_says_how_own_data_is_named():
+    with pytest.raises(UnknownNameError, match="imagefolder:PATH"):
+        get_dataset("imagenet")
+
+
+def test_a_bare_module_is_no_protected_model():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    with pytest.raises(ConfigError, match=r"got Sequential. Mend: frontdef.protect"):
+        diagnose(net, torch.rand(12, 1, 8, 8), torch.zeros(12).long(), ThreatModel("linf", 0.1))
+
+
+def test_the_plugins_that_can_be_installed_are_those_of_this_project():
+    bring = {path.name.removeprefix("frontdef-") for path in PLUGINS.iterdir()} - {"advlib", "corruptions", "zoo"}
+    assert sorted(bring) == sorted(PUBLISHED)
+
+
+def test_training_says_how_good_the_model_is_and_warns_at_chance(tmp_path, monkeypatch):
+    monkeypatch.setenv("FRONTDEF_CACHE", str(tmp_path / "cache"))
+    arguments = ["train", "none", "--classifier", "fc2", "--train-samples", "20", "--stage", "epochs=1 lr=1e-9"]
+    code, told = asked(*arguments, "--out", str(tmp_path / "w.safetensors"))
+    assert code == 0, told
+    assert "test accuracy" in told
+    assert "warning: one answer for everything gets" in told
+
+
+@pytest.mark.parametrize(("name", "plugin"), [("wavelet", "wavelet"), ("sparsecode-fixed", "sparsecode")])
+def test_a_defense_whose_plugin_is_not_installed_says_what_to_install(name, plugin):
+    bare = SimpleNamespace(statuses=())
+    assert f"pip install frontdef-{plugin}." in Catalog._advice(bare, DEFENSES, name)
+    assert "pip install" not in Catalog._advice(bare, DEFENSES, "wavelt")
