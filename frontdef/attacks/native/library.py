@@ -176,7 +176,7 @@ def _rows(
     causes: tuple[Cause, ...] = (),
     weakens: tuple[Cause, ...] = (),
     where: tuple[str, ...] = (),
-    violations: tuple[Violation, ...] = (),
+    violations: tuple[Violation, ...] | None = (),
 ) -> dict[tuple[str, str], Realization]:
     """The same call in several norms; ``modules`` are those of `frontdef.attacks.native` that ``run`` imports."""
     reached = tuple(f"frontdef.attacks.native.{module}" for module in modules)
@@ -194,7 +194,7 @@ TABLE: Mapping[tuple[str, str], Realization] = {
     **_rows("apgd", "apgd", _apgd, ("autopgd",), "linf", "l2", "l1"),
     **_rows("apgdt", "apgdt", _apgdt, ("autopgd",), "linf", "l2", "l1"),
     **_rows("cascade", "cascade", _cascade, ("cascade",), "linf", "l2", "l1"),
-    **_rows("adaptive", "adaptive", _adaptive, ("adaptive",), "linf", "l2", "l1"),
+    **_rows("adaptive", "adaptive", _adaptive, ("adaptive",), "linf", "l2", "l1", violations=None),
     **_rows("square", "square", _square, ("square",), "linf"),
     **_rows(
         "square",
