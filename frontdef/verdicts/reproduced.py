@@ -124,7 +124,7 @@ def _compare(
         verdict = "cannot be right"
     n = measured.get("n", 0)
     return Comparison(
-        *common, ours, low, high, 0 if pd.isna(n) else int(n), verdict, _how(measured),
+        *common, ours, low, high, 0 if pd.isna(n) else int(n), verdict, _how(measured, column),
         told if verdict not in {"reproduced", "not in the paper"} else "",
     )  # fmt: skip
 
@@ -197,8 +197,10 @@ def _interval(measured: Mapping[str, Value], column: PaperColumn) -> tuple[float
     return wilson(round(share * int(n)), int(n))
 
 
-def _how(measured: Mapping[str, Value]) -> str:
-    """What made the number, as far as the summary says it."""
+def _how(measured: Mapping[str, Value], column: PaperColumn) -> str:
+    """What made a number under attack, as far as the summary says it."""
+    if column.kind != "attack":
+        return ""
     if "strongest" in measured:
         return "" if pd.isna(measured["strongest"]) else str(measured["strongest"])
     named = [measured.get(name, "") for name in ("library", "surrogate")]
