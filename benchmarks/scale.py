@@ -13,6 +13,7 @@ import argparse
 import importlib
 import json
 import os
+import platform
 import resource
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +35,9 @@ RADII = 20
 LIBRARIES = ("native", "art", "torchattacks", "foolbox")
 SAMPLES = 16
 
-STEPS = ("plan", "write", "resume", "summarize", "verify")
+STEPS = ("plan", "write", "resume", "summarize")
 
-SMALL = ("write small files", "resume small files", "compact", "report")
+SMALL = ("write small files", "resume small files", "compact", "report", "verify")
 """Of the run that is reported."""
 
 
@@ -124,7 +126,7 @@ def write(out: Path, cells: int, samples: int) -> None:
 
 
 def write_small(out: Path, cells: int, samples: int) -> None:
-    """The same with a file a cell, as a run leaves it."""
+    """The same with a file a cell, as a run leaves it, and the examples beside it."""
     from frontdef.runs.store import encode
     from frontdef.runs.table import Rows
 
@@ -136,7 +138,8 @@ def write_small(out: Path, cells: int, samples: int) -> None:
             name: values.to_numpy()
             for name, values in zip(block.rows.column_names, block.rows.slice(start, samples).columns, strict=True)
         }
-        store.write("records", job.key, encode(job.table, job.key, Rows(columns, about)), {})
+        examples = {"x_adv": split.images, "seen": split.images}
+        store.write("records", job.key, encode(job.table, job.key, Rows(columns, about)), examples)
     figures(plan, store)
 
 
@@ -239,6 +242,20 @@ def work(step: str, out: Path, cells: int, samples: int) -> None:
     print(json.dumps({"step": step, **_since(started), "gibibytes": memory, **figures}), flush=True)
 
 
+def _told(options: argparse.Namespace, figures: list[dict[str, Any]]) -> dict[str, Any]:
+    """What is written: the figures, and where they come from."""
+    asked = f"python benchmarks/scale.py --cells {options.cells} --report-cells {options.report_cells}"
+    return {
+        "command": asked,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in ("torch", "pyarrow")}},
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1),
+        "samples": options.samples,
+        "models": MODELS,
+        "steps": figures,
+    }
+
+
 def main() -> None:
     """Run the steps one after the other, each in a process."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -265,8 +282,8 @@ def main() -> None:
         figures.append({"cells": cells, **json.loads(said)})
         rest = {k: round(v, 2) for k, v in figures[-1].items() if k != "step"}
         print(f"{step:20} {rest}", flush=True)
-    if options.json:
-        options.json.write_text(json.dumps({"samples": options.samples, "steps": figures}, indent=1) + "\n")
+        if options.json:
+            options.json.write_text(json.dumps(_told(options, figures), indent=1) + "\n")
     if not options.keep:
         shutil.rmtree(folder)
 

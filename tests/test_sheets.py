@@ -109,3 +109,14 @@ def test_a_run_that_is_not_finished_says_so(tmp_path):
     assert "1 of 7 jobs have not been run and 1 have failed; `frontdef run made.toml` goes on with it" in told
     whole = matrix_run(tmp_path / "whole", {"a": {"broken": [1]}})
     assert "not all of it" not in asked(whole).output
+
+
+def test_the_plan_of_a_run_is_what_was_asked_for(tmp_path):
+    run = str(matrix_run(tmp_path / "run"))
+    told = CliRunner().invoke(main, ["plan", run]).stdout
+    for what in ("records a", "records d", "certified proof"):
+        assert what in told
+    assert "5 of 7 jobs are stored and took 5 s in all: `frontdef run made.toml`" in " ".join(told.split())
+    refused = CliRunner().invoke(main, ["plan", run, "--samples", "3"])
+    assert refused.exit_code == 2
+    assert "is a run, whose plan is made: leave out samples" in refused.output

@@ -12,7 +12,7 @@ COMMANDS = {
         "frontdef.cli.evaluate:evaluate", "Compare defenses", "What does a model that you have withstand?"
     ),
     "run": Command("frontdef.cli.run:run", "Compare defenses", "Train, attack, verify and store what is missing."),
-    "plan": Command("frontdef.cli.run:plan", "Compare defenses", "Show the jobs of a run and what they will cost."),
+    "plan": Command("frontdef.cli.plan:plan", "Compare defenses", "Show the jobs of a run and what they will cost."),
     "retry": Command("frontdef.cli.run:retry", "Compare defenses", "Run what failed of a run again."),
     "results": Command("frontdef.cli.results:results", "Compare defenses", "Show what a run found; ask it in SQL."),
     "status": Command(

@@ -11,9 +11,10 @@ from typing import Any
 
 import click
 
-from frontdef.cli.arguments import COUNT, PATH, SEED, Seconds, parse_config
+from frontdef.cli.arguments import COUNT, PATH, Seconds, parse_config
 from frontdef.cli.console import PlainConsole
 from frontdef.cli.interrupt import STOPPED
+from frontdef.cli.plan import matrix_options
 from frontdef.cli.show import show
 from frontdef.cli.tables import print_plan
 from frontdef.config import build
@@ -34,31 +35,6 @@ from frontdef.runs.shard import Shard
 from frontdef.runs.store import Store
 
 RUNS = Path("runs")
-
-
-def _matrix_options(command: Any) -> Any:
-    for option in reversed(
-        [
-            click.argument("matrix", required=False, type=PATH),
-            click.option(
-                "--defense",
-                "-d",
-                "defenses",
-                help="Only these defenses, separated by commas, as they come; or all.",
-            ),
-            click.option("--dataset", help="This data set instead of the matrix's."),
-            click.option("--classifier", help="This classifier instead of the matrix's."),
-            click.option("--library", "libraries", help="Only these attack libraries, separated by commas."),
-            click.option("--samples", type=COUNT, help="Number of test images."),
-            click.option("--seed", type=SEED, help="Seed of the matrix."),
-            click.option("--device", default="cpu", show_default=True, help="cpu or cuda."),
-            click.option("--data", type=PATH, help="Folder of the data sets; default: FRONTDEF_DATA."),
-            click.option("--cache", type=PATH, help="Folder of trained models; default: FRONTDEF_CACHE."),
-            click.option("--out", type=PATH, help="Run folder; default: runs/NAME."),
-        ]
-    ):
-        command = option(command)
-    return command
 
 
 def _slurm(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
@@ -148,7 +124,7 @@ def _entries(names: list[str] | None) -> list[DefenseEntry] | None:
 
 
 @click.command()
-@_matrix_options
+@matrix_options
 @click.option("--download", is_flag=True, help="Allow data sets to be downloaded.")
 @only_options
 @process_options
@@ -166,10 +142,8 @@ def run(matrix: Path | None, **options: Any) -> None:
     execute(plan, settings_of(options, out, _command(matrix, options)), options["report"])
 
 
-@click.command()
-@_matrix_options
-def plan(matrix: Path | None, **options: Any) -> None:
-    """Show the jobs of a matrix, what is stored already, and how long the rest will take."""
+def print_plan_of(matrix: Path | None, options: dict[str, Any]) -> None:
+    """What ``frontdef plan`` shows of a matrix file."""
     check_device(options["device"])
     full_matrix = _read(matrix, **_changes(options))
     store = Store(options["out"] or RUNS / full_matrix.name)

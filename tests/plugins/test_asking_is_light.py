@@ -13,7 +13,14 @@ run.brackets(), run.beliefs(), run.worst(), run.cells(), run.outcomes(), run.agr
 run.examples("a"), run.clean("digits"), run.figures("digits", "cnn", "none"), run.sql("select count(*) from outcomes")
 """
 
-QUICK = {"table": ["results", "{run}"], "failed": ["results", "{run}", "--failed"]}
+QUICK = {
+    "table": ["results", "{run}"],
+    "failed": ["results", "{run}", "--failed"],
+    "plan": ["plan", "{run}"],
+    "status": ["status", "{run}"],
+    "compare": ["compare", "{run}", "{run}"],
+    "worst": ["results", "{run}", "--worst"],
+}
 
 ASKED = {
     "study": ["results", "{study}"],

@@ -1,0 +1,36 @@
+"""The jobs of a run, as they were asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from frontdef.cli.sheets import Cell, Column, Sheet, to_terminal, words
+
+if TYPE_CHECKING:
+    from frontdef.runs.results import Results
+
+STORED = {"ok": "yes", "failed": "failed", "missing": "no"}
+
+
+def print_stored_plan(console: Console, results: Results) -> None:
+    """Each job, whether it is stored, and the seconds that it took."""
+    columns = [Column("key", "key"), Column("table", "table"), Column("job", "what"), Column("stored", "stored")]
+    rows = [
+        [
+            words(job.entry.key[:8]),
+            words(job.entry.table),
+            words(job.entry.what),
+            words(STORED[job.status]),
+            Cell(f"{job.about['wall']:.1f} s" if "wall" in job.about else "", job.about.get("wall")),
+        ]
+        for job in results.jobs
+    ]
+    to_terminal(console, Sheet(f"{len(rows)} jobs", [*columns, Column("took", "wall", numbers=True)], rows))
+    for line in results.head.skipped:
+        console.print(Text(f"no job: {line}"), soft_wrap=True)
+    took = sum(job.about.get("wall", 0.0) for job in results.jobs)
+    done = sum(job.status == "ok" for job in results.jobs)
+    console.print(Text(f"{done} of {len(rows)} jobs are stored and took {took:.0f} s in all: `{results.head.command}`"))
