@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from frontdef import bpda
-from frontdef.attacks.native.adaptive import Choice, adaptive, choices
+from frontdef.attacks.native.adaptive import Borrowed, Choice, adaptive, choices
 from frontdef.attacks.native.cascade import cascade
 from frontdef.attacks.native.stages import STAGES
 from frontdef.config import Config
@@ -109,6 +109,17 @@ def test_the_combinations_are_what_the_defense_allows(cnn, few):
 
     steep = {choice.surrogate for choice in choices(behind(Smooth(Config()), cnn), few[0])}
     assert steep == {"smooth:10", "smooth:2.5", "smooth:40", ""}
+
+
+def test_a_borrowed_gradient_leaves_the_logits_as_they_are(cnn, few):
+    model = behind(Rounded(Config()), cnn)
+    borrowed, x = Borrowed(model, model.without()), few[0][:4].clone().requires_grad_()
+    logits = borrowed(x)
+    torch.testing.assert_close(logits, model(few[0][:4]), rtol=1e-6, atol=1e-5)
+    assert (logits - model.without()(few[0][:4])).abs().max() > 1e-3, "rounding changes nothing here"
+    (gradient,) = torch.autograd.grad(logits[:, 0].sum(), x)
+    (lent,) = torch.autograd.grad(model.without()(x)[:, 0].sum(), x)
+    assert torch.equal(gradient, lent)
 
 
 def test_many_combinations_are_thinned_out_on_few_samples(cnn, few, monkeypatch, right):

@@ -106,7 +106,7 @@ def _keeps_shape(protected: Protected, x: Tensor) -> bool:
         return protected.front_end(x[:1]).shape[1:] == x.shape[1:]
 
 
-class _Borrowed(nn.Module):
+class Borrowed(nn.Module):
     """A model whose logits are its own, and whose gradient is that of another one."""
 
     def __init__(self, model: nn.Module, lender: nn.Module) -> None:
@@ -207,7 +207,7 @@ class _Search:
     def _attack(self, choice: Choice, rows: Tensor, stages: tuple[Stage, ...]) -> Outcome:
         protected = self.protected
         view = protected.eot(choice.draws, average=choice.average) if protected.front_end.randomized else protected
-        model = view if choice.surrogate else _Borrowed(view, protected.without())
+        model = view if choice.surrogate else Borrowed(view, protected.without())
         with protected.surrogate(choice.surrogate or None):
             return cascade(
                 model, self.x[rows], self.y[rows],
