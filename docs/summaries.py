@@ -525,3 +525,44 @@ def _mutants(name: str, rows: list[Row]) -> tuple[str, ...]:
     unchanged = len(rows) - crashed - len(changed)
     figures = (len(rows), crashed, unchanged, len(changed), noticed)
     return (name, *map(str, figures), share, f"{low:.0%} to {high:.0%}")
+
+
+STEPS = {
+    "plan": ("plan", 10.0),
+    "resume": ("find all of them done and go on, without planning", 5.0),
+    "summarize": ("`frontdef results`", 10.0),
+    "resume small files": ("the same resumed, a file a cell", None),
+    "compact": ("`frontdef compact`", None),
+    "report": ("`frontdef report`", 20.0),
+    "verify": ("`frontdef verify`", None),
+}
+"""Step of `benchmarks/scale.py` → what it is, and the aim in seconds."""
+
+MEMORY = 1.0
+"""GiB that a step may hold."""
+
+
+def scale() -> str:
+    """How the runner itself scales, as `benchmarks/scale.py --json` wrote it."""
+    said = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((RESULTS / "scale").glob("*.json"))]
+    rows = [
+        (
+            f"{step['cells']:,}",
+            STEPS[step["step"]][0] + (f", {step['megabytes']:.1f} MB" if "megabytes" in step else ""),
+            _aim(step["processor"], STEPS[step["step"]][1], "s"),
+            _aim(step["gibibytes"], MEMORY, "GiB"),
+        )
+        for measured in said
+        for step in measured["steps"]
+        if step["step"] in STEPS
+    ]
+    how = "; ".join(f"`{measured['command']}`, {measured['cores']} cores, load {measured['load']}" for measured in said)
+    versions = ", ".join(f"{name} {number}" for name, number in said[0]["versions"].items())
+    return _table(("cells", "step", "processor time (aim)", "memory (aim)"), rows) + f"{how}; {versions}.\n\n"
+
+
+def _aim(value: float, aim: float | None, unit: str) -> str:
+    told = f"{value:.2f} {unit}"
+    if aim is None:
+        return told
+    return f"{told} ({aim:g})" if value <= aim else f"**{told}: missed ({aim:g})**"
