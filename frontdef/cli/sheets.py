@@ -19,7 +19,7 @@ from rich.text import Text
 
 from frontdef.cli.text import printable
 
-TEXTS = (40, 32, 24, 16, 12, 8)
+TEXTS = (40, 32, 24, 16, 12, 9)
 """Letters to which a text is wrapped: the first with which the columns that every part repeats leave half the width."""
 
 
