@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from frontdef.errors import MissingExtraError, StoreError
+from frontdef.errors import StoreError
 from frontdef.reading import open_file, parse_json
 from frontdef.whole import cannot_write, temporary
 
@@ -188,7 +188,6 @@ class TensorFile:
 
     Raises:
         StoreError: Missing, truncated or changed.
-        MissingExtraError: safetensors is not installed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -257,10 +256,8 @@ class TensorFile:
 
 def _read_header(path: Path) -> tuple[dict[str, Layout], dict[str, int], dict[str, Any]]:
     """Layouts, where in the file each tensor begins, and what is said of them."""
-    try:
-        from safetensors import SafetensorError, safe_open
-    except ImportError:
-        raise MissingExtraError("reading weights", "safetensors") from None
+    from safetensors import SafetensorError, safe_open
+
     try:
         open_file(path).close()  # a pipe would be waited for
         with safe_open(path, "np"):  # refuses headers that lie about shapes, offsets or the length of the file

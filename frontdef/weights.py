@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from frontdef.errors import MissingExtraError, StoreError
+from frontdef.errors import StoreError
 from frontdef.reading import MIB, open_file, parse_json, read_bounded
 from frontdef.tensorfile import TensorFile, TensorWriter, layout_of
 from frontdef.whole import write_whole
@@ -31,12 +31,9 @@ def save(tensors: Mapping[str, Tensor], path: Path, about: Mapping[str, Any]) ->
 
     Raises:
         StoreError: The folder can't be written.
-        MissingExtraError: safetensors is not installed.
     """
-    try:
-        from safetensors.torch import save as serialize
-    except ImportError:
-        raise MissingExtraError("storing weights", "safetensors") from None
+    from safetensors.torch import save as serialize
+
     data = serialize({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
     sidecar = {"sha256": _checksum(data, about), **about}
     write_whole(path, data)
@@ -48,13 +45,10 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
     Raises:
         StoreError: Missing, truncated, or not what the sidecar describes.
-        MissingExtraError: safetensors is not installed.
     """
-    try:
-        from safetensors import SafetensorError
-        from safetensors.torch import load as deserialize
-    except ImportError:
-        raise MissingExtraError("reading weights", "safetensors") from None
+    from safetensors import SafetensorError
+    from safetensors.torch import load as deserialize
+
     try:
         with open_file(path) as file:
             data = file.read()
@@ -102,7 +96,6 @@ def load_single(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
     Raises:
         StoreError: Missing, truncated or changed.
-        MissingExtraError: safetensors is not installed.
     """
     file = TensorFile(path)
     return {name: file.tensor(name) for name in file.layouts}, file.about

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from frontdef.errors import MissingExtraError, ModelError
+from frontdef.errors import ModelError
 from frontdef.models.notes import Note
 
 SAFETENSORS = (".safetensors",)
@@ -159,11 +159,9 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor], what: str) -> Non
 
 
 def _safetensors(file: Path) -> dict[str, Tensor]:
-    try:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-    except ImportError:
-        raise MissingExtraError("reading .safetensors", "safetensors") from None
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     try:
         return dict(load_file(file))
     except (SafetensorError, OSError, ValueError) as error:
