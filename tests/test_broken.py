@@ -123,6 +123,23 @@ def test_a_targeted_example_in_another_wrong_class_is_no_success_and_breaks_the_
     assert broken.robust_accuracy(columns, "linf", 0.1) == pytest.approx(2 / 3)
 
 
+def test_the_first_class_is_a_target_like_any_other():
+    """Only a negative target stands for none."""
+    columns = table(label=[2, 2, 2], target=[0, 0, -1], adversarial_prediction=[0, 1, 1])
+    assert broken.success(columns, "linf", 0.1).tolist() == [True, False, True]
+
+
+def test_norms_may_differ_from_row_to_row():
+    columns = table(linf=[0.1, 0.1, 0.3], l2=[5.0, 1.0, 1.0])
+    assert broken.distances(columns, np.array(["linf", "l2", "linf"])).tolist() == [0.1, 1.0, 0.3]
+
+
+def test_the_tolerance_belongs_to_the_ball():
+    columns = table(linf=[0.1 + TOLERANCE, 0.1 + 2 * TOLERANCE])
+    assert broken.broken(columns, "linf", 0.1).tolist() == [True, False]
+    assert broken.fits(columns, "linf", 0.1).tolist() == [True, False]
+
+
 def test_a_target_that_is_the_label_is_never_reached():
     columns = table(target=[0], adversarial_prediction=[0])
     assert not broken.success(columns, "linf", 0.1).any()
@@ -150,6 +167,7 @@ def test_votes_and_the_mean_may_disagree():
 def test_a_spatial_example_counts_where_attacks_are_spatial_and_no_other_does():
     """How far an image was turned is not measured; its ℓ∞ distance is, so that it counts there where it is close."""
     columns = table(norm=["spatial", "linf"], linf=[0.9, 0.1])
+    assert broken.distances(columns, "spatial").tolist() == [0, math.inf]
     assert broken.fits(columns, "spatial", 1).tolist() == [True, False]
     assert broken.fits(columns, "linf", 0.1).tolist() == [False, True]
     assert broken.fits(table(linf=[0.9]), "spatial", 1).tolist() == [True]
