@@ -31,12 +31,18 @@ def test_what_is_not_spoiled_is_read(name, tmp_path):
 
 
 def test_the_harness_sees_a_foreign_error_a_death_and_a_hang(monkeypatch):
+    def spin():
+        while True:
+            pass
+
     def misbehave(data, folder):
-        {0: lambda: 1 / 0, 1: lambda: os._exit(3), 2: lambda: time.sleep(60)}[data[0]]()
+        {0: lambda: 1 / 0, 1: lambda: os._exit(3), 2: lambda: time.sleep(60), 3: spin}[data[0]]()
 
     parser = PARSERS["arrays (npz)"]._replace(read=misbehave)
     monkeypatch.setattr(harness, "LIMIT", 0.5)
+    monkeypatch.setattr(harness, "CLOCK", 2.0)
     monkeypatch.setitem(PARSERS, "arrays (npz)", parser)
     monkeypatch.setattr(harness, "spoiled", lambda name, seed, number: bytes([number]))
-    tally = fuzz("arrays (npz)", 3, 0)
-    assert [told.split()[2].strip(":") for told in tally.wrong] == ["ZeroDivisionError", "ended", "took"]
+    tally = fuzz("arrays (npz)", 4, 0)
+    assert [told.split()[2].strip(":") for told in tally.wrong] == ["ZeroDivisionError", "ended", "took", "took"]
+    assert [told.split()[-2] for told in tally.wrong[2:]] == ["2", "0.5"], "by the clock, and by the processor"

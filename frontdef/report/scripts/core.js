@@ -16,10 +16,6 @@ const make = (tag, props, ...children) => {
 const set = (element, props) => Object.entries(props).forEach(([name, value]) => element.setAttribute(name, value));
 const show = (element, yes) => element.toggleAttribute("hidden", !yes);
 const numbers = (text) => text.split(" ").map(Number);
-// As Python rounds, half to even: a quarter of a percent is the only half of a tenth that toFixed takes the other way.
-const share = (value) => {
-  if (value == null) return "–";
-  const percent = 100 * value;
-  return (percent % 1 === 0.25 ? percent - 0.05 : percent).toFixed(1);
-};
+// Half to even, as Python: a quarter is the one tie that toFixed breaks otherwise.
+const share = (value) => (value == null ? "–" : ((value *= 100) - 0.05 * (value % 1 === 0.25)).toFixed(1));
 const short = (value) => (value == null ? "–" : value < 100 ? `${+value.toPrecision(3)}` : Math.round(value).toLocaleString("en"));

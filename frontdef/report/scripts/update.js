@@ -25,12 +25,12 @@ const updateHeat = () => {
     const d = +row.dataset.d;
     put(one(".worst", row), worst(state.s, d).value);
     for (const cell of all("[data-f]", row)) {
-      const f = +cell.dataset.f, own = ownScores(d, f), link = one("a", cell), value = own.length ? robust(state.s, d, own, "success").value : null;
-      cell.className = own.length ? `heat h${Math.round(value * (data.steps - 1))}` : "heat";
+      const f = +cell.dataset.f, own = ownScores(d, f), n = own.length, link = one("a", cell), value = n ? robust(state.s, d, own, "success").value : null;
+      cell.className = n ? `heat h${Math.round(value * (data.steps - 1))}` : "heat";
       cell.dataset.v = value ?? -1;
       if (!link) continue;
-      one(".value", link).textContent = own.length || !one(".cross", link) ? share(value) : "";
-      show(one(".dot", link), pairsOf(f, (defense) => defense === d, "matched").some(([, , , , , verdict]) => /diff|unexp|inval/.test(verdict)));
+      one(".value", link).textContent = n || !one(".cross", link) ? share(value) : "";
+      show(one(".dot", link), pairsOf(f, (defense) => defense === d, "matched").some((row) => /diff|unexp|inval/.test(row[5])));
     }
   }
 };

@@ -1,6 +1,6 @@
 // Worst cases over any choice of families and libraries, sample by sample, from the bits of the page.
 const unpack = (text) => Uint8Array.from(atob(text), (byte) => byte.charCodeAt());
-const count = (bytes) => bytes.reduce((sum, byte) => sum + byte.toString(2).replaceAll("0", "").length, 0);
+const count = (bytes) => [...bytes].map((byte) => byte.toString(2)).join("").replaceAll("0", "").length;
 const union = (n, rows, what = "broken") => {
   const joined = new Uint8Array(Math.ceil(n / 8));
   for (const row of rows) row[what].forEach((byte, i) => (joined[i] |= byte));
