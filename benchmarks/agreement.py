@@ -6,16 +6,14 @@ python benchmarks/agreement.py runs/agreement-500 benchmarks/results/agreement-5
 
 from __future__ import annotations
 
-import argparse
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import summary
 
-from frontdef.runs.results import Results, load_results
+from frontdef.runs.results import Results
 from frontdef.threat import NORM_LABELS
 from frontdef.verdicts.agreement import Agreement
 
@@ -28,13 +26,9 @@ PAIR = (
 
 def main() -> None:
     """Write ``about.json`` and ``pairs.csv``."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("out", type=Path)
-    arguments = parser.parse_args()
-    results = load_results(arguments.run)
+    results, out = summary.asked(__doc__)
     frame = pd.DataFrame([{**asdict(row), "attack": _attack(row)} for row in results.agreement()], columns=list(PAIR))
-    summary.write(arguments.out, {**summary.about(results), **_done(results)}, {"pairs": frame}, digits=6)
+    summary.write(out, {**summary.about(results), **_done(results)}, {"pairs": frame}, digits=6)
 
 
 def _done(results: Results) -> dict[str, Any]:

@@ -6,22 +6,13 @@ python benchmarks/summarize.py runs/sparsenet benchmarks/papers/results/sparsene
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import summary
-
-from frontdef.runs.results import load_results
 
 
 def main() -> None:
     """Write ``about.json`` and a CSV file for each table of the run's summary."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("out", type=Path)
-    arguments = parser.parse_args()
-    results = load_results(arguments.run)
-    summary.write(arguments.out, summary.about(results), results.summary())
+    results, out = summary.asked(__doc__)
+    summary.write(out, summary.about(results), results.summary())
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 from collections import Counter
@@ -11,9 +12,22 @@ from typing import Any
 
 import pandas as pd
 
-from frontdef.runs.results import Results
+from frontdef.runs.results import Results, load_results
 
 NAMED = ("adversarial-robustness-toolbox", "torchattacks", "foolbox", "adv-lib", "torch", "numpy", "python")
+
+
+def asked(doc: str | None) -> tuple[Results, Path]:
+    """The run of the command line, and the folder of its summary.
+
+    Args:
+        doc: What the script says of itself.
+    """
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="run folder")
+    parser.add_argument("out", type=Path, help="folder of the summary")
+    arguments = parser.parse_args()
+    return load_results(arguments.run), arguments.out
 
 
 def about(results: Results) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from functools import wraps
 from typing import Any
 
 import pandas as pd
-from summaries import PAPERS, Row, _folder, _percent, _rows, _share, _table
+from summaries import PAPERS, Row, folder_of, percent, rows_of, table_of, with_interval
 
 from frontdef.threat import format_eps
 from frontdef.verdicts.paper import PaperTable, load_paper
@@ -23,7 +23,7 @@ def _when_run(make: Callable[..., str]) -> Callable[..., str]:
 
     @wraps(make)
     def told(run: str, *arguments: Any, **named: Any) -> str:
-        return make(run, *arguments, **named) if _folder(run).exists() else NOT_RUN
+        return make(run, *arguments, **named) if folder_of(run).exists() else NOT_RUN
 
     return told
 
@@ -65,21 +65,21 @@ def verdicts() -> str:
         counts[path.name.partition(".")[0]] = Counter(each.verdict for each in compared)
     kinds = list(dict.fromkeys(verdict for count in counts.values() for verdict in count))
     rows = ((name, *(str(count[kind]) for kind in kinds)) for name, count in counts.items())
-    return _table(("paper", *kinds), rows)
+    return table_of(("paper", *kinds), rows)
 
 
 @_when_run
 def precision(run: str) -> str:
     """What the precision of the loss does to FGSM."""
     titles = ("data set", "ε", "n", "loss", "clean", "loss is 0", "gradient is 0", "right under FGSM")
-    return _table(
+    return table_of(
         titles,
         (
             (
                 row["dataset"], format_eps(float(row["eps"])), row["n"], row["loss"],
-                *(_percent(row[name], 2) for name in ("clean", "zero_loss", "zero_gradient", "robust_accuracy")),
+                *(percent(row[name], 2) for name in ("clean", "zero_loss", "zero_gradient", "robust_accuracy")),
             )
-            for row in _rows(run, "fgsm")
+            for row in rows_of(run, "fgsm")
         ),
     )  # fmt: skip
 
@@ -95,14 +95,14 @@ def surrogates(run: str, attack: str, eps: float) -> str:
     """
     cells = [
         cell
-        for cell in _rows(run, "cells")
+        for cell in rows_of(run, "cells")
         if cell["attack"] == attack and abs(float(cell["judged_eps"]) - eps) < 1e-9 and cell["robust_accuracy"]
     ]
     titles = ("defense", "surrogate", "n", "left")
-    return _table(
+    return table_of(
         titles,
         (
-            (cell["defense"], cell["surrogate"] or "–", cell["n"], _share(cell["robust_accuracy"], cell["n"]))
+            (cell["defense"], cell["surrogate"] or "–", cell["n"], with_interval(cell["robust_accuracy"], cell["n"]))
             for cell in cells
         ),
     )
@@ -112,7 +112,7 @@ def surrogates(run: str, attack: str, eps: float) -> str:
 def metrics(run: str) -> str:
     """What the metrics measured: means with their intervals."""
     titles = ("defense", "metric", "parameters", "quantity", "n", "mean", "95 % interval")
-    return _table(
+    return table_of(
         titles,
         (
             (
@@ -121,7 +121,7 @@ def metrics(run: str) -> str:
                 row["quantity"], row["n"], f"{float(row['mean']):.3g}",
                 f"{float(row['low']):.3g} to {float(row['high']):.3g}",
             )
-            for row in _rows(run, "metrics")
+            for row in rows_of(run, "metrics")
         ),
     )  # fmt: skip
 
@@ -135,7 +135,7 @@ def _paper_table(table: PaperTable) -> str:
     said: dict[str, Any] = json.loads(about.read_text(encoding="utf-8"))
     versions = ", ".join(f"{name} {version}" for name, version in said["versions"].items())
     how = f"`{said['command']}`, seed {said['seed']}, {said['device']}, {versions}."
-    return f"**{table.name}**: {how}\n{_table(TITLES, map(told, compared))}{noted}" + ("\n" if noted else "")
+    return f"**{table.name}**: {how}\n{table_of(TITLES, map(told, compared))}{noted}" + ("\n" if noted else "")
 
 
 def _compared(table: PaperTable) -> list[Comparison]:
@@ -147,7 +147,7 @@ def _compared(table: PaperTable) -> list[Comparison]:
 @_when_run
 def ratios(run: str) -> str:
     """Perturbation-to-signal ratio at the input, at the end of each stage, and at the logits, dB."""
-    rows = {(row["model"], row["label"]): row for row in _rows(run, "psr")}
+    rows = {(row["model"], row["label"]): row for row in rows_of(run, "psr")}
     places = {"input": "input"} | {name: f"conv{last}" for name, (_, last) in STAGES.items()} | {"logits": "linear1"}
     models = _models(run, "psr")
     titles = ("after", *models, f"{models[0]} minus {models[1]}")
@@ -157,7 +157,7 @@ def ratios(run: str) -> str:
         gap = float(here[0]["db"]) - float(here[1]["db"])
         told = (f"{float(r['db']):.1f} ({float(r['db_low']):.1f} to {float(r['db_high']):.1f})" for r in here)
         lines.append((title, *told, f"{gap:+.1f}"))
-    return _table(titles, lines)
+    return table_of(titles, lines)
 
 
 @_when_run
@@ -171,7 +171,7 @@ def layer_means(run: str, name: str, value: str, over: str = "", digits: int = 3
         over: A column by which it is divided.
         digits: Significant digits.
     """
-    rows = _rows(run, name)
+    rows = rows_of(run, name)
     if not rows:
         return NOT_RUN
     models = _models(run, name)
@@ -190,21 +190,22 @@ def layer_means(run: str, name: str, value: str, over: str = "", digits: int = 3
         above = (sum(values[model][label] > natural[label] for label in natural) for model in models[1:])
         means = (f"{sum(each.values()) / len(each):.{digits}g}" for each in values.values())
         lines.append((title, *means, *(f"{count} of {len(natural)}" for count in above)))
-    return _table(("layers", *models, *(f"{model} above {models[0]}" for model in models[1:])), lines)
+    return table_of(("layers", *models, *(f"{model} above {models[0]}" for model in models[1:])), lines)
 
 
 @_when_run
 def accuracies(run: str) -> str:
     """Clean accuracy, and accuracy under the attack that the ratios are of."""
     rows = (
-        (r["model"], r["n"], _share(r["clean"], r["n"]), _share(r["attacked"], r["n"])) for r in _rows(run, "accuracy")
+        (r["model"], r["n"], with_interval(r["clean"], r["n"]), with_interval(r["attacked"], r["n"]))
+        for r in rows_of(run, "accuracy")
     )
-    return _table(("model", "n", "clean", "attacked"), rows)
+    return table_of(("model", "n", "clean", "attacked"), rows)
 
 
 def _models(run: str, name: str) -> list[str]:
     """The models of a study, the naturally trained one first."""
-    names = dict.fromkeys(row["model"] for row in _rows(run, name))
+    names = dict.fromkeys(row["model"] for row in rows_of(run, name))
     return sorted(names, key=lambda model: model != "natural")
 
 
@@ -222,13 +223,13 @@ def attenuation(run: str, dataset: str) -> str:
         run: Name of the summary.
         dataset: Id of the data set.
     """
-    rows = [row for row in _rows(run, "attenuation") if row["dataset"] == dataset]
+    rows = [row for row in rows_of(run, "attenuation") if row["dataset"] == dataset]
     attacks = list(dict.fromkeys(row["attack"] for row in rows))
     grid: dict[str, dict[str, Row]] = defaultdict(dict)
     for row in rows:
         grid[row["basis"]][row["attack"]] = row
     titles = ("basis", "ℓ1 norm of a basis function", "‖x − x̂‖/‖x‖", "K/N", *attacks)
-    return _table(
+    return table_of(
         titles,
         (
             (
@@ -248,16 +249,16 @@ def equation_terms(run: str) -> str:
     """Equation (1): what a perturbation changes along the slope where it ends, and by the switches that it flips."""
     titles = ("data set", "defense", "attack", "right", "change", "first term", "second term", "switches flipped",
               "no gradient at the end", "FGSM broke, it did not", "of these no gradient")  # fmt: skip
-    return _table(
+    return table_of(
         titles,
         (
             (
-                row["dataset"], row["defense"], row["attack"], _share(row["robust_accuracy"], row["n"]),
-                *(f"{float(row[name]):.1f}" for name in ("change", "linear", "flips")), _percent(row["flipped"]),
-                _percent(row["no_gradient"]), _percent(row["lost"], 1),
-                _percent(row["lost_no_gradient"]) if row["lost_no_gradient"] else "–",
+                row["dataset"], row["defense"], row["attack"], with_interval(row["robust_accuracy"], row["n"]),
+                *(f"{float(row[name]):.1f}" for name in ("change", "linear", "flips")), percent(row["flipped"]),
+                percent(row["no_gradient"]), percent(row["lost"], 1),
+                percent(row["lost_no_gradient"]) if row["lost_no_gradient"] else "–",
             )
-            for row in _rows(run, "terms")
+            for row in rows_of(run, "terms")
         ),
     )  # fmt: skip
 
@@ -273,14 +274,14 @@ def switches(run: str) -> str:
         "neurons that meet assumption 2",
         "largest bias over ‖w‖₁",
     )
-    return _table(
+    return table_of(
         titles,
         (
             (
-                row["dataset"], row["defense"], f"{float(row['budget']):g}", _percent(row["out_of_reach"]),
-                _percent(row["assumption"]), f"{float(row['largest_ratio']):.3f}",
+                row["dataset"], row["defense"], f"{float(row['budget']):g}", percent(row["out_of_reach"]),
+                percent(row["assumption"]), f"{float(row['largest_ratio']):.3f}",
             )
-            for row in _rows(run, "switches")
+            for row in rows_of(run, "switches")
         ),
     )  # fmt: skip
 
@@ -289,7 +290,7 @@ def switches(run: str) -> str:
 def lemma(run: str) -> str:
     """Lemma 1: the largest distance of two distribution functions, that of w·x and the normal one."""
     titles = ("weights", "N", "draws", "distance", "p")
-    return _table(
+    return table_of(
         titles,
         (
             (
@@ -299,6 +300,6 @@ def lemma(run: str) -> str:
                 f"{float(row['distance']):.4f}",
                 f"{float(row['p']):.2g}",
             )
-            for row in _rows(run, "lemma")
+            for row in rows_of(run, "lemma")
         ),
     )

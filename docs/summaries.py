@@ -23,9 +23,9 @@ Row = Mapping[str, str]
 
 def about(run: str) -> str:
     """How a run is repeated, and on what it was made."""
-    if not _folder(run).exists():
+    if not folder_of(run).exists():
         return "\nNot run.\n\n"
-    said: dict[str, Any] = json.loads((_folder(run) / "about.json").read_text(encoding="utf-8"))
+    said: dict[str, Any] = json.loads((folder_of(run) / "about.json").read_text(encoding="utf-8"))
     versions = ", ".join(f"{name} {version}" for name, version in said["versions"].items())
     missing = ", ".join(f"{count} of the table {table}" for table, count in said["missing"].items())
     notes = "".join(f"- {note}\n" for note in said["notes"])
@@ -38,7 +38,7 @@ def about(run: str) -> str:
 def worst(run: str) -> str:
     """Clean accuracy and worst case of each row, with its interval, and the attack that broke most."""
     titles = ("model", "front end", "threat", "n", "clean", "worst case", "95 % interval", "strongest attack")
-    return _table(titles, (_worst(row) for row in _rows(run, "worst")))
+    return table_of(titles, (_worst(row) for row in rows_of(run, "worst")))
 
 
 def published(run: str) -> str:
@@ -52,14 +52,14 @@ def published(run: str) -> str:
         "95 % interval",
         "published in it",
     )
-    said = {row["classifier"]: row for row in _rows(run, "published")}
-    bare = [row for row in _rows(run, "worst") if row["defense"] == "none"]
-    return _table(
+    said = {row["classifier"]: row for row in rows_of(run, "published")}
+    bare = [row for row in rows_of(run, "worst") if row["defense"] == "none"]
+    return table_of(
         titles,
         (
             (
-                row["classifier"], _percent(said[row["classifier"]]["clean"], 1), _percent(row["clean"]),
-                _percent(said[row["classifier"]]["robust"], 1), _percent(row["robust"]), _interval(row),
+                row["classifier"], percent(said[row["classifier"]]["clean"], 1), percent(row["clean"]),
+                percent(said[row["classifier"]]["robust"], 1), percent(row["robust"]), _interval(row),
                 "yes" if float(row["low"]) <= float(said[row["classifier"]]["robust"]) <= float(row["high"]) else "no",
             )
             for row in bare
@@ -70,7 +70,7 @@ def published(run: str) -> str:
 def overlaps(run: str) -> str:
     """Which front ends differ from none beyond their intervals, in one line a model."""
     groups = defaultdict(list)
-    for row in _rows(run, "worst"):
+    for row in rows_of(run, "worst"):
         groups[row["classifier"]].append(row)
     lines = []
     for model, rows in groups.items():
@@ -91,34 +91,34 @@ def overlaps(run: str) -> str:
 
 def attacks(run: str) -> str:
     """Robust accuracy of each row under each attack, over the libraries that ran it."""
-    cells = _rows(run, "cells")
+    cells = rows_of(run, "cells")
     columns = list(dict.fromkeys(map(_column, cells)))
     rows: dict[tuple[str, str], dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
     for cell in cells:
         rows[cell["classifier"], cell["defense"]][_column(cell)].append(cell)
     titles = ("model", "front end", *columns)
-    return _table(titles, ((*row, *(_range(found[column]) for column in columns)) for row, found in rows.items()))
+    return table_of(titles, ((*row, *(_range(found[column]) for column in columns)) for row, found in rows.items()))
 
 
 def agreement(run: str) -> str:
     """Verdicts on each pair of libraries, counted over models and front ends."""
     titles = ("attack", "libraries", "verdicts over rows", "only the first broke", "only the second", "cause")
-    return _table(titles, (_pair(row) for row in _rows(run, "agreement")))
+    return table_of(titles, (_pair(row) for row in rows_of(run, "agreement")))
 
 
 def diagnoses(run: str) -> str:
     """What the masking checks said."""
-    if not _rows(run, "diagnoses"):
+    if not rows_of(run, "diagnoses"):
         return "\nNo diagnosis was run.\n\n"
     titles = ("model", "front end", "verdict", "samples", "alarms", "passes a sample", "seconds")
-    return _table(
+    return table_of(
         titles,
         (
             (
                 row["classifier"], row["defense"], row["verdict"], row["n_attacked"], row["alarms"] or "none",
                 f"{float(row['forwards']) + float(row['backwards']):.0f}", f"{float(row['seconds']):.0f}",
             )
-            for row in _rows(run, "diagnoses")
+            for row in rows_of(run, "diagnoses")
         ),
     )  # fmt: skip
 
@@ -132,18 +132,19 @@ def defenses(run: str, dataset: str, norm: str, eps: float) -> str:
         norm: Norm of the threat model.
         eps: Its radius.
     """
-    rows = [row for row in _rows(run, "worst") if _here(row, dataset, norm, row["eps"], eps)]
-    cells = [cell for cell in _rows(run, "cells") if _here(cell, dataset, norm, cell["judged_eps"], eps)]
+    rows = [row for row in rows_of(run, "worst") if _here(row, dataset, norm, row["eps"], eps)]
+    cells = [cell for cell in rows_of(run, "cells") if _here(cell, dataset, norm, cell["judged_eps"], eps)]
     columns = list(dict.fromkeys(cell["attack"] for cell in cells))
     titles = ("defense", "clean", *columns, "worst of all", "certified")
-    return _table(
+    return table_of(
         titles,
         (
             (
-                row["defense"], _share(row["clean"], row["n"]),
+                row["defense"], with_interval(row["clean"], row["n"]),
                 *(_least([cell for cell in cells if (cell["defense"], cell["attack"]) == (row["defense"], column)])
                   for column in columns),
-                _share(row["robust"], row["n"]), _share(row["certified"], row["n"]) if row["certified"] else "–",
+                with_interval(row["robust"], row["n"]),
+                with_interval(row["certified"], row["n"]) if row["certified"] else "–",
             )
             for row in rows
         ),
@@ -152,18 +153,18 @@ def defenses(run: str, dataset: str, norm: str, eps: float) -> str:
 
 def by_radius(run: str, dataset: str, norm: str) -> str:
     """Robust accuracy of each defense at each radius, with what is proved after a dash, percent."""
-    rows = [row for row in _rows(run, "worst") if (row["dataset"], row["norm"]) == (dataset, norm)]
+    rows = [row for row in rows_of(run, "worst") if (row["dataset"], row["norm"]) == (dataset, norm)]
     radii = list(dict.fromkeys(row["eps"] for row in rows))
     grid: dict[str, dict[str, Row]] = defaultdict(dict)
     for row in rows:
         grid[row["defense"]][row["eps"]] = row
     titles = ("defense", *(f"ε = {format_eps(float(eps))}" for eps in radii))
-    return _table(titles, ((name, *(_bracket(found[eps]) for eps in radii)) for name, found in grid.items()))
+    return table_of(titles, ((name, *(_bracket(found[eps]) for eps in radii)) for name, found in grid.items()))
 
 
 def headline(run: str, dataset: str, norm: str) -> str:
     """Worst case of each defense at each radius, beside what is proved; at the largest, who broke most and belief."""
-    rows = [row for row in _rows(run, "worst") if (row["dataset"], row["norm"]) == (dataset, norm)]
+    rows = [row for row in rows_of(run, "worst") if (row["dataset"], row["norm"]) == (dataset, norm)]
     grid: dict[str, dict[float, Row]] = defaultdict(dict)
     for row in rows:
         grid[row["defense"]][float(row["eps"])] = row
@@ -173,7 +174,7 @@ def headline(run: str, dataset: str, norm: str) -> str:
     ]
     last = f"at ε = {format_eps(radii[-1])}"
     titles = ("defense", "clean", *said, f"most was broken by, {last}", f"belief, {last}")
-    return _table(
+    return table_of(
         titles,
         (
             (
@@ -189,10 +190,10 @@ def headline(run: str, dataset: str, norm: str) -> str:
 def borders(run: str) -> str:
     """What was certified, attacked at the border of what is proved, and what fell."""
     groups = defaultdict(list)
-    for row in _rows(run, "border"):
+    for row in rows_of(run, "border"):
         groups[row["defense"], row["norm"]].append(row)
     titles = ("defense", "norm", "samples with a proof", "attacked", "their radii", "attacks", "libraries", "fell")
-    return _table(titles, (_border(*names, rows) for names, rows in groups.items()))
+    return table_of(titles, (_border(*names, rows) for names, rows in groups.items()))
 
 
 def pairs(run: str, mode: str) -> str:
@@ -203,7 +204,7 @@ def pairs(run: str, mode: str) -> str:
         mode: ``matched`` or ``defaults``.
     """
     attacks: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for row in _rows(run, "pairs"):
+    for row in rows_of(run, "pairs"):
         if row["mode"] == mode:
             attacks[row["attack"], row["eps"]].append(row)
     titles = ("attack", "ε", "libraries", "n", "verdicts over models", "broke %", "same examples", "cause")
@@ -216,7 +217,7 @@ def pairs(run: str, mode: str) -> str:
         everyone = ", ".join(sorted({row[side] for row in rows for side in ("library_a", "library_b")}))
         for libraries, group in groups.items():
             lines.append((attack, format_eps(float(eps)), libraries or everyone, *_verdicts(group)))
-    return _table(titles, lines)
+    return table_of(titles, lines)
 
 
 def costs(run: str, *by: str) -> str:
@@ -227,11 +228,11 @@ def costs(run: str, *by: str) -> str:
         by: Columns of its cells that make a line of the table.
     """
     groups = defaultdict(list)
-    for cell in _rows(run, "cells"):
+    for cell in rows_of(run, "cells"):
         if cell["status"] == "ok":
             groups[tuple(cell[name] for name in by)].append(cell)
     titles = (*(TITLES.get(name, name) for name in by), "cells", "seconds a cell", "milliseconds a sample and pass")
-    return _table(titles, ((*names, *_cost(cells)) for names, cells in groups.items()))
+    return table_of(titles, ((*names, *_cost(cells)) for names, cells in groups.items()))
 
 
 def cascade(run: str) -> str:
@@ -239,11 +240,11 @@ def cascade(run: str) -> str:
     said = json.loads((RESULTS / run / "about.json").read_text(encoding="utf-8"))
     commands = "; ".join(dict.fromkeys(f"`{each['command']}`, seed {each['seed']}" for each in said))
     versions = ", ".join(f"{name} {version}" for name, version in said[-1]["versions"].items())
-    rows = _rows(run, "rows")
+    rows = rows_of(run, "rows")
     reference = {_model(row): float(row["passes"]) for row in rows if row["attack"] == "AutoAttack"}
     titles = ("model", "ε", "attack", "n", "right", "robust", "95 % interval", "passes a sample", "of AutoAttack's",
               "broke what AutoAttack left", "left what AutoAttack broke")  # fmt: skip
-    table = _table(
+    table = table_of(
         titles,
         (
             (
@@ -255,11 +256,11 @@ def cascade(run: str) -> str:
             for row in rows
         ),
     )  # fmt: skip
-    stages = _table(
+    stages = table_of(
         ("model", "stage", "tried", "broke", "forward passes", "backward passes"),
         (
             (_model(row), row["stage"], row["tried"], row["broke"], row["forwards"], row["backwards"])
-            for row in _rows(run, "stages")
+            for row in rows_of(run, "stages")
         ),
     )
     return f"\n{commands}; {versions}, {said[-1]['device']}.\n{table}\nWhat each stage of the cascade did:\n{stages}"
@@ -268,8 +269,8 @@ def cascade(run: str) -> str:
 def averages(*runs: str) -> str:
     """What attacks on randomized models leave, by what they average over the draws."""
     kinds = ("logits", "probabilities", "log-probabilities")
-    rows = [row for run in runs for row in _rows(run, "rows")]
-    table = _table(
+    rows = [row for run in runs for row in rows_of(run, "rows")]
+    table = table_of(
         ("model", "attack", "n", *kinds, "p"),
         (
             (
@@ -288,7 +289,7 @@ def averages(*runs: str) -> str:
 def adaptive(run: str) -> str:
     """What PGD, the cascade and the adaptive search leave of the zoo's liars, and which combination won."""
     titles = ("model", "right", "PGD", "cascade", "passes", "adaptive", "passes", "won")
-    table = _table(titles, (tuple(row.values()) for row in _rows(run, "rows")))
+    table = table_of(titles, (tuple(row.values()) for row in rows_of(run, "rows")))
     return f"\n{_commands((run,))}.\n{table}"
 
 
@@ -305,7 +306,7 @@ def _model(row: Row) -> str:
 def _worst(row: Row) -> tuple[str, ...]:
     threat = f"{NORM_LABELS[check_norm(row['norm'])]}, {format_eps(float(row['eps']))}"
     return (
-        row["classifier"], row["defense"], threat, row["n"], _percent(row["clean"]), _percent(row["robust"]),
+        row["classifier"], row["defense"], threat, row["n"], percent(row["clean"]), percent(row["robust"]),
         _interval(row), row["strongest"],
     )  # fmt: skip
 
@@ -369,13 +370,13 @@ def _least(cells: list[Row]) -> str:
     """The lowest over the libraries that ran it."""
     done = [cell for cell in cells if cell["robust_accuracy"]]
     lowest = min(done, key=lambda cell: float(cell["robust_accuracy"]), default=None)
-    return _share(lowest["robust_accuracy"], lowest["n"]) if lowest else "–"
+    return with_interval(lowest["robust_accuracy"], lowest["n"]) if lowest else "–"
 
 
-def _share(share: str, n: str) -> str:
+def with_interval(share: str, n: str) -> str:
     """``67.4 % [63.2, 71.4]``: with the 95 % Wilson interval."""
     low, high = wilson(round(float(share) * int(n)), int(n))
-    return f"{_percent(share, 1)} [{100 * low:.1f}, {100 * high:.1f}]"
+    return f"{percent(share, 1)} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def _proved(row: Row) -> str:
@@ -391,29 +392,33 @@ def _bracket(row: Row) -> str:
 
 
 def _interval(row: Row) -> str:
-    return f"{_percent(row['low'])} to {_percent(row['high'])}"
+    return f"{percent(row['low'])} to {percent(row['high'])}"
 
 
-def _percent(share: str, digits: int = 0) -> str:
+def percent(share: str, digits: int = 0) -> str:
+    """A share as ``67 %``."""
     return f"{100 * float(share):.{digits}f} %"
 
 
-def _rows(run: str, name: str) -> list[Row]:
-    path = _folder(run) / f"{name}.csv"
-    return _csv(path) if path.exists() else []
+def rows_of(run: str, name: str) -> list[Row]:
+    """A file of a summary; no rows where the run has no such file."""
+    path = folder_of(run) / f"{name}.csv"
+    return read_csv(path) if path.exists() else []
 
 
-def _folder(run: str) -> Path:
+def folder_of(run: str) -> Path:
     """Where a summary lies: those of the papers' runs beside their plans."""
     return RESULTS / run if (RESULTS / run).exists() else PAPERS / "results" / run
 
 
-def _csv(path: Path) -> list[Row]:
+def read_csv(path: Path) -> list[Row]:
+    """Rows of a file, column → text."""
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
-def _table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+def table_of(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """A table in Markdown, empty lines around it."""
     return "\n" + "\n".join(markdown_table(titles, rows)) + "\n\n"
 
 
@@ -484,11 +489,11 @@ def attack_mutants() -> str:
     said = json.loads((RESULTS / "mutants" / "about.json").read_text(encoding="utf-8"))
     versions = ", ".join(f"{name} {version}" for name, version in said["versions"].items())
     groups: dict[str, list[Row]] = defaultdict(list)
-    for row in _rows("mutants", "mutants"):
+    for row in rows_of("mutants", "mutants"):
         groups[row["library"]].append(row)
     everything = [row for rows in groups.values() for row in rows]
     titles = ("library", "mutants", "raise or hang", "unchanged", "other examples", "noticed", "share", "95 % interval")
-    lines = _table(titles, (_mutants(name, rows) for name, rows in [*groups.items(), ("all", everything)]))
+    lines = table_of(titles, (_mutants(name, rows) for name, rows in [*groups.items(), ("all", everything)]))
     return (
         f"\n`{said['command']}`: {said['mutants']} of the {said['reached']} mutants of {said['modules']} modules, of "
         f"{said['subjects']} modules that `subjects.py` names, seed "
@@ -498,19 +503,19 @@ def attack_mutants() -> str:
 
 def attack_mutants_noticed() -> str:
     """Who noticed first."""
-    counts = Counter(row["noticed"] for row in _rows("mutants", "mutants") if row["noticed"])
-    return _table(("noticed by", "mutants"), ((name, str(count)) for name, count in counts.most_common()))
+    counts = Counter(row["noticed"] for row in rows_of("mutants", "mutants") if row["noticed"])
+    return table_of(("noticed by", "mutants"), ((name, str(count)) for name, count in counts.most_common()))
 
 
 def attack_mutants_survivors() -> str:
     """Which changed an example and were not noticed, with what is known of them."""
-    argued = {row["id"]: row["why"] for row in _csv(RESULTS.parent / "mutants" / "argued.csv")}
+    argued = {row["id"]: row["why"] for row in read_csv(RESULTS.parent / "mutants" / "argued.csv")}
     titles = ("module", "line", "kind", "change", "rows", "what is known of it")
-    return _table(
+    return table_of(
         titles,
         (
             (f"`{row['module']}`", row["line"], row["kind"], row["change"], row["rows"], argued.get(row["id"], ""))
-            for row in _rows("mutants", "mutants")
+            for row in rows_of("mutants", "mutants")
             if row["changed"] == "True" and not row["noticed"]
         ),
     )
@@ -558,7 +563,7 @@ def scale() -> str:
     ]
     how = "; ".join(f"`{measured['command']}`, {measured['cores']} cores, load {measured['load']}" for measured in said)
     versions = ", ".join(f"{name} {number}" for name, number in said[0]["versions"].items())
-    return _table(("cells", "step", "processor time (aim)", "memory (aim)"), rows) + f"{how}; {versions}.\n\n"
+    return table_of(("cells", "step", "processor time (aim)", "memory (aim)"), rows) + f"{how}; {versions}.\n\n"
 
 
 def _aim(value: float, aim: float | None, unit: str) -> str:

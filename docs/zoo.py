@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
 from typing import Any
 
-from summaries import RESULTS, Row
+from summaries import RESULTS, Row, rows_of, table_of
 
-from frontdef.checks.kit import markdown_table
 from frontdef.verdicts.statistics import UNION, wilson
 
 VERDICTS = ("trusted", "suspicious", "masked", "invalid")
@@ -19,9 +17,9 @@ def confusion() -> str:
     """How the members were judged, what they are, whether the rules had seen them, and the rates of wrong verdicts."""
     said: dict[str, Any] = json.loads((RESULTS / "zoo" / "about.json").read_text(encoding="utf-8"))
     versions = ", ".join(f"{name} {version}" for name, version in said["versions"].items())
-    rows = _members()
+    rows = rows_of("zoo", "members")
     groups = [(kind, seen, _of(rows, kind, seen)) for kind in ("liar", "honest") for seen in ("True", "False")]
-    table = markdown_table(
+    table = table_of(
         ("is", "the rules", "members", *VERDICTS),
         [(kind, _seen(seen), str(len(group)), *_counts(group)) for kind, seen, group in groups],
     )
@@ -36,13 +34,13 @@ def confusion() -> str:
     )
     return (
         f"\n`{said['command']}`: {said['threat']}, {said['first']} samples at first and {said['most']} at most, "
-        f"seed {', '.join(map(str, said['seeds']))}, {versions}.\n\n" + "\n".join(table) + f"\n\n{rates}\n\n"
+        f"seed {', '.join(map(str, said['seeds']))}, {versions}.\n{table}{rates}\n\n"
     )
 
 
 def beyond() -> str:
     """By how many points all attacks together beat the attack under suspicion: lowest, median, highest."""
-    rows = [row for row in _members() if row["beyond"]]
+    rows = [row for row in rows_of("zoo", "members") if row["beyond"]]
     lines = [
         (kind, _seen(seen), str(len(group)), *_spread(group))
         for kind in ("honest", "liar")
@@ -50,13 +48,13 @@ def beyond() -> str:
         if (group := _of(rows, kind, seen))
     ]
     titles = ("is", "the rules", "members", "lowest", "median", "highest", f"at {100 * UNION:.0f} points or more")
-    return "\n" + "\n".join(markdown_table(titles, lines)) + "\n\n"
+    return table_of(titles, lines)
 
 
 def members() -> str:
     """Each member, and why it was judged as it was."""
     titles = ("member", "is", "the rules", "images", "survive PGD", "samples", "beyond", "verdict", "alarms", "passes")
-    return "\n" + "\n".join(markdown_table(titles, [_member(row) for row in _members()])) + "\n\n"
+    return table_of(titles, map(_member, rows_of("zoo", "members")))
 
 
 def _member(row: Row) -> tuple[str, ...]:
@@ -91,8 +89,3 @@ def _seen(value: str) -> str:
 
 def _of(rows: Sequence[Row], kind: str, seen: str) -> list[Row]:
     return [row for row in rows if (row["kind"], row["seen"]) == (kind, seen)]
-
-
-def _members() -> list[Row]:
-    with (RESULTS / "zoo" / "members.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))

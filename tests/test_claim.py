@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -19,6 +20,7 @@ import frontdef
 from frontdef.claim.bundle import bundle
 from frontdef.errors import ConfigError
 from frontdef.registry import get_dataset
+from frontdef.runs.results import load_results
 from tests import own_models
 
 N = 24
@@ -48,7 +50,7 @@ def results(net, tmp_path_factory):
 
 @pytest.fixture
 def claim(results, tmp_path):
-    bundle(results, tmp_path / "claim.zip")
+    assert bundle(results, tmp_path / "claim.zip").lost == 0
     with zipfile.ZipFile(tmp_path / "claim.zip") as archive:
         archive.extractall(tmp_path / "claim")
     return tmp_path / "claim"
@@ -86,6 +88,36 @@ def test_it_holds_and_is_the_worst_case_of_the_run_with_torch_and_numpy_alone(re
         assert (norm, float(eps)) == (row.norm, pytest.approx(row.eps, rel=1e-5))
         assert float(claimed) == float(scored) == pytest.approx(100 * row.robust, abs=0.01)
     assert worst["robust"].min() < worst["robust"].max()
+
+
+def test_what_a_diagnosis_broke_stands_in_it_by_itself(results, tmp_path, theirs, monkeypatch, capsys):
+    """Without the examples of the cells those of the diagnoses are left, and what fell to others is said to be lost."""
+    run = load_results(shutil.copytree(results.path, tmp_path / "run"))
+    for path in (run.path / "records").glob("*.safetensors"):
+        path.unlink()
+    claim = bundle(run, tmp_path / "claim.zip")
+    evidence = run.evidence()
+    assert not evidence.empty
+    with zipfile.ZipFile(tmp_path / "claim.zip") as archive:
+        archive.extractall(tmp_path / "claim")
+    (row,) = json.loads((tmp_path / "claim" / "claim.json").read_text(encoding="utf-8"))["rows"]
+    kept, worst = load_file(tmp_path / "claim" / row["file"]), run.worst()
+    for norm in ("linf", "l2"):
+        broke = set(evidence.loc[evidence["norm"] == norm, "sample_id"])
+        assert set(kept["ids"][kept[f"{norm}.images"]].tolist()) == broke
+    assert claim.lost == sum(
+        round((threat["robust"] - left) * N) for threat, left in zip(row["threats"], worst["robust"], strict=True)
+    )
+    assert claim.lost > 0
+    typed = words(tmp_path / "claim", theirs / "nets.py:build", theirs / "mine.pt")
+    monkeypatch.setattr(sys, "argv", typed)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(typed[0], run_name="__main__")
+    assert ended.value.code == 0, "each of them breaks its sample in float64, too"
+
+
+def test_the_script_is_as_short_as_is_said(claim):
+    assert len((claim / "check.py").read_text(encoding="utf-8").splitlines()) < 150
 
 
 def test_what_fools_one_model_need_not_fool_another(claim, theirs, check):
