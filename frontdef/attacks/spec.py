@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -114,13 +115,8 @@ class AttackSpec:
 
     @cached_property
     def _said(self) -> str:
-        parameters = ", ".join(
-            f"{key}={value}" for key, value in self.parameters.model_dump(exclude_defaults=True).items()
-        )
         where = NORM_LABELS[self.threat.norm] if self.family.minimum_norm else str(self.threat)
-        said = "the library's defaults" if self.defaults else parameters
-        average = f"average of {self.average}" if self.average else ""
-        said = ", ".join(filter(None, (said, "precise" if self.precise else "", average)))
+        said = worded(self.family, self.settings())
         return f"{self.family.name} {where}" + (f" ({said})" if said else "")
 
     def settings(self) -> dict[str, Any]:
@@ -158,6 +154,26 @@ class AttackSpec:
         """Absolute step size of the iterated attacks, in [0,1] pixel values."""
         return float(self.parameters.relative_step * self.threat.eps)
 
+
+def worded(family: Family, settings: Mapping[str, Any]) -> str:
+    """``steps=10, precise``: what was asked for beside the threat model, as far as it is not the family's default.
+
+    Args:
+        family: The family.
+        settings: As `AttackSpec.settings` gives them.
+    """
+    own = {name: value for name, value in settings.items() if name not in SWITCHES}
+    parameters = family.parameters.model_validate(own).model_dump(exclude_defaults=True)
+    switches = (word(settings[name]) for name, word in SWITCHES.items() if name in settings)
+    return ", ".join([*(f"{name}={value}" for name, value in parameters.items()), *switches])
+
+
+SWITCHES: Mapping[str, Callable[[Any], str]] = {
+    "defaults": lambda _: "the library's defaults",
+    "precise": lambda _: "precise",
+    "average": lambda average: f"average of {average}",
+}
+"""What `AttackSpec.settings` says beside the family's parameters → the words for it."""
 
 FROM = " from "
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from frontdef.attacks.spec import worded
 from frontdef.registry import get_family
 from frontdef.verdicts.agreement import VERDICTS
 from frontdef.verdicts.measured import measured
@@ -18,20 +19,20 @@ if TYPE_CHECKING:
     from frontdef.runs.results import Results
 
 CELL = (
-    "dataset", "classifier", "defense", "norm", "attack", "judged_eps", "library", "surrogate", "n", "robust_accuracy",
-    "forwards", "backwards", "seconds", "status",
+    "dataset", "classifier", "defense", "norm", "attack", "judged_eps", "library", "surrogate", "average", "n",
+    "robust_accuracy", "forwards", "backwards", "seconds", "status",
 )  # fmt: skip
 
 
 def attack_title(family: str, parameters: str) -> str:
-    """``pgd (steps=10)``: a family, and what of its parameters is not its default.
+    """``pgd (steps=10)``: a family, and what of its parameters is not its default; the same whatever is averaged.
 
     Args:
         family: Its id.
         parameters: JSON, as a cell has them.
     """
-    settings = get_family(family).parameters.model_validate(json.loads(parameters))
-    told = ", ".join(f"{key}={value}" for key, value in settings.model_dump(exclude_defaults=True).items())
+    settings = {name: value for name, value in json.loads(parameters).items() if name != "average"}
+    told = worded(get_family(family), settings)
     return family + (f" ({told})" if told else "")
 
 
@@ -39,6 +40,7 @@ def _cells(results: Results) -> pd.DataFrame:
     counted = results.sql("select cell, count(*) as n from records group by cell")
     cells = results.cells().merge(counted, on="cell", how="left")
     named = zip(cells["family"], cells["parameters"], cells["source"], strict=True)
+    cells["average"] = [json.loads(parameters).get("average", "") for parameters in cells["parameters"]]
     cells["attack"] = [attack_title(*name) + (f" from {source}" if source else "") for *name, source in named]
     return cells.reindex(columns=list(CELL))
 

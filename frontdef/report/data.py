@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from frontdef.attacks.spec import SWITCHES
 from frontdef.checks.masking.record import Diagnosis
 from frontdef.threat import NORM_LABELS, NORMS, check_norm, format_eps
 from frontdef.verdicts.agreement import Agreement
@@ -298,8 +299,7 @@ class ReportData:
 def variant(surrogate: str, parameters: str) -> str:
     """A surrogate and an attack's parameters (JSON) in words."""
     decoded = json.loads(parameters)
-    switches = {"defaults": "the library's defaults", "precise": "precise"}
-    values = [switches[k] if k in switches and v is True else f"{k}={v}" for k, v in decoded.items()]
+    values = [SWITCHES[name](value) if name in SWITCHES else f"{name}={value}" for name, value in decoded.items()]
     return ", ".join([f"surrogate {surrogate}", *values] if surrogate else values)
 
 
