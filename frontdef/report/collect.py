@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from pydantic import TypeAdapter
 
 from frontdef.attacks.spec import family_of, shown
@@ -30,6 +29,7 @@ from frontdef.report.data import (
     Score,
 )
 from frontdef.report.gallery import choose
+from frontdef.runs.columns import arrays
 from frontdef.threat import MEASURED, TOLERANCE
 from frontdef.verdicts.agreement import Agreement, agreement
 from frontdef.verdicts.attacked import Attacked, Models
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from frontdef.runs.results import Results
 
 MODEL = ["dataset", "classifier", "defense"]
+
+RECORDED = ("sample_id", "label", "clean_prediction", "adversarial_prediction", *MEASURED)
+"""Columns that a picture is told with."""
 
 _DIAGNOSIS = TypeAdapter(Diagnosis)
 
@@ -52,27 +55,27 @@ def collect(results: Results) -> ReportData:
     Raises:
         StoreError: Records or examples can't be read.
     """
-    cells = tuple(_cell(row) for row in results.cells().to_dict("records"))
+    told = results.cells()
+    cells = tuple(map(_cell, told.to_dict("records")))
     bare = ReportData(_about(results), cells, families=tuple(_families(cells)))
     if not any(cell.status == "ok" for cell in cells):
         return bare
-    outcomes, records = results.outcomes(), results.records()
-    recorded = {str(key): rows.reset_index(drop=True) for key, rows in records.groupby("cell", sort=False)}
+    models = results.attacked
     data = ReportData(
         about=bare.about,
-        cells=tuple(_with_invalid(cell, recorded) for cell in cells),
-        clean=tuple(_clean(outcomes)),
+        cells=tuple(_with_invalid(cells, models)),
+        clean=tuple(CleanRow(*model, attacked.correct) for model, attacked in models.items()),
         brackets=tuple(results.brackets()),
         beliefs=tuple(results.beliefs()),
-        agreements=tuple(_named(agreement(outcomes, lru_cache(maxsize=16)(results.examples), results.cells()))),
+        agreements=tuple(_named(agreement(models, results.examples, told))),
         diagnoses=tuple(_diagnosed(diagnosis) for diagnosis in results.diagnoses()),
         measured=tuple(measured(results.metrics())),
         families=bare.families,
         figures=tuple(_figures(results, cells)),
     )
-    ids = {model: attacked.ids for model, attacked in results.attacked.items()}
-    data = replace(data, scores=tuple(_scores(data, results.attacked)), evidence=tuple(_evidence(data, results, ids)))
-    return replace(data, pictures=tuple(_pictures(results, data, recorded, ids)))
+    ids = {model: attacked.ids for model, attacked in models.items()}
+    data = replace(data, scores=tuple(_scores(data, models)), evidence=tuple(_evidence(data, results, ids)))
+    return replace(data, pictures=tuple(_pictures(results, data, ids)))
 
 
 def _about(results: Results) -> About:
@@ -124,14 +127,13 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _with_invalid(cell: CellRow, recorded: Mapping[str, pd.DataFrame]) -> CellRow:
-    return replace(cell, invalid=int((~recorded[cell.key]["valid"]).sum())) if cell.key in recorded else cell
-
-
-def _clean(outcomes: pd.DataFrame) -> Iterator[CleanRow]:
-    for (dataset, classifier, defense), group in outcomes.groupby(MODEL, sort=False):
-        correct = group.groupby("sample_id")["clean_correct"].first()
-        yield CleanRow(str(dataset), str(classifier), str(defense), correct.to_numpy(dtype=bool))
+def _with_invalid(cells: Iterable[CellRow], models: Models) -> Iterator[CellRow]:
+    """The cells, with the examples that an attack was not allowed to return counted."""
+    invalid: dict[str, int] = {}
+    for attacked in models.values():
+        outside = attacked.ran & ~attacked.says("valid")
+        invalid.update(zip(attacked.cells["cell"], outside.sum(axis=1).tolist(), strict=True))
+    return (replace(cell, invalid=invalid.get(cell.key, 0)) for cell in cells)
 
 
 def _scores(data: ReportData, models: Models) -> Iterator[Score]:
@@ -173,21 +175,17 @@ def _figures(results: Results, cells: Iterable[CellRow]) -> Iterator[Figure]:
             yield Figure(*names, title=title, images=images)
 
 
-def _pictures(
-    results: Results,
-    data: ReportData,
-    recorded: Mapping[str, pd.DataFrame],
-    ids: Mapping[tuple[str, str, str], np.ndarray],
-) -> Iterator[Picture]:
+def _pictures(results: Results, data: ReportData, ids: Mapping[tuple[str, str, str], np.ndarray]) -> Iterator[Picture]:
     images = {name: results.clean(name) for name in {setting.dataset for setting in data.settings}}
     read = lru_cache(maxsize=None)(lambda key: results.open_tensors("records", key))
+    states = {job.entry.key: job for job in results.jobs_of("records")}
+    recorded = lru_cache(maxsize=None)(lambda key: arrays(results.rows(states[key]), RECORDED))
     for choice in choose(data, max(batch[0].size for batch in images.values())):
         # Scores are in the order of sample ids, examples in that of the records.
         cell, kept = data.cell_by_key[choice.cell], read(choice.cell)
-        rows = recorded[choice.cell]
+        rows = recorded(choice.cell)
         sample_id = ids[cell.dataset, cell.classifier, cell.defense][choice.index]
-        at = int(np.flatnonzero(rows["sample_id"].to_numpy() == sample_id)[0])
-        row = rows.iloc[at]
+        at = int(np.flatnonzero(rows["sample_id"] == sample_id)[0])
         clean = images[cell.dataset][at]
         seen = kept.array_rows("seen", at, at + 1)[0] if "seen" in kept else None
         yield Picture(
@@ -195,11 +193,11 @@ def _pictures(
             defense=cell.defense,
             family=cell.family,
             library=cell.library,
-            sample_id=int(row["sample_id"]),
-            label=int(row["label"]),
-            clean_prediction=int(row["clean_prediction"]),
-            adversarial_prediction=int(row["adversarial_prediction"]),
-            distance=float(row.get(choice.setting.norm, float("nan"))),
+            sample_id=int(sample_id),
+            label=int(rows["label"][at]),
+            clean_prediction=int(rows["clean_prediction"][at]),
+            adversarial_prediction=int(rows["adversarial_prediction"][at]),
+            distance=float(rows[choice.setting.norm][at]) if choice.setting.norm in MEASURED else math.nan,
             clean=clean,
             attacked=kept.array_rows("x_adv", at, at + 1)[0],
             seen=seen if seen is not None and seen.shape == clean.shape else None,

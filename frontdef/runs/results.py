@@ -334,7 +334,7 @@ class Results:
         """Whether the libraries agree, a verdict for each pair that ran the same attack."""
         from frontdef.verdicts.agreement import agreement
 
-        return agreement(self.outcomes(), self.examples, self.cells())
+        return agreement(self.attacked, self.examples, self.cells())
 
     def worst(self) -> pd.DataFrame:
         """Robust accuracy: the worst case over all attacks and libraries, per sample, with its 95 % interval.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from itertools import combinations
 from typing import Any, Literal, get_args
 
@@ -14,7 +15,8 @@ import pandas as pd
 
 from frontdef.attacks.conduct import OTHER_TYPE
 from frontdef.attacks.rounding import CLOSE
-from frontdef.verdicts.broken import success
+from frontdef.threat import MEASURED, TOLERANCE
+from frontdef.verdicts.attacked import Attacked, Models, by_model
 from frontdef.verdicts.looks import ALPHA
 from frontdef.verdicts.statistics import exceeds, holm, mcnemar, paired_difference, wilson
 
@@ -35,6 +37,9 @@ OTHERS = 0.01
 rounding alone changes."""
 
 GROUP = ["dataset", "classifier", "defense", "surrogate", "family", "source", "norm", "parameters", "eps"]
+
+AT_HAND = 8
+"""Cells whose examples are kept in memory while they are compared: those of more libraries than anybody has."""
 
 Mode = Literal["matched", "defaults"]
 
@@ -146,25 +151,46 @@ class _Side:
 
 
 def agreement(
-    outcomes: pd.DataFrame, examples: Examples | None = None, cells: pd.DataFrame | None = None
+    outcomes: pd.DataFrame | Models, examples: Examples | None = None, cells: pd.DataFrame | None = None
 ) -> list[Agreement]:
     """Compare every pair of libraries that ran the same attack on the same defense.
 
-    Only samples that are classified correctly before the attack count.
+    Only samples count that both were run on and that are classified correctly before the attack.
 
     Args:
-        outcomes: As `frontdef.runs.results.Results.outcomes` gives them.
+        outcomes: As `frontdef.runs.results.Results.outcomes` gives them, or sorted out by model.
         examples: Cell → examples ``(N,C,H,W)``, to see whether they are identical; None leaves that out.
         cells: As `frontdef.runs.results.Results.cells` gives them: named differences, faults and passes; None leaves
             these out.
     """
     sides = {} if cells is None else {side.cell: side for side in _sides(cells)}
-    pairs = [pair for _, group in outcomes.groupby(GROUP, sort=False) for pair in _pairs(group, examples, sides)]
+    distant = _distant(examples)
+    pairs = [pair for attacked in by_model(outcomes).values() for pair in _pairs(attacked, distant, sides)]
     adjusted = holm([min(1.0, pair.p_value * ALPHA / pair.level) for pair, *_ in pairs])
     return [
         _explain(_judge(replace(pair, p_holm=p), side_a, side_b, samples), side_a, side_b)
         for (pair, side_a, side_b, samples), p in zip(pairs, adjusted, strict=True)
     ]
+
+
+def _distant(examples: Examples | None) -> Callable[[str, str], tuple[float, float]]:
+    """Two cells → the largest difference between their examples in any value, and the share that is the same.
+
+    A minimum-norm attack is judged at many radii, so each pair is compared once; NaN where nothing can be compared.
+    """
+    if examples is None:
+        return lambda a, b: (math.nan, math.nan)
+    read = lru_cache(maxsize=AT_HAND)(examples)
+
+    @cache
+    def compare(a: str, b: str) -> tuple[float, float]:
+        first, second = read(a), read(b)
+        if first.shape != second.shape:
+            return math.nan, math.nan
+        apart = np.abs(first - second).reshape(len(first), -1).max(1)
+        return float(apart.max()), float((apart <= CLOSE).mean())
+
+    return compare
 
 
 def _sides(cells: pd.DataFrame) -> Iterator[_Side]:
@@ -194,58 +220,82 @@ def _words(stored: Any) -> tuple[str, ...]:
 
 
 def _pairs(
-    group: pd.DataFrame, examples: Examples | None, sides: dict[str, _Side]
+    attacked: Attacked, distant: Callable[[str, str], tuple[float, float]], sides: Mapping[str, _Side]
 ) -> Iterator[tuple[Agreement, _Side, _Side, int]]:
-    norm, eps = str(group["norm"].iloc[0]), float(group["eps"].iloc[0])
-    group = group.assign(success=success(group, norm, eps))
-    broke = group.pivot(index="sample_id", columns="library", values="success").astype(bool)
-    valid = group.groupby("library")["valid"].mean()
-    correct = group.groupby("sample_id")["clean_correct"].first().reindex(broke.index).to_numpy(dtype=bool)
-    cells = group.groupby("library")["cell"].first()
-    distances = _distances(group, norm)
-    where = {name: group[name].iloc[0] for name in GROUP}
-    mode: Mode = "defaults" if json.loads(where["parameters"]).get("defaults") else "matched"
-    n = int(correct.sum())
-    for a, b in combinations(broke.columns, 2):
-        broke_a, broke_b = broke[a].to_numpy()[correct], broke[b].to_numpy()[correct]
-        only_a, only_b = int((broke_a & ~broke_b).sum()), int((broke_b & ~broke_a).sum())
-        side_a, side_b = (sides.get(cells[name], _Side(str(name), cells[name])) for name in (a, b))
-        level = min(side_a.level, side_b.level)
-        low, high = paired_difference(only_a, only_b, n, 1 - level) if n else (-1.0, 1.0)
-        apart = np.abs(examples(cells[a]) - examples(cells[b])).reshape(len(broke), -1).max(1) if examples else None
-        pair = Agreement(
-            **where,
-            library_a=str(a),
-            library_b=str(b),
-            n=n,
-            success_a=float(broke_a.mean()) if n else 0.0,
-            success_b=float(broke_b.mean()) if n else 0.0,
-            only_a=only_a,
-            only_b=only_b,
-            p_value=mcnemar(only_a, only_b),
-            p_holm=1.0,
-            low=low,
-            high=high,
-            max_difference=float("nan") if apart is None else float(apart.max()),
-            same_share=float("nan") if apart is None else float((apart <= CLOSE).mean()),
-            distance_a=distances.get(a, float("nan")),
-            distance_b=distances.get(b, float("nan")),
-            passes_a=side_a.passes,
-            passes_b=side_b.passes,
-            invalid_a=1 - float(valid[a]),
-            invalid_b=1 - float(valid[b]),
-            mode=mode,
-            known=" ".join(filter(None, (side_a.difference, side_b.difference))),
-            rounding=_least_rounded(side_a, side_b)[0],
-            level=level,
-        )
-        yield pair, side_a, side_b, len(broke)
+    """The pairs of each attack on a model, with the samples that both libraries were run on."""
+    correct, valid = attacked.says("clean_correct"), attacked.says("valid")
+    for where, places in _questions(attacked):
+        norm, eps, libraries, at = where["norm"], where["eps"], list(places), list(places.values())
+        cells, ran = [attacked.cells["cell"][place] for place in at], attacked.ran[at]
+        broke = attacked.succeeds(norm)[at] <= eps + TOLERANCE
+        # Of a randomized model each cell has draws of its own; which samples are right is said once, by the first.
+        right = ran & _first_said(correct, attacked.ran, sorted(at))
+        counts, tried = _together(ran, ran), _together(right, right)
+        fell, only = _together(right & broke, right), _together(right & broke, right & ~broke)
+        outside = 1 - (valid[at] & ran).sum(1) / ran.sum(1)
+        typical = _medians(attacked.succeeds(norm)[at], broke) if norm in MEASURED else np.full(len(at), np.nan)
+        mode: Mode = "defaults" if json.loads(where["parameters"]).get("defaults") else "matched"
+        for a, b in combinations(range(len(at)), 2):
+            n, only_a, only_b = int(tried[a, b]), int(only[a, b]), int(only[b, a])
+            side_a, side_b = (sides.get(cells[i], _Side(libraries[i], cells[i])) for i in (a, b))
+            level = min(side_a.level, side_b.level)
+            low, high = paired_difference(only_a, only_b, n, 1 - level) if n else (-1.0, 1.0)
+            most, same = distant(cells[a], cells[b])
+            pair = Agreement(
+                **where,
+                library_a=libraries[a],
+                library_b=libraries[b],
+                n=n,
+                success_a=int(fell[a, b]) / n if n else 0.0,
+                success_b=int(fell[b, a]) / n if n else 0.0,
+                only_a=only_a,
+                only_b=only_b,
+                p_value=mcnemar(only_a, only_b),
+                p_holm=1.0,
+                low=low,
+                high=high,
+                max_difference=most,
+                same_share=same,
+                distance_a=float(typical[a]),
+                distance_b=float(typical[b]),
+                passes_a=side_a.passes,
+                passes_b=side_b.passes,
+                invalid_a=float(outside[a]),
+                invalid_b=float(outside[b]),
+                mode=mode,
+                known=" ".join(filter(None, (side_a.difference, side_b.difference))),
+                rounding=_least_rounded(side_a, side_b)[0],
+                level=level,
+            )
+            yield pair, side_a, side_b, int(counts[a, b])
 
 
-def _distances(group: pd.DataFrame, norm: str) -> dict[Any, float]:
-    if norm not in group:
-        return {}
-    return dict(group[group["success"]].groupby("library")[norm].median())
+def _questions(attacked: Attacked) -> Iterator[tuple[dict[str, Any], dict[str, int]]]:
+    """Each attack that some libraries ran at a radius: what it is, and library → its row, by the libraries' names."""
+    asked: dict[tuple[Any, ...], dict[str, int]] = {}
+    for place, question in enumerate(zip(*(attacked.cells[name] for name in GROUP), strict=True)):
+        asked.setdefault(question, {}).setdefault(str(attacked.cells["library"][place]), place)
+    for question, places in asked.items():
+        if len(places) > 1:
+            yield dict(zip(GROUP, question, strict=True)), dict(sorted(places.items()))
+
+
+def _together(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """On how many samples two rows are both true, ``(rows, rows)``; float32 counts exactly up to 16 million."""
+    return first.astype(np.float32) @ second.astype(np.float32).T
+
+
+def _first_said(said: np.ndarray, ran: np.ndarray, places: Sequence[int]) -> np.ndarray:
+    """What the first of some cells that was run on a sample says of it, bool ``(samples,)``."""
+    return np.asarray(said[places][ran[places].argmax(0), np.arange(said.shape[1])])
+
+
+def _medians(distances: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Median of the chosen values of each row, ``(rows,)``; NaN where there is none."""
+    ascending, count = np.sort(np.where(chosen, distances, np.inf), axis=1), chosen.sum(1)
+    rows = np.arange(len(distances))
+    middle = (ascending[rows, (count - 1) // 2] + ascending[rows, count // 2]) / 2
+    return np.where(count > 0, middle, np.nan)
 
 
 def _least_rounded(side_a: _Side, side_b: _Side) -> tuple[float, float]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from frontdef.attacks.spec import shown
 from frontdef.threat import MEASURED, NORMS, TOLERANCE, Norm, check_norm
-from frontdef.verdicts.broken import breaks_from, loses_from
+from frontdef.verdicts.broken import breaks_from, distances, loses_from, success
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,10 @@ GROUP = ["dataset", "classifier", "defense"]
 ASKED = ("cell", *GROUP, "training", "surrogate", "family", "source", "norm", "parameters", "library", "eps")
 """Columns that are the same in all rows of a cell at a radius; one of them may be missing in outcomes made by hand."""
 
-EXAMPLE = ("sample_id", "label", "clean_correct", "target", "adversarial_prediction", *MEASURED, "in_box", "finite")
+EXAMPLE = (
+    *("sample_id", "label", "clean_correct", "target", "adversarial_prediction"),
+    *(*MEASURED, "in_box", "finite", "valid"),
+)
 """Columns of each row."""
 
 JUDGED = (*ASKED, *EXAMPLE)
@@ -81,15 +84,25 @@ class Attacked:
         """The distance from which an attack got what it was asked for of a right image; ∞ where it never does."""
         return self._matrix(loses_from, norm)
 
-    def _matrix(self, distances: Callable[[Mapping[str, Any], str], np.ndarray], norm: str) -> np.ndarray:
-        if (distances, norm) not in self._least:
+    def succeeds(self, norm: str) -> np.ndarray:
+        """The same of any image, right or wrong."""
+        return self._matrix(_succeeds_from, norm)
+
+    def says(self, name: str) -> np.ndarray:
+        """Where a column of booleans is true, ``(cells, samples)``; nowhere where a cell was not run."""
+        said = np.zeros(self._shape, dtype=bool)
+        said[self._at] = self._examples[name]
+        return said
+
+    def _matrix(self, measure: Callable[[Mapping[str, Any], str], np.ndarray], norm: str) -> np.ndarray:
+        if (measure, norm) not in self._least:
             examples = dict(self._examples)
             if norm not in MEASURED:
                 examples["norm"] = np.array(self.cells["norm"], dtype=object)[self._at[0]]
             least = np.full(self._shape, np.inf)
-            np.fmin.at(least, self._at, distances(examples, norm))
-            self._least[distances, norm] = least
-        return self._least[distances, norm]
+            np.fmin.at(least, self._at, measure(examples, norm))
+            self._least[measure, norm] = least
+        return self._least[measure, norm]
 
     def fell(self, norm: str, eps: float) -> np.ndarray:
         """Which samples any attack of the run breaks within ``eps``, whatever it was made for; bool ``(samples,)``."""
@@ -109,6 +122,11 @@ class Attacked:
     def attack(self, cell: int) -> str:
         """A cell's attack as tables show it."""
         return shown(self.cells["family"][cell], self.cells["source"][cell])
+
+
+def _succeeds_from(columns: Mapping[str, Any], norm: str) -> np.ndarray:
+    """The distance of each example that is a success at any; NaN of the rest."""
+    return np.where(success(columns, norm, np.inf), distances(columns, norm), np.nan)
 
 
 Models = Mapping[Model, Attacked]
