@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from torch import nn
 
 from frontdef import bpda
+from frontdef.attacks.native.losses import margin
 from frontdef.attacks.native.square import random_search
 from frontdef.checks.conformance import subject
 from frontdef.checks.generators import global_states
@@ -176,6 +177,17 @@ def test_random_search_stays_inside_and_within_its_queries(norm):
     assert sum(asked) == 50 * 6
     assert torch.equal(examples, random_search(model, x, y, threat=threat, queries=50, generator=draws(4)))
     assert (examples.mean(dim=(1, 2, 3)) > x.mean(dim=(1, 2, 3))).all()
+
+
+def test_random_search_goes_on_from_a_start():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
+    x, y = torch.rand(9, 1, 4, 4), torch.randint(3, (9,))
+    threat = ThreatModel("linf", 0.1)
+    start = (x + 0.1 * torch.randn_like(x).sign()).clamp(0, 1)
+    assert torch.equal(random_search(model, x, y, threat=threat, queries=1, start=start), start)
+    examples = random_search(model, x, y, threat=threat, queries=40, start=start, generator=draws(4))
+    assert (margin(model(examples), y) >= margin(model(start), y)).all()
+    assert not torch.equal(examples, start)
 
 
 def test_random_search_comes_close_to_the_optimum_of_a_linear_function():

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from frontdef.attacks.native.autopgd import apgd, apgdt
-from frontdef.attacks.native.cascade import STANDS, WRONG, cascade
+from frontdef.attacks.native.cascade import LOOKS, STANDS, WRONG, cascade
 from frontdef.attacks.native.stages import PASSES, STAGES, Stage
 from frontdef.threat import ThreatModel
 from tests.attacks.conftest import protect
@@ -117,6 +117,35 @@ def test_what_does_not_hold_stands_again():
     x, y = torch.rand(5, 1, 4, 4), torch.zeros(5, dtype=torch.int64)
     outcome = run(Flicker(), (x, y), ThreatModel("linf", 0.1), stages=(STAGES[1],))
     assert (outcome.broken_by == STANDS).all()
+
+
+class Drawn(nn.Module):
+    """Wrong of everything but the image, in one pass of ``every`` over the number of the sample."""
+
+    def __init__(self, x):
+        super().__init__()
+        self.x, self.calls = x, 0
+
+    def forward(self, x):
+        self.calls += 1
+        sample = (x.flatten(1)[:, None] - self.x.flatten(1)).abs().amax(2).argmin(1)
+        moved = (x - self.x[sample]).flatten(1).abs().amax(1) > 0
+        wrong = moved & (self.calls % (sample + 1) == 0)
+        return torch.stack([torch.zeros(len(x)), 2.0 * wrong - 1, -torch.ones(len(x))], 1) + 0 * x.sum()
+
+
+def test_of_a_model_that_draws_only_what_holds_each_time_is_broken():
+    x = torch.linspace(0.1, 0.9, 5).view(5, 1, 1, 1).expand(5, 1, 4, 4).clone()
+    y = torch.zeros(5, dtype=torch.int64)
+    stages = (Stage("points", "climb", "margin", steps=8, random=True),)
+    broken = {
+        looks: (
+            cascade(Drawn(x), x, y, threat=ThreatModel("linf", 0.05), stages=stages, looks=looks).broken_by == 0
+        ).tolist()
+        for looks in (1, LOOKS)
+    }
+    assert broken[LOOKS] == [True, False, False, False, False]
+    assert sum(broken[1]) > 1
 
 
 def test_two_classes_are_enough(linear):

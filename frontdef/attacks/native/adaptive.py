@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Generator, Tensor, nn
 
-from frontdef.attacks.native.cascade import Outcome, Spent, cascade
+from frontdef.attacks.native.cascade import LOOKS, Outcome, Spent, cascade
 from frontdef.attacks.native.losses import DIRECTIONS, margin
 from frontdef.attacks.native.stages import COMBINATIONS, STAGES, WINNER_STEPS, Stage
 from frontdef.attacks.spec import Loss
@@ -162,6 +162,7 @@ class _Search:
         self, protected: Protected, x: Tensor, y: Tensor, threat: ThreatModel, generator: Generator | None
     ) -> None:
         self.protected, self.x, self.y, self.threat, self.generator = protected, x, y, threat, generator
+        self.looks = LOOKS if protected.front_end.randomized else 1
         self.result = x.detach().clone()
         self.left = (self._margins(torch.arange(len(x), device=x.device), x) <= 0).nonzero().flatten()
         self.spent: list[Spent] = []
@@ -200,24 +201,25 @@ class _Search:
     def _finish(self, winner: Choice, stages: tuple[Stage, ...]) -> None:
         if not len(self.left):
             return
-        outcome = self._attack(winner, self.left, stages)
+        outcome = self._attack(winner, self.left, stages, self.looks)
         self.result[self.left] = outcome.examples
         self.spent += [replace(stage, stage=f"{stage.stage} ({winner})") for stage in outcome.spent[1:]]
 
-    def _attack(self, choice: Choice, rows: Tensor, stages: tuple[Stage, ...]) -> Outcome:
+    def _attack(self, choice: Choice, rows: Tensor, stages: tuple[Stage, ...], looks: int = 1) -> Outcome:
         protected = self.protected
         view = protected.eot(choice.draws, average=choice.average) if protected.front_end.randomized else protected
         model = view if choice.surrogate else Borrowed(view, protected.without())
         with protected.surrogate(choice.surrogate or None):
             return cascade(
                 model, self.x[rows], self.y[rows],
-                threat=self.threat, stages=stages, generator=self.generator, count=self._passes,
+                threat=self.threat, stages=stages, looks=looks, generator=self.generator, count=self._passes,
             )  # fmt: skip
 
     def _margins(self, rows: Tensor, examples: Tensor) -> Tensor:
-        """Of the largest wrong logit over the label's, ``(R,)``: above 0 the sample is broken."""
+        """Of the largest wrong logit over the label's, the least of all looks, ``(R,)``: above 0 it is broken."""
         with torch.no_grad():
-            return margin(self.protected(examples), self.y[rows]).double()
+            seen = [margin(self.protected(examples), self.y[rows]) for _ in range(self.looks)]
+        return torch.stack(seen).amin(0).double()
 
     def _passes(self) -> tuple[int, int]:
         return self.protected.passes.forward, self.protected.passes.backward

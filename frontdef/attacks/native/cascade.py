@@ -18,6 +18,9 @@ from frontdef.threat import Norm, ThreatModel
 STANDS, WRONG = -1, -2
 """In place of a stage: of a sample that no stage broke, and of one that is misclassified as it is."""
 
+LOOKS = 4
+"""How often an example is looked at again where the model draws."""
+
 SMOOTHED = 0.25
 """Radius of the neighborhood whose gradients are averaged, divided by ε."""
 
@@ -69,6 +72,7 @@ def cascade(
     *,
     threat: ThreatModel,
     stages: tuple[Stage, ...] = STAGES,
+    looks: int = 1,
     generator: Generator | None = None,
     count: Count | None = None,
 ) -> Outcome:
@@ -76,8 +80,8 @@ def cascade(
 
     The wrong classes are ranked by how far away each one's boundary is on the model's linearization, the gap of logits
     over the dual norm of its gradient, instead of by their logits (MALT, Melamed et al. 2024, arXiv:2407.02240). What a
-    stage broke is looked at once more: where the example does not hold, of a model that draws or by rounding,
-    the sample stands again.
+    stage broke is looked at again: where the example does not hold, of a model that draws or by rounding, the sample
+    stands again. The search by scores goes on from the example that the gradients ended at.
 
     Args:
         model: Logits ``(N,K)`` of images, K ≥ 2; in eval mode.
@@ -85,6 +89,8 @@ def cascade(
         y: Labels to leave, int64 ``(N,)``.
         threat: ``linf``, ``l2`` or ``l1``, and the radius in [0,1] pixel values.
         stages: What is run, in order.
+        looks: How often what a stage broke is looked at again, and must hold each time; several (`LOOKS`) where the
+            model draws, because an attack that stops at its first success stops at a lucky draw.
         generator: Source of randomness, on the device of ``x``; None takes torch's global one.
         count: Forward and backward passes so far, of a model that counts its own; None counts the calls of the model.
 
@@ -92,7 +98,7 @@ def cascade(
         The examples, which stage broke which sample, and what each stage cost.
     """
     counted = _Counted(model)
-    return _Cascade(counted, x, y, threat, generator, count or counted.count).run(stages)
+    return _Cascade(counted, x, y, threat, looks, generator, count or counted.count).run(stages)
 
 
 class _Counted(nn.Module):
@@ -143,9 +149,16 @@ class _Averaged(nn.Module):
 
 class _Cascade:
     def __init__(
-        self, model: nn.Module, x: Tensor, y: Tensor, threat: ThreatModel, generator: Generator | None, count: Count
+        self,
+        model: nn.Module,
+        x: Tensor,
+        y: Tensor,
+        threat: ThreatModel,
+        looks: int,
+        generator: Generator | None,
+        count: Count,
     ) -> None:
-        self.count = count
+        self.looks, self.count = looks, count
         self.model, self.x, self.y, self.threat, self.generator = model, x, y, threat, generator
         self.result = x.detach().clone()
         self.targets: Tensor | None = None
@@ -188,8 +201,9 @@ class _Cascade:
     def search(self, stage: Stage, left: Tensor) -> Tensor:
         """Squares, by scores alone; the samples that still stand."""
         found = random_search(
-            self.model, self.x, self.y, threat=self.threat, queries=stage.steps, left=left, generator=self.generator
-        )
+            self.model, self.x, self.y,
+            threat=self.threat, queries=stage.steps, left=left, start=self.result, generator=self.generator,
+        )  # fmt: skip
         self.result[left] = found[left]
         return left[:0]  # what it broke is seen when it is looked at once more
 
@@ -210,12 +224,14 @@ class _Cascade:
 
     def _holding(self, tried: Tensor, left: Tensor) -> Tensor:
         """Samples that stand once what fell was looked at again."""
-        fell = tried[~torch.isin(tried, left)]
-        if not len(fell):
-            return left
         with torch.no_grad():
-            stand = fell[self.model(self.result[fell]).argmax(dim=1) == self.y[fell]]
-        return torch.cat([left, stand]).sort().values
+            for _ in range(self.looks):
+                fell = tried[~torch.isin(tried, left)]
+                if not len(fell):
+                    break
+                stand = fell[self.model(self.result[fell]).argmax(dim=1) == self.y[fell]]
+                left = torch.cat([left, stand]).sort().values
+        return left
 
     def _nearest(self, left: Tensor) -> Tensor:
         """Wrong classes of each sample, nearest first, ``(N,M)``; of samples that are not left in any order."""

@@ -124,13 +124,14 @@ def _apgdt(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tens
 
 
 def _cascade(spec: AttackSpec, protected: Protected, x: Tensor, y: Tensor) -> Tensor:
-    from frontdef.attacks.native.cascade import cascade
+    from frontdef.attacks.native.cascade import LOOKS, cascade
     from frontdef.attacks.native.stages import STAGES
 
     passes = protected.passes
     outcome = cascade(
         protected, x, y,
-        threat=spec.threat, stages=STAGES * spec.parameters.rounds, count=lambda: (passes.forward, passes.backward),
+        threat=spec.threat, stages=STAGES * spec.parameters.rounds,
+        looks=LOOKS if protected.front_end.randomized else 1, count=lambda: (passes.forward, passes.backward),
     )  # fmt: skip
     _note(protected, outcome.spent)
     return outcome.examples

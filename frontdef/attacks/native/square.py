@@ -31,6 +31,7 @@ def random_search(
     share: float = SHARE,
     stretched: bool = True,
     left: Tensor | None = None,
+    start: Tensor | None = None,
     generator: Generator | None = None,
 ) -> Tensor:
     """Set a random square of the perturbation to one value and keep it where the margin grows.
@@ -48,6 +49,7 @@ def random_search(
         share: Share of the image that the first squares cover.
         stretched: Whether the squares shrink by the share of ``queries`` that is spent, not by 10 000ths.
         left: Samples that are attacked, int64; None takes all. The others come back as they are.
+        start: Where the searches start, ``(N,C,H,W)`` in the ball and in [0,1]; None takes vertical stripes.
         generator: Source of randomness, on the device of ``x``; None takes torch's global one.
 
     Returns:
@@ -55,8 +57,7 @@ def random_search(
     """
     rows = torch.arange(len(x), device=x.device) if left is None else left
     best, scores = x.detach().clone(), torch.full((len(x),), -torch.inf, dtype=torch.float64, device=x.device)
-    stripes = _signs((len(x), x.shape[1], 1, x.shape[3]), x, generator).expand_as(x)
-    candidates = nearest(x[rows] + threat.eps * stripes[rows], x[rows], threat)
+    candidates = (_striped(x, threat, generator) if start is None else start)[rows]
     with torch.no_grad():
         for query in range(1, queries + 1):
             margins = margin(model(candidates), y[rows]).double()
@@ -112,6 +113,11 @@ def square(
             if run < restarts - 1:
                 left = left[margin(model(result[left]), y[left]) <= 0]
     return result
+
+
+def _striped(x: Tensor, threat: ThreatModel, generator: Generator | None) -> Tensor:
+    stripes = _signs((len(x), x.shape[1], 1, x.shape[3]), x, generator).expand_as(x)
+    return nearest(x + threat.eps * stripes, x, threat)
 
 
 def _candidates(

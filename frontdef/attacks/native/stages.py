@@ -51,9 +51,9 @@ STAGES: tuple[Stage, ...] = (
     Stage("next classes", "classes", "gap", steps=20, runs=6, skip=3),
     Stage("restarts", "climb", "dlr", steps=50, runs=2, random=True),
     Stage("smoothed", "climb", "margin", steps=15, neighbors=4, random=True),
-    Stage("scores", "search", steps=700),
+    Stage("scores", "search", steps=1000),
 )
-"""The cascade, in order. A sample that stands costs about 1,700 passes, AutoAttack about 10,000."""
+"""The cascade, in order. A sample that stands costs about 2,000 passes, AutoAttack about 10,000."""
 
 RANKED = 20
 """Wrong classes, those of the largest logits, among which the nearest are looked for: a backward pass each."""
