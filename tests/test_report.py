@@ -24,13 +24,15 @@ from PIL import Image
 
 from frontdef.errors import StoreError
 from frontdef.matrix.tables import RECORDS
-from frontdef.report import chart, gallery, palette, pictures, svg, tables
+from frontdef.report import believed, chart, gallery, look, palette, pictures, svg, tables
 from frontdef.report.axes import Axis
-from frontdef.report.build import SCRIPTS, build_report, render
+from frontdef.report.build import SCRIPTS, TOOLS, build_report, render
 from frontdef.report.collect import collect
 from frontdef.report.data import About, CellRow, Diagnosed, ReportData, Setting
 from frontdef.report.payload import bits, payload
 from frontdef.runs.results import load_results
+from frontdef.verdicts.agreement import DISAGREE, MARGIN
+from frontdef.verdicts.statistics import paired_difference
 from tests.run_writer import RunWriter
 
 sample = runpy.run_path(str(Path(__file__).with_name("report_sample.py")))
@@ -154,6 +156,10 @@ def test_what_failed_and_what_was_not_run_is_shown(data, page):
         if r.bracket.defense.startswith("round")
     )
     assert [cell.failed for cell in row.cells] == [0, 1, 0]
+    missing = [cell for cell in data.cells if cell.status == "missing"]
+    marked = [cell.missing for setting in data.settings for row in tables.heat(data, setting) for cell in row.cells]
+    assert sum(marked) == len(missing) == 1
+    assert page.count('<span class="pending" title="') == 1
     assert "1 cell failed" in "".join(Reader(page).texts)
     assert "RuntimeError: </script><b>out of memory" in "".join(Reader(page).texts)
     assert "1 cell not run yet" in "".join(Reader(page).texts)
@@ -171,7 +177,58 @@ def test_agreement_counts_every_comparison_once(data):
     weak = [row for row in data.agreements if row.verdict == "different"]
     assert weak
     assert {row.weaker for row in weak} == {"gamma"}
-    assert {row.verdict for row in tables.findings(data)} <= set(tables.FINDINGS)
+
+
+def test_banner_dots_and_list_say_the_same(data, page):
+    """What the banner counts is what the list holds, and a dot stands where the list has the defense's attack."""
+    ((words, differing, compared, _),) = look.disagreements(data)
+    listed = [row for cause in look.causes(data) for row in cause.rows]
+    assert words == "with the same parameters"
+    assert differing == len(listed) == sum(row.verdict in DISAGREE for row in data.agreements) > 0
+    assert compared == len(data.agreements)
+    assert f"libraries disagree in {differing} of {compared} comparisons" in "".join(Reader(page).texts)
+    dotted = {
+        (setting, row.bracket.defense, data.family_names[cell.family])
+        for setting in data.settings
+        for row in tables.heat(data, setting)
+        for cell in row.cells
+        if cell.disagree
+    }
+    assert dotted == {(Setting.of(row), row.defense, row.family) for row in listed}
+
+
+def test_a_cause_stands_once(data):
+    causes = look.causes(data)
+    names = [(cause.mode, cause.verdict, cause.name, cause.known or cause.rows[0].family) for cause in causes]
+    assert len(set(names)) == len(names)
+    assert [cause.verdict for cause in causes] == sorted((cause.verdict for cause in causes), key=DISAGREE.index)
+    invalid = causes[0]
+    assert invalid.verdict == "invalid"
+    assert len(invalid.rows) > 3
+    assert "noise" in invalid.where
+    assert "alpha / gamma" in invalid.where
+    assert "ℓ∞ 0.05, 0.1, 0.2" in invalid.where
+
+
+def test_what_is_open_comes_with_the_samples_that_decide_it(data):
+    rows = look.undecided(data)
+    assert {id(row) for row, _ in rows} == {id(row) for row in data.agreements if row.verdict == "inconclusive"}
+    for row, samples in rows:
+        assert samples > row.n
+        scale = samples / row.n
+        low, high = paired_difference(row.only_a * scale, row.only_b * scale, samples)
+        apart = abs(row.only_a - row.only_b) * scale
+        assert max(-low, high) <= MARGIN or apart > 2 * np.sqrt((row.only_a + row.only_b) * scale)
+
+
+def test_both_p_values_and_their_family_are_told(data, page):
+    text = "".join(Reader(page).texts)
+    assert f"corrected by Holm for all {len(data.agreements)} comparisons" in text
+    listed = [row for cause in look.causes(data) for row in cause.rows]
+    for row in listed:
+        assert f'data-v="{row.p_value}"' in page
+        assert f'data-v="{row.p_holm}"' in page
+    assert all(0 <= row.low <= row.high <= 1 for row in data.brackets)
 
 
 def test_the_drawer_gets_whole_paired_tables(data):
@@ -343,7 +400,7 @@ def test_page_is_one_offline_file(page):
             assert value is None or value.startswith(("data:", "#")), (tag, name, value)
         assert tag not in {"iframe", "object", "embed", "base"}
         assert not [name for name in attributes if name.startswith("on") or name == "style"], (tag, attributes)
-    (style,), (script,) = reader.styles, reader.scripts
+    (style,), script = reader.styles, "".join(reader.scripts)
     assert not re.search(r"@import|url\((?!#)", style)
     assert not re.search(r"fetch\(|XMLHttpRequest|WebSocket|sendBeacon|import\(|eval\(|innerHTML|localStorage", script)
     assert len(page.encode()) < 2_000_000
@@ -355,14 +412,17 @@ def test_policy_allows_this_style_and_script_and_nothing_else(page):
     digest = lambda text: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()  # noqa: E731
     assert policy.startswith("default-src 'none'; img-src data:;")
     assert f"style-src 'sha256-{digest(reader.styles[0])}';" in policy
-    assert f"script-src 'sha256-{digest(reader.scripts[0])}';" in policy
+    allowed = " ".join(f"'sha256-{digest(script)}'" for script in reader.scripts)
+    assert f"script-src {allowed};" in policy
     assert "unsafe" not in policy
 
 
 def test_script_is_small(page):
-    assert len(Reader(page).scripts[0].encode()) < 15_000
-    folder = Path(tables.__file__).parent / "scripts"
-    assert {path.stem for path in folder.iterdir()} == set(SCRIPTS)
+    view, tools = Reader(page).scripts
+    assert len(view.encode()) < 15_000
+    assert len(tools.encode()) < 10_000, "files and the address: nothing that the page's numbers need"
+    for name, parts in (("scripts", SCRIPTS), ("tools", TOOLS)):
+        assert {path.stem for path in (Path(tables.__file__).parent / name).iterdir()} == set(parts)
 
 
 def test_tables_stand_without_the_script(data, page):
@@ -424,12 +484,12 @@ def test_belief_shows_every_check_with_its_threshold(data, page):
     assert (row.defense, row.diagnosis.norm, row.diagnosis.eps) == (HOSTILE, "linf", 0.1)
     assert row.diagnosis.to_dict().items() <= sample["DIAGNOSIS"].items()
     assert "55 samples attacked through the gradient “identity”, 7 not broken." in page
-    table = re.search(r'<table class="sortable checks">.*?</table>', page, re.DOTALL)[0]
+    table = re.search(r'<table class="sortable stack checks">.*?</table>', page, re.DOTALL)[0]
     noise, transfer = ("".join(Reader(text).texts) for text in re.findall(r'<tr><th scope="row".*?</tr>', table))
     for shown in ("random noise", "alarm", "0.031", "100 + 40", "noise breaks 34%, PGD 31%", "Athalye et al. 2018"):
         assert shown in noise
     assert "does not apply" in transfer
-    assert page.count('<table class="sortable checks">') == 1
+    assert page.count('<table class="sortable stack checks">') == 1
     assert 'diagnose = ["l2"]' in "".join(Reader(page).texts)
 
 
@@ -440,7 +500,11 @@ def test_every_defense_has_a_belief_that_names_the_attack_it_judges(data, page):
     for belief, bracket in zip(data.beliefs, data.brackets, strict=True):
         assert Setting.of(belief) == Setting.of(bracket)
         assert all(reason in text for reason in belief.reasons)
+        lines = believed.budgets(data, belief)
+        assert all(line in text for line in lines)
         if belief.suspect:
+            assert str(belief.suspect) in lines[0]
+            assert "passes a sample" in lines[0]
             assert belief.together == pytest.approx(bracket.worst_case)
             assert str(belief.suspect) in text
 
@@ -450,7 +514,7 @@ def test_a_diagnosis_where_nothing_was_attacked_is_shown_all_the_same(data):
     elsewhere = replace(row, diagnosis=replace(row.diagnosis, norm="l1", eps=3.0))
     page = render(replace(data, diagnoses=(elsewhere,)))
     assert '<span class="quiet">ℓ1 ε = 3</span>' in page
-    assert page.count('<table class="sortable checks">') == 1
+    assert page.count('<table class="sortable stack checks">') == 1
 
 
 def test_metrics_have_a_table_with_intervals(root, data, page):
@@ -528,7 +592,7 @@ def test_defaults_are_compared_in_a_grid_of_their_own(data):
     }
     page = render(called)
     assert "what does a user get who just calls it?" in page
-    assert "<td>budget</td>" in page
+    assert "<b>budget</b>" in page
     assert not any(
         cell.disagree for setting in data.settings for row in tables.heat(called, setting) for cell in row.cells
     )

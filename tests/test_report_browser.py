@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from frontdef.report import tables
+from frontdef.report import look, tables
 from frontdef.report.build import render
 from frontdef.report.collect import collect
 from frontdef.report.data import ReportData, Setting
@@ -176,7 +176,8 @@ def test_untouched_filters_change_no_number(without_script, address):
 
 def test_it_opens_on_one_setting(browser):
     assert first_of(browser, "h1").text == "sample"
-    assert [pane.text for pane in all_of(browser, ".pane:not([hidden]) > h3")] == ["ℓ∞ ε = 0.1"] * 4 + ["ℓ∞"]
+    heads = [pane.text for pane in all_of(browser, ".pane:not([hidden]) > h3")]
+    assert heads == [f"ℓ∞ ε = 0.1{n}" for n in (" n = 60", "", " n = 60", "")] + ["ℓ∞"]
     assert len(column(browser, "brackets", "th")) == 3
     assert (
         browser.execute_script("return performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd") < 5000
@@ -289,7 +290,8 @@ def test_filters_act_on_every_section(browser):
 def test_norm_and_radius_choose_the_setting(browser):
     choose(browser, "norm", "ℓ2")
     choose(browser, "eps", "0.6")
-    assert {pane.text for pane in all_of(browser, ".pane:not([hidden]) > h3")} == {"ℓ2 ε = 0.6", "ℓ2"}
+    heads = {pane.text.removesuffix(" n = 60") for pane in all_of(browser, ".pane:not([hidden]) > h3")}
+    assert heads == {"ℓ2 ε = 0.6", "ℓ2"}
     assert [heading.text for heading in all_of(browser, "#heat .pane:not([hidden]) thead th[data-f]")] == ["deepfool"]
     threats = {row.text.split(" deepfool ")[1][:6] for row in all_of(browser, "#cells tbody tr") if row.is_displayed()}
     assert threats == {"ℓ2 any"}
@@ -328,7 +330,7 @@ def test_several_models_are_chosen_between(browser, data, tmp_path):
     before = column(browser, "brackets", "[data-k=worst]")
     assert len(before) == 3
     choose(browser, "model", "other · softmax")
-    assert first_of(browser, "#brackets .pane:not([hidden]) > h3").text == "other · softmax · ℓ∞ ε = 0.2"
+    assert first_of(browser, "#brackets .pane:not([hidden]) > h3").text == "other · softmax · ℓ∞ ε = 0.2 n = 60"
     names = column(browser, "brackets", "th")
     assert sorted(names) == sorted(data.defense_names[:-1]) == sorted(column(browser, "curves", "th"))
     assert set(column(browser, "brackets", "[data-k=worst]")) <= set(before)
@@ -425,7 +427,7 @@ def test_reasons_open_in_place(browser):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", [1280, 768, 390])
 def test_it_fits_and_reads(browser, width, scheme):
     resize(browser, width, scheme)
     browser.refresh()
@@ -439,6 +441,11 @@ def test_it_fits_and_reads(browser, width, scheme):
         " && e.checkVisibility() && outside(e)).map(e => e.outerHTML.slice(0, 80))"
     )
     assert beyond == []
+    clipped = browser.execute_script(
+        "return [...document.querySelectorAll('.scroll')].filter(e => e.checkVisibility() && e.scrollWidth > "
+        "e.clientWidth + 1).map(e => e.textContent.trim().slice(0, 60))"
+    )
+    assert clipped == [], "a table that is wider than its box hides a column"
     ground, ink = browser.execute_script(
         "const s = getComputedStyle(document.documentElement); return [s.backgroundColor, s.color]"
     )
@@ -452,3 +459,93 @@ def test_it_fits_and_reads(browser, width, scheme):
     ]
     assert len(controls) == 7
     assert min(control.size["height"] for control in controls) >= 32, "large enough for a finger"
+
+
+def test_a_list_of_causes_is_folded_and_follows_the_filters(browser, data):
+    causes = look.causes(data)
+    shown = [cause for cause in all_of(browser, ".cause:not(.undecided)") if cause.is_displayed()]
+    assert [int(first_of(cause, ".times").text) for cause in shown] == [len(cause.rows) for cause in causes]
+    assert not any(table.is_displayed() for table in all_of(browser, ".findings"))
+    keep(browser, "l", "alpha", "gamma")
+    kept = [[row for row in cause.rows if {row.library_a, row.library_b} == {"alpha", "gamma"}] for cause in causes]
+    shown = [cause for cause in all_of(browser, ".cause:not(.undecided)") if cause.is_displayed()]
+    assert [int(first_of(cause, ".times").text) for cause in shown] == [len(rows) for rows in kept if rows]
+
+
+def test_the_view_is_in_the_address(browser, address):
+    """What is chosen stands in the address, and the address alone brings it back."""
+    choose(browser, "norm", "ℓ∞")
+    choose(browser, "eps", "0.2")
+    keep(browser, "d", "none", HOSTILE)
+    keep(browser, "l", "gamma")
+    worst, sent = column(browser, "brackets", "[data-k=worst]"), browser.current_url
+    assert "norm=linf&eps=0.2" in sent
+    browser.get("about:blank")
+    browser.get(sent)
+    assert column(browser, "brackets", "[data-k=worst]") == worst
+    assert sorted(column(browser, "brackets", "th")) == sorted(["none", HOSTILE])
+    assert first_of(browser, ".menu[data-kind=l] output").text == "1 of 3"
+    assert browser.current_url == sent
+    browser.execute_script("location.hash = 'norm=l2&eps=0.3'")
+    assert first_of(browser, "#brackets .pane:not([hidden]) > h3").text.startswith("ℓ2 ε = 0.3")
+    assert len(column(browser, "brackets", "th")) == 3
+    first_of(browser, "nav a[href='#cells']").click()
+    assert browser.execute_script("return document.querySelector('#cells').getBoundingClientRect().top < 200")
+    assert browser.current_url.endswith("norm=l2&eps=0.3&section=cells")
+    browser.get(f"{address}#nonsense=1&eps=9")
+    assert len(column(browser, "brackets", "th")) == 3
+
+
+SAVED = """
+const [selector, name, done] = arguments;
+const make = URL.createObjectURL;
+URL.createObjectURL = (blob) => (blob.text().then((text) => done([text, saved.download])), make.call(URL, blob));
+let saved = {};
+HTMLAnchorElement.prototype.click = function () { saved = this; };
+const takes = document.querySelector(selector);
+[...takes.querySelectorAll("button")].find((button) => button.textContent === name).click();
+"""
+"""What a button gives the browser to save, and the name of the file."""
+
+
+def take(driver, selector, name):
+    return driver.execute_async_script(SAVED, selector, name)
+
+
+def test_a_table_is_saved_as_it_stands(browser, data):
+    import csv
+    import io
+
+    keep(browser, "d", "none", HOSTILE)
+    box = "#brackets .pane:not([hidden]) .takes"
+    text, name = take(browser, box, "CSV")
+    assert name == "sample-brackets-linf-0.1.csv"
+    rows = list(csv.reader(io.StringIO(text)))
+    assert rows[0] == ["Defense", "Worst case %", "95 % interval", "Certified %", "Clean %", "Strongest attack"]
+    assert [row[0] for row in rows[1:]] == column(browser, "brackets", "th")
+    assert [row[1] for row in rows[1:]] == column(browser, "brackets", "[data-k=worst]")
+    markdown, _ = take(browser, box, "Markdown")
+    assert markdown.splitlines()[1].startswith("| --- | ---: |")
+    latex, _ = take(browser, box, "LaTeX")
+    assert r"\toprule" in latex
+    assert r"\begin{tabular}{lrrrrl}" in latex
+    assert r"Worst case \%" in latex
+    agree, _ = take(browser, "#agreement .pane:not([hidden]) .takes", "CSV")
+    assert re.search(r"^bim,exact,identical 2,", agree, flags=re.MULTILINE)
+    heat, _ = take(browser, "#heat .pane:not([hidden]) .takes", "CSV")
+    assert heat.splitlines()[0] == "Defense,clean,worst case,fgsm,bim,noise"
+
+
+def test_a_drawing_is_saved_with_its_colors(browser):
+    from xml.etree import ElementTree
+
+    for section in ("brackets", "curves"):
+        text, name = take(browser, f"#{section} .pane:not([hidden]) .takes", "SVG")
+        assert name.endswith(".svg")
+        tree = ElementTree.fromstring(text)
+        assert tree.tag == "{http://www.w3.org/2000/svg}svg"
+        assert "var(" not in text
+        words = {node.text for node in tree.iter("{http://www.w3.org/2000/svg}text")}
+        assert {"none", "rounding levels=3", HOSTILE} <= words
+        strokes = {node.get("stroke") for node in tree.iter()}
+        assert any(stroke and stroke.startswith("rgb") for stroke in strokes)

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from frontdef._version import __version__
 from frontdef.attacks.spec import shown
-from frontdef.report import chart, gallery, page, svg, tables
+from frontdef.report import believed, chart, gallery, look, page, svg, tables
 from frontdef.report.axes import Axis
 from frontdef.report.collect import collect
 from frontdef.report.data import ReportData, Setting, variant
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 SCRIPTS = ("core", "worst", "filters", "update", "sort", "drawer", "start")
 """Parts of the page's script, in the order in which they are put together."""
 
+TOOLS = ("basics", "copy", "tables", "charts", "address", "start")
+"""Parts of its second script: what is taken away from the page, files and its address. The page is whole without it."""
 
 ACCURACY = Axis(0, 1, (0, 0.25, 0.5, 0.75, 1))
 
@@ -57,6 +59,7 @@ def render(data: ReportData) -> str:
         data: What it shows. Whatever its names contain, they are shown as text.
     """
     style, script = page.style(), page.script(f"scripts/{name}.js" for name in SCRIPTS)
+    tools = page.script(f"tools/{name}.js" for name in TOOLS)
     return (
         _environment()
         .get_template("template.html.j2")
@@ -64,6 +67,8 @@ def render(data: ReportData) -> str:
             data=data,
             gallery=gallery,
             tables=tables,
+            look=look,
+            believed=believed,
             svg=svg,
             notes=notes,
             variant=variant,
@@ -74,8 +79,8 @@ def render(data: ReportData) -> str:
             payload=page.embedded(payload(data)),
             status=Counter(cell.status for cell in data.cells),
             style=Markup(style),
-            script=Markup(script),
-            policy=page.policy(style, script),
+            scripts=[Markup(script), Markup(tools)],
+            policy=page.policy(style, script, tools),
             version=__version__,
         )
     )

@@ -13,7 +13,7 @@ import numpy as np
 from frontdef.attacks.spec import SWITCHES
 from frontdef.checks.masking.record import Diagnosis
 from frontdef.threat import NORM_LABELS, NORMS, check_norm, format_eps
-from frontdef.verdicts.agreement import Agreement
+from frontdef.verdicts.agreement import DISAGREE, Agreement
 from frontdef.verdicts.belief import Belief
 from frontdef.verdicts.bracket import Bracket
 from frontdef.verdicts.measured import Measured
@@ -289,6 +289,12 @@ class ReportData:
                 variant(row.surrogate, row.parameters)
             )
         return by_setting
+
+    @cached_property
+    def disagreeing(self) -> frozenset[tuple[Setting, str, str]]:
+        """Setting, defense and family in which two libraries disagree with the same parameters."""
+        rows = (row for row in self.agreements if row.mode == "matched" and row.verdict in DISAGREE)
+        return frozenset((Setting.of(row), row.defense, row.family) for row in rows)
 
     @cached_property
     def family_by_name(self) -> Mapping[str, FamilyNote]:

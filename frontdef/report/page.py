@@ -45,10 +45,11 @@ def read(name: str) -> str:
     return resources.files("frontdef.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def policy(style: str, script: str) -> str:
-    """Allow this style and this script and nothing else: no network, and nothing that a name might smuggle in."""
+def policy(style: str, *scripts: str) -> str:
+    """Allow this style and these scripts and nothing else: no network, and nothing that a name might smuggle in."""
+    allowed = " ".join(f"'{_digest(script)}'" for script in scripts)
     return (
-        f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
+        f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src {allowed}; "
         "base-uri 'none'; form-action 'none'"
     )
 

@@ -131,6 +131,7 @@ def _agreement(data: ReportData, row: Agreement, setting: int) -> list[Any]:
         _rounded(row.p_holm),
         ": ".join(filter(None, (tables.variant(data, row), row.reason))),
         row.mode,
+        _rounded(row.p_value),
     ]
 
 

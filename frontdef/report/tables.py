@@ -27,17 +27,25 @@ VERDICTS: dict[str, tuple[str, str]] = {
 }
 """Verdict → mark and meaning, from the best to the worst."""
 
-FINDINGS = ("invalid", "different", "unexplained", "inconclusive")
-"""Verdicts that are listed one by one."""
-
 
 @dataclass(frozen=True)
 class HeatCell:
-    """A defense under a family: the share that withstood all libraries (None: not run), failed cells, disagreement."""
+    """A defense under a family.
+
+    Args:
+        family: Its number.
+        robust: The share that withstood all libraries; None where none has finished.
+        n: Samples that any of them attacked.
+        failed: Cells that failed.
+        missing: Cells that were asked for and have not run.
+        disagree: Whether libraries disagree with the same parameters.
+    """
 
     family: int
     robust: float | None
+    n: int
     failed: int
+    missing: int
     disagree: bool
 
 
@@ -110,12 +118,10 @@ def _heat_cell(data: ReportData, setting: Setting, defense: str, family: str) ->
     return HeatCell(
         family=data.family_names.index(family),
         robust=_robust(correct_of(data, setting, defense), scores) if scores else None,
+        n=int(np.any([score.attacked for score in scores], axis=0).sum()) if scores else 0,
         failed=sum(cell.status == "failed" for cell in cells),
-        disagree=any(
-            row.verdict in {"different", "unexplained", "invalid"}
-            for row in data.agreements
-            if (Setting.of(row), row.defense, row.family, row.mode) == (setting, defense, family, "matched")
-        ),
+        missing=sum(cell.status == "missing" for cell in cells),
+        disagree=(setting, defense, family) in data.disagreeing,
     )
 
 
@@ -172,12 +178,6 @@ def _by_severity(counts: Counter[str]) -> tuple[tuple[str, int], ...]:
     return tuple((verdict, counts[verdict]) for verdict in VERDICTS if counts[verdict])
 
 
-def findings(data: ReportData) -> list[Agreement]:
-    """The verdicts that need a look, the gravest first."""
-    rows = [row for row in data.agreements if row.verdict in FINDINGS]
-    return sorted(rows, key=lambda row: (FINDINGS.index(row.verdict), row.p_holm))
-
-
 def variant(data: ReportData, row: Agreement) -> str:
     """What tells a comparison from others of the same attack; empty where there are none."""
     several = len(data.variants[Setting.of(row), row.defense, row.family]) > 1
@@ -216,6 +216,11 @@ def accuracies(data: ReportData, cell: CellRow) -> list[tuple[Setting, float]]:
         for setting in data.settings
         if cell.judged_at(setting) and (cell.key, setting) in data.score_at
     ]
+
+
+def samples_of(data: ReportData, setting: Setting) -> int:
+    """How many samples the worst cases of a setting are taken over."""
+    return max(row.n for row in data.brackets if Setting.of(row) == setting)
 
 
 def default_setting(data: ReportData) -> int:

@@ -25,6 +25,9 @@ Verdict = Literal["invalid", "different", "unexplained", "inconclusive", "equiva
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 """The gravest first."""
 
+DISAGREE: tuple[Verdict, ...] = ("invalid", "different", "unexplained")
+"""The verdicts by which two libraries disagree; the others find no difference, or too few samples to tell."""
+
 MARGIN = 0.05
 """Two libraries are equivalent where the interval of their difference in success rate lies within ±MARGIN: the
 95 % interval, or a wider one where this is one look of several."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil, erfc, floor, log10, sqrt
+
 from frontdef.verdicts.looks import ALPHA
 from frontdef.verdicts.statistics import at_least, paired_difference
 
@@ -64,3 +66,38 @@ def needed(margin: float, discordant: float = DISCORDANT) -> int:
         middle = (low + high) // 2
         low, high = (low, middle) if within(middle, discordant) <= margin else (middle + 1, high)
     return high
+
+
+def deciding(only_a: int, only_b: int, n: int, margin: float, tests: int = 1, level: float = ALPHA) -> int:
+    """About how many samples decide a comparison, if the same shares of them ended differently.
+
+    Decided is: the interval of the difference lies within the margin, or the corrected test calls them different, by
+    the normal approximation of McNemar's test.
+
+    Args:
+        only_a: Samples on which only A succeeded.
+        only_b: Samples on which only B succeeded.
+        n: Samples that are right without attack, at least 1.
+        margin: Of *equivalent*, above 0.
+        tests: For how many the test is corrected.
+        level: Error level of this look.
+
+    Returns:
+        Two digits, rounded up.
+    """
+    share_a, share_b = only_a / n, only_b / n
+
+    def decided(samples: int) -> bool:
+        a, b = share_a * samples, share_b * samples
+        low, high = paired_difference(a, b, samples, 1 - level)
+        apart = max(abs(a - b) - 1, 0.0) / sqrt(max(a + b, 1.0))
+        return (low >= -margin and high <= margin) or tests * erfc(apart / sqrt(2)) < level
+
+    low, high = 1, 1
+    while not decided(high):
+        low, high = high, 2 * high
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if decided(middle) else (middle + 1, high)
+    unit = int(10 ** max(floor(log10(high)) - 1, 0))
+    return ceil(high / unit) * unit

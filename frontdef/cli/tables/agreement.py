@@ -14,7 +14,7 @@ from frontdef.attacks.spec import shown
 from frontdef.cli.sheets import Cell, Column, Sheet, to_terminal, words
 from frontdef.registry import get_family
 from frontdef.threat import NORM_LABELS, format_eps
-from frontdef.verdicts.agreement import VERDICTS, Agreement
+from frontdef.verdicts.agreement import DISAGREE, VERDICTS, Agreement
 
 if TYPE_CHECKING:
     from frontdef.runs.results import Results
@@ -40,7 +40,7 @@ def print_agreement(console: Console, results: Results) -> None:
             to_terminal(console, _grid(here, question))
     console.print("  ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items()))
     for row in rows:
-        if row.verdict in {"different", "unexplained", "invalid"}:
+        if row.verdict in DISAGREE:
             console.print(Text(f"{_where(row)}: {row.reason}{_spent(row)}"), soft_wrap=True)
 
 

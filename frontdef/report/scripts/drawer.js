@@ -3,15 +3,6 @@ const drawer = one("#drawer");
 const row = (tag, values) => make("tr", {}, ...values.map((value, i) => make(i && tag === "td" ? "td" : "th", {class: i ? "num" : "name"}, value)));
 const table = (caption, heads, rows) => make("div", {class: "scroll"}, make("table", {}, make("caption", {}, caption), make("thead", {}, row("th", heads)), make("tbody", {}, ...rows.map((values) => row("td", values)))));
 const empty = (text) => make("p", {class: "empty"}, text);
-const withCopy = (code) => {
-  const button = make("button", {type: "button", class: "copy"}, "Copy");
-  button.onclick = async () => {
-    getSelection().selectAllChildren(code);
-    await navigator.clipboard.writeText(code.textContent);
-    button.textContent = "Copied";
-  };
-  code.after(button);
-};
 
 const librariesOf = (d, f, several) => table("Libraries side by side", ["Library", "Robust %", "Broke", "Median distance", "Forward", "Backward", "Seconds"], ownScores(d, f).map((score) => {
   const {cell, success, distance} = score, {value} = robust(state.s, d, [score], "success");
@@ -20,9 +11,9 @@ const librariesOf = (d, f, several) => table("Libraries side by side", ["Library
   return [name, make("b", {}, share(value)), `${count(success)} of ${count(cleanOf(state.s, d).bits)}`, ...[distance, cell.forwards, cell.backwards, cell.seconds].map(short)];
 }));
 const pairedOf = (d, f) => {
-  const rows = pairsOf(f, (defense) => defense === d).map(([, , , a, b, verdict, both, onlyA, onlyB, neither, p, reason]) =>
-    [make("span", {}, `${names.l[a]} / ${names.l[b]}`, make("small", {}, reason)), mark(verdict), both, onlyA, onlyB, neither, short(p)]);
-  return rows.length ? table("Of the samples that are right without attack: broken by both, by one only, by neither", ["Pair", "Verdict", "Both", "Only first", "Only second", "Neither", "p (Holm)"], rows) : empty("One library only: there is nothing to compare.");
+  const rows = pairsOf(f, (defense) => defense === d).map(([, , , a, b, verdict, both, onlyA, onlyB, neither, corrected, reason, , p]) =>
+    [make("span", {}, `${names.l[a]} / ${names.l[b]}`, make("small", {}, reason)), mark(verdict), both, onlyA, onlyB, neither, short(p), short(corrected)]);
+  return rows.length ? table("Of the samples that are right without attack: broken by both, by one only, by neither; p corrected (Holm) for all comparisons of the run", ["Pair", "Verdict", "Both", "Only first", "Only second", "Neither", "p", "p corrected"], rows) : empty("One library only: there is nothing to compare.");
 };
 const picturesOf = (d, f) => {
   const pictures = all(`#gallery .card[data-s="${state.s}"][data-d="${d}"][data-f="${f}"]`).map((figure) => figure.cloneNode(true));
@@ -42,6 +33,5 @@ const openDrawer = (d, f) => {
     pairedOf(d, f), make("h3", {}, "Pictures"), picturesOf(d, f), make("h3", {}, "Run it again"),
     ...mine.map((cell) => make("div", {}, make("small", {}, names.l[cell.l]), make("pre", {class: "command"}, make("code", {}, cell.command)))),
   );
-  all("code", drawer).forEach(withCopy);
   drawer.showModal();
 };

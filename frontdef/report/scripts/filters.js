@@ -6,6 +6,7 @@ const passes = ({dataset: {s, g, d, f, l}}) =>
 
 const applyFilters = () => {
   for (const element of all("main :is([data-s],[data-g],[data-d],[data-f],[data-l])")) show(element, passes(element));
+  for (const cause of all(".cause")) show(cause, (one(".times", cause).textContent = all("tbody tr:not([hidden])", cause).length));
   for (const list of all(".list")) {
     const some = [...list.children].some((child) => !child.hidden), box = list.closest(".scroll") ?? list;
     show(box, some);

@@ -13,13 +13,12 @@ const root = document.documentElement;
 root.classList.add("js");
 show(bar, settings.length);
 all(".sortable").forEach(makeSortable);
-all("main .command code").forEach(withCopy);
 if (settings.length) render();
 
 bar.onsubmit = (event) => event.preventDefault();
 bar.onchange = ({target}) => {
   const menu = target.closest(".menu");
-  if (menu) state[menu.dataset.kind][target.checked ? "add" : "delete"](+target.value);
+  if (menu) state[menu.dataset.kind] = new Set(all(":checked", menu).map((box) => +box.value));
   else state.s = target.id === "eps" ? +target.value : nearest({...settings[state.s], [target.id]: target.value});
   render();
 };

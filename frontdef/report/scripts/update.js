@@ -25,11 +25,13 @@ const updateHeat = () => {
     const d = +row.dataset.d;
     put(one(".worst", row), worst(state.s, d).value);
     for (const cell of all("[data-f]", row)) {
-      const f = +cell.dataset.f, own = ownScores(d, f), n = own.length, link = one("a", cell), value = n ? robust(state.s, d, own, "success").value : null;
+      const f = +cell.dataset.f, own = ownScores(d, f), n = own.length, link = one("a", cell), {value, n: of} = n ? robust(state.s, d, own, "success") : {};
       cell.className = n ? `heat h${Math.round(value * (data.steps - 1))}` : "heat";
       cell.dataset.v = value ?? -1;
       if (!link) continue;
       one(".value", link).textContent = n || !one(".cross", link) ? share(value) : "";
+      one(".n", link).textContent = `/${of}`;
+      show(one(".n", link), n && of < cleanOf(state.s, d).n);
       show(one(".dot", link), pairsOf(f, (defense) => defense === d, "matched").some((row) => /diff|unexp|inval/.test(row[5])));
     }
   }
