@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from frontdef.matrix.entries import Matrix, parse_matrix
 from frontdef.matrix.plan import make_plan
 from frontdef.matrix.tables import RECORDS
 from frontdef.models.load import Means, load_model
+from frontdef.runs.run import head_of
 from frontdef.runs.store import Store
 from tests.quiet import run_matrix
 
@@ -80,6 +82,25 @@ def test_a_second_run_does_nothing(finished):
     _, summary = go(out)
     assert (summary.ran, len(summary.cached)) == ([], len(plan.jobs))
     assert {path: path.stat().st_mtime_ns for path in out.glob("*/*.parquet")} == before
+
+
+def test_what_a_run_that_goes_on_says_of_its_jobs_is_what_it_would_say_anew(finished, tmp_path):
+    out = tmp_path / "again"
+    shutil.copytree(finished[0], out)
+    described = Store(out).require_head().jobs
+    assert Store(out).renew_head(head_of(finished[1], "again").model_copy(update={"jobs": ()}), _keys(finished[1]))
+    assert Store(out).require_head() == head_of(finished[1], "again")
+    assert Store(out).require_head().jobs == described
+    # Under another title the cells are the same ones, and called otherwise.
+    renamed, summary = go(out, MATRIX.replace('name = "none"', 'name = "none"\nlabel = "plain"'))
+    assert (_keys(renamed), summary.ran) == (_keys(finished[1]), [])
+    assert {entry.about["defense"] for entry in Store(out).require_head().jobs} == {"plain"}
+    fewer, _ = go(out, MATRIX.replace("eps = [0.1, 0.2]", "eps = [0.2]"))
+    assert [entry.key for entry in Store(out).require_head().jobs] == _keys(fewer)
+
+
+def _keys(plan) -> list[str]:
+    return [job.key for job in plan.jobs]
 
 
 def test_records_have_the_documented_columns(finished):

@@ -18,7 +18,7 @@ from frontdef.matrix.plan import make_plan
 from frontdef.matrix.tables import CERTIFIED, RECORDS
 from frontdef.models.cache import ModelCache
 from frontdef.models.request import ModelRequest
-from frontdef.runs.head import Head, dump, parse
+from frontdef.runs.head import Head, JobEntry, dump, glance, parse
 from frontdef.runs.plan import Samples
 from frontdef.runs.results import load_results
 from frontdef.runs.sealed import UNSIGNED
@@ -122,6 +122,22 @@ class TestHead:
 
     def test_what_is_written_is_read(self):
         assert parse(dump(self.HEAD), "run.json") == self.HEAD
+
+    def test_all_but_the_jobs_is_read_alone_and_written_with_their_lines(self):
+        jobs = tuple(JobEntry(key=f"k{i}", table="records", what=f'"key": {i}', about={"eps": i}) for i in range(3))
+        told = self.HEAD.model_copy(update={"document": {"jobs": [], "note": ',\n "jobs": [\n'}})
+        data = dump(told.model_copy(update={"jobs": jobs}))
+        written = glance(data, "run.json")
+        assert written.head == told
+        assert dump(told, written.jobs) == data
+        assert written.tells(told.model_copy(update={"command": "again", "started": "now"}), ("k0", "k1", "k2"))
+        assert not written.tells(told, ("k0", "k2", "k1"))
+        assert not written.tells(told, ("k0", "k1"))
+        for change in ({"codes": {"x": "1"}}, {"versions": {"x": "1"}}, {"document": {}}, {"device": "cuda"}):
+            assert not written.tells(told.model_copy(update=change), ("k0", "k1", "k2"))
+        assert not written.tells(told.model_copy(update={"live": True}), ("k0", "k1", "k2"))
+        assert glance(data.replace(b"k1", b"k7"), "run.json") is None
+        assert glance(json.dumps(json.loads(data)).encode(), "run.json") is None
 
     def test_every_changed_bit_is_noticed(self):
         data = dump(self.HEAD)

@@ -193,7 +193,7 @@ def _attacks(
                 cell = Cell(
                     row=row,
                     surrogate=surrogate,
-                    spec=replace(spec, average=average),
+                    spec=spec if average == spec.average else replace(spec, average=average),
                     library=library,
                     samples=most,
                     sample_seed=matrix.seed,

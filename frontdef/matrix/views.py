@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from frontdef.matrix.tables import CELL, CELLS, OUTCOMES, RECORDS
+from frontdef.reading import uncollected
 from frontdef.runs.columns import arrays
 from frontdef.runs.table import View
 from frontdef.verdicts import broken
@@ -32,6 +33,7 @@ _NOT_RUN: Mapping[str, Any] = {
 """What is not known of a cell that was not run."""
 
 
+@uncollected()
 def cells(results: Results) -> pd.DataFrame:
     """One row a cell of the matrix, whether or not it has been run."""
     import pandas as pd
@@ -108,6 +110,7 @@ def attacked(results: Results) -> Models:
     return sort_out({name: cells[name] for name in ASKED}, whose, examples)
 
 
+@uncollected()
 def _judged(results: Results) -> tuple[dict[str, list[Any]], np.ndarray, np.ndarray | None]:
     """Cells that are done, at each radius at which they are judged.
 

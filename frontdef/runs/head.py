@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from sys import intern
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from frontdef.errors import StoreError
-from frontdef.reading import parse_json
+from frontdef.reading import parse_json, uncollected
 
 FORMAT = 2
 """Version of the layout of a run folder; another one is refused, never guessed at."""
@@ -84,15 +85,89 @@ class Head(_Part):
     jobs: tuple[JobEntry, ...] = ()
 
 
-def dump(head: Head) -> bytes:
-    """The file, with a checksum over all of it."""
-    values = head.model_dump(mode="json")
-    jobs = ",\n".join(map(json.dumps, values.pop("jobs")))
-    start = json.dumps({"sha256": UNSIGNED, **values}, indent=1).removesuffix("\n}")
-    data = f'{start},\n "jobs": [\n{jobs}\n]}}'.encode()
-    return data.replace(UNSIGNED.encode(), hashlib.sha256(data).hexdigest().encode(), 1)
+START, JOBS, END = b'{\n "sha256": "', b',\n "jobs": [\n', b"\n]}"
+"""How the file begins, where its jobs begin, a line each, and how it ends."""
+
+KEY = re.compile(rb'^\{"key": "([^"]*)"', re.MULTILINE)
+"""How the line of a job begins."""
+
+NEW = frozenset({"command", "started", "notes", "jobs"})
+"""What a run that goes on may say otherwise than before while its jobs are the same ones."""
 
 
+class Written(NamedTuple):
+    """A file that `dump` wrote, as far as it is read without reading its jobs.
+
+    Args:
+        head: All but the jobs.
+        jobs: Their lines.
+    """
+
+    head: Head
+    jobs: bytes
+
+    def tells(self, head: Head, keys: Iterable[str]) -> bool:
+        """Whether it describes the jobs of a run as that would describe them now.
+
+        What is said of a job follows from its key, the document, the device, and the code and versions that read them.
+
+        Args:
+            head: What the run would say beside its jobs; one of objects that no file holds tells less than it says.
+            keys: Its jobs.
+        """
+        ours, theirs = (json.dumps(each.model_dump(mode="json", exclude=set(NEW))) for each in (self.head, head))
+        return not head.live and ours == theirs and KEY.findall(self.jobs) == [key.encode() for key in keys]
+
+
+def dump(head: Head, jobs: bytes | None = None) -> bytes:
+    """The file, with a checksum over all of it.
+
+    Args:
+        head: What it says.
+        jobs: The lines of its jobs, where they stand in a file already; None writes those of the head.
+    """
+    start = json.dumps({"sha256": UNSIGNED, **head.model_dump(mode="json", exclude={"jobs"})}, indent=1)
+    lines = (
+        ",\n".join(json.dumps(entry.model_dump(mode="json")) for entry in head.jobs).encode() if jobs is None else jobs
+    )
+    first = start.removesuffix("\n}").encode()
+    checksum = _sha256(first, JOBS, lines, END)
+    return b"".join((first.replace(UNSIGNED.encode(), checksum, 1), JOBS, lines, END))
+
+
+def _sha256(*parts: bytes | memoryview) -> bytes:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest().encode()
+
+
+def _unchanged(data: bytes) -> bool:
+    """Whether it is as `dump` wrote it: its checksum is that of its bytes, and none of its values is read for that."""
+    end = len(START) + len(UNSIGNED)
+    return data.startswith(START) and data[len(START) : end] == _sha256(
+        START, UNSIGNED.encode(), memoryview(data)[end:]
+    )
+
+
+def glance(data: bytes, where: str) -> Written | None:
+    """Read all but the jobs; None of a file that somebody else wrote, which has to be read whole.
+
+    Args:
+        data: Its bytes.
+        where: Its name, for messages.
+
+    Raises:
+        StoreError: It is in another format.
+    """
+    place = data.find(JOBS)
+    if place < 0 or not _unchanged(data):
+        return None
+    values = parse_json(data[:place] + b"}")
+    return Written(_validated(values, where), data[place + len(JOBS) : -len(END)])
+
+
+@uncollected()
 def parse(data: bytes, where: str) -> Head:
     """Read the file.
 
@@ -105,20 +180,29 @@ def parse(data: bytes, where: str) -> Head:
     """
     try:
         values = parse_json(data)
-        version = values.get("format")
-        checksum = values.pop("sha256", None)
-        sound = _signed(data, checksum) or checksum == digest(values)
+        checksum = values.get("sha256")
+        sound = _unchanged(data) or checksum == digest({k: v for k, v in values.items() if k != "sha256"})
     except (ValueError, AttributeError, RecursionError) as error:
         raise StoreError(f"{where} is damaged: {error}") from None
-    if version != FORMAT:
+    _require_format(values, where)
+    if not sound:
+        raise StoreError(f"{where} was changed after it was written (sha256 differs): the same command writes it anew")
+    return _validated(_shared(values), where)
+
+
+def _require_format(values: Mapping[str, Any], where: str) -> None:
+    if (version := values.get("format")) != FORMAT:
         raise StoreError(
             f"{where} has the store format {version!r}, this frontdef reads format {FORMAT}. Read it with the version "
             "that wrote it (run.json names it), or choose another --out"
         )
-    if not sound:
-        raise StoreError(f"{where} was changed after it was written (sha256 differs): the same command writes it anew")
+
+
+def _validated(values: dict[str, Any], where: str) -> Head:
+    _require_format(values, where)
+    values.pop("sha256", None)
     try:
-        return Head.model_validate(_shared(values))
+        return Head.model_validate(values)
     except ValidationError as error:
         raise StoreError(f"{where} is damaged: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}") from None
 
@@ -129,15 +213,10 @@ def _shared(values: dict[str, Any]) -> dict[str, Any]:
     for entry in jobs if isinstance(jobs, list) else ():
         about = entry.get("about") if isinstance(entry, dict) else None
         if isinstance(about, dict):
-            about.update({name: intern(value) for name, value in about.items() if isinstance(value, str)})
+            for name, value in about.items():
+                if type(value) is str:
+                    about[name] = intern(value)
     return values
-
-
-def _signed(data: bytes, checksum: Any) -> bool:
-    """Whether the checksum is that of the file's bytes, which is found without writing all values again."""
-    written = str(checksum).encode()
-    blank = data.replace(written, UNSIGNED.encode(), 1) if len(written) == len(UNSIGNED) else b""
-    return hashlib.sha256(blank).hexdigest().encode() == written
 
 
 def digest(values: Any) -> str:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from frontdef.errors import StoreError, UnknownNameError
 from frontdef.lazy import resolve
+from frontdef.reading import uncollected
 from frontdef.runs.columns import NUMPY, arrays
 from frontdef.runs.head import Head, JobEntry
 from frontdef.runs.kind import Kind, get_kind
@@ -71,6 +72,7 @@ class Results:
         return self.store.root
 
     @cached_property
+    @uncollected()
     def jobs(self) -> tuple[JobState, ...]:
         """Every job that was asked for.
 
@@ -115,6 +117,7 @@ class Results:
             raise StoreError(f"{path} has other columns than the table {table}: delete it, and it is made again")
         return rows.select(list(wanted))
 
+    @uncollected()
     def blocks(self, table: str) -> list[Block]:
         """The rows of all jobs of a table that are done, many jobs at a time, read once.
 

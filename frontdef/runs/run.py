@@ -140,7 +140,9 @@ def _run(plan: Plan, jobs: Sequence[Job], store: Store, settings: Settings, prog
     store.require_space(*_needed(plan, [job for job in jobs if job.key not in settled], splits, store))
     notes = tuple(note for model in plan.brought for note in model.admit(splits[model.dataset]))
     progress.note(notes)
-    store.write_head(head_of(plan, settings.command, notes))
+    told = _without_jobs(plan, settings.command, notes)
+    if not store.renew_head(told, (job.key for job in (*plan.jobs, *plan.twins))):
+        store.write_head(_with_jobs(told, plan))
     for name, split in splits.items():
         key = plan.samples[name].key
         if not store.has_tensors("clean", key):
@@ -215,6 +217,10 @@ def head_of(plan: Plan, command: str, notes: tuple[str, ...] = ()) -> Head:
         command: The command line that repeats it.
         notes: What was found out about models that somebody else trained.
     """
+    return _with_jobs(_without_jobs(plan, command, notes), plan)
+
+
+def _without_jobs(plan: Plan, command: str, notes: tuple[str, ...]) -> Head:
     return Head(
         kind=plan.kind,
         name=plan.name,
@@ -230,17 +236,21 @@ def head_of(plan: Plan, command: str, notes: tuple[str, ...] = ()) -> Head:
         notes=notes,
         samples={name: samples.key for name, samples in plan.samples.items()},
         live=any(isinstance(samples, Held) for samples in plan.samples.values()),
-        jobs=tuple(
-            JobEntry(
-                key=job.key,
-                table=job.table.name,
-                what=str(job),
-                model=job.models[0].key() if job.models else "",
-                about=job.describe(),
-            )
-            for job in (*plan.jobs, *plan.twins)
-        ),
     )
+
+
+def _with_jobs(head: Head, plan: Plan) -> Head:
+    entries = tuple(
+        JobEntry(
+            key=job.key,
+            table=job.table.name,
+            what=str(job),
+            model=job.models[0].key() if job.models else "",
+            about=job.describe(),
+        )
+        for job in (*plan.jobs, *plan.twins)
+    )
+    return head.model_copy(update={"jobs": entries})
 
 
 def _outcomes(jobs: Sequence[Job], executor: Executor, progress: Progress) -> Iterator[tuple[Job, Outcome]]:

@@ -64,7 +64,21 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.packs = Packs(root)
-        self.head = self._read_head() if self.exists() else None
+        self._head: Head | None = None
+        self.begun = self.exists()
+        if self.begun and self._glance() is None:
+            self._head = self._read_head()
+
+    @property
+    def head(self) -> Head | None:
+        """What was asked for, read when it is first needed; None where no run was begun.
+
+        Raises:
+            StoreError: It is damaged.
+        """
+        if self._head is None and self.begun:
+            self._head = self._read_head()
+        return self._head
 
     def exists(self) -> bool:
         """Whether a run was begun here. What a run leaves that was stopped before it said what it is is no matter.
@@ -101,7 +115,7 @@ class Store:
             try:
                 yield
             finally:
-                if made and self.head is None:
+                if made and not self.begun:
                     self._leave()
 
     def _leave(self) -> None:
@@ -116,9 +130,10 @@ class Store:
         Raises:
             StoreError: No run was begun here.
         """
-        if self.head is None:
+        head = self.head
+        if head is None:
             raise StoreError(f"{self.root} is no run folder: it has no {HEAD}. `frontdef run --out FOLDER` makes one")
-        return self.head
+        return head
 
     def write_head(self, head: Head) -> None:
         """Say what is asked for, before anything else is written.
@@ -127,15 +142,40 @@ class Store:
             StoreError: It can't be written.
         """
         write_whole(self.root / HEAD, heads.dump(head))
-        self.head = head
+        self._head, self.begun = head, True
+
+    def renew_head(self, head: Head, keys: Iterable[str]) -> bool:
+        """Say it again where the jobs that are asked for are those that stand there, which are not described anew.
+
+        Args:
+            head: What is asked for, without its jobs.
+            keys: Its jobs.
+
+        Returns:
+            Whether they are.
+
+        Raises:
+            StoreError: It can't be written.
+        """
+        written = self._glance() if self.begun else None
+        if written is None or not written.tells(head, keys):
+            return False
+        write_whole(self.root / HEAD, heads.dump(head, written.jobs))
+        self._head = None
+        return True
+
+    def _glance(self) -> heads.Written | None:
+        return heads.glance(self._head_file(), str(self.root / HEAD))
 
     def _read_head(self) -> Head:
+        return heads.parse(self._head_file(), str(self.root / HEAD))
+
+    def _head_file(self) -> bytes:
         path = self.root / HEAD
         try:
-            data = read_bounded(path, LARGEST)
+            return read_bounded(path, LARGEST)
         except OSError as error:
             raise StoreError(f"cannot read {path}: {error.strerror}") from None
-        return heads.parse(data, str(path))
 
     def path(self, table: str, key: str) -> Path:
         """Where a job's rows are."""
