@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import traceback
-import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from tests.plugins.conftest import Site
 
@@ -95,29 +89,6 @@ def matrix(
         dataset=dataset, classifier=classifier, samples=samples, batch_size=batch_size, defense=defense,
         library=library, steps=steps,
     )  # fmt: skip
-
-
-def in_child(work: Callable[[], Any]) -> Any:
-    """What some work gives, JSON values, done in a process of its own that has imported what this one has."""
-    reading, writing = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of forking where there are threads: none holds a lock
-        child = os.fork()
-    if child == 0:
-        try:
-            answer = {"result": work()}
-        except BaseException:
-            answer = {"error": traceback.format_exc()}
-        with open(writing, "w") as file:
-            json.dump(answer, file)
-        os._exit(0)
-    os.close(writing)
-    with open(reading) as file:
-        said = file.read()
-    os.waitpid(child, 0)
-    answer = json.loads(said or '{"error": "the process was killed"}')
-    assert "error" not in answer, answer["error"]
-    return answer["result"]
 
 
 def held(name: str = "VmRSS") -> int:

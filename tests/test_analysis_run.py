@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -25,6 +23,7 @@ from frontdef.errors import ConfigError, StoreError, UnknownNameError
 from frontdef.frontend import Identity
 from frontdef.protected import Protected
 from frontdef.runs.store import Store
+from tests.forks import fork, wait
 from tests.quiet import run_plan
 
 STUDY = """
@@ -132,13 +131,22 @@ def test_the_ends_of_a_sweep_are_the_two_trainings(finished):
 def test_a_killed_sweep_leaves_whole_units_and_goes_on(finished, tmp_path, cache):
     file, out = tmp_path / "tiny.toml", tmp_path / "killed"
     file.write_text(STUDY, encoding="utf-8")
-    command = [sys.executable, "-m", "frontdef", "analyze", str(file), "--out", str(out), "--what", "partial"]
-    process = subprocess.Popen(command, env={**os.environ, "FRONTDEF_CACHE": str(cache)}, stdout=subprocess.DEVNULL)
+    write = Store.write
+
+    def write_two_and_wait(store, table, *what):
+        write(store, table, *what)
+        time.sleep(600 if len(list(out.glob("partial/*.parquet"))) == 2 else 0)
+
+    def work():
+        Store.write = write_two_and_wait
+        main(["analyze", str(file), "--out", str(out), "--what", "partial"])
+
+    process = fork(work)
     deadline = time.monotonic() + 120
-    while len(list(out.glob("partial/*.parquet"))) < 2 and process.poll() is None and time.monotonic() < deadline:
+    while len(list(out.glob("partial/*.parquet"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    os.kill(process, signal.SIGKILL)
+    assert wait(process) == -signal.SIGKILL
     kept = {path.name: path.stat().st_mtime_ns for path in out.glob("partial/*.parquet")}
     assert 2 <= len(kept) < CUTS
     summary = go(parse_study(STUDY), out, cache=cache)

@@ -38,7 +38,7 @@ eps = [0.3]
 def test_a_certified_sample_that_falls_is_an_error_of_the_run(tmp_path, cache):
     site = Site(tmp_path / "site").install("frontdef-sure", SURE)
     (tmp_path / "sure.toml").write_text(MATRIX)
-    ended = site.run(
+    ended = site.forked(
         "-m", "frontdef", "run", str(tmp_path / "sure.toml"), "--out", str(tmp_path / "run"), FRONTDEF_CACHE=str(cache)
     )
     assert ended.code == 1

@@ -39,7 +39,7 @@ def verdicts(tmp_path_factory, cache):
     site = Site(folder / "site").install("frontdef-broken", Path(zoo.__file__).read_text(encoding="utf-8"))
     libraries = ", ".join(f'"{name_of(attack)}"' for attack in (*zoo.WEAKER, *zoo.INVALID))
     (folder / "broken.toml").write_text(MATRIX.format(libraries=libraries))
-    ended = site.run(
+    ended = site.forked(
         "-m", "frontdef", "run", str(folder / "broken.toml"), "--out", str(folder / "run"), FRONTDEF_CACHE=str(cache)
     )
     assert ended.code == 0, ended.err

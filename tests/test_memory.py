@@ -31,7 +31,8 @@ from frontdef.runs.progress import PlainProgress
 from frontdef.runs.run import Settings, run
 from frontdef.runs.store import Store
 from frontdef.threat import ThreatModel
-from tests.memory_site import forget_peak, held, in_child, install, matrix
+from tests.forks import in_child
+from tests.memory_site import forget_peak, held, install, matrix
 
 
 def need(images: int, most: int) -> None:

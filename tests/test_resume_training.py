@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 
@@ -24,6 +22,7 @@ from frontdef.models.request import ModelRequest
 from frontdef.stage import Stage
 from frontdef.training import Checkpoint
 from frontdef.whole import temporary
+from tests.forks import fork, wait
 
 BUILD = {classifier.name: classifier.build for classifier in CLASSIFIERS}
 
@@ -121,28 +120,18 @@ def test_divergence_names_the_last_good_checkpoint(train, tmp_path):
 
 REQUEST = ModelRequest("digits", "fc2", "none", {}, (Stage(epochs=200, lr=1e-2),), 150, 0)
 
-CHILD = """
-import sys
-from pathlib import Path
-from frontdef.models.cache import ModelCache
-from frontdef.models.request import ModelRequest
-from frontdef.stage import Stage
-request = ModelRequest("digits", "fc2", "none", {}, (Stage(epochs=200, lr=1e-2),), 150, 0)
-ModelCache(Path(sys.argv[1]), checkpoint_every=0).get_or_train(request)
-"""
-
 
 def test_a_killed_process_is_gone_on_from(tmp_path):
     """SIGKILL in the middle of a training; the cache then holds a checkpoint and no model."""
     undisturbed = ModelCache(tmp_path / "calm").get_or_train(REQUEST)
     models = ModelCache(tmp_path / "killed", checkpoint_every=0)
-    process = subprocess.Popen([sys.executable, "-c", CHILD, str(models.root)])
+    process = fork(lambda: models.get_or_train(REQUEST))
     path = models.checkpoint(REQUEST).path
     deadline = time.monotonic() + 120
-    while not path.is_file() and time.monotonic() < deadline and process.poll() is None:
+    while not path.is_file() and time.monotonic() < deadline:
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    os.kill(process, signal.SIGKILL)
+    assert wait(process) == -signal.SIGKILL
     assert not models.has(REQUEST), "the training ended before it could be killed"
     begun = len(weights.load_single(path)[1]["losses"])
     assert 0 < begun < 200
@@ -154,11 +143,11 @@ def test_a_killed_process_is_gone_on_from(tmp_path):
 
 
 def test_what_a_process_killed_while_it_wrote_a_checkpoint_left_is_swept(tmp_path):
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
+    ended = fork(lambda: None)
+    wait(ended)
     models = ModelCache(tmp_path)
     living = temporary(models.checkpoint(REQUEST).path)
-    dead = living.with_name(living.name.replace(f".{os.getpid()}.tmp", f".{ended.pid}.tmp"))
+    dead = living.with_name(living.name.replace(f".{os.getpid()}.tmp", f".{ended}.tmp"))
     for path in (living, dead):
         path.write_bytes(b"half of a checkpoint")
     models.get_or_train(replace(REQUEST, recipe=(Stage(epochs=1),)))

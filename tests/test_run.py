@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import pytest
 import torch
 
 import frontdef
+from frontdef.cli import main
 from frontdef.errors import ConfigError, FrontdefError, StoreError, UnknownNameError
 from frontdef.matrix.entries import Matrix, parse_matrix
 from frontdef.matrix.plan import make_plan
@@ -24,6 +24,7 @@ from frontdef.matrix.tables import RECORDS
 from frontdef.models.load import Means, load_model
 from frontdef.runs.run import head_of
 from frontdef.runs.store import Store
+from tests.forks import fork, wait
 from tests.quiet import run_matrix
 
 MATRIX = """
@@ -148,16 +149,31 @@ def test_two_undisturbed_runs_agree_to_the_bit(finished, tmp_path):
     )
 
 
-def test_a_killed_run_leaves_whole_cells_and_goes_on(finished, tmp_path, cache):
+def stopped_at_its_first_cell(tmp_path, out, how):
+    """Exit code and standard error of `frontdef run` in another process, which waits there for a signal."""
     (tmp_path / "small.toml").write_text(MATRIX)
-    out = tmp_path / "killed"
-    command = [sys.executable, "-m", "frontdef", "run", str(tmp_path / "small.toml"), "--out", str(out)]
-    process = subprocess.Popen(command, env={**os.environ, "FRONTDEF_CACHE": str(cache)}, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 600  # a loaded machine takes minutes to import torch
-    while not list(out.glob("records/*.parquet")) and time.monotonic() < deadline and process.poll() is None:
+    write = Store.write
+
+    def write_and_wait(store, table, *what):
+        write(store, table, *what)
+        time.sleep(600 if table == "records" else 0)
+
+    def work():
+        Store.write = write_and_wait
+        main(["run", str(tmp_path / "small.toml"), "--out", str(out)])
+
+    process = fork(work, tmp_path / "errors")
+    deadline = time.monotonic() + 600
+    while not list(out.glob("records/*.parquet")) and time.monotonic() < deadline:
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, "it had ended by itself"
+    os.kill(process, how)
+    return wait(process), (tmp_path / "errors").read_text()
+
+
+def test_a_killed_run_leaves_whole_cells_and_goes_on(finished, tmp_path):
+    out = tmp_path / "killed"
+    code, _ = stopped_at_its_first_cell(tmp_path, out, signal.SIGKILL)
+    assert code == -signal.SIGKILL, "it had ended by itself"
     assert list(out.glob("records/*.parquet")), "nothing was stored before the kill"
     plan, summary = go(out)
     assert summary.ran, "nothing was left to go on with"
@@ -170,25 +186,10 @@ def test_a_killed_run_leaves_whole_cells_and_goes_on(finished, tmp_path, cache):
     )
 
 
-def test_ctrl_c_leaves_whole_cells_and_says_so(tmp_path, cache):
-    (tmp_path / "small.toml").write_text(MATRIX)
+def test_ctrl_c_leaves_whole_cells_and_says_so(tmp_path):
     out = tmp_path / "stopped"
-    command = [sys.executable, "-m", "frontdef", "run", str(tmp_path / "small.toml"), "--out", str(out)]
-    process = subprocess.Popen(
-        command,
-        env={**os.environ, "FRONTDEF_CACHE": str(cache)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + 600  # a loaded machine takes minutes to import torch
-    while not list(out.glob("records/*.parquet")) and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    if process.returncode == 0:
-        pytest.skip("the run ended before it could be stopped")
-    assert process.returncode == 130, errors
+    code, errors = stopped_at_its_first_cell(tmp_path, out, signal.SIGINT)
+    assert code == 130, errors
     assert "jobs are kept" in errors
     assert not list(out.glob("**/*.tmp"))
 

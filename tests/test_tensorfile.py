@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import textwrap
+import signal
 
 import numpy as np
 import pytest
@@ -13,8 +11,9 @@ import safetensors.torch
 import torch
 
 from frontdef.errors import StoreError
-from frontdef.tensorfile import NAMES, TORCH_ALONE, TensorFile, TensorWriter, layout_of
+from frontdef.tensorfile import NAMES, TORCH_ALONE, Layout, TensorFile, TensorWriter, layout_of
 from frontdef.whole import sweep, temporary, write_whole
+from tests.forks import fork, wait
 
 
 def layouts(tensors):
@@ -117,19 +116,15 @@ class TestWholeOrNotAtAll:
         writer.discard()
 
     def test_what_a_killed_process_left_is_swept_and_what_a_living_one_writes_is_not(self, tmp_path):
-        code = """
-            import os, signal, sys, torch
-            from pathlib import Path
-            from frontdef.tensorfile import Layout, TensorWriter
-            path = Path(sys.argv[1])
+        path = tmp_path / "run" / "records" / "k.safetensors"
+
+        def killed():
             writer = TensorWriter(path, {"x": Layout("float32", (1000,))}, {})
             writer.append("x", torch.zeros(500))
             writer._file.flush()
             os.kill(os.getpid(), signal.SIGKILL)
-        """
-        path = tmp_path / "run" / "records" / "k.safetensors"
-        killed = subprocess.run([sys.executable, "-c", textwrap.dedent(code), str(path)], check=False)
-        assert killed.returncode < 0
+
+        assert wait(fork(killed)) == -signal.SIGKILL
         (left,) = path.parent.iterdir()
         assert left.suffix == ".tmp"
         living = TensorWriter(path.with_name("other.safetensors"), layouts({"x": torch.zeros(4)}), {})

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.forks import python
 
 PAGE = (Path(__file__).parent.parent / "docs" / "upstream.md").read_text(encoding="utf-8")
 SCRIPTS = dict(re.findall(r"^## (.*?)$.*?```python\n(.*?)```", PAGE, flags=re.DOTALL | re.MULTILINE))
@@ -19,5 +19,5 @@ def test_the_discrepancy_is_still_there(title):
     assert "\nassert " in script
     assert len([line for line in script.splitlines() if line.strip()]) <= 17
     pytest.importorskip(title.split(":")[0].replace("ART", "art").replace("-", "_"))
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
+    ended = python("-c", script)
+    assert ended.code == 0, ended.err

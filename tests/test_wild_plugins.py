@@ -14,7 +14,7 @@ import pytest
 import frontdef
 from frontdef import registry
 from frontdef.cli import interrupt, main
-from tests.faults.lab import fork, wait
+from tests.forks import fork, wait
 from tests.plugins.conftest import Site
 from tests.quiet import run_matrix
 

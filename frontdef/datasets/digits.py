@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -31,13 +33,28 @@ def load(split: SplitName, *, root: Path | None = None, download: bool = False) 
     Raises:
         MissingExtraError: scikit-learn is not installed.
     """
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError:
-        raise MissingExtraError("the data set 'digits'", "scikit-learn") from None
-    digits = load_digits()
-    order = np.random.RandomState(SEED).permutation(len(digits.target))
+    pixels, labels = _table()
+    order = np.random.RandomState(SEED).permutation(len(labels))
     ids = torch.from_numpy(np.sort({"train": order[:N_TRAIN], "test": order[N_TRAIN:]}[split]))
-    small = torch.from_numpy(digits.images).float()[ids, None] / 16
+    small = torch.from_numpy(pixels).float()[ids, None] / 16
     images = F.interpolate(small, size=(SIZE, SIZE), mode="bilinear", align_corners=False)
-    return Split(images, torch.from_numpy(digits.target)[ids].long(), ids)
+    return Split(images, torch.from_numpy(labels)[ids].long(), ids)
+
+
+@cache
+def _table() -> tuple[np.ndarray, np.ndarray]:
+    """Pixels ``(1797,8,8)`` and labels, from scikit-learn's own file.
+
+    Importing scikit-learn costs a process as much time as importing torch; where its file has moved, it is asked.
+    """
+    spec = find_spec("sklearn")
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingExtraError("the data set 'digits'", "scikit-learn")
+    file = Path(spec.submodule_search_locations[0], "datasets", "data", "digits.csv.gz")
+    if not file.is_file():
+        from sklearn.datasets import load_digits
+
+        digits = load_digits()
+        return digits.images, digits.target
+    table = np.loadtxt(file, delimiter=",")
+    return table[:, :-1].reshape(-1, 8, 8), table[:, -1].astype(int)

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
-from scipy.stats import binomtest
 from torch import Tensor, nn
 
 from frontdef.errors import ModelError
@@ -18,6 +16,7 @@ from frontdef.images import as_images, as_labels
 from frontdef.models.notes import Note
 from frontdef.models.sources import UserModel
 from frontdef.models.wrapped import Channels, Reading, UserClassifier, batches
+from frontdef.verdicts.statistics import wilson
 from frontdef.zoo import Normalization
 
 MARGIN = 0.02
@@ -128,8 +127,7 @@ def accuracy(logits: Tensor, labels: Tensor) -> Accuracy:
         labels: ``(N,)``.
     """
     correct = int((logits.argmax(1) == labels).sum())
-    interval = binomtest(correct, len(labels)).proportion_ci(method="wilson")
-    return Accuracy(correct, len(labels), float(interval.low), float(interval.high))
+    return Accuracy(correct, len(labels), *wilson(correct, len(labels)))
 
 
 def readings(reading: Reading, channels: int) -> Iterator[tuple[str, Reading]]:
@@ -214,6 +212,8 @@ def class_order(logits: Tensor, labels: Tensor) -> tuple[list[int], float] | Non
     truth = labels.numpy()
     confusion = np.zeros((classes, classes), dtype=int)
     np.add.at(confusion, (answers[:half], truth[:half]), 1)
+    from scipy.optimize import linear_sum_assignment  # importing it would cost every process a second
+
     _, order = linear_sum_assignment(-confusion)
     if (order == np.arange(classes)).all():
         return None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError
 from typing import NamedTuple
 
 from frontdef._version import __version__
-from frontdef.code import code_of
+from frontdef.code import code_of, version_of
 from frontdef.registry import PluginError, get_attack_libraries, plugins
-from frontdef.registry.discovery import installed
+from frontdef.registry.current import scanned
 
 NAMED = ("torch", "numpy", "adversarial-robustness-toolbox", "torchattacks", "foolbox")
 
@@ -22,11 +22,11 @@ def versions() -> dict[str, str]:
     """Distribution → version, of what is installed; ``python`` and ``platform`` beside them."""
     known = {"python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}"}
     wanted = {*NAMED, *(library.distribution for library in get_attack_libraries().values())}
-    distributions = {plugin.distribution for plugin in installed()}
+    distributions = {plugin.distribution for plugin in scanned()}
     for name in sorted(wanted | distributions):
         try:
-            known[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
+            known[name] = version_of(name)
+        except PackageNotFoundError:
             continue
     return known
 
@@ -35,7 +35,7 @@ def codes() -> dict[str, str]:
     """Distribution → hash of the source of frontdef and of each plugin that works: edited ones are told apart."""
     working = {status.name for status in plugins() if status.status == "ok"}
     hashes = {"frontdef": code_of("frontdef")}
-    for plugin in installed():
+    for plugin in scanned():
         if plugin.name in working:
             hashes[plugin.distribution] = hashes.get(plugin.distribution, "") + code_of(plugin.entry.value)
     return hashes

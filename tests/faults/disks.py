@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from frontdef.runs.store import Store
+from tests.forks import REFUSED, fork, wait
 
 from .disk import ERRORS, Disk
 from .kills import changes
-from .lab import REFUSED, Lab, Place, fork, report, wait
+from .lab import Lab, Place, report
 from .tally import Tally
 
 SPACE_KB, INODES = (8, 600), (2, 48)

@@ -14,9 +14,10 @@ from typing import Any
 from frontdef import lock
 from frontdef.cli import main
 from frontdef.runs import run as runner
+from tests.forks import REFUSED, fork, wait
 
 from .disk import KILLS, Disk
-from .lab import REFUSED, Lab, Place, fork, report, wait
+from .lab import Lab, Place, report
 from .tally import Tally
 
 YEARS = 20

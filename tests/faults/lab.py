@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import io
 import json
-import os
-import signal
-import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,11 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import sklearn.datasets
 from rich.console import Console
 
 from frontdef.attacks.native.library import NativeLibrary
-from frontdef.errors import StoreError
 from frontdef.matrix.entries import parse_matrix
 from frontdef.matrix.plan import make_plan
 from frontdef.models.cache import ModelCache
@@ -54,9 +48,6 @@ eps = [0.1]
 """
 FAILING = "noise"
 """The family whose cells fail, so that failures are written, too."""
-
-REFUSED, FOREIGN = 3, 4
-"""Exit codes of a process that ended in frontdef's own error, and in another one."""
 
 TIMES = {"wall", "seconds"}
 
@@ -178,44 +169,6 @@ class Lab:
         return wrong
 
 
-def fork(work: Callable[[], Any], errors: Path | None = None) -> int:
-    """Start a process that does some work; it ends with 0, `REFUSED` or `FOREIGN`. Returns its id.
-
-    Args:
-        work: Done in the other process.
-        errors: Where its standard error goes; None for nowhere.
-    """
-    process = os.fork()
-    if process:
-        return process
-    code = FOREIGN
-    gc.disable()
-    try:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        sink = os.open(errors or os.devnull, os.O_WRONLY | os.O_CREAT)
-        os.dup2(sink, 2)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.stderr, sys.stdout = os.fdopen(2, "w"), os.fdopen(1, "w")
-        try:
-            work()
-            code = 0
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        except StoreError:
-            code = REFUSED
-        except BaseException:
-            traceback.print_exc()
-        with contextlib.suppress(OSError):
-            sys.stderr.flush()
-    finally:
-        os._exit(code)
-
-
-def wait(process: int) -> int:
-    """The exit code of a process; negative where a signal ended it."""
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-
-
 def report(path: Path, values: Any) -> None:
     """Pass JSON values from a trial's process on."""
     path.write_text(json.dumps(values))
@@ -234,13 +187,13 @@ def _fail_on(family: str) -> Callable[[], None]:
 
 
 def _read_once() -> Callable[[], None]:
-    """What is no part of a run folder and the same for every trial is read once: versions, code, the digits."""
-    before = (runner.versions, runner.codes, sklearn.datasets.load_digits)
-    known, hashes, digits = (read() for read in before)
-    runner.versions, runner.codes, sklearn.datasets.load_digits = lambda: known, lambda: hashes, lambda: digits
+    """What is no part of a run folder and the same for every trial is read once: versions and code."""
+    before = (runner.versions, runner.codes)
+    known, hashes = (read() for read in before)
+    runner.versions, runner.codes = lambda: known, lambda: hashes
 
     def undo() -> None:
-        runner.versions, runner.codes, sklearn.datasets.load_digits = before
+        runner.versions, runner.codes = before
 
     return undo
 

@@ -8,8 +8,9 @@ import signal
 import time
 
 from frontdef.runs.executors.family import descendants
+from tests.forks import fork, wait
 
-from .lab import Lab, fork, wait
+from .lab import Lab
 from .tally import Tally
 
 LASTS = 25.0

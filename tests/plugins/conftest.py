@@ -11,6 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.forks import python
+
 HOST = "frontdef>=0.1,<0.2"
 
 GOOD = """
@@ -79,14 +81,22 @@ class Site:
             target.write_text(textwrap.dedent(text), encoding="utf-8")
         return self
 
+    def environment(self, **variables):
+        """Variables of a process that has the folder on its path, and none of frontdef's but these."""
+        others = {name: value for name, value in os.environ.items() if not name.startswith("FRONTDEF_")}
+        return others | {"PYTHONPATH": str(self.folder), "PYTHONUTF8": "1", **variables}
+
     def run(self, *command, **variables):
         """Run Python with the folder on its path; returns the exit code and what was written."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("FRONTDEF_")}
-        environment |= {"PYTHONPATH": str(self.folder), "PYTHONUTF8": "1", **variables}
         ended = subprocess.run(
-            [sys.executable, *command], env=environment, capture_output=True, text=True, timeout=600, check=False
-        )
+            [sys.executable, *command], env=self.environment(**variables), capture_output=True, text=True, timeout=600,
+            check=False,
+        )  # fmt: skip
         return SimpleNamespace(code=ended.returncode, out=ended.stdout, err=ended.stderr)
+
+    def forked(self, *command, **variables):
+        """Likewise in a fork of this process, for what needs torch and does not ask what is imported."""
+        return python(*command, environment=self.environment(**variables))
 
     def cli(self, *arguments, **variables):
         """Run ``frontdef``."""
