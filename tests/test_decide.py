@@ -14,11 +14,13 @@ from frontdef.matrix.attack import Cell
 from frontdef.matrix.decide import as_grown, grown, next_look, question, tells
 from frontdef.matrix.entries import Matrix, parse_matrix
 from frontdef.matrix.plan import make_plan
+from frontdef.registry import get_dataset
 from frontdef.runs.store import Store
 from frontdef.verdicts.agreement import MARGIN, agreement
 from frontdef.verdicts.looks import ALPHA, Looks
 from frontdef.verdicts.resolution import FINE, POWER, detectable, needed, within
 from frontdef.verdicts.statistics import mcnemar, paired_difference
+from tests.own_models import trained
 from tests.quiet import run_plan
 from tests.test_verdicts import outcomes
 
@@ -81,6 +83,29 @@ def test_a_run_goes_on_with_what_is_undecided_and_with_nothing_else(tmp_path, ca
     # A cell is what it is whoever asks for it: the same one as of a matrix with so many samples.
     plain = make_plan(parse_matrix(MATRIX.replace("decide = true", "").replace("samples = 80", f"samples = {pgd[-1]}")))
     assert cells_of(plain)["pgd", "native"].key == cells_of(last)["pgd", "native"].key
+
+
+def test_a_call_on_a_model_at_hand_decides_too_and_the_same_call_does_nothing_more(tmp_path):
+    samples = get_dataset("digits").load("test").take(200, 0)
+    attacks = [
+        {"family": "fgsm"},
+        {"family": "pgd", "parameters": {"steps": 1, "relative_step": 1.0, "random_start": True}},
+    ]
+
+    def call():
+        return frontdef.evaluate(
+            trained(), samples.images, samples.labels,
+            eps=0.12, attacks=attacks, libraries=["native", "art"], diagnose=False,
+            decide=True, quiet=True, out=tmp_path / "run",
+        )  # fmt: skip
+
+    results = call()
+    sizes = results.sql("select family, library, count(*) as n from records join cells using (cell) group by all")
+    counted = {(row.family, row.library): row.n for row in sizes.itertuples()}
+    assert counted["fgsm", "native"] == counted["fgsm", "art"] == 100
+    assert counted["pgd", "native"] == counted["pgd", "art"] == 200
+    written = {path: path.stat().st_mtime_ns for path in results.path.glob("records/*")}
+    assert {path: path.stat().st_mtime_ns for path in call().path.glob("records/*")} == written
 
 
 def test_a_comparison_stops_at_the_stated_maximum():

@@ -16,8 +16,10 @@ from frontdef.cli.run import RUNS, execute, only_options, process_options, setti
 from frontdef.config import build
 from frontdef.device import check_device
 from frontdef.errors import ConfigError
+from frontdef.matrix.decide import as_grown
 from frontdef.matrix.entries import Matrix
 from frontdef.matrix.plan import make_plan
+from frontdef.runs.store import Store
 from frontdef.threat import usual_eps
 
 
@@ -40,6 +42,7 @@ from frontdef.threat import usual_eps
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of samples and attacks.")
 @click.option("--batch-size", type=COUNT, default=256, show_default=True, help="Images an attack gets.")
 @click.option("--diagnose/--no-diagnose", default=True, show_default=True, help="Find out whether gradients are lying.")
+@click.option("--decide", is_flag=True, help="Compare libraries on few samples first, on more while it is undecided.")
 @click.option("--name", help="What tables call the model; default: from its source and weights.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @click.option("--data", type=PATH, help="Folder of the data sets; default: FRONTDEF_DATA.")
@@ -57,8 +60,9 @@ def evaluate(source: str, **options: Any) -> None:
     """
     check_device(options["device"])
     matrix = build(Matrix, _matrix(source, options), "the command line")
-    plan = make_plan(matrix, device=options["device"])
-    execute(plan, settings_of(options, options["out"] or RUNS / matrix.name, _command()), options["report"])
+    out = options["out"] or RUNS / matrix.name
+    plan = make_plan(as_grown(matrix, Store(out)), device=options["device"])
+    execute(plan, settings_of(options, out, _command()), options["report"])
 
 
 def _matrix(source: str, options: dict[str, Any]) -> dict[str, Any]:
@@ -80,6 +84,7 @@ def _matrix(source: str, options: dict[str, Any]) -> dict[str, Any]:
         "threats": {norm: list(radii or [usual_eps(norm)]) for norm in norms},
         "diagnose": list(norms) if options["diagnose"] else [],
         "diagnose_samples": max(10, min(64, options["samples"])),
+        "decide": options["decide"],
         "defense": "all" if defenses == ("all",) else [_defense(text) for text in defenses],
     }
 

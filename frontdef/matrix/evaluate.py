@@ -17,6 +17,7 @@ from frontdef.config import build
 from frontdef.datasets import as_split
 from frontdef.device import check_device
 from frontdef.errors import ConfigError
+from frontdef.matrix.decide import as_grown, grown
 from frontdef.matrix.entries import AttackEntry, DefenseEntry, Matrix
 from frontdef.matrix.plan import expand
 from frontdef.matrix.rows import Lineup, check_titles, defense_entries_of, own_rows
@@ -27,6 +28,7 @@ from frontdef.runs.plan import Held
 from frontdef.runs.progress import PlainProgress, make_progress
 from frontdef.runs.results import Results
 from frontdef.runs.run import Settings, run
+from frontdef.runs.store import Store
 from frontdef.threat import check_norm, usual_eps
 from frontdef.zoo import Normalization
 
@@ -51,6 +53,7 @@ def evaluate(
     attacks: str | Iterable[AttackEntry | Mapping[str, Any]] = "standard",
     libraries: Sequence[str] | str | None = None,
     diagnose: bool = True,
+    decide: bool = False,
     samples: int | None = None,
     normalize: Mapping[str, Any] | None = None,
     clean_accuracy: float | None = None,
@@ -81,6 +84,7 @@ def evaluate(
             norm run in each of the call's, those that name no ε at its radii.
         libraries: Attack libraries; None or ``"all"`` takes all that are installed.
         diagnose: Whether the gradient of each row is diagnosed.
+        decide: Whether libraries are compared on few samples first, and on more while a comparison is undecided.
         samples: How many samples, drawn at random; None takes all.
         normalize: ``{"mean": …, "std": …}`` that the model expects; None where it does it itself.
         clean_accuracy: The share that the model is known to reach; it is refused where it does not.
@@ -120,6 +124,7 @@ def evaluate(
             "batch_size": batch_size,
             "diagnose": list(radii) if diagnose else [],
             "diagnose_samples": max(10, min(64, len(split))),
+            "decide": decide,
             **columns,
         },
         "evaluate",
@@ -142,10 +147,13 @@ def evaluate(
             seed=seed,
             every=defenses == "all",
         )
-        plan = expand(matrix, lineup, {SAMPLES: held}, device)
         console = Console(quiet=quiet, stderr=True)
-        progress = PlainProgress(console) if quiet else make_progress(console)
-        run(plan, Settings(folder, device=device, command=f"frontdef.evaluate(…, out={str(folder)!r})"), progress)
+        settings = Settings(folder, device=device, command=f"frontdef.evaluate(…, out={str(folder)!r})")
+        further: Matrix | None = as_grown(matrix, Store(folder))
+        while further:
+            plan = expand(further, lineup, {SAMPLES: held}, device)
+            run(plan, settings, PlainProgress(console) if quiet else make_progress(console))
+            further = grown(further, plan, Results(folder).agreement()) if decide else None
     return Results(folder)
 
 
