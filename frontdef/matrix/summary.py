@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 CELL = (
     "dataset", "classifier", "defense", "norm", "attack", "judged_eps", "library", "surrogate", "average", "n",
-    "robust_accuracy", "forwards", "backwards", "seconds", "status",
+    "robust_accuracy", "attacked", "broke", "mean_l2", "forwards", "backwards", "seconds", "status",
 )  # fmt: skip
 
 
@@ -37,7 +37,11 @@ def attack_title(family: str, parameters: str) -> str:
 
 
 def _cells(results: Results) -> pd.DataFrame:
-    counted = results.sql("select cell, count(*) as n from records group by cell")
+    counted = results.sql(
+        "select cell, count(*) as n, count(*) filter (clean_correct) as attacked, "
+        "count(*) filter (clean_correct and success) as broke, "
+        "avg(l2) filter (clean_correct and success) as mean_l2 from records group by cell"
+    )
     cells = results.cells().merge(counted, on="cell", how="left")
     named = zip(cells["family"], cells["parameters"], cells["source"], strict=True)
     cells["average"] = [json.loads(parameters).get("average", "") for parameters in cells["parameters"]]

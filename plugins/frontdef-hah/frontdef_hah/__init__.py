@@ -46,6 +46,12 @@ def frontdef_classifiers() -> Iterable[Classifier]:
         paper=VGG,
     )
     yield Classifier(
+        "vgg-narrow",
+        "frontdef_hah.networks:vgg_narrow",
+        summary="the same with 5/16 of its filters: the baseline of narrow hah",
+        paper=VGG,
+    )
+    yield Classifier(
         "vgg-small",
         "frontdef_hah.networks:vgg_small",
         summary="four convolutions (16, 32, 64, 64) of the same kind for small images: the baseline of small hah",

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import frontdef
 
-Size = Literal["auto", "vgg16", "small"]
+Size = Literal["auto", "vgg16", "narrow", "small"]
 
 
 class HahConfig(frontdef.Config):
@@ -15,7 +15,8 @@ class HahConfig(frontdef.Config):
     size: Size = frontdef.field(
         "auto",
         description="vgg16: six blocks (64, 64, pool, 128, 128, pool, 256, 256), the paper's; small: three (16, 32, "
-        "pool, 64) for gray images of 28x28; auto: vgg16 from 32x32 on",
+        "pool, 64) for gray images of 28x28; narrow: vgg16 with 5/16 of its filters (20, 20, pool, 40, 40, pool, 80, 80); "
+        "auto: vgg16 from 32x32 on",
     )
     hah_blocks: int | None = frontdef.field(
         None,
@@ -64,6 +65,11 @@ class HahConfig(frontdef.Config):
     )
     top_share: float = frontdef.field(
         0.1, gt=0, le=1, description="K of eq. 5.4 as a share of the channels, rounded up"
+    )
+    propagate: bool = frontdef.field(
+        False,
+        description="whether a block's HaH loss moves the earlier blocks' filters, too: the naive training of section "
+        "5.2.2, in which they cheat (Figure 5.3)",
     )
     standardize: bool = frontdef.field(
         True,

@@ -119,14 +119,17 @@ class HahFrontEnd(FrontEnd[HahConfig]):
         return {"hah": self._hah_penalty}
 
     def _hah_penalty(self, images: Tensor, classifier: nn.Module) -> Tensor:
-        """Each block's term reaches this block's filters only, the remedy for "cheating": its input is detached."""
+        """Each block's term reaches this block's filters only, the remedy for "cheating": its input is detached.
+
+        With ``propagate`` it reaches the earlier ones as well.
+        """
         config = self.config
         total = images.new_zeros(())
-        h = self._standardized(images)
+        h = self._standardized(images.detach())
         for index, alpha in zip(range(self.n_hah), config.alphas, strict=False):
-            y = self.block(index).activations(h.detach())
+            y = self.block(index).activations(h)
             total = total - alpha * hah_objective(y, config.top_share, config.anti_hebbian)
-            with torch.no_grad():
+            with torch.set_grad_enabled(config.propagate and torch.is_grad_enabled()):
                 h = self._pool(index, self.block(index).compete(y))
         return total
 

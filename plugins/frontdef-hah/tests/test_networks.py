@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from frontdef_hah.blocks import Block
-from frontdef_hah.networks import hah_tail, layout_of, vgg16, vgg_small
+from frontdef_hah.networks import hah_tail, layout_of, vgg16, vgg_narrow, vgg_small
 from torch import nn
 
 from frontdef.errors import ConfigError
@@ -16,14 +16,15 @@ def widths(network):
 
 
 @pytest.mark.parametrize(
-    ("image_shape", "baseline", "filters"),
+    ("image_shape", "size", "baseline", "filters"),
     [
-        ((3, 32, 32), vgg16, [64] * 2 + [128] * 2 + [256] * 3 + [512] * 6),
-        ((1, 28, 28), vgg_small, [16, 32, 64, 64]),
+        ((3, 32, 32), "auto", vgg16, [64] * 2 + [128] * 2 + [256] * 3 + [512] * 6),
+        ((3, 32, 32), "narrow", vgg_narrow, [20] * 2 + [40] * 2 + [80] * 3 + [160] * 6),
+        ((1, 28, 28), "auto", vgg_small, [16, 32, 64, 64]),
     ],
 )
-def test_front_end_and_tail_have_the_baselines_filters(make, image_shape, baseline, filters):
-    front_end = make(image_shape)
+def test_front_end_and_tail_have_the_baselines_filters(make, image_shape, size, baseline, filters):
+    front_end = make(image_shape, size=size)
     with torch.no_grad():
         shape = tuple(front_end(torch.rand(1, *image_shape)).shape[1:])
     tail = hah_tail(shape, 10)

@@ -43,6 +43,23 @@ def test_the_images_get_no_gradient_and_the_classifier_is_not_asked(make, images
     assert x.grad is None
 
 
+@pytest.mark.parametrize("only", [0, 1, 2])
+def test_the_naive_term_moves_all_blocks_up_to_its_own(make, images, only):
+    front_end = make(alphas=tuple(float(index == only) for index in range(3)), propagate=True)
+    front_end.penalties()["hah"](images(4, 1, 12, 12), nn.Identity()).backward()
+    for index in range(3):
+        gradient = front_end.block(index).conv.weight.grad
+        assert (gradient is not None and gradient.abs().max() > 1e-7) == (index <= only)
+
+
+def test_the_naive_term_has_the_same_value(make, images):
+    x = images(4, 1, 12, 12)
+    kept, naive = make(), make(propagate=True)
+    naive.load_state_dict(kept.state_dict())
+    values = [front_end.penalties()["hah"](x, nn.Identity()) for front_end in (kept, naive)]
+    torch.testing.assert_close(*values)
+
+
 def test_plain_blocks_and_blocks_beyond_the_weights_have_no_term(make, images):
     for config in ({"hah_blocks": 1}, {"alphas": (1.0,)}):
         front_end = make(**config)

@@ -29,10 +29,12 @@ def test_the_entry_point_gives_the_defense():
 
 def test_classifiers_and_metrics_can_be_built(defense):
     names = {classifier.name for classifier in frontdef_classifiers()}
-    assert names == {"hah-tail", "vgg16", "vgg-small"}
+    assert names == {"hah-tail", "vgg16", "vgg-narrow", "vgg-small"}
     assert defense.classifier in names
     for classifier in frontdef_classifiers():
-        shape = {"hah-tail": (64, 14, 14), "vgg16": (3, 32, 32), "vgg-small": (1, 28, 28)}[classifier.name]
+        shape = {"hah-tail": (64, 14, 14), "vgg16": (3, 32, 32), "vgg-narrow": (3, 32, 32), "vgg-small": (1, 28, 28)}[
+            classifier.name
+        ]
         classifier.build(shape, 10)
     for metric in frontdef_metrics():
         metric.parameters_class()()

@@ -1,6 +1,6 @@
 """How long a step of the projection may be: how near it comes to an image, and whether it is a stable function.
 
-Of the autoencoder and the VAE that benchmarks/papers/latent.toml trains on MNIST: the mean of ‖D(z) − x‖₂ / ‖x‖₂ over
+Of the autoencoder and the VAE that benchmarks/papers/latent-mnist.toml trains on MNIST: the mean of ‖D(z) − x‖₂ / ‖x‖₂ over
 100 test images after 500 steps from the random start, beside that of the encoder's code; and the largest change of a
 code when the start is moved by a millionth of itself, the median over the images.
 
@@ -23,7 +23,7 @@ from frontdef.errors import DataError
 from frontdef.matrix.entries import load_matrix
 from frontdef.registry import get_dataset
 
-MATRIX = Path(__file__).parents[3] / "benchmarks" / "papers" / "latent.toml"
+MATRIX = Path(__file__).parents[3] / "benchmarks" / "papers" / "latent-mnist.toml"
 WAYS = (("gradient", 0.03), ("gradient", 0.1), ("gradient", 0.3), ("gradient", 1.0), ("adam", 0.05))
 
 

@@ -17,6 +17,11 @@ class PolarizeConfig(frontdef.Config):
         description="filters: quantize the normalized outputs of learned filters; pixels: quantize the pixels "
         "themselves, the baseline that the paper lacks, where nothing is learned",
     )
+    activation: Literal["quantize", "dead-zone"] = frontdef.field(
+        "quantize",
+        description="quantize: equations 5 and 6; dead-zone: 0 between the two thresholds ±c and z itself beyond, equation "
+        "4, the activation that the paper holds against its own",
+    )
     thresholds: tuple[float, ...] = frontdef.field(
         (-0.5, 0.5),
         min_length=1,
@@ -67,11 +72,17 @@ class PolarizeConfig(frontdef.Config):
     def _fitting(self) -> Self:
         if self.padding >= self.size:
             raise ValueError(f"padding is less than size = {self.size}: beyond, filters see nothing but black")
+        if self.activation == "dead-zone" and (len(self.thresholds) != 2 or sum(self.thresholds) != 0):
+            raise ValueError(f"a dead zone lies between -c and c, as thresholds = (-0.3, 0.3): got {self.thresholds}")
+        if self.activation == "dead-zone" and self.clusters:
+            raise ValueError("clusters are of a quantizer's training, and a dead zone is trained in one stage")
         return self
 
     @property
     def learning_stages(self) -> tuple[str, ...]:
         """Names of the training stages that change the filters, in their order."""
+        if self.activation == "dead-zone":
+            return ("joint",)
         return ("spread", *(f"cluster-{count}" for count in self.clusters), "polarize")
 
 

@@ -15,6 +15,7 @@ from frontdef.bounds import Box, affine
 from frontdef.bpda import IDENTITY, LINEAR, SMOOTH, Surrogate, step_function
 from frontdef.threat import TOLERANCE, Norm, ThreatModel
 from frontdef_polarize import pictures
+from frontdef_polarize.activation import dead_zone
 from frontdef_polarize.config import PolarizeConfig, midpoints
 
 UNQUANTIZED = "unquantized"
@@ -29,7 +30,8 @@ class PolarizingFrontEnd(FrontEnd[PolarizeConfig]):
     """Quantizes normalized activations: ``f(z)``, ``z_k = (w_k * x)/‖w_k‖₁``, ``f(z) = ½ Σ_i sign(z − c_i)``.
 
     Bakiskan et al. 2020, "Polarizing Front Ends for Robust CNNs", section 3, Figure 2 and equation 5. An activation
-    that equals a threshold counts as above it: sign(0) = 1. Where the configuration says so, z is the image itself.
+    that equals a threshold counts as above it: sign(0) = 1. Where the configuration says so, z is the image itself, or
+    equation 4 stands in the quantizer's place.
 
     What is quantized is computed in float64, because the quantizer makes a whole step of what rounding does to an
     activation at a threshold.
@@ -105,11 +107,11 @@ class PolarizingFrontEnd(FrontEnd[PolarizeConfig]):
 
         Returns:
             ``(N,filters,H',W')``, or ``(N,C,H,W)`` for pixels: values −(L−1)/2, …, (L−1)/2 in steps of 1; in mode
-            ``unquantized`` the normalized activations.
+            ``unquantized`` the normalized activations. With a dead zone 0, or the activation.
         """
         if self.mode == UNQUANTIZED:
             return self.activations(x)
-        return step_function(self.activations(x.double()), self.thresholds, self.levels, self.surrogate).float()
+        return self._codes(self.activations(x.double()), self.surrogate)
 
     def activations(self, x: Tensor, filters: Tensor | None = None) -> Tensor:
         """Normalized activations z in [−1,1]; ``(N,filters,H',W')``, or the image where pixels are quantized.
@@ -148,8 +150,13 @@ class PolarizingFrontEnd(FrontEnd[PolarizeConfig]):
         return Box(torch.maximum(box.low, z - reach), torch.minimum(box.high, z + reach))
 
     def codes(self, z: Tensor) -> Tensor:
-        """The quantizer, float32, of float64 activations."""
-        return step_function(z, self.thresholds, self.levels).float()
+        """The quantizer or the dead zone, float32, of float64 activations; it does not decrease."""
+        return self._codes(z)
+
+    def _codes(self, z: Tensor, surrogate: Surrogate = IDENTITY) -> Tensor:
+        if self.config.activation == "dead-zone":
+            return dead_zone(z, self.config.thresholds[1], surrogate).float()
+        return step_function(z, self.thresholds, self.levels, surrogate).float()
 
     def penalties(self) -> Mapping[str, Callable[[Tensor, nn.Module], Tensor]]:
         """The bumps, by the name of the stage that needs them: means over images and activations.

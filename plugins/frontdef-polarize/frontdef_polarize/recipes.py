@@ -23,10 +23,13 @@ def recipe(config: PolarizeConfig, dataset: str) -> tuple[Stage, ...]:
 
     Returns:
         One stage for each of `PolarizeConfig.learning_stages`, and one that trains the classifier behind the quantizer;
-        that one alone where nothing is learned before it.
+        that one alone where nothing is learned before it. A dead zone has no bumps: filters and classifier are
+        trained jointly, through its surrogate.
     """
     small = dataset == "digits"
     epochs = config.epochs or (5 if small else EPOCHS)
+    if config.activation == "dead-zone" and config.source == "filters":
+        return (Stage(name="joint", epochs=epochs),)
     as_coded = config.schedule == "code"
     learning: dict[str, Any] = {"epochs": epochs, "mode": "unquantized", "penalty_start": 0.0}
     if as_coded:
