@@ -16,6 +16,8 @@ QUERIES = {
     "from (select distinct model, sample_id, clean_correct, attacked_correct from ratios) "
     "group by model order by model",
     "psr": "select * from psr",
+    "partial": "select code, mode, cut, label, seed, adversarial_layers, samples as n, clean_loss, clean_accuracy, "
+    "adversarial_loss, adversarial_accuracy from partial order by code, mode, cut, seed",
     "filters": "select model, layer, label, count(*) as n, avg(normalized) as mean, "
     "quantile_cont(normalized, 0.25) as low, quantile_cont(normalized, 0.75) as high from filters "
     "group by model, layer, label order by model, layer",
@@ -37,4 +39,5 @@ def _asked(query: str, results: Results) -> pd.DataFrame:
 SUMMARY: Mapping[str, Callable[[Results], pd.DataFrame]] = {
     name: partial(_asked, query) for name, query in QUERIES.items()
 }
-"""Name of a table → what makes it: ``accuracy`` has a row a model, the others a row a model and layer."""
+"""Name of a table → what makes it: ``accuracy`` has a row a model, ``partial`` a row a second training, the others a
+row a model and layer."""

@@ -90,6 +90,9 @@ class Classifier:
 
 SPARSIFICATION = "Gopalakrishnan et al., Toward Robust Neural Networks via Sparsification (2018), section 5"
 
+RESNET = "He et al. 2015, arXiv:1512.03385"
+VGG = "Simonyan and Zisserman 2015, arXiv:1409.1556, with the batch norm of Ioffe and Szegedy 2015, arXiv:1502.03167"
+
 CLASSIFIERS: tuple[Classifier, ...] = (
     Classifier(
         "small-cnn",
@@ -119,5 +122,29 @@ CLASSIFIERS: tuple[Classifier, ...] = (
         "frontdef.classifiers.resnet:resnet32",
         summary="15 pre-activation residual units (16, 32, 64 channels)",
         paper="He et al. 2016, arXiv:1603.05027, as in Madry et al. 2018",
+    ),
+    Classifier(
+        "resnet18",
+        "frontdef.classifiers.residual:resnet18",
+        summary="eight residual blocks (64, 128, 256, 512 channels) with batch norm, a 3x3 stem",
+        paper=RESNET,
+    ),
+    Classifier(
+        "resnet18-narrow",
+        "frontdef.classifiers.residual:resnet18_narrow",
+        summary="the same with an eighth of the channels, for machines without an accelerator",
+        paper=RESNET,
+    ),
+    Classifier(
+        "vgg16-bn",
+        "frontdef.classifiers.vgg:vgg16_bn",
+        summary="thirteen 3x3 convolutions with batch norm and one linear layer, for images of 32x32 and more",
+        paper=VGG,
+    ),
+    Classifier(
+        "vgg16-bn-narrow",
+        "frontdef.classifiers.vgg:vgg16_bn_narrow",
+        summary="the same with an eighth of the channels, for machines without an accelerator",
+        paper=VGG,
     ),
 )

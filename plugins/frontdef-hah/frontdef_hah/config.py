@@ -15,8 +15,8 @@ class HahConfig(frontdef.Config):
     size: Size = frontdef.field(
         "auto",
         description="vgg16: six blocks (64, 64, pool, 128, 128, pool, 256, 256), the paper's; small: three (16, 32, "
-        "pool, 64) for gray images of 28x28; narrow: vgg16 with 5/16 of its filters (20, 20, pool, 40, 40, pool, 80, 80); "
-        "auto: vgg16 from 32x32 on",
+        "pool, 64) for gray images of 28x28; narrow: vgg16 with 5/16 of its filters (20, 20, pool, 40, 40, pool, 80, "
+        "80); auto: vgg16 from 32x32 on",
     )
     hah_blocks: int | None = frontdef.field(
         None,

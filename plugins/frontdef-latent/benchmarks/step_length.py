@@ -1,7 +1,7 @@
 """How long a step of the projection may be: how near it comes to an image, and whether it is a stable function.
 
-Of the autoencoder and the VAE that benchmarks/papers/latent-mnist.toml trains on MNIST: the mean of ‖D(z) − x‖₂ / ‖x‖₂ over
-100 test images after 500 steps from the random start, beside that of the encoder's code; and the largest change of a
+Of the autoencoder and the VAE that benchmarks/papers/latent-mnist.toml trains: the mean of ‖D(z) − x‖₂ / ‖x‖₂ over 100
+test images after 500 steps from the random start, beside that of the encoder's code; and the largest change of a
 code when the start is moved by a millionth of itself, the median over the images.
 
     FRONTDEF_DATA=<folder> python plugins/frontdef-latent/benchmarks/step_length.py

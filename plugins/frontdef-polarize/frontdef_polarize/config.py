@@ -19,8 +19,8 @@ class PolarizeConfig(frontdef.Config):
     )
     activation: Literal["quantize", "dead-zone"] = frontdef.field(
         "quantize",
-        description="quantize: equations 5 and 6; dead-zone: 0 between the two thresholds ±c and z itself beyond, equation "
-        "4, the activation that the paper holds against its own",
+        description="quantize: equations 5 and 6; dead-zone: 0 between the two thresholds ±c and z itself beyond, "
+        "equation 4, the activation that the paper holds against its own",
     )
     thresholds: tuple[float, ...] = frontdef.field(
         (-0.5, 0.5),
