@@ -16,7 +16,10 @@ SHAPES = [(1, 28, 28), (3, 32, 32), (25, 28, 28), (2, 13, 17), (1, 12, 12)]
 # ResNet-18 and VGG-16 are what their narrow ones are, and cost 64 times as much.
 WIDE = {"resnet18", "vgg16-bn"}
 CASES = [
-    (name, shape) for name in BY_NAME for shape in SHAPES if name not in WIDE and (min(shape[1:]) >= 32 or "vgg" not in name)
+    (name, shape)
+    for name in BY_NAME
+    for shape in SHAPES
+    if name not in WIDE and (min(shape[1:]) >= 32 or "vgg" not in name)
 ]
 
 

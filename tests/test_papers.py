@@ -16,7 +16,10 @@ from click.testing import CliRunner
 from frontdef.cli import main
 from frontdef.config import build
 from frontdef.errors import ConfigError
+from frontdef.matrix.entries import load_matrix
+from frontdef.matrix.summary import attack_title
 from frontdef.runs.results import load_results
+from frontdef.threat import parse_eps
 from frontdef.verdicts.paper import Paper, PaperTable, load_paper
 from frontdef.verdicts.reproduced import compare
 from frontdef.verdicts.statistics import wilson
@@ -176,6 +179,46 @@ def test_what_is_committed_is_whole(file):
         missing = [f"{c.row}, {c.column}" for c in compare(each, frames) if c.verdict == "not run"]
         about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
         assert not missing or about["missing"] or about["failures"], f"{each.name}: not run: {missing}"
+
+
+def planned(run):
+    """What a plan will have in its summary: titles of attacks, labels of defenses, classifiers, data sets, metrics."""
+    matrix = load_matrix(PAPERS / f"{run}.toml")
+    attacks = {
+        attack_title(entry.family, json.dumps(entry.parameters))
+        + (f" from {entry.source.title}" if entry.source else "")
+        for entry in matrix.attack
+    }
+    return {
+        "attack": attacks,
+        "defense": {entry.title for entry in matrix.defense},
+        "classifier": {*matrix.classifiers, *(entry.classifier for entry in matrix.defense)},
+        "dataset": set(matrix.datasets),
+        "metric": {entry.name for entry in matrix.metric},
+        "norm": {entry.norm for entry in matrix.attack},
+        "judged_eps": {parse_eps(eps) for entry in matrix.attack for eps in entry.eps},
+    }
+
+
+NOT_PLANNED = {("sparsecode-settings-digits", "defense", "not run")}
+"""Rows of a table that no plan has yet."""
+
+
+@pytest.mark.parametrize("file", sorted(PAPERS.glob("*.expected.toml")), ids=lambda file: file.name)
+def test_what_is_expected_is_planned(file):
+    """A number that stands beside the paper's has a cell in the plan of its run: a misspelt attack is no omission."""
+    for each in load_paper(file).table:
+        if not (PAPERS / f"{each.run}.toml").exists():
+            continue  # a script's summary
+        known = planned(each.run)
+        for named in (each.where, *(part.where for part in (*each.row, *each.column))):
+            for column, value in named.items():
+                if column not in known or (each.run, column, value) in NOT_PLANNED:
+                    continue
+                near = [math.isclose(value, one) for one in known[column]] if isinstance(value, float) else []
+                assert value in known[column] or any(near), (
+                    f"{each.name}: {column} = {value!r} is not in {each.run}.toml"
+                )
 
 
 COG = re.compile(

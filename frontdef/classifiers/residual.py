@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -37,7 +35,7 @@ class BasicBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(N,n_in,H,W)`` to ``(N,n_out,⌈H/stride⌉,⌈W/stride⌉)``."""
         hidden = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
-        return cast(Tensor, F.relu(hidden + self.shortcut(x)))
+        return F.relu(hidden + self.shortcut(x))
 
 
 def resnet18(in_shape: tuple[int, ...], n_classes: int) -> nn.Module:
