@@ -1,4 +1,4 @@
-# make demo | test | test-all | test-faults | mutants | lint | docs | site | wheels | bench-speed: each sets up .venv first when it is missing or stale.
+# make demo | test | test-all | test-faults | mutants | lint | docs | docs-figures | site | wheels | bench-speed: each sets up .venv first when it is missing or stale.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +13,7 @@ JOBS ?= 2
 # Byte code is kept even where the environment forbids it: without it every process compiles what it imports anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test test-all test-faults mutants lint docs site wheels constraints requirements clean bench-speed
+.PHONY: setup demo test test-all test-faults mutants lint docs docs-figures site wheels constraints requirements clean bench-speed
 
 setup: $(STAMP)
 
@@ -50,6 +50,10 @@ lint: setup
 
 docs: setup
 	@$(COG) -r --verbosity=1 $(TABLES)
+
+# The papers' figures, of the committed summaries.
+docs-figures: setup
+	@$(BIN)/python docs/figures.py
 
 # The site, in build/site; a page that no list has, or a link to nowhere, is an error.
 site: setup

@@ -6,14 +6,15 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from statistics import fmean, median, stdev
+from typing import Any, get_args
 
 import pandas as pd
 from summaries import PAPERS, Row, folder_of, percent, rows_of, table_of, with_interval
 
-from frontdef.threat import format_eps
+from frontdef.threat import NORM_LABELS, check_norm, format_eps
 from frontdef.verdicts.paper import PaperTable, load_paper
-from frontdef.verdicts.reproduced import TITLES, Comparison, causes, compare, told
+from frontdef.verdicts.reproduced import TITLES, Comparison, Verdict, causes, compare, told
 
 NOT_RUN = "\nNot run.\n\n"
 
@@ -61,9 +62,10 @@ def verdicts() -> str:
     counts = {}
     for path in sorted(PAPERS.glob("*.expected.toml")):
         said = load_paper(path)
-        compared = [each for table in said.table for each in _compared(table)]
-        counts[path.name.partition(".")[0]] = Counter(each.verdict for each in compared)
-    kinds = list(dict.fromkeys(verdict for count in counts.values() for verdict in count))
+        count = Counter(each.verdict for table in said.table for each in _compared(table))
+        count["not run"] += sum(len(table.row) * len(table.column) for table in said.table if not _compared(table))
+        counts[path.name.partition(".")[0]] = count
+    kinds = [verdict for verdict in get_args(Verdict) if any(count[verdict] for count in counts.values())]
     rows = ((name, *(str(count[kind]) for kind in kinds)) for name, count in counts.items())
     return table_of(("paper", *kinds), rows)
 
@@ -109,8 +111,13 @@ def surrogates(run: str, attack: str, eps: float) -> str:
 
 
 @_when_run
-def metrics(run: str) -> str:
-    """What the metrics measured: means with their intervals."""
+def metrics(run: str, metric: str = "") -> str:
+    """What the metrics measured: means with their intervals.
+
+    Args:
+        run: Name of the summary.
+        metric: Of one metric; of all if absent.
+    """
     titles = ("defense", "metric", "parameters", "quantity", "n", "mean", "95 % interval")
     return table_of(
         titles,
@@ -122,7 +129,105 @@ def metrics(run: str) -> str:
                 f"{float(row['low']):.3g} to {float(row['high']):.3g}",
             )
             for row in rows_of(run, "metrics")
+            if metric in {"", row["metric"]}
         ),
+    )  # fmt: skip
+
+
+@_when_run
+def distances(run: str, attack: str) -> str:
+    """How far what an attack broke is from the images, mean ℓ2 distance.
+
+    Args:
+        run: Name of the summary.
+        attack: As its cells call it; a minimum-norm attack in one norm or several.
+    """
+    cells = {
+        (cell["defense"], cell["norm"], cell["surrogate"]): cell
+        for cell in rows_of(run, "cells")
+        if cell["attack"] == attack and cell["mean_l2"]
+    }
+    titles = ("defense", "norm", "attacked", "broke", "mean ℓ2 distance")
+    return table_of(
+        titles,
+        (
+            (
+                cell["defense"], NORM_LABELS[check_norm(cell["norm"])], cell["attacked"], cell["broke"],
+                f"{float(cell['mean_l2']):.2f}",
+            )
+            for cell in cells.values()
+        ),
+    )  # fmt: skip
+
+
+@_when_run
+def peaks(run: str) -> str:
+    """How much of a filter its largest weight is: 1 for a single pixel."""
+    groups: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    for row in rows_of(run, "filters"):
+        groups[row["dataset"], row["source"], row["filter"]].append(abs(float(row["weight"])))
+    shares: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for (dataset, source, _), weights in groups.items():
+        shares[dataset, source].append(max(weights) / sum(weights))
+    titles = ("data set", "filters", "number", "largest weight over ‖w‖₁, median", "least", "largest")
+    return table_of(
+        titles,
+        (
+            (dataset, source, str(len(each)), *(f"{value:.2f}" for value in (median(each), min(each), max(each))))
+            for (dataset, source), each in shares.items()
+        ),
+    )
+
+
+@_when_run
+def partial_training(run: str) -> str:
+    """What each second training came to, by code and cut."""
+    titles = ("code", "mode", "cut", "layers trained adversarially", "n", "clean", "attacked", "adversarial loss, nats")
+    return table_of(
+        titles,
+        (
+            (
+                row["code"], row["mode"], row["label"] or "none", row["adversarial_layers"], row["n"],
+                percent(row["clean_accuracy"], 1), with_interval(row["adversarial_accuracy"], row["n"]),
+                f"{float(row['adversarial_loss']):.2f}",
+            )
+            for row in rows_of(run, "partial")
+        ),
+    )  # fmt: skip
+
+
+@_when_run
+def seeds(run: str, norm: str, eps: float) -> str:
+    """Robust accuracy by training seed: the mean, the spread between seeds, and what the choice of images explains.
+
+    A seed decides the training and which test images are drawn, so the spread between seeds contains that of the
+    images; a standard deviation that the images alone would give stands beside it.
+
+    Args:
+        run: Name of the summary of seed 0; those of the others are called RUN-seed1, RUN-seed2, …
+        norm: Norm of the threat model.
+        eps: Its radius.
+    """
+    names = [run, *(path.name for path in sorted(folder_of(run).parent.glob(f"{run}-seed*")))]
+    if len(names) == 1:
+        return "\nOne seed was run.\n\n"
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for name in names:
+        for row in rows_of(name, "worst"):
+            if row["norm"] == norm and abs(float(row["eps"]) - eps) < 1e-9:
+                groups[row["defense"]].append(row)
+    titles = ("defense", "seeds", "n each", "mean", "each", "spread between seeds", "of it by the images alone")
+    return table_of(titles, (_seeds(defense, rows) for defense, rows in groups.items()))
+
+
+def _seeds(defense: str, rows: list[Row]) -> tuple[str, ...]:
+    shares = [float(row["robust"]) for row in rows]
+    middle = fmean(shares)
+    spread = f"{100 * stdev(shares):.1f} points" if len(shares) > 1 else "–"
+    expected = (middle * (1 - middle) / int(rows[0]["n"])) ** 0.5
+    each = ", ".join(percent(row["robust"], 1) for row in rows)
+    return (
+        defense, str(len(rows)), rows[0]["n"], f"{100 * middle:.1f} %", each, spread, f"{100 * expected:.1f} points",
     )  # fmt: skip
 
 

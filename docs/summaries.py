@@ -132,6 +132,8 @@ def defenses(run: str, dataset: str, norm: str, eps: float) -> str:
         norm: Norm of the threat model.
         eps: Its radius.
     """
+    if not folder_of(run).exists():
+        return "\nNot run.\n\n"
     rows = [row for row in rows_of(run, "worst") if _here(row, dataset, norm, row["eps"], eps)]
     cells = [cell for cell in rows_of(run, "cells") if _here(cell, dataset, norm, cell["judged_eps"], eps)]
     columns = list(dict.fromkeys(cell["attack"] for cell in cells))
@@ -153,6 +155,8 @@ def defenses(run: str, dataset: str, norm: str, eps: float) -> str:
 
 def by_radius(run: str, dataset: str, norm: str) -> str:
     """Robust accuracy of each defense at each radius, with what is proved after a dash, percent."""
+    if not folder_of(run).exists():
+        return "\nNot run.\n\n"
     rows = [row for row in rows_of(run, "worst") if (row["dataset"], row["norm"]) == (dataset, norm)]
     radii = list(dict.fromkeys(row["eps"] for row in rows))
     grid: dict[str, dict[str, Row]] = defaultdict(dict)

@@ -1,6 +1,6 @@
-"""Figure 5.9 of the dissertation's chapter 5 on MNIST: where the first convolution speaks for the predicted class.
+"""Figure 5.9 of the dissertation's chapter 5 on Fashion-MNIST: where the first convolution speaks for the predicted class.
 
-FRONTDEF_DATA=… python benchmarks/papers/hah_gradcam.py docs/defenses/hah-gradcam.png [--cache FOLDER]
+FRONTDEF_DATA=… python benchmarks/papers/hah_gradcam.py OUT.png [--cache FOLDER]
 
 The models are those of benchmarks/papers/hah.toml, read from the cache where they were trained already. Top: the
 images; middle: the standard network; bottom: the one with HaH blocks. The predictions are printed.

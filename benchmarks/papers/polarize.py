@@ -1,12 +1,12 @@
-"""How far the front ends of polarize.toml are polarized, what is certified, and whether any of it falls.
+"""How far the front ends of a matrix are polarized, what is certified, and whether any of it falls.
 
-For both rows of the matrix, at each ε: share of the activations within ε of a threshold; share of the images that have
+For its rows of polarize, at each ε: share of the activations within ε of a threshold; share of the images that have
 none there, so that no perturbation changes their code; share certified by Proposition 1, and by the set of reachable
 codes with interval bounds. Every certified sample is then attacked by PGD with each surrogate; one that falls ends the
 script with an error.
 
     FRONTDEF_DATA=… python benchmarks/papers/polarize.py [--samples 1000] [--eps 0.003 0.01 0.03 0.1 0.3]
-                                                         [--matrix benchmarks/papers/polarize.toml]
+                                                         [--matrix benchmarks/papers/polarizing-recipe-mnist.toml]
 
 The models are those of the matrix, from the same cache.
 """
@@ -61,7 +61,7 @@ def share(hits: Tensor) -> str:
 def main() -> None:
     """Print a table for each front end."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--matrix", type=Path, default=Path(__file__).with_suffix(".toml"))
+    parser.add_argument("--matrix", type=Path, default=Path(__file__).with_name("polarizing-recipe-mnist.toml"))
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--eps", type=float, nargs="+", default=[0.003, 0.01, 0.03, 0.1, 0.3])
     options = parser.parse_args()
