@@ -1,4 +1,4 @@
-"""Figure 5.9 of the dissertation's chapter 5 on Fashion-MNIST: where the first convolution speaks for the predicted class.
+"""Figure 5.9 of the dissertation's chapter 5 on Fashion-MNIST: where the first convolution speaks for a class.
 
 FRONTDEF_DATA=… python benchmarks/papers/hah_gradcam.py OUT.png [--cache FOLDER]
 
