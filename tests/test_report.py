@@ -310,7 +310,7 @@ def test_gallery_shows_broken_samples_of_the_strongest_attack_first(frame, data)
         own = {}
         for score in data.scores:
             cell = data.cell_by_key[score.cell]
-            if score.setting == setting and cell.defense == defense and cell.judged_at(setting):
+            if score.setting == setting and cell.defense == defense and setting in data.settings_for(cell):
                 own[cell.family, cell.library] = int(score.broken.sum())
         assert own[picture.family, picture.library] == max(own.values())
 
@@ -328,7 +328,7 @@ def test_gallery_keeps_to_its_budget(data):
     own = [
         (s.setting, c.defense)
         for s in data.scores
-        if s.broken.any() and (c := data.cell_by_key[s.cell]).judged_at(s.setting)
+        if s.broken.any() and s.setting in data.settings_for(c := data.cell_by_key[s.cell])
     ]
     where = [(choice.setting, data.cell_by_key[choice.cell].defense) for choice in chosen]
     assert set(where) == set(own)

@@ -32,7 +32,7 @@ from frontdef.report.gallery import choose
 from frontdef.runs.columns import arrays
 from frontdef.threat import MEASURED, TOLERANCE
 from frontdef.verdicts.agreement import Agreement, agreement
-from frontdef.verdicts.attacked import Attacked, Models
+from frontdef.verdicts.attacked import Models, medians
 from frontdef.verdicts.measured import measured
 
 if TYPE_CHECKING:
@@ -138,23 +138,23 @@ def _with_invalid(cells: Iterable[CellRow], models: Models) -> Iterator[CellRow]
 
 def _scores(data: ReportData, models: Models) -> Iterator[Score]:
     """What each cell broke in each setting, in the order of the samples' ids; it may have been run on some of them."""
-    first: dict[str, tuple[Attacked, int]] = {}
-    for attacked in models.values():
-        for place, key in enumerate(attacked.cells["cell"]):
-            first.setdefault(key, (attacked, place))
-    for cell in data.cells:
-        if cell.key not in first:
-            continue
-        attacked, place = first[cell.key]
+    made_for = {cell.key: set(data.settings_for(cell)) for cell in data.cells}
+    scores: dict[str, list[Score]] = {}
+    for (dataset, classifier, _), attacked in models.items():
+        first = {key: place for place, key in reversed(list(enumerate(attacked.cells["cell"]))) if key not in scores}
+        rows = list(first.values())
         for setting in data.settings:
-            if setting.model == (cell.dataset, cell.classifier):
-                reach = setting.eps + TOLERANCE
-                fell, loses = attacked.breaks(setting.norm)[place] <= reach, attacked.loses(setting.norm)[place]
-                lost = loses <= reach
-                if fell.any() or cell.judged_at(setting):
-                    measurable = lost.any() and setting.norm in MEASURED
-                    typical = float(np.median(loses[lost])) if measurable else None
-                    yield Score(cell.key, setting, fell, lost, attacked.ran[place], typical)
+            if setting.model != (dataset, classifier):
+                continue
+            reach, loses = setting.eps + TOLERANCE, attacked.loses(setting.norm)[rows]
+            fell, lost = attacked.breaks(setting.norm)[rows] <= reach, loses <= reach
+            typical = medians(loses, lost) if setting.norm in MEASURED else np.full(len(rows), np.nan)
+            shown_here = np.array([setting in made_for[key] for key in first], dtype=bool)
+            for i in np.flatnonzero(shown_here | fell.any(axis=1)):
+                key, ran = list(first)[i], attacked.ran[rows[i]]
+                score = Score(key, setting, fell[i], lost[i], ran, _plain(typical[i]))
+                scores.setdefault(key, []).append(score)
+    return (score for cell in data.cells for score in scores.get(cell.key, ()))
 
 
 def _evidence(

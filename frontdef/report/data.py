@@ -101,11 +101,6 @@ class CellRow:
     command: str = ""
     error: str = ""
 
-    def judged_at(self, setting: Setting) -> bool:
-        """Whether the cell was made for the setting; minimum-norm attacks are, for every ε in their norm."""
-        here = (self.dataset, self.classifier, self.norm) == setting.group
-        return here and (self.eps is None or self.eps == setting.eps)
-
 
 @dataclass(frozen=True, eq=False)
 class Score:
@@ -275,10 +270,45 @@ class ReportData:
         """Setting, defense and family → the cells that were made for it."""
         by_setting: dict[tuple[Setting, str, str], list[CellRow]] = {}
         for cell in self.cells:
-            for setting in self.settings:
-                if cell.judged_at(setting):
-                    by_setting.setdefault((setting, cell.defense, cell.family), []).append(cell)
+            for setting in self.settings_for(cell):
+                by_setting.setdefault((setting, cell.defense, cell.family), []).append(cell)
         return by_setting
+
+    def settings_for(self, cell: CellRow) -> list[Setting]:
+        """The settings that a cell was made for: several of a minimum-norm attack."""
+        radii = self._radii.get((cell.dataset, cell.classifier, cell.norm), {})
+        return list(radii.values()) if cell.eps is None else [radii[cell.eps]] if cell.eps in radii else []
+
+    @cached_property
+    def _radii(self) -> Mapping[tuple[str, str, str], Mapping[float, Setting]]:
+        """Everything but ε → the settings by ε, ascending."""
+        by_group: dict[tuple[str, str, str], dict[float, Setting]] = {}
+        for setting in self.settings:
+            by_group.setdefault(setting.group, {})[setting.eps] = setting
+        return by_group
+
+    @cached_property
+    def number_of(self) -> Mapping[Setting, int]:
+        """Setting → its number."""
+        return {setting: i for i, setting in enumerate(self.settings)}
+
+    @cached_property
+    def compared(self) -> Mapping[tuple[Setting, str], list[Agreement]]:
+        """Setting and mode → the comparisons of libraries there."""
+        by_setting: dict[tuple[Setting, str], list[Agreement]] = {}
+        for row in self.agreements:
+            by_setting.setdefault((Setting.of(row), row.mode), []).append(row)
+        return by_setting
+
+    @cached_property
+    def disagreements(self) -> frozenset[tuple[Setting, str, str]]:
+        """Setting, defense and family where libraries with the same parameters do not do the same."""
+        return frozenset(
+            (setting, row.defense, row.family)
+            for (setting, mode), rows in self.compared.items()
+            for row in rows
+            if mode == "matched" and row.verdict in {"different", "unexplained", "invalid"}
+        )
 
     @cached_property
     def variants(self) -> Mapping[tuple[Setting, str, str], set[str]]:

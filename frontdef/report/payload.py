@@ -23,6 +23,7 @@ def payload(data: ReportData) -> dict[str, Any]:
     group_of = {i: number for number, group in enumerate(groups(data)) for i in group}
     cell_number = {cell.key: i for i, cell in enumerate(data.cells)}
     setting_number = {setting: i for i, setting in enumerate(data.settings)}
+    said: dict[tuple[tuple[str, Any], ...], int] = {}
     return {
         "names": {"d": data.defense_names, "f": data.family_names, "l": data.library_names},
         "marks": {verdict: mark for verdict, (mark, _) in VERDICTS.items()},
@@ -38,16 +39,17 @@ def payload(data: ReportData) -> dict[str, Any]:
             ]
             for row in data.clean
         ],
-        "cells": [_cell(data, cell) for cell in data.cells],
+        "cells": [_cell(data, cell, said) for cell in data.cells],
+        "said": list(map(dict, said)),
         "scores": [
-            [
+            _trimmed(
                 setting_number[row.setting],
                 cell_number[row.cell],
                 bits(row.broken),
                 _rounded(row.distance),
                 _partly(row.attacked),
                 _own(row),
-            ]
+            )
             for row in data.scores
         ],
         "evidence": [
@@ -74,22 +76,26 @@ def _setting(setting: Setting, group: int) -> dict[str, Any]:
     }
 
 
-def _cell(data: ReportData, cell: CellRow) -> dict[str, Any]:
-    return {
-        "d": data.defense_names.index(cell.defense),
-        "f": data.family_names.index(cell.family),
-        "l": data.library_names.index(cell.library),
-        "at": settings_of(data, cell),
+def _cell(data: ReportData, cell: CellRow, said: dict[tuple[tuple[str, Any], ...], int]) -> dict[str, Any]:
+    """What is known of a cell; what many of them say stands once in ``said``, and each says where."""
+    shared = {
         "norm": cell.norm,
         "label": NORM_LABELS[cell.norm],
         "status": cell.status,
         "version": cell.library_version,
         "asked": variant(cell.surrogate, cell.parameters),
         "notes": notes(cell),
+        "invalid": cell.invalid,
+    }
+    return {
+        "d": data.defense_names.index(cell.defense),
+        "f": data.family_names.index(cell.family),
+        "l": data.library_names.index(cell.library),
+        "at": settings_of(data, cell),
+        "said": said.setdefault(tuple(shared.items()), len(said)),
         "forwards": _rounded(cell.forwards),
         "backwards": _rounded(cell.backwards),
         "seconds": _rounded(cell.seconds),
-        "invalid": cell.invalid,
         "command": cell.command,
     }
 
@@ -138,6 +144,14 @@ def _agreement(data: ReportData, row: Agreement, setting: int) -> list[Any]:
 def _partly(attacked: np.ndarray) -> str:
     """Which samples a cell was run on; empty for all of them."""
     return "" if attacked.all() else bits(attacked)
+
+
+def _trimmed(*values: Any) -> list[Any]:
+    """A row without what its end leaves out."""
+    kept = len(values)
+    while kept and values[kept - 1] in ("", None):
+        kept -= 1
+    return list(values[:kept])
 
 
 def _own(score: Score) -> str | None:

@@ -146,7 +146,7 @@ MODES = {
 
 def pairs_of(data: ReportData, setting: Setting, mode: str) -> list[tuple[int, int]]:
     """Pairs of libraries that were compared in a setting and a mode, as numbers."""
-    compared = {_pair(data, row) for row in data.agreements if (Setting.of(row), row.mode) == (setting, mode)}
+    compared = {_pair(data, row) for row in data.compared.get((setting, mode), ())}
     return [pair for pair in combinations(range(len(data.library_names)), 2) if pair in compared]
 
 
@@ -158,9 +158,8 @@ def _pair(data: ReportData, row: Agreement) -> tuple[int, int]:
 def grid(data: ReportData, setting: Setting, mode: str) -> list[GridRow]:
     """Families against pairs of libraries, with the number of defenses that got each verdict."""
     counts: dict[tuple[str, tuple[int, int]], Counter[str]] = {}
-    for row in data.agreements:
-        if (Setting.of(row), row.mode) == (setting, mode):
-            counts.setdefault((row.family, _pair(data, row)), Counter())[row.verdict] += 1
+    for row in data.compared.get((setting, mode), ()):
+        counts.setdefault((row.family, _pair(data, row)), Counter())[row.verdict] += 1
     compared = [i for i in families_of(data, setting) if any(family == data.family_names[i] for family, _ in counts)]
     return [
         GridRow(
@@ -206,15 +205,15 @@ def curves(data: ReportData, group: Sequence[int]) -> list[CurveRow]:
 
 def settings_of(data: ReportData, cell: CellRow) -> list[int]:
     """Numbers of the settings that a cell was made for."""
-    return [i for i, setting in enumerate(data.settings) if cell.judged_at(setting)]
+    return [data.number_of[setting] for setting in data.settings_for(cell)]
 
 
 def accuracies(data: ReportData, cell: CellRow) -> list[tuple[Setting, float]]:
     """Robust accuracy of one cell alone in each setting that it was made for."""
     return [
         (setting, _robust(correct_of(data, setting, cell.defense), [data.score_at[cell.key, setting]]))
-        for setting in data.settings
-        if cell.judged_at(setting) and (cell.key, setting) in data.score_at
+        for setting in data.settings_for(cell)
+        if (cell.key, setting) in data.score_at
     ]
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 from frontdef.attacks.conduct import OTHER_TYPE
 from frontdef.attacks.rounding import CLOSE
 from frontdef.threat import MEASURED, TOLERANCE
-from frontdef.verdicts.attacked import Attacked, Models, by_model
+from frontdef.verdicts.attacked import Attacked, Models, by_model, medians
 from frontdef.verdicts.looks import ALPHA
 from frontdef.verdicts.statistics import exceeds, holm, mcnemar, paired_difference, wilson
 
@@ -236,7 +236,7 @@ def _pairs(
         counts, tried = _together(ran, ran), _together(right, right)
         fell, only = _together(right & broke, right), _together(right & broke, right & ~broke)
         outside = 1 - (valid[at] & ran).sum(1) / ran.sum(1)
-        typical = _medians(attacked.succeeds(norm)[at], broke) if norm in MEASURED else np.full(len(at), np.nan)
+        typical = medians(attacked.succeeds(norm)[at], broke) if norm in MEASURED else np.full(len(at), np.nan)
         mode: Mode = "defaults" if json.loads(where["parameters"]).get("defaults") else "matched"
         for a, b in combinations(range(len(at)), 2):
             n, only_a, only_b = int(tried[a, b]), int(only[a, b]), int(only[b, a])
@@ -291,14 +291,6 @@ def _together(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 def _first_said(said: np.ndarray, ran: np.ndarray, places: Sequence[int]) -> np.ndarray:
     """What the first of some cells that was run on a sample says of it, bool ``(samples,)``."""
     return np.asarray(said[places][ran[places].argmax(0), np.arange(said.shape[1])])
-
-
-def _medians(distances: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Median of the chosen values of each row, ``(rows,)``; NaN where there is none."""
-    ascending, count = np.sort(np.where(chosen, distances, np.inf), axis=1), chosen.sum(1)
-    rows = np.arange(len(distances))
-    middle = (ascending[rows, (count - 1) // 2] + ascending[rows, count // 2]) / 2
-    return np.where(count > 0, middle, np.nan)
 
 
 def _least_rounded(side_a: _Side, side_b: _Side) -> tuple[float, float]:

@@ -219,6 +219,14 @@ def stood(attacked: Attacked, norm: str, eps: float) -> dict[str, tuple[np.ndarr
     return left
 
 
+def medians(distances: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Median of the chosen values of each row, ``(rows,)``; NaN where there is none."""
+    ascending, count = np.sort(np.where(chosen, distances, np.inf), axis=1), chosen.sum(1)
+    rows = np.arange(len(distances))
+    middle = (ascending[rows, (count - 1) // 2] + ascending[rows, count // 2]) / 2
+    return np.where(count > 0, middle, np.nan)
+
+
 def _numbered(groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where each group begins, and the number of each row's; groups are counted in the order in which they begin."""
     _, first, whose = np.unique(groups, return_index=True, return_inverse=True)

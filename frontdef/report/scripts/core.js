@@ -2,6 +2,8 @@
 const one = (selector, root = document) => root.querySelector(selector);
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const data = JSON.parse(one("#data").textContent), {settings, cells, names} = data;
+// What many cells say stands once.
+for (const cell of cells) Object.assign(cell, data.said[cell.said]);
 const state = {s: data.start};
 const chooseAll = (kind) => (state[kind] = new Set(names[kind].keys()));
 const whole = (kind) => state[kind].size === names[kind].length;

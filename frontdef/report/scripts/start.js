@@ -30,7 +30,7 @@ bar.onclick = ({target}) => {
   render();
 };
 one("#theme").onclick = () => {
-  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  const {theme} = root.dataset, dark = theme ? theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   root.dataset.theme = dark ? "light" : "dark";
 };
 one("#heat").onclick = (event) => {
@@ -39,9 +39,7 @@ one("#heat").onclick = (event) => {
   event.preventDefault();
   openDrawer(+link.closest("tr").dataset.d, +link.parentElement.dataset.f);
 };
-drawer.onclick = ({target}) => {
-  if (target === drawer) drawer.close();
-};
+drawer.onclick = ({target}) => target === drawer && drawer.close();
 const closeMenus = (keep) => all(".menu[open]").forEach((menu) => (menu.open = keep(menu)));
 document.onclick = ({target}) => closeMenus((menu) => menu.contains(target));
 document.onkeydown = ({key}) => closeMenus(() => key !== "Escape");

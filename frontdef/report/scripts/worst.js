@@ -2,7 +2,7 @@
 const unpack = (text) => Uint8Array.from(atob(text), (byte) => byte.charCodeAt());
 const count = (bytes) => [...bytes].map((byte) => byte.toString(2)).join("").replaceAll("0", "").length;
 const union = (n, rows, what = "broken") => {
-  const joined = new Uint8Array(Math.ceil(n / 8));
+  const joined = new Uint8Array((n + 7) / 8);
   for (const row of rows) row[what].forEach((byte, i) => (joined[i] |= byte));
   return joined;
 };
@@ -12,7 +12,7 @@ for (const [model, d, n, bits] of data.clean) clean[[model, d]] = {n, bits: unpa
 const add = (s, d, bits, row) => (scores[[s, d]] ??= []).push({broken: unpack(bits), ...row});
 for (const [s, c, bits, distance, some, own] of data.scores) add(s, cells[c].d, bits, {cell: cells[c], success: unpack(own ?? bits), distance, attacked: some && unpack(some)});
 // Attacks of a diagnosis are of no family and library: they count while none is left out.
-for (const [s, d, attack, bits] of data.evidence) add(s, d, bits, {cell: {...settings[s], f: attack, l: "diagnosis"}, attacked: []});
+for (const [s, d, f, bits] of data.evidence) add(s, d, bits, {cell: {...settings[s], f, l: "diagnosis"}, attacked: []});
 
 const cleanOf = (s, d) => clean[[settings[s].model, d]];
 const scoresOf = (s, d) => (scores[[s, d]] ?? []).filter(({cell: {f, l}}) => (isNaN(f) ? ["f", "l"].every(whole) : state.f.has(f) && state.l.has(l)));
