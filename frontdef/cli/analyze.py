@@ -12,6 +12,7 @@ import click
 from frontdef.analysis.partial import CODES
 from frontdef.analysis.plan import make_plan
 from frontdef.analysis.study import Study, load_study
+from frontdef.cli.answer import answer
 from frontdef.cli.arguments import COUNT, PATH, SEED
 from frontdef.cli.console import PlainConsole
 from frontdef.cli.interrupt import STOPPED
@@ -73,16 +74,20 @@ def analyze(path: Path | None, **options: Any) -> None:
     else:
         results, failed = _run(console, path, options)
     if options["sql"]:
-        answer = results.sql(options["sql"])
-        click.echo(answer.to_csv(index=False), nl=False) if options["csv"] else print_frame(console, answer)
+        rows = results.sql(options["sql"])
+        answer(rows=rows.to_dict("records"))
+        click.echo(rows.to_csv(index=False), nl=False) if options["csv"] else print_frame(console, rows)
         return
+    answer(run=results.path, models=results.models(), failed=[] if stored else failed)
     print_analysis(console, results)
     if options["figure"]:
         from frontdef.report.layers.paper import save_figure
 
         console.print(f"figure: {save_figure(results, options['figure']).resolve()}", soft_wrap=True)
     if not stored or options["report"]:
-        console.print(f"report: {results.report().resolve()}", soft_wrap=True)
+        written = results.report().resolve()
+        answer(report=written)
+        console.print(f"report: {written}", soft_wrap=True)
     if not stored and failed:
         click.echo(
             f"{len(failed)} jobs failed: `frontdef results {results.path} --failed` shows why, `frontdef retry "

@@ -8,6 +8,7 @@ import click
 
 from frontdef.checks.conformance import Subject
 from frontdef.checks.conformance import check as check_subject
+from frontdef.cli.answer import answer
 from frontdef.cli.arguments import parse_config, parse_shape
 from frontdef.device import check_device
 from frontdef.registry import get_defense
@@ -27,6 +28,9 @@ def check(name: str, values: tuple[str, ...], image_shape: str, device: str) -> 
     config = parse_config(values)
     get_defense(name).configure(config)  # a value that is not allowed is one mistake, not a failure of every property
     verdict = check_subject(Subject(name, config, parse_shape(image_shape), device))
+    answer(
+        defense=name, config=config, passed=verdict.passed, findings=[finding.to_dict() for finding in verdict.findings]
+    )
     click.echo(verdict.to_markdown())
     if not verdict.passed:
         click.echo(f"\nfailing: {', '.join(alarm.name for alarm in verdict.alarms)}", err=True)

@@ -17,6 +17,7 @@ from pathlib import Path
 import click
 from packaging.requirements import Requirement
 
+from frontdef.cli.answer import answer
 from frontdef.cli.probe import probe
 from frontdef.cli.text import TextTable
 from frontdef.registry import PluginStatus
@@ -71,12 +72,14 @@ def doctor(timeout: float) -> None:
     """
     names, checks = zip(*_checks(timeout), strict=True)
     table = TextTable(("CHECK", "STATE", "FOUND"), [max(map(len, names)), max(map(len, COLORS))])
-    failed = []
+    failed, found = [], {}
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
         for name, finding in zip(names, pool.map(lambda check: check(), checks), strict=True):
             table.row((name, finding.state, finding.about), COLORS[finding.state])
+            found[name] = {"state": finding.state, "found": finding.about}
             if finding.state == "failed":
                 failed.append(name)
+    answer(checks=found, failed=failed)
     if failed:
         click.echo(f"\nfailed: {', '.join(failed)}", err=True)
         sys.exit(1)

@@ -103,6 +103,6 @@ def _command() -> str:
             skip = False
         elif word in {"--only", "--shard"}:
             skip = True
-        elif word not in {"--overwrite", "--report"} and not word.startswith(("--only=", "--shard=")):
+        elif word not in {"--overwrite", "--report", "--json"} and not word.startswith(("--only=", "--shard=")):
             words.append(word)
     return shlex.join(words)

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import click
 
+from frontdef.cli.answer import ANSWER, FLAG, TYPED, say, with_json
 from frontdef.cli.interrupt import interruptible
 from frontdef.cli.text import printable
 from frontdef.errors import FrontdefError, MissingExtraError, UnknownNameError, shortened
@@ -94,7 +95,7 @@ class LazyGroup(SuggestingGroup):
         if cmd_name not in self._table:
             return None
         try:
-            return cast(click.Command, resolve(self._table[cmd_name].reference))
+            return with_json(cast(click.Command, resolve(self._table[cmd_name].reference)))
         except ModuleNotFoundError as error:
             package = str(error.name).partition(".")[0]
             if package == "frontdef":
@@ -110,7 +111,8 @@ class LazyGroup(SuggestingGroup):
                 )
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take ``--debug`` out of the command line, wherever it stands."""
+        """Take ``--debug`` out of the command line, wherever it stands, and see whether ``--json`` is on it."""
+        ctx.meta[TYPED] = FLAG in args
         ctx.meta[DEBUG] = DEBUG in args
         return super().parse_args(ctx, [arg for arg in args if arg != DEBUG])
 
@@ -122,18 +124,24 @@ class LazyGroup(SuggestingGroup):
         try:
             with interruptible():
                 return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+        except click.ClickException as error:
+            ctx.meta[ANSWER] = {"error": error.format_message()}
+            raise
+        except (click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise  # whoever reads the output may stop: click ends without a word
         except Exception as error:
             if ctx.meta[DEBUG]:
                 click.echo(whole_traceback(error), err=True)
             said = " ".join(str(error).split())
+            ctx.meta[ANSWER] = {"error": said}
             if isinstance(error, FrontdefError):
                 raise CommandFailure(said) from error
             hint = "" if ctx.meta[DEBUG] else f"; {DEBUG} shows the traceback"
             raise CommandFault(
                 f"{type(error).__name__}: {shortened(said, 400)} (a fault of frontdef or of a plugin{hint})"
             ) from error
+        finally:
+            say(ctx)
 
 
 def whole_traceback(error: BaseException) -> str:

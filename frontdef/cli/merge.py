@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from frontdef.cli.answer import answer
 from frontdef.cli.arguments import PATH
 from frontdef.runs import merge as runs
 
@@ -21,6 +22,7 @@ def merge(paths: tuple[Path, ...], out: Path) -> None:
     with it later adds to the folder.
     """
     merged = runs.merge(paths, out)
+    answer(run=out, **{name: getattr(merged, name) for name in ("copied", "failed", "missing", "unequal")})
     for what in merged.unequal:
         click.echo(f"{what}: the folders hold other rows of it; those of the first are kept")
     click.echo(

@@ -12,6 +12,7 @@ import click
 
 from frontdef import registry
 from frontdef._version import __version__
+from frontdef.cli.answer import answer
 from frontdef.cli.arguments import PathType
 from frontdef.errors import ConfigError, FrontdefError
 from frontdef.registry.discovery import BUILTIN
@@ -76,6 +77,7 @@ def new_plugin(name: str, kind: str, into: Path) -> None:
     """
     name = _check_name(name.removeprefix(PREFIX), kind)
     folder = write_plugin(name, into, kind)
+    answer(folder=folder, name=name, kind=kind)
     click.echo(f"{folder} is a working plugin. Next:\n")
     after = Template(KINDS[kind].next).substitute(name=name)
     click.echo(f'  pip install -e "{folder}[test]"\n  {after}\n  pytest {folder}')

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from frontdef.cli import show, tables
+from frontdef.cli.answer import answer
 from frontdef.cli.arguments import PATH
 from frontdef.cli.console import PlainConsole
 from frontdef.cli.sheets import FORMATS, WRITERS, Sheet, to_terminal
@@ -78,4 +79,6 @@ def _require_matrix(results: Results) -> None:
 @click.option("--out", type=PATH, help="The file to write; default: RUN/report.html.")
 def report(path: Path, out: Path | None) -> None:
     """Write RUN as one offline HTML file."""
-    click.echo(str(load_results(path).report(out).resolve()))
+    written = load_results(path).report(out).resolve()
+    answer(run=path, report=written)
+    click.echo(str(written))

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from frontdef.cli.answer import answer
 from frontdef.cli.arguments import COUNT, PATH, Seconds, parse_config
 from frontdef.cli.console import PlainConsole
 from frontdef.cli.interrupt import STOPPED
@@ -198,6 +199,7 @@ def execute(plan: Plan, settings: Settings, report: bool) -> None:
             f"\nstopped: {kept} of {len(plan.jobs)} jobs are kept; the same command goes on from there", err=True
         )
         sys.exit(STOPPED)
+    answer(run=settings.out, ran=summary.ran, stored=len(summary.cached), failed=summary.failed)
     stood = True
     if summary.ran or summary.cached:
         stood = _show(console, load_results(settings.out), summary, report)
@@ -221,9 +223,12 @@ def _further(plan: Plan, settings: Settings) -> Plan | None:
 def _show(console: PlainConsole, results: Results, summary: Summary, report: bool) -> bool:
     """Print what was found; whether every certified sample stood."""
     stood = show(console, results)
+    answer(certificates_stood=stood, worst=results.worst().to_dict("records") if results.head.kind == "matrix" else [])
     console.print(f"{len(summary.ran)} jobs run, {len(summary.cached)} were stored already: {results.path}")
     if report:
-        console.print(f"report: {results.report().resolve()}", soft_wrap=True)
+        written = results.report().resolve()
+        answer(report=written)
+        console.print(f"report: {written}", soft_wrap=True)
     return stood
 
 

@@ -10,6 +10,7 @@ import click
 import torch
 from torch import Tensor
 
+from frontdef.cli.answer import answer
 from frontdef.cli.arguments import COUNT, PATH, SEED, parse_config, split_words
 from frontdef.cli.model import own_model_options, own_request, source_of
 from frontdef.config import build
@@ -70,6 +71,7 @@ def train(name: str, values: tuple[str, ...], **options: Any) -> None:
         waiting=lambda holder: click.echo(f"{request} is being trained by {holder}: waiting", err=True),
     )  # fmt: skip
     saved.save(path, model.front_end, model.classifier, {key: v for key, v in model.about.items() if key != "sha256"})
+    answer(path=path, defense=name, dataset=options["dataset"], classifier=request.classifier)
     click.echo(f"{name} on {options['dataset']}, {request.classifier} behind it: {path}")
     _tell_accuracy(model, options)
 
@@ -81,6 +83,7 @@ def _tell_accuracy(model: TrainedModel, options: dict[str, Any]) -> None:
     split = dataset.load("test", root=options["data"], download=options["download"], samples=count, seed=0)
     protected = Protected(model.front_end, model.classifier, image_shape=dataset.image_shape).to(device)
     measured = accuracy(_logits(protected, split.images, device), split.labels)
+    answer(test_accuracy=measured.value, low=measured.low, high=measured.high, n=len(split))
     click.echo(f"test accuracy {measured}")
     commonest = float(split.labels.bincount().max()) / len(split)
     if measured.low <= commonest:

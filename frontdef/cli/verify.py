@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from frontdef.cli.answer import answer
 from frontdef.cli.arguments import PATH
 from frontdef.runs.integrity import inspect
 from frontdef.runs.store import Store
@@ -20,6 +21,9 @@ def verify(path: Path) -> None:
     Exit code 1 where a file is damaged, was changed, or belongs to another job.
     """
     audit = inspect(Store(path))
+    answer(
+        run=path, read=audit.read, missing=audit.missing, damaged=list(map(str, audit.damaged)), unnamed=audit.unnamed
+    )
     for damage in audit.damaged:
         click.echo(str(damage))
     click.echo(f"{audit.read} files read, {len(audit.damaged)} damaged; {audit.missing} jobs not run yet")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from frontdef.attacks.spec import worded
+from frontdef.errors import UnknownNameError
 from frontdef.registry import get_family
 from frontdef.verdicts.agreement import VERDICTS
 from frontdef.verdicts.measured import measured
@@ -32,7 +33,10 @@ def attack_title(family: str, parameters: str) -> str:
         parameters: JSON, as a cell has them.
     """
     settings = {name: value for name, value in json.loads(parameters).items() if name != "average"}
-    told = worded(get_family(family), settings)
+    try:
+        told = worded(get_family(family), settings)
+    except UnknownNameError:  # its plugin is not installed, or nobody says what the attack was
+        told = ", ".join(f"{name}={value}" for name, value in settings.items())
     return family + (f" ({told})" if told else "")
 
 

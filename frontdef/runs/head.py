@@ -23,6 +23,10 @@ UNSIGNED = "0" * 64
 Key = r"^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$"
 
 
+BROUGHT = "brought"
+"""Said of a job that no plan asks for: its rows were brought in from elsewhere."""
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -18,7 +18,7 @@ from frontdef.models.cache import ModelCache
 from frontdef.models.load import Means
 from frontdef.models.request import Request
 from frontdef.runs.executors import EXECUTORS, Executor
-from frontdef.runs.head import Head, JobEntry
+from frontdef.runs.head import BROUGHT, Head, JobEntry
 from frontdef.runs.inventory import Inventory, Outcome
 from frontdef.runs.job import Job
 from frontdef.runs.log import LoggedProgress
@@ -142,7 +142,7 @@ def _run(plan: Plan, jobs: Sequence[Job], store: Store, settings: Settings, prog
     progress.note(notes)
     told = _without_jobs(plan, settings.command, notes)
     if not store.renew_head(told, (job.key for job in (*plan.jobs, *plan.twins))):
-        store.write_head(_with_jobs(told, plan))
+        store.write_head(with_brought(_with_jobs(told, plan), store.head))
     for name, split in splits.items():
         key = plan.samples[name].key
         if not store.has_tensors("clean", key):
@@ -251,6 +251,18 @@ def _with_jobs(head: Head, plan: Plan) -> Head:
         for job in (*plan.jobs, *plan.twins)
     )
     return head.model_copy(update={"jobs": entries})
+
+
+def with_brought(asked: Head, before: Head | None) -> Head:
+    """What is asked for, and what was brought into the run from elsewhere before: no plan asks for that again.
+
+    Args:
+        asked: What a plan asks for.
+        before: What the run folder says.
+    """
+    keys = {entry.key for entry in asked.jobs}
+    brought = [entry for entry in (before.jobs if before else ()) if entry.about.get(BROUGHT) and entry.key not in keys]
+    return asked.model_copy(update={"jobs": (*asked.jobs, *brought)}) if brought else asked
 
 
 def _outcomes(jobs: Sequence[Job], executor: Executor, progress: Progress) -> Iterator[tuple[Job, Outcome]]:

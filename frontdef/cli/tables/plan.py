@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from frontdef.cli.answer import answer
 from frontdef.threat import format_eps
 
 if TYPE_CHECKING:
@@ -22,9 +23,13 @@ def print_plan(console: Console, plan: Plan, store: Store, estimated: Estimate) 
     table = Table(title=f"{len(plan.jobs)} jobs", title_justify="left", title_style="bold")
     for name in ("key", "table", "job", "stored", "estimate"):
         table.add_column(name, justify="right" if name == "estimate" else "left", no_wrap=name == "key")
+    listed: list[dict[str, Any]] = []
     for job in plan.jobs:
         state = "yes" if store.has(job.table.name, job.key) else "failed" if store.failed(job.key) else "no"
+        listed.append({"key": job.key, "table": job.table.name, "what": str(job), "stored": state,
+                     "seconds": estimated.jobs.get(job.key)})  # fmt: skip
         table.add_row(job.key[:8], job.table.name, Text(str(job)), state, _duration(estimated, job.key))
+    answer(jobs=listed, skipped=plan.skipped, radii=plan.radii)
     console.print(table)
     for line in plan.skipped:
         console.print(Text(f"no job: {line}"))

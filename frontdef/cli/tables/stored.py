@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from frontdef.cli.answer import answer
 from frontdef.cli.sheets import Cell, Column, Sheet, to_terminal, words
 
 if TYPE_CHECKING:
@@ -28,6 +29,13 @@ def print_stored_plan(console: Console, results: Results) -> None:
         ]
         for job in results.jobs
     ]
+    answer(
+        jobs=[
+            {"key": job.entry.key, "table": job.entry.table, "what": job.entry.what, "stored": STORED[job.status],
+             "seconds": job.about.get("wall")}
+            for job in results.jobs
+        ]
+    )  # fmt: skip
     to_terminal(console, Sheet(f"{len(rows)} jobs", [*columns, Column("took", "wall", numbers=True)], rows))
     for line in results.head.skipped:
         console.print(Text(f"no job: {line}"), soft_wrap=True)
