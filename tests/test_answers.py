@@ -24,6 +24,7 @@ def leaves(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[tupl
 
 COMMANDS = dict(leaves(main))
 
+
 def frontdef_(*words):
     """A command, in this process: its exit code, and the JSON that it printed."""
     answered = CliRunner().invoke(main, [str(word) for word in words])
