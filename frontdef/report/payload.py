@@ -146,12 +146,12 @@ def _partly(attacked: np.ndarray) -> str:
     return "" if attacked.all() else bits(attacked)
 
 
-def _trimmed(*values: Any) -> list[Any]:
-    """A row without what its end leaves out."""
-    kept = len(values)
-    while kept and values[kept - 1] in ("", None):
+def _trimmed(setting: int, cell: int, broken: str, *more: Any) -> list[Any]:
+    """A score without what its end leaves out."""
+    kept = len(more)
+    while kept and more[kept - 1] in ("", None):
         kept -= 1
-    return list(values[:kept])
+    return [setting, cell, broken, *more[:kept]]
 
 
 def _own(score: Score) -> str | None:
