@@ -21,7 +21,7 @@ from frontdef.matrix.summary import attack_title
 from frontdef.runs.results import load_results
 from frontdef.threat import parse_eps
 from frontdef.verdicts.paper import Paper, PaperTable, load_paper
-from frontdef.verdicts.reproduced import compare
+from frontdef.verdicts.reproduced import compare, told
 from frontdef.verdicts.statistics import wilson
 from tests.report_sample import make_run
 
@@ -164,6 +164,21 @@ def test_results_sets_a_run_beside_the_paper(run, tmp_path):
     answer = CliRunner().invoke(main, ["results", str(run), "--expected", str(file)])
     assert answer.exit_code == 2
     assert "they are about another" in answer.output
+
+
+def test_the_report_shows_the_same_table(run, tmp_path):
+    results = load_results(run)
+    file = tmp_path / "nobody.expected.toml"
+    file.write_text(EXPECTED.format(name=results.head.name), encoding="utf-8")
+    answer = CliRunner().invoke(
+        main, ["report", str(run), "--expected", str(file), "--out", str(tmp_path / "paper.html")]
+    )
+    assert answer.exit_code == 0, answer.output
+    page = (tmp_path / "paper.html").read_text(encoding="utf-8")
+    section = page[page.index('<section id="paper">') :].split("</section>")[0]
+    (comparison,) = results.compared(load_paper(file))["Table 1"]
+    assert all(text in section for text in (*told(comparison), "nobody trained it", "Nobody 2020"))
+    assert '<section id="paper">' not in results.report(tmp_path / "bare.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("file", sorted(PAPERS.glob("*.expected.toml")), ids=lambda file: file.name)

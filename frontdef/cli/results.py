@@ -77,8 +77,10 @@ def _require_matrix(results: Results) -> None:
 @click.command()
 @click.argument("path", metavar="RUN", type=PATH)
 @click.option("--out", type=PATH, help="The file to write; default: RUN/report.html.")
-def report(path: Path, out: Path | None) -> None:
+@click.option("--expected", type=PATH, help="Set a paper's numbers beside it, NAME.expected.toml.")
+def report(path: Path, out: Path | None, expected: Path | None) -> None:
     """Write RUN as one offline HTML file."""
-    written = load_results(path).report(out).resolve()
+    paper = load_paper(expected) if expected else None
+    written = load_results(path).report(out, paper=paper).resolve()
     answer(run=path, report=written)
     click.echo(str(written))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
@@ -19,12 +20,14 @@ from frontdef.report.collect import collect
 from frontdef.report.data import ReportData, Setting, variant
 from frontdef.report.payload import notes, payload
 from frontdef.threat import NORM_LABELS, check_norm, format_eps
+from frontdef.verdicts import reproduced
 from frontdef.verdicts.belief import MARKS
 from frontdef.whole import write_whole
 
 if TYPE_CHECKING:
     from frontdef.runs.results import Results
     from frontdef.verdicts.bracket import Strongest
+    from frontdef.verdicts.paper import Paper
 
 SCRIPTS = ("core", "worst", "filters", "update", "sort", "drawer", "start")
 """Parts of the page's script, in the order in which they are put together."""
@@ -35,20 +38,25 @@ TOOLS = ("basics", "copy", "tables", "charts", "address", "start")
 ACCURACY = Axis(0, 1, (0, 0.25, 0.5, 0.75, 1))
 
 
-def build_report(results: Results, path: Path) -> Path:
+def build_report(results: Results, path: Path, paper: Paper | None = None) -> Path:
     """Write the report of a run.
 
     Args:
         results: The run.
         path: The file to write.
+        paper: What a paper printed, to be set beside it.
 
     Returns:
         ``path``.
 
     Raises:
         StoreError: The file can't be written, or the run holds no finished cell.
+        ConfigError: The paper has no table of this run.
     """
-    write_whole(path, render(collect(results)).encode())
+    data = collect(results)
+    if paper is not None:
+        data = replace(data, paper=paper.paper, compared=results.compared(paper))
+    write_whole(path, render(data).encode())
     return path
 
 
@@ -74,6 +82,7 @@ def render(data: ReportData) -> str:
             variant=variant,
             setting_of=Setting.of,
             marks=MARKS,
+            reproduced=reproduced,
             many_models=len({setting.model for setting in data.settings}) > 1,
             chart=lambda group: _chart(data, group),
             payload=page.embedded(payload(data)),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from frontdef.verdicts.agreement import DISAGREE, Agreement
 from frontdef.verdicts.belief import Belief
 from frontdef.verdicts.bracket import Bracket
 from frontdef.verdicts.measured import Measured
+
+if TYPE_CHECKING:
+    from frontdef.verdicts.reproduced import Comparison
 
 
 @dataclass(frozen=True)
@@ -212,6 +215,8 @@ class ReportData:
         families: What is known of the families.
         pictures: Attacked samples.
         figures: What front ends show of themselves.
+        paper: Whose numbers stand beside the run's; empty for none.
+        compared: Table of the paper → a row a number.
     """
 
     about: About
@@ -227,6 +232,8 @@ class ReportData:
     families: tuple[FamilyNote, ...] = ()
     pictures: tuple[Picture, ...] = ()
     figures: tuple[Figure, ...] = ()
+    paper: str = ""
+    compared: Mapping[str, Sequence[Comparison]] = field(default_factory=dict)
 
     @cached_property
     def settings(self) -> tuple[Setting, ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from frontdef.errors import StoreError, UnknownNameError
+from frontdef.errors import ConfigError, StoreError, UnknownNameError
 from frontdef.lazy import resolve
 from frontdef.reading import uncollected
 from frontdef.runs.columns import NUMPY, arrays
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from frontdef.tensorfile import TensorFile
     from frontdef.verdicts.agreement import Agreement
+    from frontdef.verdicts.paper import Paper
+    from frontdef.verdicts.reproduced import Comparison
 
 
 @dataclass(frozen=True)
@@ -368,17 +370,48 @@ class Results:
         tables: Mapping[str, Callable[[Results], pd.DataFrame]] = resolve(self.kind.summary)
         return {name: make(self) for name, make in tables.items() if names is None or name in names}
 
-    def report(self, path: str | Path | None = None) -> Path:
+    def compared(self, paper: Paper) -> dict[str, list[Comparison]]:
+        """A paper's numbers beside those of this run.
+
+        Args:
+            paper: What it printed.
+
+        Returns:
+            Table of the paper → a row a number; the tables that are about a run of this name.
+
+        Raises:
+            ConfigError: None is, or one names what the summary lacks.
+        """
+        from frontdef.verdicts.reproduced import compare
+
+        tables = [table for table in paper.table if table.run == self.head.name]
+        if not tables:
+            runs = ", ".join(dict.fromkeys(table.run for table in paper.table))
+            raise ConfigError(
+                f"no table of {paper.paper} is about a run named {self.head.name!r}: they are about {runs}"
+            )
+        frames = self.summary({column.frame for table in tables for column in table.column})
+        return {table.name: compare(table, frames) for table in tables}
+
+    def report(self, path: str | Path | None = None, *, paper: Paper | None = None) -> Path:
         """Write the run as one offline HTML file.
 
         Args:
             path: The file; None takes ``report.html`` in the run folder.
+            paper: Set beside it what a paper printed; of the run of a matrix.
 
         Raises:
             StoreError: It can't be written.
+            ConfigError: The paper has no table of this run, or the run is a study.
         """
-        write: Callable[[Results, Path], Path] = resolve(self.kind.report)
-        return write(self, self.path / "report.html" if path is None else Path(path))
+        write: Callable[..., Path] = resolve(self.kind.report)
+        if paper is not None and self.head.kind != "matrix":
+            raise ConfigError(
+                f"{self.path} is a {self.head.kind}, whose report has no section for a paper: `frontdef results "
+                f"{self.path} --expected FILE` sets them side by side"
+            )
+        beside = {} if paper is None else {"paper": paper}
+        return write(self, self.path / "report.html" if path is None else Path(path), **beside)
 
     def models(self) -> list[str]:
         """Names of a study's models, in its order."""

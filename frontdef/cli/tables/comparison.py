@@ -8,8 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from frontdef.cli.sheets import Column, Sheet, to_terminal, words
-from frontdef.errors import ConfigError
-from frontdef.verdicts.reproduced import TITLES, Comparison, causes, compare, told
+from frontdef.verdicts.reproduced import TITLES, Comparison, causes, told
 
 if TYPE_CHECKING:
     from frontdef.runs.results import Results
@@ -25,16 +24,10 @@ def print_comparison(console: Console, results: Results, paper: Paper) -> None:
     Raises:
         ConfigError: The paper has no table of this run, or one that names what its summary lacks.
     """
-    tables = [table for table in paper.table if table.run == results.head.name]
-    if not tables:
-        runs = ", ".join(dict.fromkeys(table.run for table in paper.table))
-        raise ConfigError(
-            f"no table of {paper.paper} is about a run named {results.head.name!r}: they are about {runs}"
-        )
-    frames = results.summary({column.frame for table in tables for column in table.column})
+    tables = results.compared(paper)
     console.print(Text(paper.paper))
-    for table in tables:
-        _print(console, table.name, compare(table, frames))
+    for name, comparisons in tables.items():
+        _print(console, name, comparisons)
 
 
 def _print(console: Console, name: str, comparisons: list[Comparison]) -> None:
