@@ -55,7 +55,7 @@ def build_report(results: Results, path: Path, paper: Paper | None = None) -> Pa
     """
     data = collect(results)
     if paper is not None:
-        data = replace(data, paper=paper.paper, compared=results.compared(paper))
+        data = replace(data, paper=paper.paper, reproductions=results.compared(paper))
     write_whole(path, render(data).encode())
     return path
 

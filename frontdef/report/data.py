@@ -216,7 +216,7 @@ class ReportData:
         pictures: Attacked samples.
         figures: What front ends show of themselves.
         paper: Whose numbers stand beside the run's; empty for none.
-        compared: Table of the paper → a row a number.
+        reproductions: Table of the paper → a row a number.
     """
 
     about: About
@@ -233,7 +233,7 @@ class ReportData:
     pictures: tuple[Picture, ...] = ()
     figures: tuple[Figure, ...] = ()
     paper: str = ""
-    compared: Mapping[str, Sequence[Comparison]] = field(default_factory=dict)
+    reproductions: Mapping[str, Sequence[Comparison]] = field(default_factory=dict)
 
     @cached_property
     def settings(self) -> tuple[Setting, ...]:
