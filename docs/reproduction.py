@@ -196,36 +196,38 @@ def partial_training(run: str) -> str:
     )  # fmt: skip
 
 
-def seeds(name: str, title: str) -> str:
-    """A paper's table by training seed: the mean, the spread between seeds, and what the choice of images explains.
+@_when_run
+def seeds(run: str, norm: str, eps: float) -> str:
+    """Robust accuracy by training seed: the mean, the spread between seeds, and what the choice of images explains.
 
     A seed decides the training and which test images are drawn, so the spread between seeds contains that of the
-    images; the standard deviation that the images alone would give stands beside it.
+    images; a standard deviation that the images alone would give stands beside it.
 
     Args:
-        name: Of `benchmarks/papers/NAME.expected.toml`.
-        title: What the paper calls the table. Summaries of other seeds than its run's are called RUN-seed1, RUN-seed2, …
+        run: Name of the summary of seed 0; those of the others are called RUN-seed1, RUN-seed2, …
+        norm: Norm of the threat model.
+        eps: Its radius.
     """
-    said = load_paper(PAPERS / f"{name}.expected.toml")
-    table = next(table for table in said.table if table.name == title)
-    runs = [table.run, *(path.name for path in sorted((PAPERS / "results").glob(f"{table.run}-seed*")))]
-    told: dict[tuple[str, str], list[Comparison]] = defaultdict(list)
-    for run in runs:
-        for each in _compared(table.model_copy(update={"run": run})):
-            if each.verdict != "not run":
-                told[each.row, each.column].append(each)
-    rows = [_seeds(*place, each) for place, each in told.items() if len(each) > 1]
-    titles = ("row", "column", "n each", "mean", "by seed", "spread between seeds", "of it by the images alone")
-    return table_of(titles, rows) if rows else "\nOne seed was run.\n\n"
+    names = [run, *(path.name for path in sorted(folder_of(run).parent.glob(f"{run}-seed*")))]
+    if len(names) == 1:
+        return "\nOne seed was run.\n\n"
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for name in names:
+        for row in rows_of(name, "worst"):
+            if row["norm"] == norm and abs(float(row["eps"]) - eps) < 1e-9:
+                groups[row["defense"]].append(row)
+    titles = ("defense", "seeds", "n each", "mean", "each", "spread between seeds", "of it by the images alone")
+    return table_of(titles, (_seeds(defense, rows) for defense, rows in groups.items()))
 
 
-def _seeds(row: str, column: str, told: list[Comparison]) -> tuple[str, ...]:
-    values = [each.ours for each in told]
-    middle, n = fmean(values), told[0].n
-    expected = 100 * (middle / 100 * (1 - middle / 100) / n) ** 0.5 if n and told[0].unit == "%" else float("nan")
-    each = ", ".join(f"{value:.1f}" for value in values)
+def _seeds(defense: str, rows: list[Row]) -> tuple[str, ...]:
+    shares = [float(row["robust"]) for row in rows]
+    middle = fmean(shares)
+    spread = f"{100 * stdev(shares):.1f} points" if len(shares) > 1 else "–"
+    expected = (middle * (1 - middle) / int(rows[0]["n"])) ** 0.5
+    each = ", ".join(percent(row["robust"], 1) for row in rows)
     return (
-        row, column, str(n), f"{middle:.1f} {told[0].unit}", each, f"{stdev(values):.1f} points", f"{expected:.1f} points",
+        defense, str(len(rows)), rows[0]["n"], f"{100 * middle:.1f} %", each, spread, f"{100 * expected:.1f} points",
     )  # fmt: skip
 
 
