@@ -54,7 +54,7 @@ def uniform(x, eps):
     return torch.empty_like(x).uniform_(-eps, eps)
 
 
-def pgd(spec, model, x, y, *, project=True, step=None, gradient=loss_gradient, start=uniform, keep=True):
+def pgd(spec, model, x, y, *, project=True, step=None, gradient=loss_gradient, start=uniform, keep=True, each=True):
     """PGD in ℓ∞ as it should be; each argument is one thing that can go wrong."""
     eps, best, parameters = spec.threat.eps, x, spec.parameters
     for restart in range(parameters.restarts):
@@ -68,6 +68,9 @@ def pgd(spec, model, x, y, *, project=True, step=None, gradient=loss_gradient, s
             with torch.no_grad():
                 stands = (model(best).argmax(1) == y) != spec.targeted
             best = torch.where(stands.view(-1, 1, 1, 1), z, best)
+        with torch.no_grad():
+            if not each and ((model(best).argmax(1) == y) == spec.targeted).any():
+                break
     return best
 
 
@@ -230,6 +233,10 @@ def keeps_the_last_restart(spec, model, x, y):
     return pgd(spec, model, x, y, keep=False)
 
 
+def restarts_until_one_falls(spec, model, x, y):
+    return pgd(spec, model, x, y, each=False)
+
+
 def leaves_its_target(spec, model, x, y):
     def gradient(model, z, y, spec):
         return loss_gradient(model, z, y, spec) * (-1 if spec.targeted else 1)
@@ -266,6 +273,7 @@ BROKEN = {
     starts_all_images_alike: "random start",
     starts_every_restart_alike: "restarts",
     keeps_the_last_restart: "restarts",
+    restarts_until_one_falls: "restarts",
     leaves_its_target: "targets",
     goes_down_with_dlr: "losses",
     resets_the_batch_that_fell: "batch size",

@@ -76,7 +76,7 @@ def inside(trial: Trial) -> Finding:
 
 @CHECKS.register("restarts", reference="arXiv:1902.06705, 5.5: restarts are other runs, and the best one counts")
 def restarts(trial: Trial) -> Finding:
-    """Three restarts ask about other images than one, and what one of them breaks is not lost by the next."""
+    """Three restarts of what stands ask about other images than one, and what one of them breaks is not lost."""
     several = trial.variant(restarts=3) or trial.variant(restarts=3, random_start=True)
     single = several and several.variant(restarts=1)
     if several is None or single is None or trial.targeted:
@@ -89,10 +89,10 @@ def restarts(trial: Trial) -> Finding:
 
 
 def _asked(trial: Trial, model: Model, plain: Trial) -> int:
-    """How many different images are asked about on the way from one."""
-    x = plain.task.x[:1]
+    """How many different images are asked about on the way from one that stands, beside one that is wrong as it is."""
+    x, y = plain.task.x[:2], torch.tensor([1, 0]).to(plain.task.y)
     with model.recording() as queries:
-        trial.run(model, x, torch.zeros_like(plain.task.y[:1]))
+        trial.run(model, x, y)
     return len(torch.cat([images for images, _ in queries]).flatten(1).unique(dim=0))
 
 
