@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from functools import wraps
@@ -161,6 +162,43 @@ def distances(run: str, attack: str) -> str:
 
 
 @_when_run
+def singular_values(run: str) -> str:
+    """Figure 7 by what the report leaves open: shares of right predictions against k."""
+    titles = ("what is varied", "k", "clean", "transfer (the report's measure)", "again: no example found", "PGD")
+    return table_of(
+        titles,
+        (
+            (
+                row["variant"], percent(row["k"]), with_interval(row["clean"], row["n"]),
+                with_interval(row["transfer"], row["n_made"]), with_interval(row["again"], row["n_right"]),
+                with_interval(row["pgd"], row["n"]),
+            )
+            for row in rows_of(run, "figure7")
+        ),
+    )  # fmt: skip
+
+
+@_when_run
+def support(run: str) -> str:
+    """Which share of the kept coefficients a perturbation moves out, and how surrogates compare."""
+    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows_of(run, "support"):
+        groups[row["dataset"], row["keep"]].append(row)
+    radii = [row["eps"] for row in next(iter(groups.values()))]
+    titles = ("data set", "ρ", "n", *(f"lost at ε = {eps}" for eps in radii), "same sign", "length")
+    return table_of(
+        titles,
+        (
+            (
+                *place, rows[0]["n"], *(percent(row["lost_white"], 1) for row in rows),
+                percent(rows[0]["same_sign"], 1), percent(rows[0]["length"], 1),
+            )
+            for place, rows in groups.items()
+        ),
+    )  # fmt: skip
+
+
+@_when_run
 def peaks(run: str) -> str:
     """How much of a filter its largest weight is: 1 for a single pixel."""
     groups: dict[tuple[str, str, str], list[float]] = defaultdict(list)
@@ -196,38 +234,37 @@ def partial_training(run: str) -> str:
     )  # fmt: skip
 
 
-@_when_run
-def seeds(run: str, norm: str, eps: float) -> str:
-    """Robust accuracy by training seed: the mean, the spread between seeds, and what the choice of images explains.
+def seeds(name: str, title: str) -> str:
+    """A paper's table by training seed: the mean, the spread between seeds, and what the choice of images explains.
 
     A seed decides the training and which test images are drawn, so the spread between seeds contains that of the
-    images; a standard deviation that the images alone would give stands beside it.
+    images; the standard deviation that the images alone would give stands beside it.
 
     Args:
-        run: Name of the summary of seed 0; those of the others are called RUN-seed1, RUN-seed2, …
-        norm: Norm of the threat model.
-        eps: Its radius.
+        name: Of `benchmarks/papers/NAME.expected.toml`.
+        title: What the paper calls the table. Summaries of other seeds are called RUN-seed1, RUN-seed2, …
     """
-    names = [run, *(path.name for path in sorted(folder_of(run).parent.glob(f"{run}-seed*")))]
-    if len(names) == 1:
-        return "\nOne seed was run.\n\n"
-    groups: dict[str, list[Row]] = defaultdict(list)
-    for name in names:
-        for row in rows_of(name, "worst"):
-            if row["norm"] == norm and abs(float(row["eps"]) - eps) < 1e-9:
-                groups[row["defense"]].append(row)
-    titles = ("defense", "seeds", "n each", "mean", "each", "spread between seeds", "of it by the images alone")
-    return table_of(titles, (_seeds(defense, rows) for defense, rows in groups.items()))
+    said = load_paper(PAPERS / f"{name}.expected.toml")
+    table = next(table for table in said.table if table.name == title)
+    runs = [table.run, *(path.name for path in sorted((PAPERS / "results").glob(f"{table.run}-seed*")))]
+    told: dict[tuple[str, str], list[Comparison]] = defaultdict(list)
+    for run in runs:
+        for each in _compared(table.model_copy(update={"run": run})):
+            if not math.isnan(each.ours):
+                told[each.row, each.column].append(each)
+    rows = [_seeds(*place, each) for place, each in told.items() if len(each) > 1]
+    titles = ("row", "column", "n each", "mean", "by seed", "spread between seeds", "of it by the images alone")
+    return table_of(titles, rows) if rows else "\nOne seed was run.\n\n"
 
 
-def _seeds(defense: str, rows: list[Row]) -> tuple[str, ...]:
-    shares = [float(row["robust"]) for row in rows]
-    middle = fmean(shares)
-    spread = f"{100 * stdev(shares):.1f} points" if len(shares) > 1 else "–"
-    expected = (middle * (1 - middle) / int(rows[0]["n"])) ** 0.5
-    each = ", ".join(percent(row["robust"], 1) for row in rows)
+def _seeds(row: str, column: str, told: list[Comparison]) -> tuple[str, ...]:
+    values = [each.ours for each in told]
+    middle, n = fmean(values), told[0].n
+    share = middle / 100
+    expected = f"{100 * (share * (1 - share) / n) ** 0.5:.1f} points" if n and told[0].unit == "%" else "–"
     return (
-        defense, str(len(rows)), rows[0]["n"], f"{100 * middle:.1f} %", each, spread, f"{100 * expected:.1f} points",
+        row, column, str(n), f"{middle:.1f} {told[0].unit}", ", ".join(f"{value:.1f}" for value in values),
+        f"{stdev(values):.1f} points", expected,
     )  # fmt: skip
 
 

@@ -286,3 +286,24 @@ def test_every_number_comes_from_a_summary(tmp_path, monkeypatch):
     assert without.count("not run") == len(load_paper(PAPERS / "sparsification.expected.toml").table)
     assert "| " in written
     assert "| " not in without, "a table without a summary"
+
+
+def test_seeds_tell_their_spread_from_that_of_the_images(tmp_path, monkeypatch):
+    """Three runs of one table: the mean and the standard deviation by hand, and that of 1,000 images beside it."""
+    monkeypatch.setattr(sys, "path", [str(ROOT / "docs"), *sys.path])
+    import reproduction
+
+    shares = {"r": 0.40, "r-seed1": 0.50, "r-seed2": 0.60}
+    for run, value in shares.items():
+        folder = tmp_path / "results" / run
+        folder.mkdir(parents=True)
+        cells = pd.DataFrame([{"defense": "ours", "attack": "pgd", "library": "", "n": 1000, "robust_accuracy": value}])
+        cells.to_csv(folder / "cells.csv", index=False)
+    (tmp_path / "nobody.expected.toml").write_text(
+        EXPECTED.format(name="r").replace('defense = "none", norm = "linf"', 'defense = "ours"').replace("fgsm", "pgd"),
+        encoding="utf-8",
+    )
+    monkeypatch.setattr(reproduction, "PAPERS", tmp_path)
+    (line,) = [line for line in reproduction.seeds("nobody", "Table 1").splitlines() if line.startswith("| bare")]
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells[2:] == ["1000", "50.0 %", "40.0, 50.0, 60.0", "10.0 points", "1.6 points"]
