@@ -126,3 +126,19 @@ def test_a_line_says_that_a_job_has_begun(capsys):
     progress.begin([Job(key="x")], 0)
     progress.started(Job(key="x"))
     assert "[1/1] cell" in capsys.readouterr().out
+
+
+def test_a_terminal_gets_a_grid_that_ends():
+    """Rich draws a live grid as soon as it is made; what the grid shows must be there by then."""
+    import io
+
+    from rich.console import Console
+
+    from frontdef.runs.progress import LiveProgress, make_progress
+
+    screen = io.StringIO()
+    progress = make_progress(Console(file=screen, force_terminal=True, no_color=True, width=160))
+    assert isinstance(progress, LiveProgress)
+    progress.begin([], 0)
+    progress.end()
+    assert "robust accuracy, worst over libraries so far" in screen.getvalue()

@@ -22,6 +22,9 @@ COMMANDS = {
         "frontdef.cli.compare:compare_runs", "Compare defenses", "What changed between two runs, or rows."
     ),
     "report": Command("frontdef.cli.results:report", "Compare defenses", "Write a run as one offline HTML file."),
+    "figure": Command(
+        "frontdef.cli.figure:figure", "Compare defenses", "Draw brackets, curves or heat map for a paper."
+    ),
     "verify": Command("frontdef.cli.verify:verify", "Compare defenses", "Read every file of a run, compare checksums."),
     "bundle": Command("frontdef.cli.bundle:bundle", "Compare defenses", "Write what a run claims for anyone to check."),
     "merge": Command("frontdef.cli.merge:merge", "Compare defenses", "Join the folders of a run's shards into one."),

@@ -6,4 +6,11 @@ from frontdef.matrix.tables import TABLES
 from frontdef.matrix.views import VIEWS
 from frontdef.runs.kind import Kind
 
-MATRIX = Kind("matrix", "frontdef.matrix.plan:remake", TABLES, VIEWS, "frontdef.matrix.views:attacked")
+MATRIX = Kind(
+    "matrix",
+    "frontdef.matrix.plan:remake",
+    TABLES,
+    VIEWS,
+    "frontdef.matrix.views:attacked",
+    plot="frontdef.report.figures:plot",
+)

@@ -30,6 +30,8 @@ class Kind:
             model is attacked.
         summary: Name → ``(results) -> frame``, what is small enough to keep of it, as a reference.
         report: ``(results, path) -> path`` that draws it, as a reference.
+        plot: ``(results, what, **options) -> Axes`` that draws one figure of it, as a reference; empty where there is
+            none.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Kind:
     attacked: str = ""
     summary: str = "frontdef.matrix.summary:SUMMARY"
     report: str = "frontdef.report.build:build_report"
+    plot: str = ""
 
     def remake(self, document: Mapping[str, Any], device: str) -> Plan:
         """The same plan again, in another process.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
@@ -105,13 +107,15 @@ class LiveProgress:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._grid)
         self.asked: Counter[tuple[str, str]] = Counter()
         self.finished: Counter[tuple[str, str]] = Counter()
         self.worst: dict[tuple[str, str], float] = {}
         self.notes: list[str] = []
         self.failures: list[str] = []
         self.line = ""
+        self.live: Live | Display = Live(
+            console=console, refresh_per_second=4, transient=True, get_renderable=self._grid
+        )
 
     def note(self, lines: Sequence[str]) -> None:
         """A line each, above the grid."""
@@ -179,6 +183,65 @@ class LiveProgress:
         return " ".join(filter(None, (share, count)))
 
 
+class Display:
+    """The grid in a notebook's output: one place that is drawn again, at most twice a second.
+
+    Args:
+        drawn: What draws the grid.
+    """
+
+    def __init__(self, drawn: Callable[[], Table]) -> None:
+        self._drawn = drawn
+        self._handle: Any = None
+        self._at = 0.0
+
+    def start(self) -> None:
+        """Open it."""
+        from IPython.display import display
+
+        self._handle = display(self._page(), display_id=True)
+
+    def update(self) -> None:
+        """Draw it again, if that is not too soon."""
+        if self._handle is not None and time.monotonic() - self._at > 0.5:
+            self._handle.update(self._page())
+            self._at = time.monotonic()
+
+    def stop(self) -> None:
+        """Draw it for the last time; it stays."""
+        if self._handle is not None:
+            self._handle.update(self._page())
+
+    def _page(self) -> Any:
+        from IPython.display import HTML
+
+        console = Console(record=True, file=io.StringIO(), width=160, force_jupyter=False)
+        console.print(self._drawn())
+        return HTML(console.export_html(inline_styles=True, code_format="<pre>{code}</pre>"))
+
+
+class NotebookProgress(LiveProgress):
+    """The same grid in the output of a notebook's cell.
+
+    Args:
+        console: One that knows that it is in a notebook.
+    """
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self.live = self._display = Display(self._grid)
+
+    def started(self, job: Job) -> None:
+        """Show the job below the grid."""
+        super().started(job)
+        self._display.update()
+
+    def done(self, job: Job, about: Mapping[str, Any]) -> None:
+        """Update the job's place in the grid."""
+        super().done(job, about)
+        self._display.update()
+
+
 def begun(jobs: Sequence[Job], settled: int) -> str:
     """How much there is to do, by table."""
     count = Counter(job.table.name for job in jobs)
@@ -197,5 +260,7 @@ def last_line(error: str) -> str:
 
 
 def make_progress(console: Console) -> Progress:
-    """A live grid where the console is a terminal, plain lines elsewhere."""
+    """A live grid where the console is a terminal or a notebook, plain lines elsewhere."""
+    if console.is_jupyter:
+        return NotebookProgress(console)
     return LiveProgress(console) if console.is_terminal else PlainProgress(console)

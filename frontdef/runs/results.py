@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from frontdef import notebook
 from frontdef.errors import ConfigError, StoreError, UnknownNameError
 from frontdef.lazy import resolve
 from frontdef.reading import uncollected
@@ -20,6 +21,7 @@ from frontdef.runs.kind import Kind, get_kind
 from frontdef.runs.packs import Block
 from frontdef.runs.store import ARROW, Store
 from frontdef.runs.table import Table
+from frontdef.threat import NORM_LABELS, check_norm, format_eps
 from frontdef.verdicts.attacked import Models
 from frontdef.verdicts.belief import Belief, beliefs
 from frontdef.verdicts.bracket import Bracket, brackets
@@ -28,10 +30,11 @@ from frontdef.verdicts.compare import Side
 if TYPE_CHECKING:
     import duckdb
     import pandas as pd
+    from matplotlib.axes import Axes
     from torch import Tensor
 
     from frontdef.tensorfile import TensorFile
-    from frontdef.verdicts.agreement import Agreement
+    from frontdef.verdicts.agreement import Agreements
     from frontdef.verdicts.paper import Paper
     from frontdef.verdicts.reproduced import Comparison
 
@@ -335,7 +338,7 @@ class Results:
             for name, values, kind in zip((*where, "attack", "sample_id"), columns, types, strict=True)
         }
 
-    def agreement(self) -> list[Agreement]:
+    def agreement(self) -> Agreements:
         """Whether the libraries agree, a verdict for each pair that ran the same attack."""
         from frontdef.verdicts.agreement import agreement
 
@@ -412,6 +415,39 @@ class Results:
             )
         beside = {} if paper is None else {"paper": paper}
         return write(self, self.path / "report.html" if path is None else Path(path), **beside)
+
+    def plot(self, what: str = "brackets", **options: Any) -> Axes:
+        """Draw a figure of a matrix, as axes of matplotlib that a person can go on with.
+
+        Args:
+            what: ``brackets``, ``curves`` or ``heat``.
+            options: ``norm``, ``eps``, ``dataset``, ``classifier``, and ``axes`` to draw on, as
+                `frontdef.report.figures.plot` takes them.
+
+        Raises:
+            ConfigError: This kind of run has no such figures, or none can be drawn yet.
+        """
+        if not self.kind.plot:
+            raise ConfigError(f"{self.path} is a {self.head.kind}, which is drawn by its report alone")
+        draw: Callable[..., Axes] = resolve(self.kind.plot)
+        return draw(self, what, **options)
+
+    def _repr_html_(self) -> str:
+        """A notebook shows the worst cases."""
+        states = [job.status for job in self.jobs]
+        said = f"{self.head.name}: {states.count('ok')} of {len(states)} jobs done, {states.count('failed')} failed"
+        if not self.attacked:
+            return notebook.lines([said])
+        titles = ("defense", "norm", "ε", "n", "clean %", "certified %", "worst case %", "95 %", "strongest", "belief")
+        rows = [
+            (
+                row.defense, NORM_LABELS[check_norm(row.norm)], format_eps(row.eps), row.n,
+                *map(notebook.percent, (row.clean, row.certified, row.worst_case)),
+                f"{notebook.percent(row.low)}–{notebook.percent(row.high)}", row.strongest or "", belief.verdict,
+            )
+            for row, belief in zip(self.brackets(), self.beliefs(), strict=True)
+        ]  # fmt: skip
+        return notebook.table(said, titles, rows)
 
     def models(self) -> list[str]:
         """Names of a study's models, in its order."""

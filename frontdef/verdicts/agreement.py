@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
@@ -15,6 +16,7 @@ import pandas as pd
 
 from frontdef.attacks.conduct import OTHER_TYPE
 from frontdef.attacks.rounding import CLOSE
+from frontdef.notebook import lines, table
 from frontdef.threat import MEASURED, TOLERANCE
 from frontdef.verdicts.attacked import Attacked, Models, by_model, medians
 from frontdef.verdicts.looks import ALPHA
@@ -136,6 +138,31 @@ class Agreement:
     level: float = ALPHA
 
 
+SHOWN = 50
+"""Comparisons that a notebook shows."""
+
+
+class Agreements(list[Agreement]):
+    """The verdicts of a run; a notebook shows how often each was given, and where libraries disagree."""
+
+    def _repr_html_(self) -> str:
+        count = Counter((row.mode, row.verdict) for row in self)
+        counted = [(mode, verdict, number) for (mode, verdict), number in count.items()]
+        disagree = sorted((row for row in self if row.verdict in DISAGREE), key=lambda row: DISAGREE.index(row.verdict))
+        rows = [
+            (
+                row.verdict, row.defense, row.family, row.norm, f"{row.eps:g}", f"{row.library_a} / {row.library_b}",
+                f"{row.p_value:.2g}", f"{row.p_holm:.2g}", row.cause, row.reason,
+            )
+            for row in disagree[:SHOWN]
+        ]  # fmt: skip
+        titles = ("verdict", "defense", "attack", "norm", "ε", "libraries", "p", "p corrected", "cause", "why")
+        said = f"{len(disagree)} of {len(self)} comparisons disagree; p is corrected (Holm) for all {len(self)}"
+        more = [f"… and {len(disagree) - SHOWN} more"] if len(disagree) > SHOWN else []
+        tables = [table("verdicts", ("parameters", "verdict", "comparisons"), counted), table(said, titles, rows)]
+        return "".join(tables) + lines(more)
+
+
 @dataclass(frozen=True)
 class _Side:
     """What is known of one library's cell."""
@@ -155,7 +182,7 @@ class _Side:
 
 def agreement(
     outcomes: pd.DataFrame | Models, examples: Examples | None = None, cells: pd.DataFrame | None = None
-) -> list[Agreement]:
+) -> Agreements:
     """Compare every pair of libraries that ran the same attack on the same defense.
 
     Only samples count that both were run on and that are classified correctly before the attack.
@@ -170,10 +197,10 @@ def agreement(
     distant = _distant(examples)
     pairs = [pair for attacked in by_model(outcomes).values() for pair in _pairs(attacked, distant, sides)]
     adjusted = holm([min(1.0, pair.p_value * ALPHA / pair.level) for pair, *_ in pairs])
-    return [
+    return Agreements(
         _explain(_judge(replace(pair, p_holm=p), side_a, side_b, samples), side_a, side_b)
         for (pair, side_a, side_b, samples), p in zip(pairs, adjusted, strict=True)
-    ]
+    )
 
 
 def _distant(examples: Examples | None) -> Callable[[str, str], tuple[float, float]]:

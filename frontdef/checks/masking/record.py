@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from frontdef.checks.kit import Cost, Finding, alarms, plain
 from frontdef.checks.masking.attempts import Attempt
+from frontdef.notebook import lines, table
+from frontdef.threat import format_eps
 
 Verdict = Literal["trusted", "suspicious", "masked", "invalid"]
 
@@ -78,3 +80,12 @@ class Diagnosis:
             }
         )
         return data
+
+    def _repr_html_(self) -> str:
+        """A notebook shows the verdict, its reasons, and every check, those that object first."""
+        said = f"{self.verdict}: {self.norm} ε = {format_eps(self.eps)}, {self.n_attacked} samples attacked"
+        rows = [
+            ("✕ alarm" if check.alarm else check.status, check.name, check.measured, check.reference)
+            for check in sorted(self.findings, key=lambda check: not check.alarm)
+        ]
+        return lines(self.reasons) + table(said, ("result", "check", "measured", "published"), rows)
