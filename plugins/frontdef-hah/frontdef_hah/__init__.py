@@ -61,7 +61,7 @@ def frontdef_classifiers() -> Iterable[Classifier]:
 
 @frontdef.hookimpl
 def frontdef_metrics() -> Iterable[frontdef.Metric]:
-    """Offer signal-to-noise ratio and sparsity at the input of every convolution, for any network."""
+    """Offer signal-to-noise ratio, sparsity and sameness of channels at the input of every convolution."""
     yield frontdef.Metric(
         "snr",
         "frontdef_hah.metrics:snr",
@@ -77,5 +77,13 @@ def frontdef_metrics() -> Iterable[frontdef.Metric]:
         parameters="frontdef_hah.metrics:HoyerParameters",
         summary="squared Hoyer term across channels at the input of each convolution: 0 one channel, 1 all equal",
         paper=f"{PAPER}, section 5.3",
+        better="lower",
+    )
+    yield frontdef.Metric(
+        "same-channels",
+        "frontdef_hah.channels:same_channels",
+        parameters="frontdef_hah.channels:ChannelParameters",
+        summary="share of an image's strongest channels that are the strongest of all images: 1 where a network cheats",
+        paper=f"{PAPER}, section 5.2.2",
         better="lower",
     )

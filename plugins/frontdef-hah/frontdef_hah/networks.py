@@ -91,7 +91,8 @@ def hah_tail(in_shape: tuple[int, ...], n_classes: int) -> nn.Module:
     """
     tails = {layout.front[-1]: layout.tail for layout in LAYOUTS.values()}
     if in_shape[0] not in tails:
-        known = " or ".join(map(str, sorted(tails)))
+        *smaller, widest = sorted(tails)
+        known = f"{', '.join(map(str, smaller))} or {widest}"
         raise ConfigError(
             f"classifier 'hah-tail' reads what the front end of 'hah' puts out, {known} channels, got the shape "
             f"{in_shape}; for images: 'vgg16', 'vgg-narrow' or 'vgg-small'"

@@ -65,7 +65,7 @@ def test_one_linear_layer_of_512_at_the_end():
 
 
 def test_shapes_that_fit_nothing():
-    with pytest.raises(ConfigError, match=r"64 or 256 channels.*'vgg-small'"):
+    with pytest.raises(ConfigError, match=r"64, 80 or 256 channels.*'vgg-small'"):
         hah_tail((1, 28, 28), 10)
     with pytest.raises(ConfigError, match="at least 1 channel and 32x32"):
         vgg16((1, 28, 28), 10)
