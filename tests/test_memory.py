@@ -18,6 +18,7 @@ import frontdef
 from frontdef import registry
 from frontdef.certificate import Certificate
 from frontdef.checks import masking
+from frontdef.checks.masking.evidence import Evidence
 from frontdef.config import Config
 from frontdef.errors import OutOfMemoryError
 from frontdef.frontend import FrontEnd, Identity
@@ -176,7 +177,7 @@ class TestWhoPassesInBatches:
             Protected(Identity(Config()), Narrow(most, gradients_only=True), image_shape=(1, 8, 8)) for most in (3, 99)
         )
         labels = wide.predict(IMAGES).argmax(1)
-        evidence = [masking.evidence.Evidence(model, IMAGES, labels, threat, budget) for model in (narrow, wide)]
+        evidence = [Evidence(model, IMAGES, labels, threat, budget) for model in (narrow, wide)]
         climbs = [each.white_box for each in evidence]
         assert [climb.error for climb in climbs] == ["", ""]
         assert torch.allclose(climbs[0].x_adv, climbs[1].x_adv)

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 
 from frontdef.attacks.goal import goal
-from frontdef.attacks.guard import attacked, isolated, note_model
+from frontdef.attacks.guard import attacked, isolated, note_model, seeded
 from frontdef.attacks.lost import Lost, lost_in_float32
 from frontdef.attacks.rounding import changed_by_rounding, expected
 from frontdef.attacks.spec import AttackSpec, shown
 from frontdef.matrix.row import RowJob
 from frontdef.matrix.tables import RECORDS
-from frontdef.matrix.verify import score, verify
+from frontdef.matrix.verify import Scores, score, verify
 from frontdef.memory import Batches, at_once
 from frontdef.models.entry import ModelEntry
 from frontdef.models.fingerprint import codes_of, version_of
@@ -229,7 +229,7 @@ class Cell(RowJob):
             took.append(time.perf_counter() - started)
             return x_adv
 
-        kept = inventory.stream(self, self._kept(protected, split.images))
+        kept = inventory.stream(self, self._kept(protected, split.images, inventory))
         with victim.surrogate(self.surrogate):
             with isolated(victim, spec.seed) as conduct:
                 victim.passes.forward = victim.passes.backward = 0
@@ -238,8 +238,8 @@ class Cell(RowJob):
                     kept.append("x_adv", x_adv)
                 spent = (victim.passes.forward, victim.passes.backward)
             rounding = self._rounding(target, split, wanted, batches.size)
-            lost = self._lost(averaged, split, wanted, batches.size)
-            columns = self._judge(protected, split, kept, wanted)
+            lost = self._lost(averaged, split, wanted, batches.size, inventory)
+            columns = self._judge(protected, split, kept, wanted, inventory)
         about = {
             "forwards": spent[0] / len(split),
             "backwards": spent[1] / len(split),
@@ -264,7 +264,7 @@ class Cell(RowJob):
         }
         return Rows({"sample_id": split.ids.numpy(), **columns}, about, kept)
 
-    def _lost(self, averaged: Protected, split: Split, wanted: Tensor, size: int) -> Lost | None:
+    def _lost(self, averaged: Protected, split: Split, wanted: Tensor, size: int, inventory: Inventory) -> Lost | None:
         """On how many samples float32 loses the cross-entropy; None for an attack that follows another gradient."""
         spec = self.spec
         if spec.family.follows not in {"white box", "one step"}:
@@ -273,9 +273,15 @@ class Cell(RowJob):
         def look(rows: slice) -> Lost:
             return lost_in_float32(averaged, split.images[rows].to(averaged.device), wanted[rows].to(averaged.device))
 
-        with isolated(averaged, spec.seed):
-            looked = [lost for _, lost in Batches(size).over(len(split), look, note=lambda: note_model(averaged))]
-        return Lost(sum(lost.losses for lost in looked), sum(lost.gradients for lost in looked))
+        def all_lost() -> Lost:
+            with seeded(averaged, spec.seed):
+                looked = [lost for _, lost in Batches(size).over(len(split), look, note=lambda: note_model(averaged))]
+            return Lost(sum(lost.losses for lost in looked), sum(lost.gradients for lost in looked))
+
+        if type(averaged.front_end).randomized:
+            return all_lost()
+        about = ("lost", self.surrogate, size, wanted.cpu().numpy().tobytes())
+        return inventory.fact(self.models[-1], about, all_lost)
 
     def _rounding(self, victim: Protected, split: Split, wanted: Tensor, most: int) -> tuple[int, int] | None:
         """Samples whose example rounding alone changes, and of how many; None where libraries may differ anyway."""
@@ -287,30 +293,41 @@ class Cell(RowJob):
             x, y = split.images[rows].to(victim.device), wanted[rows].to(victim.device)
             return changed_by_rounding(library, spec, victim, x, y)
 
-    def _kept(self, protected: Protected, images: Tensor) -> dict[str, Layout]:
+    def _kept(self, protected: Protected, images: Tensor, inventory: Inventory) -> dict[str, Layout]:
         """What is kept beside the records: the examples, and what the classifier sees where these are images."""
-        whole = Layout("float32", tuple(images.shape))
-        with torch.no_grad(), isolated(protected, self.spec.seed):
-            seen = protected.front_end(images[:1].to(protected.device))
-        return {"x_adv": whole, "seen": whole} if seen.shape[1:] == images.shape[1:] else {"x_adv": whole}
 
-    def _judge(self, protected: Protected, split: Split, kept: TensorWriter, wanted: Tensor) -> dict[str, np.ndarray]:
+        def seen() -> torch.Size:
+            with torch.no_grad(), seeded(protected, self.spec.seed):
+                return protected.front_end(images[:1].to(protected.device)).shape[1:]
+
+        whole = Layout("float32", tuple(images.shape))
+        shape = inventory.fact(self.row.request, "shape of what the classifier sees", seen)
+        return {"x_adv": whole, "seen": whole} if shape == images.shape[1:] else {"x_adv": whole}
+
+    def _judge(
+        self, protected: Protected, split: Split, kept: TensorWriter, wanted: Tensor, inventory: Inventory
+    ) -> dict[str, np.ndarray]:
         """Verify the examples, some at once; each lot draws under a seed of its own, which no attack saw."""
         spec = self.spec
 
         def judge(rows: slice) -> tuple[dict[str, np.ndarray], Tensor]:
             seed = spec.seed + 1 + rows.start
             x, y, x_adv = split.images[rows], split.labels[rows], kept.rows("x_adv", rows.start, rows.stop)
-            clean = score(protected, x, y, draws=self.verify_draws, seed=seed)
+
+            def clean() -> Scores:
+                return score(protected, x, y, draws=self.verify_draws, seed=seed)
+
+            randomized = type(protected.front_end).randomized
             columns = verify(
-                protected, x, x_adv, y, clean, spec.threat,
-                minimum_norm=spec.family.minimum_norm, draws=self.verify_draws, seed=seed,
+                protected, x, x_adv, y,
+                clean() if randomized else inventory.fact(self.row.request, ("clean", rows.start, rows.stop), clean),
+                spec.threat, minimum_norm=spec.family.minimum_norm, draws=self.verify_draws, seed=seed,
                 wanted=wanted[rows] if spec.targeted else None,
             )  # fmt: skip
             return columns, _seen(protected, x_adv) if "seen" in kept.layouts else x_adv
 
         lots = []
-        with isolated(protected, spec.seed + 1):
+        with seeded(protected, spec.seed + 1):
             for _, (columns, seen) in Batches(at_once(split.images.shape[1:])).over(len(split), judge):
                 lots.append(columns)
                 if "seen" in kept.layouts:

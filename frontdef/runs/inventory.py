@@ -6,11 +6,11 @@ import os
 import time
 import traceback
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from contextlib import chdir
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import torch
 
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     Trained = Callable[[Request, int, int, float, float], None]
     Waiting = Callable[[Request, str], None]
+
+Fact = TypeVar("Fact")
 
 KEPT = 2
 """Models that are kept in memory: the one that is judged, and one that attacks are transferred from."""
@@ -77,6 +79,7 @@ class Inventory:
         self._splits: dict[str, Split] = {}
         self._models: OrderedDict[str, Protected] = OrderedDict()
         self._weights: dict[str, str] = {}
+        self._facts: dict[str, dict[Hashable, Any]] = {}
         self._store: Store | None = None
         self._streams: list[TensorWriter] = []
 
@@ -116,8 +119,22 @@ class Inventory:
             self._weights[key] = state_digest(self._models[key])
         self._models.move_to_end(key)
         while len(self._models) > KEPT:
-            self._models.popitem(last=False)
+            gone, _ = self._models.popitem(last=False)
+            self._facts.pop(gone, None)
         return self._models[key]
+
+    def fact(self, request: Request, about: Hashable, make: Callable[[], Fact]) -> Fact:
+        """What follows from a model and the run's images alone, worked out once while the model is in memory.
+
+        Args:
+            request: The model; it does not draw.
+            about: What it is, and all that it depends on beside them.
+            make: Works it out.
+        """
+        facts = self._facts.setdefault(request.key(), {})
+        if about not in facts:
+            facts[about] = make()
+        return cast("Fact", facts[about])
 
     def prepare(self, request: Request) -> str:
         """Why a model can't be had, a traceback; empty where it is loaded.
