@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from itertools import pairwise
 
 import numpy as np
@@ -30,17 +31,22 @@ BUDGET = Budget(
 def alarms(only_rival, only_own, runs=RUNS, seed=0, looks=LOOKS):
     """How often the rule raises an alarm, where a rival and the attack each break a share of the samples alone.
 
-    By its definition, once for each outcome of a sample: the rival alone, the attack alone, or neither.
+    By its definition, once for each outcome of a sample: the rival alone, the attack alone, or neither. A finding
+    depends on how many samples had which outcome, not on their order, so each count is judged once.
     """
     random = np.random.default_rng(seed)
     outcomes = random.choice(3, size=(runs, looks.sizes[-1]), p=[only_rival, only_own, 1 - only_rival - only_own])
+    counts = np.stack([(outcomes == alone).cumsum(1)[:, np.array(looks.sizes) - 1] for alone in (0, 1)], 2)
+
+    @functools.cache
+    def judged(look, rival, own):
+        numbers = torch.arange(looks.sizes[look])
+        return Pairs(numbers < rival, numbers >= len(numbers) - own, "a rival").finding((), looks.levels[look])
+
     raised = 0
-    for row in torch.from_numpy(outcomes):
-        for size, level in zip(looks.sizes, looks.levels, strict=True):
-            finding = Pairs(row[:size] == 0, row[:size] == 1, "a rival").finding((), level)
-            if not finding.undecided:
-                raised += finding.alarm
-                break
+    for run in counts.tolist():
+        findings = (judged(look, *pair) for look, pair in enumerate(run))
+        raised += next((finding.alarm for finding in findings if not finding.undecided), False)
     return raised / runs
 
 

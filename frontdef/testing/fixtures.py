@@ -6,13 +6,13 @@ import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
-import torch
-from torch import Tensor
 
-from frontdef.registry import get_dataset
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +32,8 @@ def own_cache(cache: Path) -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
     """Torch computes in one thread, here and in the processes that a test starts: tests run beside each other."""
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
@@ -43,6 +45,9 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture
 def seeded_generators() -> Iterator[None]:
     """The global generators of Python, numpy and torch start from 0, and are as before afterwards."""
+    import numpy as np
+    import torch
+
     python, numpy = random.getstate(), np.random.get_state()
     with torch.random.fork_rng():
         random.seed(0)
@@ -56,6 +61,7 @@ def seeded_generators() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def images() -> Callable[..., Tensor]:
     """``images(N, C, H, W, dtype=torch.float32)``: uniform in [0,1], the same for the same shape."""
+    import torch
 
     def draw(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         return torch.rand(shape, generator=torch.Generator().manual_seed(sum(shape)), dtype=dtype)
@@ -65,6 +71,8 @@ def images() -> Callable[..., Tensor]:
 
 @pytest.fixture(scope="session")
 def digits() -> SimpleNamespace:
-    """scikit-learn's digits: all 1,437 training images as ``train``, 200 test images as ``test``, both `Split`."""
+    """scikit-learn's digits: all 1,297 training images as ``train``, 200 test images as ``test``, both `Split`."""
+    from frontdef.registry import get_dataset
+
     data = get_dataset("digits")
     return SimpleNamespace(train=data.load("train"), test=data.load("test").take(200, 0))

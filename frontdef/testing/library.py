@@ -123,7 +123,7 @@ class LibraryConformance:
 
     def test_examples_stay_in_the_threat_model(self, row: Row) -> None:
         """They have the images' shape, type and device, and lie in the ball and in [0,1]."""
-        x, y = self._batch(24)
+        x, y = self._batch(12)
         examples = self._attack(row, x, y)
         assert (examples.shape, examples.dtype, examples.device) == (x.shape, torch.float32, x.device)
         assert not examples.requires_grad
@@ -145,7 +145,7 @@ class LibraryConformance:
 
     def test_a_seed_fixes_the_examples(self, row: Row) -> None:
         """The same seed gives the same examples; where nothing is random, so does another one."""
-        family, (x, y) = get_family(row[0]), self._batch(8)
+        family, (x, y) = get_family(row[0]), self._batch(4)
         random = {"random_start": True} if "random_start" in family.parameters.model_fields else {}
 
         def run(seed: int) -> Tensor:

@@ -27,7 +27,7 @@ HOSTILE = {
     "dotted table": (b"[" + b" . ".join([b"a"] * 10_000) + b"]", "deep"),
     "many keys": (b"".join(b"k%d=1\n" % number for number in range(50_000)), "keys and values"),
     "many values": (b"a = [" + b"1," * 50_000 + b"]", "keys and values"),
-    "a million keys": (b"".join(b"k%07d=1\n" % number for number in range(1_000_000)), "bytes"),
+    "a mebibyte of keys": (b"".join(b"k%07d=1\n" % number for number in range(110_000)), "bytes"),
     "digits": (b"seed = " + b"9" * 5_000, "digits"),
     "hexadecimal digits": (b"seed = 0x" + b"f" * 5_000, "digits"),
     "more than 64 bits": (b"seed = 99999999999999999999", "64 bits"),

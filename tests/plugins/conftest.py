@@ -102,9 +102,9 @@ class Site:
         """Run ``frontdef``."""
         return self.run("-c", "from frontdef.cli import main; main(prog_name='frontdef')", *arguments, **variables)
 
-    def ask(self, code, **variables):
-        """Run code that prints JSON; it fails with what the process wrote to standard error."""
-        ended = self.run("-c", textwrap.dedent(code), **variables)
+    def ask(self, code, run=None, **variables):
+        """Run code that prints JSON, by `run` or `forked`; it fails with what the process wrote to standard error."""
+        ended = (run or self.run)("-c", textwrap.dedent(code), **variables)
         assert ended.code == 0, ended.err
         return json.loads(ended.out)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import textwrap
 from pathlib import Path
 
 PAGE = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
@@ -40,9 +38,7 @@ def test_the_library_of_the_docs_works(site):
     section = PAGE.partition("## A library of attacks as a plugin")[2]
     plugin, library = re.findall(r"^```python\n(.*?)^```$", section, flags=re.DOTALL | re.MULTILINE)
     site.install("frontdef-lab", plugin, files={"library.py": library})
-    ended = site.forked("-c", textwrap.dedent(ASK), FRONTDEF_PLUGINS="lab")
-    assert ended.code == 0, ended.err
-    assert json.loads(ended.out) == {
+    assert site.ask(ASK, run=site.forked, FRONTDEF_PLUGINS="lab") == {
         "same": True,
         "moved": True,
         "offers": [["fgsm", "linf", True]],

@@ -10,7 +10,7 @@ import pytest
 from frontdef.errors import ConfigError
 from frontdef.registry import PluginError, require_plugins
 
-from .conftest import TOUCH, new_site, survey
+from .conftest import TOUCH, Site, new_site, survey
 
 HOOK = "import frontdef\n\n@frontdef.hookimpl\n"
 IDENTITY = 'frontdef.Defense({name!r}, front_end="frontdef.frontend:Identity")'
@@ -82,6 +82,17 @@ HOSTS = {
     "frontdef>=9 ; python_version>'3'": "incompatible",
     "frontdef>>9": "failed",
 }
+
+
+class ForkedSite(Site):
+    """What is asked here is what is found and told, not what else is imported."""
+
+    run = Site.forked
+
+
+@pytest.fixture
+def site(tmp_path):
+    return ForkedSite(new_site(tmp_path).folder)
 
 
 @pytest.fixture(scope="module")
