@@ -159,7 +159,7 @@ LIARS = [
     ("batch invariance", record(LooksAtTheBatch), "between batches"),
     ("purity", record(Mutates), "the images were changed"),
     ("purity", record(RemembersCalls), "state changed: calls"),
-    ("determinism", record(HiddenRandomness), "two calls differ"),
+    ("determinism", record(HiddenRandomness), "this looks randomized"),
     ("global randomness", record(DrawsGlobally), "global generator of torch"),
     ("global randomness", record(DrawsFromNumpy), "global generator of numpy"),
     ("gradients", record(NanGradient), "NaN or infinite gradient"),
