@@ -98,7 +98,11 @@ class FrontEndPreprocessor(PreprocessorPyTorch):  # type: ignore[misc]
 
 
 def art_classifier(
-    model: nn.Module, image_shape: tuple[int, ...], n_classes: int, device: torch.device
+    model: nn.Module,
+    image_shape: tuple[int, ...],
+    n_classes: int,
+    device: torch.device,
+    optimizer: torch.optim.Optimizer | None = None,
 ) -> PyTorchClassifier:
     """Wrap a module, images in [0,1] in and logits out, as ART's classifier.
 
@@ -109,7 +113,11 @@ def art_classifier(
         image_shape: ``(C,H,W)``.
         n_classes: Number of logits.
         device: Where the module lives.
+        optimizer: With which ART trains it; None for a classifier that is attacked only.
     """
+    for group in optimizer.param_groups if optimizer else ():
+        for parameter in group["params"]:
+            parameter.requires_grad_(True)
     return PyTorchClassifier(
         model=model,
         loss=nn.CrossEntropyLoss(),
@@ -117,5 +125,6 @@ def art_classifier(
         nb_classes=n_classes,
         clip_values=(0.0, 1.0),
         preprocessing=None,
+        optimizer=optimizer,
         device_type="gpu" if device.type == "cuda" else "cpu",
     )

@@ -10,6 +10,7 @@ from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from frontdef.config import Config
 from frontdef.errors import ConfigError, MissingExtraError, UnknownNameError
@@ -213,8 +214,12 @@ class Protected(nn.Module):
             raise ConfigError("the image shape is not known: frontdef.protect(..., image_shape=(C, H, W))")
         return int(self.predict(torch.zeros(1, *self.image_shape)).shape[1])
 
-    def art_classifier(self) -> Any:
+    def art_classifier(self, optimizer: Optimizer | None = None) -> Any:
         """This model as ART's `PyTorchClassifier`, clip values (0,1), cross-entropy on logits.
+
+        Args:
+            optimizer: With which ART's ``fit`` and its trainers train it: what it holds, and nothing else, is no longer
+                frozen. None for a model that is attacked only.
 
         Raises:
             ConfigError: The image shape is not known.
@@ -223,7 +228,7 @@ class Protected(nn.Module):
 
         n_classes = self.n_classes
         assert self.image_shape is not None
-        return art_classifier(self, self.image_shape, n_classes, self.device)
+        return art_classifier(self, self.image_shape, n_classes, self.device, optimizer)
 
     def foolbox_model(self) -> Any:
         """This model as foolbox's `PyTorchModel` with bounds (0,1).

@@ -82,3 +82,16 @@ def test_one_that_draws_and_does_not_say_so_is_told_to_declare_it():
     assert "this looks randomized" in findings["determinism"].measured + findings["determinism"].detail
     assert "randomized = True" in findings["determinism"].measured + findings["determinism"].detail
     assert not findings["batch invariance"].alarm, "one mistake is one failure"
+
+
+def test_an_art_pipeline_is_trained_attacked_saved_and_loaded(tmp_path, monkeypatch):
+    """Path: my ART pipeline. The blocks stand on one page and are run one after the other."""
+    monkeypatch.chdir(tmp_path)
+    namespace: dict = {"__name__": "art"}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        for text in blocks("art.md"):
+            exec(compile(text, "art.md", "exec"), namespace)
+    assert abs(namespace["x_adv"] - namespace["x"]).max() <= 0.05 + 1e-6
+    assert all(parameter.requires_grad for parameter in namespace["net"].parameters())
+    assert not any(parameter.requires_grad for parameter in namespace["again"].parameters())

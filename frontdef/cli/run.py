@@ -21,10 +21,12 @@ from frontdef.cli.tables import print_plan
 from frontdef.config import build
 from frontdef.device import check_device
 from frontdef.errors import ConfigError
+from frontdef.lazy import resolve
 from frontdef.matrix.decide import as_grown, next_look
 from frontdef.matrix.entries import DefenseEntry, Matrix, load_matrix
 from frontdef.matrix.plan import make_plan
 from frontdef.models.load import Means
+from frontdef.runs.ended import OnJob
 from frontdef.runs.estimate import estimate
 from frontdef.runs.executors import EXECUTORS
 from frontdef.runs.plan import Plan
@@ -40,6 +42,16 @@ RUNS = Path("runs")
 
 def _slurm(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
     return parse_config(values)
+
+
+def _on_job(context: click.Context, parameter: click.Parameter, value: str | None) -> OnJob | None:
+    if value is None:
+        return None
+    try:
+        called: OnJob = resolve(value)
+    except ImportError as error:
+        raise ConfigError(f"--on-job {value}: {error}") from None
+    return called
 
 
 def process_options(command: Any) -> Any:
@@ -61,7 +73,13 @@ def process_options(command: Any) -> Any:
         callback=_slurm,
         help="What submitit is told, such as slurm_partition=gpu or timeout_min=240; repeat it.",
     )
-    return jobs(limit(executor(address(slurm(command)))))
+    on_job = click.option(
+        "--on-job",
+        metavar="MODULE:FUNCTION",
+        callback=_on_job,
+        help="Told of each job that has ended, such as frontdef.loggers.mlflow:log or frontdef.loggers.wandb:log.",
+    )
+    return jobs(limit(executor(address(slurm(on_job(command))))))
 
 
 def _shard(context: click.Context, parameter: click.Parameter, value: str | None) -> Shard | None:

@@ -24,6 +24,7 @@ from frontdef.matrix.rows import Lineup, check_titles, defense_entries_of, own_r
 from frontdef.models.live import adopt, restored
 from frontdef.models.own import Brought
 from frontdef.models.wrapped import Reading
+from frontdef.runs.ended import OnJob
 from frontdef.runs.plan import Held
 from frontdef.runs.progress import PlainProgress, make_progress
 from frontdef.runs.results import Results
@@ -63,6 +64,7 @@ def evaluate(
     seed: int = 0,
     batch_size: int = 256,
     quiet: bool = False,
+    on_job: OnJob | None = None,
 ) -> Results:
     """Attack a model that is at hand, alone and behind front ends, with every library, and say what it withstands.
 
@@ -94,6 +96,8 @@ def evaluate(
         seed: Of samples and attacks.
         batch_size: Images an attack call gets at once.
         quiet: Whether nothing is printed while it works.
+        on_job: Told of each job that has ended, `frontdef.runs.ended.JobEnded`: a logger, such as
+            `frontdef.loggers.mlflow.log`. What it raises is noted, and loses nothing.
 
     Returns:
         `Results`: ``brackets()``, ``worst()``, ``agreement()``, ``report()``, ``outcomes()``, ``sql(…)``.
@@ -148,7 +152,7 @@ def evaluate(
             every=defenses == "all",
         )
         console = Console(quiet=quiet, stderr=True)
-        settings = Settings(folder, device=device, command=f"frontdef.evaluate(…, out={str(folder)!r})")
+        settings = Settings(folder, device=device, command=f"frontdef.evaluate(…, out={str(folder)!r})", on_job=on_job)
         further: Matrix | None = as_grown(matrix, Store(folder))
         while further:
             plan = expand(further, lineup, {SAMPLES: held}, device)

@@ -17,6 +17,7 @@ from frontdef.lazy import resolve
 from frontdef.models.cache import ModelCache
 from frontdef.models.load import Means
 from frontdef.models.request import Request
+from frontdef.runs.ended import OnJob, TellingProgress
 from frontdef.runs.executors import EXECUTORS, Executor
 from frontdef.runs.head import BROUGHT, Head, JobEntry
 from frontdef.runs.inventory import Inventory, Outcome
@@ -56,6 +57,7 @@ class Settings:
             in processes where ``jobs`` or ``time_limit`` ask for them.
         ray_address: Of the Ray cluster; None starts one on this machine.
         slurm: What submitit's executor is told, such as ``slurm_partition``.
+        on_job: Told of each job that has ended, `frontdef.runs.ended.JobEnded`; None tells nobody.
     """
 
     out: Path
@@ -73,6 +75,7 @@ class Settings:
     executor: str | None = None
     ray_address: str | None = None
     slurm: Mapping[str, Any] = field(default_factory=dict)
+    on_job: OnJob | None = None
 
     def __post_init__(self) -> None:
         if self.jobs is not None and self.jobs < 1:
@@ -129,7 +132,10 @@ def run(plan: Plan, settings: Settings, progress: Progress) -> Summary:
     store = Store(settings.out.absolute())
     with store.hold():
         store.sweep()
-        return _run(plan, jobs, store, settings, LoggedProgress(progress, store.root))
+        told: Progress = LoggedProgress(progress, store.root)
+        if settings.on_job is not None:
+            told = TellingProgress(told, store.root, settings.on_job)
+        return _run(plan, jobs, store, settings, told)
 
 
 def _run(plan: Plan, jobs: Sequence[Job], store: Store, settings: Settings, progress: Progress) -> Summary:
