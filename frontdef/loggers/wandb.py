@@ -1,4 +1,4 @@
-"""Weights & Biases: ``--on-job frontdef.loggers.wandb:log``. Offline and into the run's folder, unless WANDB_MODE is set."""
+"""Weights & Biases: ``--on-job frontdef.loggers.wandb:log``. Offline, in the run's folder, unless WANDB_MODE is set."""
 
 from __future__ import annotations
 
