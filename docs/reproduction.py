@@ -11,7 +11,7 @@ from statistics import fmean, median, stdev
 from typing import Any, get_args
 
 import pandas as pd
-from summaries import PAPERS, Row, folder_of, percent, rows_of, table_of, with_interval
+from summaries import PAPERS, Row, folder_of, percent, rows_of, spent, table_of, with_interval
 
 from frontdef.threat import NORM_LABELS, check_norm, format_eps
 from frontdef.verdicts.paper import PaperTable, load_paper
@@ -276,7 +276,7 @@ def _paper_table(table: PaperTable) -> str:
     noted = "".join(f"- {cause}\n" for cause in causes(compared))
     said: dict[str, Any] = json.loads(about.read_text(encoding="utf-8"))
     versions = ", ".join(f"{name} {version}" for name, version in said["versions"].items())
-    how = f"`{said['command']}`, seed {said['seed']}, {said['device']}, {versions}."
+    how = ", ".join([f"`{said['command']}`", f"seed {said['seed']}", *spent(said), said["device"], f"{versions}."])
     return f"**{table.name}**: {how}\n{table_of(TITLES, map(told, compared))}{noted}" + ("\n" if noted else "")
 
 

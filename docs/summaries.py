@@ -28,11 +28,22 @@ def about(run: str) -> str:
     said: dict[str, Any] = json.loads((folder_of(run) / "about.json").read_text(encoding="utf-8"))
     versions = ", ".join(f"{name} {version}" for name, version in said["versions"].items())
     missing = ", ".join(f"{count} of the table {table}" for table, count in said["missing"].items())
+    more = "".join(f", {words}" for words in spent(said))
     notes = "".join(f"- {note}\n" for note in said["notes"])
     return (
-        f"\n`{said['command']}`: {said['samples']} samples of {', '.join(said['datasets'])}, seed {said['seed']}, "
-        f"{said['device']}, {versions}. {len(said['failures'])} jobs failed; not run: {missing or 'none'}.\n\n{notes}\n"
+        f"\n`{said['command']}`: {said['samples']} samples of {', '.join(said['datasets'])}, seed {said['seed']}"
+        f"{more}, {said['device']}, {versions}. {len(said['failures'])} jobs failed; not run: {missing or 'none'}.\n\n{notes}\n"
     )
+
+
+def spent(said: Mapping[str, Any]) -> list[str]:
+    """How many images a run was trained on and how long its jobs took, as far as its summary says."""
+    words = []
+    if said.get("train_samples"):
+        words.append(f"{said['train_samples']:,} training images")
+    if said.get("wall"):
+        words.append(f"{said['wall'] / 60:.0f} minutes of jobs")
+    return words
 
 
 def worst(run: str) -> str:
