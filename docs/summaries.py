@@ -32,7 +32,8 @@ def about(run: str) -> str:
     notes = "".join(f"- {note}\n" for note in said["notes"])
     return (
         f"\n`{said['command']}`: {said['samples']} samples of {', '.join(said['datasets'])}, seed {said['seed']}"
-        f"{more}, {said['device']}, {versions}. {len(said['failures'])} jobs failed; not run: {missing or 'none'}.\n\n{notes}\n"
+        f"{more}, {said['device']}, {versions}. {len(said['failures'])} jobs failed; "
+        f"not run: {missing or 'none'}.\n\n{notes}\n"
     )
 
 
