@@ -14,6 +14,7 @@ from frontdef.analysis.plan import make_plan
 from frontdef.analysis.study import Study, load_study
 from frontdef.cli.answer import answer
 from frontdef.cli.arguments import COUNT, PATH, SEED
+from frontdef.cli.complete import names
 from frontdef.cli.console import PlainConsole
 from frontdef.cli.interrupt import STOPPED
 from frontdef.cli.layers import print_analysis
@@ -33,9 +34,15 @@ from frontdef.runs.run import run
 @click.argument("path", metavar="[STUDY]", required=False, type=PATH)
 @own_model_options
 @click.option("--what", help="psr, weights, partial: one or several, separated by commas; default: the study's.")
-@click.option("--defense", "-d", "defenses", help="These defenses instead of the study's models; before --model.")
-@click.option("--dataset", help="This data set instead of the study's.")
-@click.option("--classifier", help="This classifier instead of the study's.")
+@click.option(
+    "--defense",
+    "-d",
+    "defenses",
+    shell_complete=names("defense"),
+    help="These defenses instead of the study's models; before --model.",
+)
+@click.option("--dataset", shell_complete=names("data set"), help="This data set instead of the study's.")
+@click.option("--classifier", shell_complete=names("classifier"), help="This classifier instead of the study's.")
 @click.option("--samples", type=COUNT, help="Number of test images.")
 @click.option("--train-samples", type=COUNT, help="Number of training images.")
 @click.option("--eps", help="Radius of the attack, in [0,1] pixel values or as 8/255.")

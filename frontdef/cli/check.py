@@ -10,12 +10,13 @@ from frontdef.checks.conformance import Subject
 from frontdef.checks.conformance import check as check_subject
 from frontdef.cli.answer import answer
 from frontdef.cli.arguments import parse_config, parse_shape
+from frontdef.cli.complete import names
 from frontdef.device import check_device
 from frontdef.registry import get_defense
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=names("defense"))
 @click.argument("values", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--image-shape", default="1,28,28", show_default=True, help="C,H,W of the images to test on.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from frontdef.cli.arguments import COUNT, PATH, SEED
+from frontdef.cli.complete import names
 from frontdef.cli.model import own_look, own_model_options, source_of
 from frontdef.errors import ConfigError, UnknownNameError
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="check-attack")
-@click.argument("target", metavar="LIBRARY[:FAMILY]", required=False)
+@click.argument("target", metavar="LIBRARY[:FAMILY]", required=False, shell_complete=names("library"))
 @click.option("--all", "everything", is_flag=True, help="Every row of every library, as a grid.")
 @click.option("--cheap", is_flag=True, help="Leave out the families that take long.")
 @click.option("--norm", help="Only this norm.")

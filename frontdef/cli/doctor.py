@@ -7,7 +7,7 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -16,8 +16,10 @@ from pathlib import Path
 
 import click
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 from frontdef.cli.answer import answer
+from frontdef.cli.arguments import PATH
 from frontdef.cli.probe import probe
 from frontdef.cli.text import TextTable
 from frontdef.registry import PluginStatus
@@ -64,13 +66,15 @@ Check = Callable[[], Symptom]
 
 
 @click.command()
+@click.argument("runs", nargs=-1, metavar="[RUN]...", type=PATH)
 @click.option("--timeout", default=120.0, show_default=True, help="Seconds that one import may take.")
-def doctor(timeout: float) -> None:
+def doctor(runs: tuple[Path, ...], timeout: float) -> None:
     """Check this installation: versions, devices, cache, and every plugin in a process of its own.
 
-    A plugin that crashes or hangs is contained there. Exit code 1 where anything fails.
+    A plugin that crashes or hangs is contained there. Of each RUN it says whether this frontdef can read it, and which
+    plugins that made it are not installed. Exit code 1 where anything fails.
     """
-    names, checks = zip(*_checks(timeout), strict=True)
+    names, checks = zip(*_checks(timeout), *((str(path), partial(_stored, path)) for path in runs), strict=True)
     table = TextTable(("CHECK", "STATE", "FOUND"), [max(map(len, names)), max(map(len, COLORS))])
     failed, found = [], {}
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
@@ -92,6 +96,7 @@ def _checks(timeout: float) -> Iterator[tuple[str, Check]]:
     yield "data", _data
     for distribution, module in LIBRARIES.items():
         yield module, partial(_library, distribution, module, timeout)
+    yield "builds", _builds
     yield "devices", partial(_devices, timeout)
     for plugin in load("metadata"):
         yield plugin.status.distribution, partial(_plugin, plugin.status, timeout)
@@ -143,6 +148,62 @@ def _library(distribution: str, module: str, timeout: float) -> Symptom:
         mend = f"mend: pip install --force-reinstall {distribution}=={version}"
         return Symptom("failed", f"{version}: {outcome.fault}\n{mend}")
     return Symptom("ok", f"{version}, imported in {outcome.seconds:.1f} s")
+
+
+def _builds() -> Symptom:
+    """Whether torch and torchvision, which are compiled for each other, are of one build and one release."""
+    built = {}
+    for name in ("torch", "torchvision"):
+        try:
+            built[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            return Symptom("missing", f'{name} is not installed\nmend: pip install "frontdef[bench]"')
+    return _matched(built["torch"], built["torchvision"], metadata.requires("torchvision") or ())
+
+
+def _matched(torch: str, torchvision: str, requires: Sequence[str]) -> Symptom:
+    """Whether two versions go together.
+
+    Args:
+        torch: Version, with what follows its ``+``: ``cpu``, ``cu124``.
+        torchvision: The same.
+        requires: What torchvision requires.
+    """
+    said, (build, other) = f"torch {torch}, torchvision {torchvision}", map(_build, (torch, torchvision))
+    mend = "mend: pip install --force-reinstall torch torchvision, both from the same index"
+    if build and other and build != other:
+        return Symptom("failed", f"{said}: one is built for {build}, the other for {other}\n{mend}")
+    for requirement in map(Requirement, requires):
+        if requirement.name == "torch" and not requirement.specifier.contains(Version(torch).public, prereleases=True):
+            return Symptom("failed", f"{said}: that torchvision is made for torch{requirement.specifier}\n{mend}")
+    return Symptom("ok", said)
+
+
+def _build(version: str) -> str:
+    return Version(version).local or ""
+
+
+def _stored(path: Path) -> Symptom:
+    """Whether a run can be read here, and whether what made it is installed."""
+    from frontdef.errors import StoreError
+    from frontdef.runs.store import Store
+
+    try:
+        head = Store(path).require_head()
+    except StoreError as error:
+        return Symptom("failed", str(error))
+    installed = {distribution.name for distribution in metadata.distributions()}
+    missing = sorted(name for name in head.codes if name not in installed)
+    if missing:
+        return Symptom("missing", f"made with {', '.join(missing)}\nmend: pip install {' '.join(missing)}")
+    others = [
+        f"{name} {version}, {metadata.version(name)} here"
+        for name, version in head.versions.items()
+        if name in installed and metadata.version(name) != version
+    ]
+    return Symptom(
+        "ok", f"a {head.kind} of frontdef {head.frontdef}" + (f"; made with {'; '.join(others)}" if others else "")
+    )
 
 
 def _devices(timeout: float) -> Symptom:

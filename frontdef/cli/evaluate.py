@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from frontdef.cli.arguments import COUNT, PATH, SEED, parse_config, split_words
+from frontdef.cli.complete import names
 from frontdef.cli.model import model_of, model_options
 from frontdef.cli.run import RUNS, execute, only_options, process_options, settings_of
 from frontdef.config import build
@@ -26,18 +27,28 @@ from frontdef.threat import usual_eps
 @click.command()
 @click.argument("source")
 @model_options
-@click.option("--dataset", required=True, help="Data set: an id, arrays:FILE.npz, imagefolder:PATH, FILE.py:function.")
+@click.option(
+    "--dataset",
+    required=True,
+    shell_complete=names("data set"),
+    help="Data set: an id, arrays:FILE.npz, imagefolder:PATH, FILE.py:function.",
+)
 @click.option("--norm", "norms", multiple=True, default=("linf",), show_default=True, help="linf, l2, l1; repeatable.")
 @click.option(
     "--eps", "radii", multiple=True,
     help="Radius in [0,1] pixel values or as 8/255; repeatable. Default: 8/255 in linf, 0.5 in l2, 12 in l1.",
 )  # fmt: skip
 @click.option(
-    "--defense", "-d", "defenses", multiple=True, metavar="'ID [KEY=VALUE]…'",
+    "--defense", "-d", "defenses", multiple=True, metavar="'ID [KEY=VALUE]…'", shell_complete=names("defense"),
     help="Front end before the model as it is; repeatable; all for each of each installed plugin. Default: none.",
 )  # fmt: skip
 @click.option("--attacks", default="standard", show_default=True, help="Set of attacks: quick, standard, thorough.")
-@click.option("--library", "libraries", help="Only these attack libraries, separated by commas; default: all.")
+@click.option(
+    "--library",
+    "libraries",
+    shell_complete=names("library"),
+    help="Only these attack libraries, separated by commas; default: all.",
+)
 @click.option("--samples", type=COUNT, default=200, show_default=True, help="Number of test images.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of samples and attacks.")
 @click.option("--batch-size", type=COUNT, default=256, show_default=True, help="Images an attack gets.")

@@ -11,6 +11,7 @@ from frontdef.checks.conformance import Subject
 from frontdef.checks.masking import diagnose as diagnose_model
 from frontdef.checks.masking import to_markdown
 from frontdef.cli.arguments import COUNT, PATH, SEED, parse_config, parse_shape
+from frontdef.cli.complete import names
 from frontdef.cli.model import own_look, own_model_options, source_of
 from frontdef.device import check_device
 from frontdef.errors import ConfigError
@@ -32,7 +33,7 @@ LYING = ("masked", "invalid")
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=names("defense"))
 @click.argument("values", nargs=-1, metavar="[KEY=VALUE]...")
 @own_model_options
 @click.option("--dataset", help="Of --model: the data set on whose test images it is looked at.")

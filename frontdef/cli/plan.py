@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from frontdef.cli.arguments import COUNT, PATH, SEED
+from frontdef.cli.complete import names
 from frontdef.errors import ConfigError
 
 
@@ -20,11 +21,19 @@ def matrix_options(command: Any) -> Any:
                 "--defense",
                 "-d",
                 "defenses",
+                shell_complete=names("defense"),
                 help="Only these defenses, separated by commas, as they come; or all.",
             ),
-            click.option("--dataset", help="This data set instead of the matrix's."),
-            click.option("--classifier", help="This classifier instead of the matrix's."),
-            click.option("--library", "libraries", help="Only these attack libraries, separated by commas."),
+            click.option("--dataset", shell_complete=names("data set"), help="This data set instead of the matrix's."),
+            click.option(
+                "--classifier", shell_complete=names("classifier"), help="This classifier instead of the matrix's."
+            ),
+            click.option(
+                "--library",
+                "libraries",
+                shell_complete=names("library"),
+                help="Only these attack libraries, separated by commas.",
+            ),
             click.option("--samples", type=COUNT, help="Number of test images."),
             click.option("--seed", type=SEED, help="Seed of the matrix."),
             click.option("--device", default="cpu", show_default=True, help="cpu or cuda."),

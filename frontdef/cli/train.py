@@ -12,6 +12,7 @@ from torch import Tensor
 
 from frontdef.cli.answer import answer
 from frontdef.cli.arguments import COUNT, PATH, SEED, parse_config, split_words
+from frontdef.cli.complete import names
 from frontdef.cli.model import own_model_options, own_request, source_of
 from frontdef.config import build
 from frontdef.device import check_device
@@ -36,15 +37,21 @@ TESTED = 1000
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=names("defense"))
 @click.argument("values", nargs=-1, metavar="[KEY=VALUE]...")
 @own_model_options
 @click.option(
     "--stage", "stages", multiple=True, metavar="'KEY=VALUE …'",
     help="A stage of training, as 'epochs=3 lr=0.001'; repeatable. Default: the defense's own, or the classifier's.",
 )  # fmt: skip
-@click.option("--dataset", default="digits", show_default=True, help="Data set to train on.")
-@click.option("--classifier", help="Classifier behind it; default: the defense's own, or small-cnn.")
+@click.option(
+    "--dataset", default="digits", show_default=True, shell_complete=names("data set"), help="Data set to train on."
+)
+@click.option(
+    "--classifier",
+    shell_complete=names("classifier"),
+    help="Classifier behind it; default: the defense's own, or small-cnn.",
+)
 @click.option("--train-samples", type=COUNT, help="Training images; default: all.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Decides samples, initial weights and training.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
