@@ -18,7 +18,7 @@ from tests.stored_runs import matrix_run
         (["check"], "wave", ["wavelet"]),
         (["train"], "no", ["none"]),
         (["run", "--defense"], "none,wave", ["none,wavelet"]),
-        (["evaluate", "nets.py:build", "--dataset"], "digi", ["digits"]),
+        (["evaluate", "nets.py:build", "--dataset"], "digits-", ["digits-3-7"]),
         (["plan", "--library"], "torcha", ["torchattacks"]),
         ([], "diag", ["diagnose"]),
     ],
