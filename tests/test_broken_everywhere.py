@@ -207,7 +207,7 @@ def test_worst_cases_never_grow_with_the_radius(run):
 def test_the_page_is_sent_both_only_where_they_differ(run):
     _, results = run
     data = collect(results)
-    own = [sent[5] for sent in payload(data)["scores"]]
+    own = [sent[5] if len(sent) > 5 else None for sent in payload(data)["scores"]]  # the end of a row may be left out
     differs = [bool((score.success != score.broken).any()) for score in data.scores]
     assert [bits is not None for bits in own] == differs
     assert any(differs)
