@@ -6,9 +6,11 @@ import ast
 import inspect
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
 from pydantic.fields import FieldInfo
 
 from frontdef import hookspecs, registry
@@ -207,6 +209,25 @@ def violations() -> str:
             for violation in row.violations or ()
         ),
     )
+
+
+def licenses() -> str:
+    """What the core and its runner require, each under which license, as its own metadata say."""
+    named = {
+        Requirement(line).name for line in metadata.requires("frontdef") or () if _of_the_runner(Requirement(line))
+    }
+    return _table(("distribution", "license"), ((name, _license(name)) for name in sorted(named, key=str.lower)))
+
+
+def _of_the_runner(requirement: Requirement) -> bool:
+    return requirement.marker is None or requirement.marker.evaluate({"extra": "bench"})
+
+
+def _license(name: str) -> str:
+    about = metadata.metadata(name)
+    classified = [line.rpartition(" :: ")[2] for line in about.get_all("Classifier") or () if "License ::" in line]
+    free = (about["License"] or "").strip().splitlines()[:1]
+    return about["License-Expression"] or "; ".join(classified) or "".join(free) or "not stated"
 
 
 def _table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
