@@ -307,6 +307,14 @@ def test_other_folders_are_not_touched(finished, tmp_path):
     assert "--eps can't change" in result.output
 
 
+def test_its_summary_has_every_second_training(finished):
+    analysis = load_results(finished[0])
+    trained = analysis.summary({"partial"})["partial"]
+    assert len(trained) == int(analysis.sql("select count(*) as n from partial")["n"][0])
+    columns = {"code", "mode", "cut", "adversarial_layers", "n", "adversarial_loss", "adversarial_accuracy"}
+    assert columns <= set(trained)
+
+
 def test_a_wrong_query_names_the_tables(finished):
     with pytest.raises(StoreError, match=r"Tables: layers, ratios, filters, batch_norm, singular_values, partial, psr"):
         load_results(finished[0]).sql("select * from ratio")

@@ -156,6 +156,13 @@ def test_results_sets_a_run_beside_the_paper(run, tmp_path):
     (line,) = [line for line in answer.output.splitlines() if line.split()[:2] == ["bare", "FGSM"]]
     frame = load_results(run).summary()["cells"]
     fgsm = frame[(frame["attack"] == "fgsm") & (frame["norm"] == "linf") & (frame["defense"] == "none")]
+    told = load_results(run).sql(
+        "select count(*) filter (clean_correct and success) as broke, "
+        "avg(l2) filter (clean_correct and success) as mean from records where cell in "
+        "(select cell from cells where family = 'fgsm' and norm = 'linf' and defense = 'none' and library = 'native')"
+    )
+    native = fgsm[fgsm["library"] == "native"]
+    assert native["broke"].sum() == told["broke"][0]
     assert "100.0 %" in line
     assert f"{100 * fgsm['robust_accuracy'].min():.1f} %" in line
     assert "lower here" in line
