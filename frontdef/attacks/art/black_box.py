@@ -125,6 +125,7 @@ BLACK_BOX: Mapping[tuple[str, str], Realization] = {
         unsupported={"rescale_schedule": True},
         caveat=f"{_FILLED}.",
         where=("`square_attack.py`, `generate`",),
+        violations=(),
     ),
     ("square", "l2"): offer(
         "SquareAttack(norm=2)",
@@ -138,6 +139,7 @@ BLACK_BOX: Mapping[tuple[str, str], Realization] = {
         unsupported={"rescale_schedule": True},
         caveat=f"{_FILLED}, odd sides up to 13.",
         where=("`square_attack.py`, `generate`",),
+        violations=(),
     ),
     **{
         ("hopskipjump", norm): offer(

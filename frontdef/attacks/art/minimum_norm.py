@@ -93,6 +93,7 @@ MINIMUM_NORM: Mapping[tuple[str, str], Realization] = {
         weakens=("search",),
         strengthens=("budget",),
         where=("`saliency_map.py`, `_saliency_map`, `generate`",),
+        violations=(),
     ),
     ("newtonfool", "l2"): offer(
         "NewtonFool",

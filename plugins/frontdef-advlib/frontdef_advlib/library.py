@@ -235,13 +235,28 @@ _HALVES = (
 _OTHERS = "sets the target's logit against the largest of the others, not against the label's."
 _REPAIRS = "An image that is misclassified already may be returned classified right."
 _ROUNDS = "Rounding leaves some examples 1e-6 to 1e-5 outside the ball."
+_NOTHING_LEFT = "Raises where the radius of every image of a batch falls to 0."
+_RAISES = "raises RuntimeError: index 0 is out of bounds for dimension 1 with size 0"
 _LATE = "adv-lib never looks at the point after its last step"
 _APGDT = _run("apgd_targeted", _ball, _nothing)
 
 
-def _apgdt(difference: str, *causes: Cause, caveat: str = _REPAIRS, where: tuple[str, ...]) -> Realization:
+def _apgdt(
+    difference: str,
+    *causes: Cause,
+    caveat: str = _REPAIRS,
+    where: tuple[str, ...],
+    violations: tuple[Violation, ...] | None = None,
+) -> Realization:
     return Realization(
-        "apgd_targeted", _run_apgdt, difference, caveat=caveat, causes=causes, defaults=_APGDT, where=where
+        "apgd_targeted",
+        _run_apgdt,
+        difference,
+        caveat=caveat,
+        causes=causes,
+        defaults=_APGDT,
+        where=where,
+        violations=violations,
     )
 
 
@@ -292,6 +307,7 @@ TABLE: Mapping[tuple[str, str], Realization] = {
             "`auto_pgd.py`, `_apgd` (`loss_best_last_check = loss_best`, no copy)",
             "`losses.py`, `difference_of_logits_ratio`, and `apgd_targeted` (`argsort(...)[:, 1:]`)",
         ),
+        violations=(),
     ),
     ("apgdt", "l2"): _apgdt(
         f"{_HALVES}, and {_OTHERS}",
@@ -301,6 +317,7 @@ TABLE: Mapping[tuple[str, str], Realization] = {
             "`auto_pgd.py`, `_apgd` (`loss_best_last_check = loss_best`, no copy)",
             "`losses.py`, `difference_of_logits_ratio`, and `apgd_targeted` (`argsort(...)[:, 1:]`)",
         ),
+        violations=(),
     ),
     ("apgdt", "l1"): _apgdt(
         f"adv-lib {_OTHERS}",
@@ -311,9 +328,9 @@ TABLE: Mapping[tuple[str, str], Realization] = {
             "`auto_pgd.py`, `l1_projection`",
         ),
     ),
-    ("fab", "linf"): _offer("fab", _norm, _fab),
-    ("fab", "l2"): _offer("fab", _norm, _fab),
-    ("fab", "l1"): _offer("fab", _norm, _fab),
+    ("fab", "linf"): _offer("fab", _norm, _fab, violations=()),
+    ("fab", "l2"): _offer("fab", _norm, _fab, violations=()),
+    ("fab", "l1"): _offer("fab", _norm, _fab, violations=()),
     ("fmn", "l0"): _offer(
         "fmn",
         _norm,
@@ -321,6 +338,10 @@ TABLE: Mapping[tuple[str, str], Realization] = {
         caveat="RuntimeError where the radius of every image of a batch falls to 0, as it does where all are "
         "misclassified already.",
         where=("`fast_minimum_norm.py`, `l0_projection_` (`topk(k=0)`)",),
+        violations=(
+            Violation("linear oracle", _NOTHING_LEFT, _RAISES),
+            Violation("targets", _NOTHING_LEFT, _RAISES),
+        ),
     ),
     ("fmn", "l1"): _offer(
         "fmn",
@@ -359,6 +380,7 @@ TABLE: Mapping[tuple[str, str], Realization] = {
         "failure value",
         weakens=("early stop", "failure value"),
         where=("`deepfool.py`, `df` (the loop ends after a step; `value=1 + overshoot`)",),
+        violations=(),
     ),
     ("deepfool", "linf"): _offer(
         "df",
@@ -370,6 +392,7 @@ TABLE: Mapping[tuple[str, str], Realization] = {
         "failure value",
         weakens=("early stop", "failure value"),
         where=("`deepfool.py`, `df` (the loop ends after a step; `value=1 + overshoot`)",),
+        violations=(),
     ),
     ("cw", "l2"): _offer(
         "carlini_wagner_l2",
