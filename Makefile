@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SKIP ?=
 PLUGINS := $(filter-out $(SKIP:%=plugins/%),$(sort $(wildcard plugins/*)))
 # The pages with tables that docs/tables.py writes.
-TABLES := README.md docs/results.md $(wildcard docs/papers/*.md) docs/agreement.md docs/attacks.md $(wildcard docs/attacks/*.md) $(wildcard docs/defenses/*.md) docs/demo.md docs/dependencies.md docs/hostile.md docs/invariants.md docs/masking.md docs/mutants.md docs/plugins.md docs/reliability.md docs/running.md docs/scale.md docs/training.md docs/your-model.md
+TABLES := README.md docs/results.md $(wildcard docs/papers/*.md) docs/agreement.md docs/attacks.md $(wildcard docs/attacks/*.md) $(wildcard docs/defenses/*.md) docs/demo.md docs/dependencies.md docs/hostile.md docs/invariants.md docs/masking.md docs/mutants.md docs/plugins.md docs/reliability.md docs/running.md docs/scale.md docs/speed.md docs/training.md docs/your-model.md
 COG := $(BIN)/cog -I docs -p "import reproduction, summaries, tables, zoo"
 STAMP := $(VENV)/.frontdef-$(shell cat constraints.txt pyproject.toml $(PLUGINS:%=%/pyproject.toml) 2>/dev/null | cksum | cut -d' ' -f1)
 JOBS ?= 2
@@ -65,7 +65,11 @@ wheels: setup
 	@$(BIN)/uv tool run --quiet twine check --strict dist/*.whl
 
 bench-speed: setup
-	@for script in benchmarks/speed/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in art_preprocessors attacks command_line training wavelet; do \
+	    echo "== $$script"; $(BIN)/python benchmarks/speed/$$script.py || exit 1; done
+	@$(BIN)/python benchmarks/speed/runner.py --json benchmarks/results/speed/runner-pgd.json
+	@$(BIN)/python benchmarks/speed/runner.py --family fgsm --rounds 20 --json benchmarks/results/speed/runner-fgsm.json
+	@$(BIN)/python benchmarks/speed/efficiency.py --quick --json benchmarks/results/speed/efficiency.json
 
 # What a machine that checks hashes installs: the core and its runner, every version of constraints.txt with its hashes.
 requirements: setup

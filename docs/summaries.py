@@ -582,6 +582,75 @@ def scale() -> str:
     return table_of(("cells", "step", "processor time (aim)", "memory (aim)"), rows) + f"{how}; {versions}.\n\n"
 
 
+def _speed(name: str) -> tuple[dict[str, Any], str]:
+    """What a script of benchmarks/speed wrote, and how: its command, how busy the machine was, the versions."""
+    said: dict[str, Any] = json.loads((RESULTS / "speed" / f"{name}.json").read_text(encoding="utf-8"))
+    versions = ", ".join(f"{package} {number}" for package, number in said["versions"].items())
+    return said, f"`{said['command']}`, {said['cores']} cores, load {said['load']}; {versions}"
+
+
+def _between(spread: Mapping[str, float], figure: str = "{:.2f}") -> str:
+    """``median (least to most)``."""
+    middle, least, most = (figure.format(spread[end]) for end in ("median", "least", "most"))
+    return f"{middle} ({least} to {most})"
+
+
+def overhead() -> str:
+    """What the runner adds to a library's own call."""
+    told = [_speed(f"runner-{family}") for family in ("pgd", "fgsm")]
+    rows = [
+        (
+            row["family"],
+            row["library"],
+            f"{row['hand']['median']:.3f} s",
+            f"{row['cell']['median']:.3f} s",
+            _between({end: 100 * value for end, value in row["more"].items()}, "{:.1f} %"),
+        )
+        for said, _ in told
+        for row in said["figures"]
+    ]
+    table = table_of(("attack", "library", "by hand", "a cell", "the runner adds: median (least to most)"), rows)
+    return table + "; ".join(how for _, how in told) + ".\n\n"
+
+
+def asking() -> str:
+    """What it costs to ask."""
+    said, how = _speed("command_line")
+    rows = [
+        (f"`{row['asked']}`", f"{row['seconds']['least']:.2f} s", f"{row['mebibytes']:.0f} MiB")
+        for row in said["figures"]["rows"]
+    ]
+    jobs = f"A run of {said['figures']['jobs']} jobs, {said['figures']['rounds']} rounds: {how}.\n\n"
+    return table_of(("asked", "processor time", "memory"), rows) + jobs
+
+
+def efficiency() -> str:
+    """Of the machine and of the algorithm."""
+    said, how = _speed("efficiency")
+    figures = said["figures"]
+    rows = [
+        (
+            model,
+            row["library"],
+            _between(row["machine"]),
+            _between(row["algorithm"]),
+            _between(row["ratio"]),
+            f"{100 * row['robust']:.1f} %",
+        )
+        for model, measured in figures["models"].items()
+        for row in measured["rows"]
+    ]
+    formats = [
+        min(measured["best"]["channels_last"].values()) / min(measured["best"]["contiguous"].values())
+        for measured in figures["models"].values()
+    ]
+    size = f"{figures['samples']} samples, {figures['restarts']} restarts of {figures['steps']} steps"
+    ratios = ", ".join(f"{model} {value:.2f}" for model, value in zip(figures["models"], formats, strict=True))
+    layouts = f"The best pass in `channels_last` ÷ the best contiguous one: {ratios}"
+    columns = ("model", "library", "machine", "algorithm", "time ÷ native's", "robust accuracy")
+    return table_of(columns, rows) + f"{size}, {figures['rounds']} rounds: {how}. {layouts}.\n\n"
+
+
 def _aim(value: float, aim: float | None, unit: str) -> str:
     told = f"{value:.2f} {unit}"
     if aim is None:

@@ -16,6 +16,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+import told
+
+from frontdef.runs.results import load_results
+
 MEASURE = """
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
@@ -52,6 +56,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--run", type=Path, help="A run folder.")
     parser.add_argument("--than", help="Python of another checkout, measured in the same rounds.")
+    parser.add_argument("--json", type=Path, help="Write the figures there as well.")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         sides = [
@@ -64,15 +69,26 @@ def main() -> None:
             for name in sides[0]:
                 for side, own in zip(sides, taken, strict=True):
                     own[name].append(spent(side[name]))
+    if options.json:
+        jobs = len(load_results(options.run).jobs) if options.run else 0
+        rows = [
+            {
+                "asked": name,
+                "seconds": told.spread([used[0] for used in own]),
+                "mebibytes": min(used[1] for used in own),
+            }
+            for name, own in taken[0].items()
+        ]
+        told.write(options.json, {"jobs": jobs, "rounds": options.rounds, "rows": rows}, ("frontdef",))
     least = [{name: tuple(map(min, zip(*own[name], strict=True))) for name in own} for own in taken]
     for name, (seconds, mebibytes) in least[0].items():
         empty = least[0]["python -c pass"][0]
         ratio = f"{seconds / empty:5.1f}x an empty process"
-        told = f"{name:24} {seconds:6.2f} s of processor time, {ratio}, {mebibytes:4.0f} MiB"
+        line = f"{name:24} {seconds:6.2f} s of processor time, {ratio}, {mebibytes:4.0f} MiB"
         if options.than:
             theirs, more = least[1][name]
-            told += f"; there {theirs:6.2f} s ({theirs / seconds:.1f}x), {more:4.0f} MiB"
-        print(told)
+            line += f"; there {theirs:6.2f} s ({theirs / seconds:.1f}x), {more:4.0f} MiB"
+        print(line)
 
 
 if __name__ == "__main__":

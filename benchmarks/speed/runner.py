@@ -2,17 +2,17 @@
 
 By hand means the library's own call, with the same parameters on the same images in one batch. A cell is all that the
 runner does: it seeds the generators, copies and restores, attacks, scores every image and example again, and writes the
-result to the run folder. PGD-40 with a random start on the digits data set and `small-cnn`. A round runs each once, in
-turn, and the overhead is that of one round; the first round is not counted. Times are processor time of one thread.
+result to the run folder. PGD-40 with a random start, or FGSM, on the digits data set and `small-cnn`. A round runs each
+once, in turn, and the overhead is that of one round; the first round is not counted. Times are processor time of one
+thread.
 
-    python benchmarks/speed/runner.py [--samples 100] [--libraries native,torchattacks] [--rounds 7]
+    python benchmarks/speed/runner.py [--family pgd] [--samples 100] [--libraries native,torchattacks] [--rounds 10]
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -20,6 +20,7 @@ from pathlib import Path
 
 import foolbox
 import numpy as np
+import told
 import torch
 import torchattacks
 from art.attacks.evasion import ProjectedGradientDescent
@@ -37,14 +38,17 @@ from frontdef.threat import ThreatModel
 
 EPS, STEP, STEPS = 0.1, 0.01, 40
 
-MATRIX = f"""
-samples = {{samples}}
-batch_size = {{samples}}
+MATRIX = """
+samples = {samples}
+batch_size = {samples}
 [[attack]]
-family = "pgd"
-eps = [{EPS}]
-parameters = {{{{ steps = {STEPS}, relative_step = {STEP / EPS}, random_start = true }}}}
+family = "{family}"
+eps = [{eps}]
+parameters = {parameters}
 """
+
+PARAMETERS = {"pgd": f"{{ steps = {STEPS}, relative_step = {STEP / EPS}, random_start = true }}", "fgsm": "{}"}
+"""Family → what is asked for."""
 
 
 def native(model: Protected, x: Tensor, y: Tensor) -> object:
@@ -72,12 +76,19 @@ def with_foolbox(model: Protected, x: Tensor, y: Tensor) -> object:
     return attack(model.foolbox_model(), x, y, epsilons=EPS)
 
 
-BY_HAND: Mapping[str, Callable[[Protected, Tensor, Tensor], object]] = {
-    "native": native,
-    "torchattacks": with_torchattacks,
-    "art": with_art,
-    "foolbox": with_foolbox,
+def fgsm_with_torchattacks(model: Protected, x: Tensor, y: Tensor) -> object:
+    """Its FGSM."""
+    return torchattacks.FGSM(model, eps=EPS)(x, y)
+
+
+BY_HAND: Mapping[tuple[str, str], Callable[[Protected, Tensor, Tensor], object]] = {
+    ("pgd", "native"): native,
+    ("pgd", "torchattacks"): with_torchattacks,
+    ("pgd", "art"): with_art,
+    ("pgd", "foolbox"): with_foolbox,
+    ("fgsm", "torchattacks"): fgsm_with_torchattacks,
 }
+"""Family and library → its own call."""
 
 
 def spent(run: Callable[[], object]) -> float:
@@ -87,41 +98,57 @@ def spent(run: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def overheads(cell: Cell, inventory: Inventory, store: Store, rounds: int) -> tuple[float, list[float]]:
-    """Median seconds by hand, and the share by which a cell takes longer, of each round."""
-    by_hand, more = [], []
+def overheads(
+    cell: Cell, inventory: Inventory, store: Store, rounds: int
+) -> tuple[list[float], list[float], list[float]]:
+    """Seconds by hand and in a cell, and the share by which the cell takes longer, of each round."""
+    by_hand, in_cell = [], []
     model, split = inventory.model(cell.models[0]), inventory.split("digits")
-    call = BY_HAND[cell.library]
+    call = BY_HAND[cell.spec.family.name, cell.library]
     for index in range(rounds + 1):
         hand = spent(lambda: call(model, split.images, split.labels))
         runner = spent(lambda: inventory.attempt(cell, store))
         if index:
             by_hand.append(hand)
-            more.append(runner / hand - 1)
-    return statistics.median(by_hand), more
+            in_cell.append(runner)
+    return by_hand, in_cell, [runner / hand - 1 for hand, runner in zip(by_hand, in_cell, strict=True)]
 
 
 def main() -> None:
     """Measure and print Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--family", default="pgd", choices=PARAMETERS)
     parser.add_argument("--samples", type=int, default=100)
-    parser.add_argument("--libraries", default=",".join(BY_HAND), help="which, separated by commas")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--libraries", default="torchattacks", help="which, separated by commas")
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--json", type=Path, help="Write the figures there as well.")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    plan = make_plan(parse_matrix(MATRIX.format(samples=options.samples)))
+    asked = {"eps": EPS, "family": options.family, "parameters": PARAMETERS[options.family]}
+    plan = make_plan(parse_matrix(MATRIX.format(samples=options.samples, **asked)))
     inventory = Inventory(plan.samples, Means())
-    print(f"PGD-{STEPS}, ε={EPS}, digits, small-cnn, {options.samples} samples, {options.rounds} rounds, 1 thread\n")
-    print("| library | by hand [s] | the runner adds: median (least to most) |")
-    print("| --- | ---: | ---: |")
+    print(
+        f"{options.family}, ε={EPS}, digits, small-cnn, {options.samples} samples, {options.rounds} rounds, 1 thread\n"
+    )
+    print("| library | by hand [s] | a cell [s] | the runner adds: median (least to most) |")
+    print("| --- | ---: | ---: | ---: |")
+    figures = []
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
         for cell in plan.of("records"):
             if cell.library not in options.libraries.split(","):
                 continue
-            seconds, more = overheads(cell, inventory, store, options.rounds)
-            shares = [f"{100 * value:.1f} %" for value in (statistics.median(more), min(more), max(more))]
-            print(f"| {cell.library} | {seconds:.2f} | {shares[0]} ({shares[1]} to {shares[2]}) |", flush=True)
+            hand, runner, more = (told.spread(values) for values in overheads(cell, inventory, store, options.rounds))
+            shares = [f"{100 * more[end]:.1f} %" for end in ("median", "least", "most")]
+            print(
+                f"| {cell.library} | {hand['median']:.3f} | {runner['median']:.3f} | {shares[0]} ({shares[1]} to "
+                f"{shares[2]}) |",
+                flush=True,
+            )
+            row = {"family": options.family, "library": cell.library, "samples": options.samples}
+            figures.append({**row, "rounds": options.rounds, "hand": hand, "cell": runner, "more": more})
+    if options.json:
+        told.write(options.json, figures, ("torch", "torchattacks"))
 
 
 if __name__ == "__main__":
