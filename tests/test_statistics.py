@@ -72,3 +72,16 @@ def test_tails_and_intervals_are_those_of_scipy(n, place, alternative, share):
         tail = binomtest(k, n, share, alternative="greater")
         assert at_least(k, n, share) == pytest.approx(tail.pvalue, rel=1e-8, abs=1e-250)
         assert wilson(k, n) == pytest.approx(binomtest(k, n).proportion_ci(method="wilson"), abs=1e-12)
+
+
+def test_the_interval_of_a_share_stays_a_share():
+    import pandas as pd
+
+    from frontdef.verdicts.measured import measured
+
+    values = [0.0, 0.01, 0.0, 0.4]
+    rows = {"dataset": "d", "classifier": "c", "defense": "none", "metric": "m", "parameters": "{}", "quantity": "q"}
+    (share,) = measured(pd.DataFrame([{**rows, "unit": "share", "value": value} for value in values]))
+    (number,) = measured(pd.DataFrame([{**rows, "unit": "", "value": value} for value in values]))
+    assert number.low < 0 == share.low
+    assert (share.mean, share.high) == (number.mean, number.high)

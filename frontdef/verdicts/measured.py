@@ -16,6 +16,9 @@ GROUP = ["dataset", "classifier", "defense", "metric", "parameters", "quantity",
 
 LEVEL = 0.95
 
+SHARE = "share"
+"""Unit of a quantity that cannot leave [0,1]: neither does its interval."""
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -75,4 +78,6 @@ def _summarize(where: dict[str, str], values: np.ndarray) -> Measured:
 
         reach = float(stdtrit(n - 1, (1 + LEVEL) / 2) * values.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
         low, high = mean - reach, mean + reach
+        if where["unit"] == SHARE:
+            low, high = max(low, 0.0), min(high, 1.0)
     return Measured(**where, n=n, mean=mean, low=low, high=high, median=float(np.median(values)))
