@@ -1,4 +1,4 @@
-# make demo | test | test-all | test-faults | mutants | lint | docs | docs-figures | site | wheels | bench-speed: each sets up .venv first when it is missing or stale.
+# make demo | test | test-all | test-faults | mutants | lint | docs | docs-figures | site | wheels | release | bench-speed: each sets up .venv first when it is missing or stale.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +13,7 @@ JOBS ?= 2
 # Byte code is kept even where the environment forbids it: without it every process compiles what it imports anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test test-all test-faults mutants lint docs docs-figures site wheels constraints requirements clean bench-speed
+.PHONY: setup demo test test-all test-faults mutants lint docs docs-figures site wheels release constraints requirements clean bench-speed
 
 setup: $(STAMP)
 
@@ -63,6 +63,10 @@ site: setup
 wheels: setup
 	@rm -rf dist && for package in . $(PLUGINS); do $(BIN)/uv build --quiet --wheel --out-dir dist $$package || exit 1; done
 	@$(BIN)/uv tool run --quiet twine check --strict dist/*.whl
+
+# The version of the code, tagged with the changelog's section; it publishes nothing.
+release: setup
+	@.ci/release
 
 bench-speed: setup
 	@for script in art_preprocessors attacks command_line training wavelet; do \
