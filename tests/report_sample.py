@@ -59,6 +59,15 @@ FRONT_ENDS = {
 }
 
 
+def diagnosis() -> Rows:
+    """What a diagnosis ends in."""
+    checks = DIAGNOSIS["findings"]
+    told = {name: value for name, value in DIAGNOSIS.items() if name != "findings"} | {"broke": BROKE}
+    columns = {name: [check[name] for check in checks] for name in checks[0] if name in DIAGNOSES.stored}
+    columns |= {f"{way}s": [check["cost"][way] for check in checks] for way in ("forward", "backward")}
+    return Rows(columns, told)
+
+
 def softmax(z):
     e = np.exp(z - z.max(1, keepdims=True))
     return e / e.sum(1, keepdims=True)
@@ -199,12 +208,8 @@ def make_run(root: Path) -> Path:
     pictures = {"after the front end": image(models["rounding levels=3"].front_end(x[:8]))}
     rows = Rows({"title": list(pictures), "pictures": [8]}, tensors=pictures)
     writer.add(FIGURES, "rounding", {**where, "defense": "rounding levels=3"}, rows)
-    checks = DIAGNOSIS["findings"]
-    told = {name: value for name, value in DIAGNOSIS.items() if name != "findings"} | {"broke": BROKE}
-    columns_ = {name: [check[name] for check in checks] for name in checks[0] if name in DIAGNOSES.stored}
-    columns_ |= {f"{way}s": [check["cost"][way] for check in checks] for way in ("forward", "backward")}
     about = {**where, "defense": HOSTILE, "norm": DIAGNOSIS["norm"], "eps": DIAGNOSIS["eps"]}
-    writer.add(DIAGNOSES, "masked", about, Rows(columns_, told))
+    writer.add(DIAGNOSES, "masked", about, diagnosis())
     for place, (defense, model) in enumerate(models.items()):
         gap = np.sort(model.logits(x), 1)
         values = {"gap": gap[:, -1] - gap[:, -2], "right": (model.logits(x).argmax(1) == y).astype(float)}

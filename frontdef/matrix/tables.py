@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from frontdef.matrix.told import ToldDiagnosis
 from frontdef.runs.table import Column, Table
 
 MODEL = {
@@ -86,6 +87,7 @@ DIAGNOSES = Table(
     },
     joined=("dataset", "classifier", "defense", "norm", "eps"),
     tensors=True,
+    told=ToldDiagnosis,
 )
 """One row a check and model."""
 

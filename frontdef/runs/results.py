@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+from pydantic import ValidationError
 
 from frontdef import notebook
 from frontdef.errors import ConfigError, StoreError, UnknownNameError
@@ -99,6 +100,7 @@ class Results:
 
     def _state(self, entry: JobEntry, about: Mapping[str, Any] | None) -> JobState:
         if about is not None:
+            self._require_told(entry, about)
             return JobState(entry, "ok", about)
         if self.store.failed(entry.key):
             return JobState(entry, "failed", error=self.store.failure(entry.key)["error"])
@@ -109,6 +111,20 @@ class Results:
         joined = self._tables[entry.table].joined
         if missing := [name for name in joined if name not in entry.about]:
             raise StoreError(f"{self.path}: run.json does not say the {', '.join(missing)} of {entry.what}")
+
+    def _require_told(self, entry: JobEntry, about: Mapping[str, Any]) -> None:
+        """A file with the right checksum may still have been written by somebody else."""
+        told = self._tables[entry.table].told
+        if told is None:
+            return
+        try:
+            told.model_validate(about)
+        except ValidationError as error:
+            wrong = ", ".join(".".join(map(str, problem["loc"])) for problem in error.errors()[:3])
+            path = self.store.path(entry.table, entry.key)
+            raise StoreError(
+                f"{path} does not tell what a job of {entry.table} does ({wrong}): delete it, and it is made again"
+            ) from None
 
     def _require_columns(self, table: str, rows: pa.Table, path: Path) -> pa.Table:
         """A file with the right checksum may still have been written by somebody else.

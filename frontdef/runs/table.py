@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import pandas as pd
+    from pydantic import BaseModel
 
     from frontdef.runs.results import Results
     from frontdef.tensorfile import TensorWriter
@@ -31,12 +32,14 @@ class Table:
         columns: Column → type and meaning, in their order.
         joined: Columns that a job's description holds instead of its file; they are added when the table is read.
         tensors: Whether a job that has rows keeps pictures or examples beside them.
+        told: What a job tells beside its rows is read back through this model; None: it may be anything.
     """
 
     name: str
     columns: Mapping[str, Column]
     joined: tuple[str, ...] = ()
     tensors: bool = False
+    told: type[BaseModel] | None = None
 
     @property
     def stored(self) -> Mapping[str, Column]:

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +19,7 @@ from click.testing import CliRunner
 from frontdef import weights
 from frontdef.cli import main
 from frontdef.errors import FrontdefError, ModelError, StoreError
-from frontdef.matrix.tables import CERTIFIED
+from frontdef.matrix.tables import CERTIFIED, DIAGNOSES
 from frontdef.models import saved
 from frontdef.models.state import read_state
 from frontdef.runs.head import Head, digest, dump, parse
@@ -27,6 +28,7 @@ from frontdef.runs.sealed import CHECKSUM, UNSIGNED
 from frontdef.runs.store import ABOUT, ARROW, Store, decode, encode
 from frontdef.runs.table import Rows
 from frontdef.tensorfile import TensorFile
+from tests.report_sample import diagnosis
 from tests.run_writer import RunWriter
 
 MODEL = {"dataset": "d", "classifier": "c", "defense": "none", "norm": "linf", "eps": 0.1}
@@ -105,6 +107,29 @@ def test_forged_rows_are_refused_by_name(run, case):
     ended = CliRunner().invoke(main, ["results", str(run)])
     assert ended.exit_code == 2
     assert "a.parquet" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"verdict": "fine"},
+        {"reasons": 3},
+        {"eps": "large"},
+        {"broke": [1]},
+        {"attempts": [{"name": "pgd"}]},
+        {"cost": None},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_diagnosis_that_tells_something_else_is_refused_by_name(tmp_path, changes):
+    rows = diagnosis()
+    writer = RunWriter(tmp_path / "run")
+    writer.add(DIAGNOSES, "a", MODEL, replace(rows, about={**rows.about, **changes}))
+    writer.finish(radii={"linf": [0.1]})
+    ended = CliRunner().invoke(main, ["results", str(tmp_path / "run")])
+    assert ended.exit_code == 2
+    assert "a.parquet" in ended.stderr
+    assert next(iter(changes)) in ended.stderr
 
 
 def signed(**values) -> bytes:
