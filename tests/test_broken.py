@@ -63,6 +63,14 @@ def test_it_is_what_the_definitions_say(columns, norm, eps, by):
         assert broken.robust_accuracy(table, norm, eps, by=by) == withstood.mean()
 
 
+@given(examples(), norms, radii)
+def test_the_distance_from_which_it_holds_says_it_of_every_radius(columns, norm, eps):
+    bound = eps + TOLERANCE
+    assert ((broken.breaks_from(columns, norm) <= bound) == broken.broken(columns, norm, eps)).all()
+    lost = columns["clean_correct"] & broken.success(columns, norm, eps)
+    assert ((broken.loses_from(columns, norm) <= bound) == lost).all()
+
+
 @given(examples(), norms, st.sampled_from(PREDICTIONS))
 def test_a_larger_radius_never_saves_a_sample(columns, norm, by):
     for verdict in (broken.success, broken.broken):
