@@ -446,6 +446,11 @@ def test_it_fits_and_reads(browser, width, scheme):
         "e.clientWidth + 1).map(e => e.textContent.trim().slice(0, 60))"
     )
     assert clipped == [], "a table that is wider than its box hides a column"
+    shortened = browser.execute_script(
+        "return [...document.querySelectorAll('.name')].filter(e => e.checkVisibility() && e.scrollWidth > "
+        "e.clientWidth + 1).map(e => e.textContent.trim().slice(0, 60))"
+    )
+    assert shortened == [], "a name is cut off"
     ground, ink = browser.execute_script(
         "const s = getComputedStyle(document.documentElement); return [s.backgroundColor, s.color]"
     )
