@@ -172,6 +172,21 @@ def test_a_certified_sample_that_falls_is_named():
     assert bracket.certified == pytest.approx(0.5)
 
 
+def test_a_proof_counts_in_its_own_norm_and_radius():
+    where = {"dataset": "digits", "classifier": "cnn", "defense": "none"}
+    proofs = {("linf", 0.1): 1, ("linf", 0.05): 3, ("l2", 0.1): 2}
+    certified = pd.DataFrame(
+        [
+            {**where, "norm": norm, "eps": eps, "sample_id": i, "certified": i < proved}
+            for (norm, eps), proved in proofs.items()
+            for i in range(4)
+        ]
+    )
+    frames = pd.concat([outcomes([0] * 4, norm=norm, eps=eps) for norm, eps in proofs])
+    measured = {(bracket.norm, bracket.eps): bracket.certified * 4 for bracket in brackets(frames, certified)}
+    assert measured == pytest.approx(proofs)
+
+
 def cells(**told):
     """Rows of cells for the libraries named, with what is told of each."""
     plain = {"status": "ok", "difference": "", "causes": [], "faults": [], "forwards": 10.0, "backwards": 10.0}
