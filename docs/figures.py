@@ -173,7 +173,8 @@ def groups(run: str, columns: Mapping[str, Sequence[str]], title: str, up: str, 
                 names.append(row["defense"])
             if not row[column]:
                 continue
-            ends = (float(row["low"]), float(row["high"])) if table == "metrics" else wilson(*_counts(row, column))
+            known = [float(row[end]) if row[end] else NAN for end in ("low", "high")] if table == "metrics" else None
+            ends = known or wilson(*_counts(row, column))
             lines[name].append((names.index(row["defense"]), *(scale * value for value in (float(row[column]), *ends))))
     return Chart(title, "", up, lines, names)
 
