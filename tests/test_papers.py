@@ -36,6 +36,7 @@ CELLS = pd.DataFrame(
         {"defense": "ours", "attack": "pgd", "library": "native", "n": N, "robust_accuracy": RIGHT / N},
         {"defense": "none", "attack": "pgd", "library": "native", "n": N, "robust_accuracy": 0.0},
         {"defense": "none", "attack": "cw", "library": "native", "n": N, "robust_accuracy": math.nan},
+        {"defense": "none", "attack": "fmn", "library": "native", "n": 0, "robust_accuracy": math.nan},
     ]
 )
 
@@ -97,6 +98,8 @@ class TestVerdicts:
         assert judged("").verdict == "not in the paper"
         assert judged(45.0, column={"where": {"attack": "bim"}}).verdict == "not run"
         assert judged(45.0, defense="none", column={"where": {"attack": "cw"}}).verdict == "not run", "it failed"
+        nothing = judged(45.0, defense="none", column={"where": {"attack": "fmn"}})
+        assert (nothing.verdict, nothing.n) == ("nothing to measure", 0)
         assert math.isnan(judged(45.0, defense="nobody").ours)
 
     def test_a_stated_interval_replaces_that_of_a_share(self):

@@ -17,7 +17,7 @@ from frontdef.verdicts.statistics import wilson
 
 Verdict = Literal[
     "reproduced", "stronger attack here", "weaker attack here", "higher here", "lower here", "cannot be right",
-    "not in the paper", "not run",
+    "not in the paper", "nothing to measure", "not run",
 ]  # fmt: skip
 
 CLOSE = 1e-9
@@ -118,6 +118,8 @@ def _compare(
     if measured is None:
         return Comparison(*common, verdict="cannot be right" if cause and cause.refuted else "not run", cause=told)
     ours = float(measured[column.value]) * table.scale
+    if math.isnan(ours):
+        return Comparison(*common, verdict="nothing to measure", cause=told)
     low, high = (end * table.scale for end in _interval(measured, column))
     verdict = _verdict(table, row, column, paper, (ours, low, high))
     if cause is not None and cause.refuted:
@@ -152,7 +154,7 @@ def _causes(table: PaperTable, row: PaperRow, column: PaperColumn) -> Iterator[C
 def _row(
     table: PaperTable, row: PaperRow, column: PaperColumn, frames: Mapping[str, pd.DataFrame]
 ) -> Mapping[str, Value] | None:
-    """The row of the summary that has our number; None where it was not run."""
+    """The row of the summary that has our number, NaN where no sample has any; None where it was not run."""
     frame = frames.get(column.frame)
     if frame is None:
         raise _unknown("table", column.frame, list(frames), table)
@@ -165,7 +167,10 @@ def _row(
         chosen &= _equals(frame[name], value)
     if column.value not in frame:
         raise _unknown("column", column.value, [str(each) for each in frame], table, column.frame)
-    rows = frame[chosen & frame[column.value].notna().to_numpy()]
+    fitting = frame[chosen]
+    rows = fitting[fitting[column.value].notna()]
+    if rows.empty and "n" in fitting:
+        rows = fitting[fitting["n"] == 0]
     if rows.empty:
         return None
     if column.kind == "level" and len(rows) > 1:
