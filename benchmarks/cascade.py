@@ -30,11 +30,12 @@ MODEL = ["dataset", "classifier", "defense"]
 def main() -> None:
     """Write ``rows.csv``, ``stages.csv`` and ``about.json``; what a run lacks is left out."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", type=Path, nargs="+", help="run folders; several may hold parts of one matrix")
+    parser.add_argument("runs", type=Path, nargs="+", help="run folders; of a cell that several hold the first counts")
     parser.add_argument("out", type=Path, help="folder of the summary")
     arguments = parser.parse_args()
     results = [load_results(run) for run in arguments.runs]
     cells = pd.concat([run.cells() for run in results])
+    cells = cells[cells["status"] == "ok"].drop_duplicates([*MODEL, "library", "family"])
     outcomes = pd.concat([run.outcomes() for run in results])
     frames = {"rows": pd.DataFrame(rows(cells, outcomes)), "stages": pd.DataFrame(stages(cells))}
     summary.write(arguments.out, [summary.about(run) for run in results], frames)
@@ -42,8 +43,7 @@ def main() -> None:
 
 def rows(cells: pd.DataFrame, outcomes: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """A row a model and attack: samples right, samples left, passes a sample, and who broke what AutoAttack left."""
-    done = cells[cells["status"] == "ok"].drop_duplicates([*MODEL, "library", "family"])
-    for model, group in done.groupby(MODEL, sort=False):
+    for model, group in cells.groupby(MODEL, sort=False):
         judged = outcomes[outcomes["cell"].isin(group["cell"])]
         left = {name: _left(judged, calls) for name, calls in ATTACKS.items()}
         for name, calls in ATTACKS.items():
@@ -74,7 +74,7 @@ def _left(outcomes: pd.DataFrame, calls: list[tuple[str, str]]) -> pd.Series | N
 
 def stages(cells: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """A row a model and stage of the cascade."""
-    for cell in cells[(cells["family"] == "cascade") & (cells["status"] == "ok")].itertuples():
+    for cell in cells[cells["family"] == "cascade"].itertuples():
         for stage in cell.stages:
             yield {**{name: getattr(cell, name) for name in MODEL}, **stage}
 

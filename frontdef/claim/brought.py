@@ -99,9 +99,7 @@ class ImportedCell(RowJob):
         return {
             "cell": self.key,
             **self.row.describe(),
-            "network": self.row.request.classifier,
-            "training": self.row.request.training,
-            "defense_id": self.row.entry.name,
+            **self.row.details(),
             "surrogate": "",
             "source": "",
             "family": FAMILY,

@@ -123,9 +123,7 @@ class Cell(RowJob):
         return {
             "cell": self.key,
             **self.row.describe(),
-            "network": self.row.request.classifier,
-            "training": self.row.request.training,
-            "defense_id": self.row.entry.name,
+            **self.row.details(),
             "surrogate": self.surrogate or "",
             "source": self.source.entry.title if self.source else "",
             "family": self.spec.family.name,

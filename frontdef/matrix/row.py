@@ -39,6 +39,14 @@ class Row:
         """The columns by which its results are found."""
         return {"dataset": self.dataset, "classifier": self.classifier, "defense": self.entry.title}
 
+    def details(self) -> Mapping[str, Any]:
+        """What a cell's columns say of the model beside its names."""
+        return {
+            "network": self.request.classifier,
+            "training": self.request.training,
+            "defense_id": self.entry.name,
+        }
+
     def __str__(self) -> str:
         return f"{self.dataset} {self.request.classifier} {self.entry.title}"
 

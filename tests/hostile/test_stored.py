@@ -7,7 +7,7 @@ import io
 import json
 import os
 import tracemalloc
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pyarrow as pa
@@ -17,9 +17,12 @@ import torch
 from click.testing import CliRunner
 
 from frontdef import weights
+from frontdef.checks.masking.attempts import Attempt
+from frontdef.checks.masking.record import Diagnosis
 from frontdef.cli import main
 from frontdef.errors import FrontdefError, ModelError, StoreError
 from frontdef.matrix.tables import CERTIFIED, DIAGNOSES
+from frontdef.matrix.told import ToldAttempt, ToldDiagnosis
 from frontdef.models import saved
 from frontdef.models.state import read_state
 from frontdef.runs.head import Head, digest, dump, parse
@@ -130,6 +133,12 @@ def test_a_diagnosis_that_tells_something_else_is_refused_by_name(tmp_path, chan
     assert ended.exit_code == 2
     assert "a.parquet" in ended.stderr
     assert next(iter(changes)) in ended.stderr
+
+
+def test_what_is_read_back_of_a_diagnosis_is_what_it_tells():
+    told = {each.name for each in fields(Diagnosis)} - {"findings"} | {"broke"}
+    assert ToldDiagnosis.model_fields.keys() == told
+    assert ToldAttempt.model_fields.keys() == {each.name for each in fields(Attempt)}
 
 
 def signed(**values) -> bytes:
