@@ -84,3 +84,19 @@ def test_a_second_cell_passes_no_image_that_it_need_not(plan, tmp_path):
     assert not inventory.attempt(second, store).error
     handle.remove()
     assert passed == [12] * 4
+
+
+def test_a_model_that_remembers_in_a_buffer_is_as_before_after_each_cell(plan, tmp_path):
+    job = plan.of("records")[0]
+    inventory, passed = Inventory(plan.samples, Means()), []
+    classifier = inventory.model(job.row.request).classifier
+    classifier.register_buffer("calls", torch.zeros(()))
+
+    def remember(*_):
+        classifier.calls += 1
+        passed.append(1)
+
+    classifier.register_forward_hook(remember)
+    assert not inventory.attempt(job, Store(tmp_path)).error
+    assert passed
+    assert classifier.calls == 0

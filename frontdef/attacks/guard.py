@@ -20,46 +20,32 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def seeded(protected: Protected, seed: int) -> Iterator[None]:
-    """Seed numpy's and torch's global generators and the front end's own, then restore the global ones.
-
-    Args:
-        protected: A model that nobody changes meanwhile.
-        seed: For all of them.
-    """
-    numpy_state = np.random.get_state()
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
-        np.random.seed(seed % 2**32)
-        protected.front_end.reseed(seed)
-        try:
-            yield
-        finally:
-            np.random.set_state(numpy_state)
-
-
-@contextmanager
 def isolated(protected: Protected, seed: int) -> Iterator[Conduct]:
-    """The same around an attack, which may change the model: modes, flags, parameters and buffers are restored, too.
+    """Seed numpy's and torch's global generators, then restore them and the model: modes, flags, parameters, buffers.
 
     Libraries draw from the global generators, and some reseed them; ART leaves the model in eval mode, torchattacks in
     the mode that it found.
 
     Args:
-        protected: The model under attack.
-        seed: For all generators.
+        protected: The model under attack; its front end's own generator is reseeded, too.
+        seed: For all of them.
 
     Yields:
         What the attack did to the model, complete once the context is left.
     """
+    numpy_state = np.random.get_state()
     modes = {module: module.training for module in protected.modules()}
     flags = {parameter: parameter.requires_grad for parameter in protected.parameters()}
     values = {name: tensor.clone() for name, tensor in protected.state_dict().items()}
     conduct = Conduct()
-    with seeded(protected, seed):
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        np.random.seed(seed % 2**32)
+        protected.front_end.reseed(seed)
         try:
             yield conduct
         finally:
+            np.random.set_state(numpy_state)
             _restore(protected, modes, flags, values, conduct)
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from frontdef.attacks.goal import goal
-from frontdef.attacks.guard import attacked, isolated, note_model, seeded
+from frontdef.attacks.guard import attacked, isolated, note_model
 from frontdef.attacks.lost import Lost, lost_in_float32
 from frontdef.attacks.rounding import changed_by_rounding, expected
 from frontdef.attacks.spec import AttackSpec, shown
@@ -272,7 +272,7 @@ class Cell(RowJob):
             return lost_in_float32(averaged, split.images[rows].to(averaged.device), wanted[rows].to(averaged.device))
 
         def all_lost() -> Lost:
-            with seeded(averaged, spec.seed):
+            with isolated(averaged, spec.seed):
                 looked = [lost for _, lost in Batches(size).over(len(split), look, note=lambda: note_model(averaged))]
             return Lost(sum(lost.losses for lost in looked), sum(lost.gradients for lost in looked))
 
@@ -295,7 +295,7 @@ class Cell(RowJob):
         """What is kept beside the records: the examples, and what the classifier sees where these are images."""
 
         def seen() -> torch.Size:
-            with torch.no_grad(), seeded(protected, self.spec.seed):
+            with torch.no_grad(), isolated(protected, self.spec.seed):
                 return protected.front_end(images[:1].to(protected.device)).shape[1:]
 
         whole = Layout("float32", tuple(images.shape))
@@ -325,7 +325,7 @@ class Cell(RowJob):
             return columns, _seen(protected, x_adv) if "seen" in kept.layouts else x_adv
 
         lots = []
-        with seeded(protected, spec.seed + 1):
+        with isolated(protected, spec.seed + 1):
             for _, (columns, seen) in Batches(at_once(split.images.shape[1:])).over(len(split), judge):
                 lots.append(columns)
                 if "seen" in kept.layouts:
