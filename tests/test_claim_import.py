@@ -208,6 +208,17 @@ def test_what_unpacks_to_more_than_any_claim_is_not_unpacked(claim, tmp_path, mo
         read_claim(path)
 
 
+def test_many_rows_of_one_file_are_not_unpacked_each_anew(claim, tmp_path, monkeypatch):
+    def repeated(head, files):
+        head["rows"] = head["rows"] * 100
+
+    path = rewritten(claim, tmp_path / "many.zip", repeated)
+    (row,) = read_claim(claim).rows
+    monkeypatch.setattr("frontdef.claim.read.LARGEST", 10 * row.images.nbytes + (1 << 20))
+    with pytest.raises(StoreError, match="of its rows unpack to more than"):
+        read_claim(path)
+
+
 def test_another_compression_an_encrypted_file_and_a_changed_one_are_refused(claim, tmp_path):
     with pytest.raises(StoreError, match="neither stored nor deflated"):
         read_claim(rewritten(claim, tmp_path / "lzma.zip", compression=zipfile.ZIP_LZMA))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -19,8 +19,8 @@ from frontdef.errors import StoreError
 from frontdef.reading import MIB, open_file, parse_json
 from frontdef.threat import MEASURED
 
-LARGEST_HEAD, LARGEST_ROW = 16 * MIB, 512 * MIB
-"""Bytes of ``claim.json`` and of a row's file, unpacked."""
+LARGEST_HEAD, LARGEST_ROW, LARGEST = 16 * MIB, 512 * MIB, 2048 * MIB
+"""Bytes of ``claim.json``, of a row's file, and of the files of all rows, unpacked."""
 
 MOST_FILES = 10_000
 
@@ -84,7 +84,7 @@ def read_claim(path: Path) -> Claimed:
             if len(archive.infolist()) > MOST_FILES:
                 raise ValueError(f"it has more than {MOST_FILES:,} files")
             head = _Head.model_validate(parse_json(_bounded(archive, "claim.json", LARGEST_HEAD)))
-            return Claimed(head.run, tuple(_row(archive, row) for row in head.rows))
+            return Claimed(head.run, tuple(_rows(archive, head.rows)))
     except ValidationError as error:
         first = error.errors()[0]
         reason = f"claim.json: {'.'.join(map(str, first['loc']))}: {first['msg']}"
@@ -108,8 +108,18 @@ def _bounded(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     return data
 
 
-def _row(archive: zipfile.ZipFile, row: _Row) -> ClaimedRow:
-    data = _bounded(archive, row.file, LARGEST_ROW)
+def _rows(archive: zipfile.ZipFile, rows: Iterable[_Row]) -> Iterator[ClaimedRow]:
+    """Each of them; small files can unpack to much, and many rows can name one of them."""
+    left = LARGEST
+    for row in rows:
+        data = _bounded(archive, row.file, LARGEST_ROW)
+        left -= len(data)
+        if left < 0:
+            raise ValueError(f"the files of its rows unpack to more than {LARGEST // MIB:,} MiB")
+        yield _row(row, data)
+
+
+def _row(row: _Row, data: bytes) -> ClaimedRow:
     if hashlib.sha256(data).hexdigest() != row.sha256:
         raise ValueError(f"{row.file} is not the file that claim.json names: its sha256 is another")
     tensors = load(data)
