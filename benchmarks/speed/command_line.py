@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-import told
+import record
 
 from frontdef.runs.results import load_results
 
@@ -74,12 +74,12 @@ def main() -> None:
         rows = [
             {
                 "asked": name,
-                "seconds": told.spread([used[0] for used in own]),
+                "seconds": record.spread([used[0] for used in own]),
                 "mebibytes": min(used[1] for used in own),
             }
             for name, own in taken[0].items()
         ]
-        told.write(options.json, {"jobs": jobs, "rounds": options.rounds, "rows": rows}, ("frontdef",))
+        record.write(options.json, {"jobs": jobs, "rounds": options.rounds, "rows": rows}, ("frontdef",))
     least = [{name: tuple(map(min, zip(*own[name], strict=True))) for name in own} for own in taken]
     for name, (seconds, mebibytes) in least[0].items():
         empty = least[0]["python -c pass"][0]

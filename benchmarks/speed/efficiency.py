@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import told
+import record
 import torch
 from attacks import CONTENDERS, EPS, Budget, load, native
 from torch import Tensor
@@ -114,8 +114,8 @@ def measure(model: Protected, x: Tensor, y: Tensor, budget: Budget, rounds: int,
         for name in LIBRARIES:
             ratio[name].append(taken[name] / taken["native"])
     rows = [
-        {"library": name, "machine": told.spread(machine[name]), "algorithm": told.spread(algorithm[name]),
-         "ratio": told.spread(ratio[name]), "robust": float(np.mean(left[name]))}
+        {"library": name, "machine": record.spread(machine[name]), "algorithm": record.spread(algorithm[name]),
+         "ratio": record.spread(ratio[name]), "robust": float(np.mean(left[name]))}
         for name in LIBRARIES
     ]  # fmt: skip
     return {"best": times, "needed": must, "rows": rows}
@@ -155,7 +155,7 @@ def main() -> None:
             print(f"| {name} | {row['library']} | {' | '.join(cells)} | {100 * row['robust']:.1f} % |", flush=True)
     if options.json:
         size = {"samples": options.samples, "restarts": options.restarts, "steps": options.steps}
-        told.write(options.json, {**size, "rounds": options.rounds, "device": options.device, "models": figures},
+        record.write(options.json, {**size, "rounds": options.rounds, "device": options.device, "models": figures},
                    ("torch", "torchattacks", "adversarial-robustness-toolbox", "foolbox"))  # fmt: skip
 
 

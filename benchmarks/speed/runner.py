@@ -20,7 +20,7 @@ from pathlib import Path
 
 import foolbox
 import numpy as np
-import told
+import record
 import torch
 import torchattacks
 from art.attacks.evasion import ProjectedGradientDescent
@@ -138,7 +138,7 @@ def main() -> None:
         for cell in plan.of("records"):
             if cell.library not in options.libraries.split(","):
                 continue
-            hand, runner, more = (told.spread(values) for values in overheads(cell, inventory, store, options.rounds))
+            hand, runner, more = (record.spread(values) for values in overheads(cell, inventory, store, options.rounds))
             shares = [f"{100 * more[end]:.1f} %" for end in ("median", "least", "most")]
             print(
                 f"| {cell.library} | {hand['median']:.3f} | {runner['median']:.3f} | {shares[0]} ({shares[1]} to "
@@ -148,7 +148,7 @@ def main() -> None:
             row = {"family": options.family, "library": cell.library, "samples": options.samples}
             figures.append({**row, "rounds": options.rounds, "hand": hand, "cell": runner, "more": more})
     if options.json:
-        told.write(options.json, figures, ("torch", "torchattacks"))
+        record.write(options.json, figures, ("torch", "torchattacks"))
 
 
 if __name__ == "__main__":
