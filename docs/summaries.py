@@ -604,7 +604,7 @@ def overhead() -> str:
             row["library"],
             f"{row['hand']['median']:.3f} s",
             f"{row['cell']['median']:.3f} s",
-            _between({end: 100 * value for end, value in row["more"].items()}, "{:.1f} %"),
+            _between({end: 100 * value for end, value in row["more"].items()}, "{:z.1f} %"),
         )
         for said, _ in told
         for row in said["figures"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import resources
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,12 +14,14 @@ from torch import nn
 from frontdef.checks.masking import diagnose
 from frontdef.cli import main
 from frontdef.errors import ConfigError, UnknownNameError
+from frontdef.matrix.entries import packaged
 from frontdef.registry import get_dataset
 from frontdef.registry.catalog import Catalog
 from frontdef.registry.kinds import DEFENSES, PUBLISHED
 from frontdef.threat import ThreatModel
 from frontdef.toml import parse_toml
 
+STUDY = resources.files("frontdef.analysis").joinpath("digits.toml").read_text()
 PLUGINS = Path(__file__).resolve().parents[1] / "plugins"
 
 
@@ -83,3 +86,23 @@ def test_a_defense_whose_plugin_is_not_installed_says_what_to_install(name, plug
     bare = SimpleNamespace(statuses=())
     assert f"pip install frontdef-{plugin}." in Catalog._advice(bare, DEFENSES, name)
     assert "pip install" not in Catalog._advice(bare, DEFENSES, "wavelt")
+
+
+@pytest.mark.parametrize(("command", "other", "file"), [("run", "analyze", "study"), ("analyze", "run", "matrix")])
+def test_a_file_of_another_command_names_that_command(command, other, file, tmp_path):
+    path = tmp_path / f"{file}.toml"
+    path.write_text(STUDY if file == "study" else packaged())
+    code, told = asked(command, str(path))
+    assert code == 2
+    assert f"frontdef {other} {path}" in told.replace("\n", " ")
+
+
+def test_a_plan_of_a_study_lists_its_jobs(tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text(f'what = ["partial"]\n{STUDY}[partial]\ncodes = ["A1N2"]\ncuts = [1]\n')
+    code, told = asked("plan", str(path), "--out", str(tmp_path / "run"))
+    assert code == 0
+    assert "partial A1N2" in told
+    code, told = asked("plan", str(path), "--samples", "3")
+    assert code == 2
+    assert "frontdef analyze" in told

@@ -17,6 +17,7 @@ from frontdef.cli.arguments import COUNT, PATH, SEED
 from frontdef.cli.complete import names
 from frontdef.cli.console import PlainConsole
 from frontdef.cli.interrupt import STOPPED
+from frontdef.cli.kinds import read_for
 from frontdef.cli.layers import print_analysis
 from frontdef.cli.model import KEYS, own_model_options, source_of
 from frontdef.cli.run import RUNS, only_options, process_options, settings_of
@@ -121,7 +122,7 @@ def _run(console: PlainConsole, path: Path | None, options: dict[str, Any]) -> t
 
 def _read(path: Path | None, options: dict[str, Any]) -> Study:
     """The study with the command line's changes; validated again as a whole."""
-    study = load_study(path)
+    study = read_for("analyze", load_study, path)
     values = study.model_dump()
     for name in ("dataset", "classifier", "samples", "train_samples", "seed"):
         if options[name] is not None:

@@ -51,7 +51,8 @@ def matrix_options(command: Any) -> Any:
 def plan(matrix: Path | None, **options: Any) -> None:
     """Show the jobs of a matrix, what is stored already, and how long the rest will take.
 
-    MATRIX may also be a run folder: its jobs are shown as they were asked for, with what each took.
+    MATRIX may also be a study of `frontdef analyze`; or a run folder: its jobs are shown as they were asked for, with
+    what each took.
     """
     from frontdef.runs.store import HEAD
 

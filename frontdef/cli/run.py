@@ -11,10 +11,13 @@ from typing import Any
 
 import click
 
+from frontdef.analysis.plan import make_plan as plan_of_study
+from frontdef.analysis.study import load_study
 from frontdef.cli.answer import answer
 from frontdef.cli.arguments import COUNT, PATH, Seconds, parse_config
 from frontdef.cli.console import PlainConsole
 from frontdef.cli.interrupt import STOPPED
+from frontdef.cli.kinds import read_for, takes
 from frontdef.cli.plan import matrix_options
 from frontdef.cli.show import show
 from frontdef.cli.tables import print_plan
@@ -121,7 +124,7 @@ def settings_of(options: Mapping[str, Any], out: Path, command: str) -> Settings
 
 def _read(matrix: Path | None, **changes: Any) -> Matrix:
     """The matrix file with the command line's changes; validated again as a whole."""
-    from_file = load_matrix(matrix)
+    from_file = read_for("run", load_matrix, matrix)
     values = {key: value for key, value in changes.items() if value is not None}
     return build(Matrix, {**from_file.model_dump(), **values}, "the command line") if values else from_file
 
@@ -162,11 +165,19 @@ def run(matrix: Path | None, **options: Any) -> None:
 
 
 def print_plan_of(matrix: Path | None, options: dict[str, Any]) -> None:
-    """What ``frontdef plan`` shows of a matrix file."""
+    """What ``frontdef plan`` shows of a matrix's file, or of a study's."""
     check_device(options["device"])
-    full_matrix = _read(matrix, **_changes(options))
-    store = Store(options["out"] or RUNS / full_matrix.name)
-    jobs = make_plan(as_grown(full_matrix, store), device=options["device"])
+    changes = {name: value for name, value in _changes(options).items() if value is not None}
+    if takes("analyze", matrix):
+        study = load_study(matrix)
+        if changes:
+            raise ConfigError(f"{matrix} is a study; what it looks at is changed by options of `frontdef analyze`")
+        store = Store(options["out"] or RUNS / study.name)
+        jobs = plan_of_study(study, device=options["device"])
+    else:
+        full_matrix = _read(matrix, **changes)
+        store = Store(options["out"] or RUNS / full_matrix.name)
+        jobs = make_plan(as_grown(full_matrix, store), device=options["device"])
     means = Means(options["device"], options["data"], options["cache"])
     print_plan(PlainConsole(), jobs, store, estimate(jobs, store, means))
 
