@@ -100,7 +100,7 @@ def _attacked(model: Protected, split: Split, radii: torch.Tensor, norm: Norm, m
     raised: dict[tuple[str, str, str, str], str] = {}
     for eps, rows in chosen:
         x, y = split.images[rows], split.labels[rows]
-        for library, spec, _ in realized(ATTACKS, ThreatModel(norm, eps)):
+        for _, library, spec in realized(ATTACKS, ThreatModel(norm, eps)):
             for surrogate in _surrogates(model, library.name):
                 told = ", ".join(
                     f"{key}={value}" for key, value in spec.parameters.model_dump(exclude_defaults=True).items()

@@ -41,6 +41,13 @@ class WrongSign(frontdef.FrontEnd):
         return bpda.replace_gradient(x, -x)
 
 
+class Blank(frontdef.FrontEnd):
+    """Says nothing of an image, with a gradient that is not zero."""
+
+    def forward(self, x):
+        return bpda.replace_gradient(torch.zeros_like(x), x)
+
+
 class Detached(frontdef.FrontEnd):
     def forward(self, x):
         return x.detach().clone()
@@ -162,6 +169,7 @@ LIARS = [
     ("determinism", record(HiddenRandomness), "this looks randomized"),
     ("global randomness", record(DrawsGlobally), "global generator of torch"),
     ("global randomness", record(DrawsFromNumpy), "global generator of numpy"),
+    ("accuracy", record(Blank), "no more than by naming the commonest class"),
     ("gradients", record(NanGradient), "NaN or infinite gradient"),
     ("gradients", record(ZeroGradient), "the gradient is zero on 100% of the images"),
     ("gradient parity", record(Detached), "raises RuntimeError: element 0 of tensors does not require grad"),
@@ -243,6 +251,19 @@ def test_the_kit_skips_what_it_could_not_test(linear):
     kit._subject = linear(ProvesNothing)
     with pytest.raises(pytest.skip.Exception, match="nothing is certified"):
         kit.test_certificate()
+
+
+def test_no_gradient_is_accused_where_the_classifier_guesses():
+    finding = BY_NAME["gradient useful"](Subject(record(Blank)))
+    assert finding.status == "not tested"
+    assert "guesses" in finding.measured
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [defense.name for defense in frontdef.registry.get_defenses()])
+def test_every_defense_keeps_its_promises_as_it_comes(name):
+    verdict = check(Subject(name))
+    assert verdict.passed, verdict.to_markdown()
 
 
 @pytest.mark.parametrize("name", [name for name in BY_NAME if name not in {"gradient useful", "certificate"}])

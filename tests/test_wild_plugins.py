@@ -216,7 +216,7 @@ def test_a_process_that_dies_costs_its_job_and_takes_its_children_along(tmp_path
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["init", "fit"])
-def test_the_time_limit_holds_for_what_a_model_needs_before_it_can_be_attacked(tmp_path, monkeypatch, method):
+def test_the_time_limit_holds_for_what_a_model_needs_before_it_can_be_attacked(tmp_path, monkeypatch, notes, method):
     monkeypatch.setenv("FRONTDEF_CACHE", str(tmp_path / "models"))
     behave(monkeypatch, **{method: "hangs"})
     assert go(tmp_path / "run", time_limit=2) == ({}, COUNT)

@@ -19,7 +19,7 @@ SHORT = (Stage(epochs=12, lr=1e-2, batch_size=32),)
 class DefenseConformance(_DefenseConformance):
     """Subclass it and name a defense; every promise of a front end becomes a test.
 
-    ``frontdef check NAME`` runs the same properties on 1,000 images of 28×28. A suite that runs at every commit chooses
+    ``frontdef check NAME`` runs the same properties on 500 images of 28×28. A suite that runs at every commit chooses
     a smaller size: a small network, small images, fewer of them. No property is left out.
     """
 

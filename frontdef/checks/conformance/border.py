@@ -23,6 +23,10 @@ ATTACKED = 16
 """How many certified samples are attacked at most: those whose proofs reach least beyond the radius."""
 
 
+ASKED = 64
+"""Of how many test images the radius is bisected that is proved of them."""
+
+
 @dataclass(frozen=True)
 class Attack:
     """What certified samples are attacked with, by every installed library that offers it in that norm.
@@ -31,18 +35,20 @@ class Attack:
         family: Id of its family; one that nobody registered is left out.
         parameters: Its parameters.
         most: Samples that it gets at most, the nearest to their border first: one that stands costs all that it has.
+        each: Whether it is run by every surrogate gradient that informs, or by the front end's own alone.
     """
 
     family: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
     most: int = ATTACKED
+    each: bool = True
 
 
 ATTACKS = (
     Attack("pgd", {"steps": 10, "relative_step": 0.25, "random_start": True}),
     Attack("pgd", {"steps": 10, "relative_step": 0.25, "loss": "margin"}),
     Attack("apgd", {"steps": 10}),
-    Attack("cascade", most=2),
+    Attack("cascade", most=2, each=False),
 )
 
 
@@ -64,8 +70,12 @@ class Border:
 
 
 def find_border(subject: Subject, certificate: Certificate, norm: Norm) -> Border | None:
-    """Bisect for the radius at which half of the test images that can be certified are; None where none can be."""
-    radii = certified_radii(certificate, subject.protected, *_images(subject), norm).cpu()
+    """Bisect for the radius at which half of the test images that can be certified are; None where none can be.
+
+    The first `ASKED` images are asked for.
+    """
+    x, y = (values[:ASKED] for values in _images(subject))
+    radii = certified_radii(certificate, subject.protected, x, y, norm).cpu()
     certifiable = int((radii > 0).sum())
     if not certifiable:
         return None
@@ -76,7 +86,7 @@ def find_border(subject: Subject, certificate: Certificate, norm: Norm) -> Borde
 
 
 def attack_border(subject: Subject, border: Border) -> str:
-    """Attack what is proved at the border, by every surrogate gradient that informs.
+    """Attack what is proved at the border, by every surrogate gradient that informs where the attack is a cheap one.
 
     Returns:
         What was attacked, in words.
@@ -86,9 +96,10 @@ def attack_border(subject: Subject, border: Border) -> str:
     """
     x, y = (values[border.rows.to(subject.device)] for values in _images(subject))
     libraries, attacks, raised = set(), 0, set()
-    for library, spec, most in realized(ATTACKS, border.threat):
-        for surrogate in (surrogate.name for surrogate in subject.front_end.surrogates if surrogate.informative):
-            attack = f"{spec.family.name} of {library.name}"
+    informative = [surrogate.name for surrogate in subject.front_end.surrogates if surrogate.informative]
+    for entry, library, spec in realized(ATTACKS, border.threat):
+        for surrogate in informative if entry.each else (str(subject.front_end.surrogate),):
+            attack, most = f"{spec.family.name} of {library.name}", entry.most
             try:
                 fallen = int(falls(subject.protected, library, spec, surrogate, x[:most], y[:most]).sum())
             except Exception as error:  # that library's affair: it tested nothing
@@ -105,8 +116,8 @@ def attack_border(subject: Subject, border: Border) -> str:
     )
 
 
-def realized(attacks: Iterable[Attack], threat: ThreatModel) -> Iterator[tuple[AttackLibrary, AttackSpec, int]]:
-    """Each attack in each installed library that realizes it with these very parameters, and the samples it gets."""
+def realized(attacks: Iterable[Attack], threat: ThreatModel) -> Iterator[tuple[Attack, AttackLibrary, AttackSpec]]:
+    """Each attack in each installed library that realizes it with these very parameters."""
     known = {family.name: family for family in get_families()}
     for attack in attacks:
         family = known.get(attack.family)
@@ -116,7 +127,7 @@ def realized(attacks: Iterable[Attack], threat: ThreatModel) -> Iterator[tuple[A
         for library in get_attack_libraries().values():
             realization = library.offers(family.name, threat.norm)
             if realization is not None and not realization.refusal(spec) and _installed(library):
-                yield library, spec, attack.most
+                yield attack, library, spec
 
 
 def _installed(library: AttackLibrary) -> bool:

@@ -69,7 +69,7 @@ class Subject:
     @cached_property
     def train(self) -> Split:
         """Training images."""
-        return self._split("train", 1000)
+        return self._split("train", 500)
 
     @cached_property
     def test(self) -> Split:
@@ -92,11 +92,16 @@ class Subject:
         front_end = self._prepared
         with torch.no_grad():
             shape = tuple(front_end(self.few).shape[1:])
-        name = self.defense.classifier or "fc2"
+        name = self.defense.classifier or "linear"
         classifier = get_classifier(name).build(shape, 10, seed=0)
         stages = self.defense.recipe_for(self.config, "digits") or STAGES
         fit_classifier(front_end, classifier, self.train, stages, seed=0, device=self.device)
         return Protected(front_end, classifier, image_shape=self.image_shape).to(self.device)
+
+    @cached_property
+    def right(self) -> Tensor:
+        """Which test images it classifies correctly, bool ``(N,)``."""
+        return self.protected.predict(self.test.images.to(self.device)).argmax(1).cpu() == self.test.labels
 
     def _split(self, name: str, n: int) -> Split:
         split = get_dataset("digits").load("train" if name == "train" else "test").take(n, 0)

@@ -6,12 +6,14 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 from frontdef import Certificate, Protected, ThreatModel
 from frontdef.classifiers.network import Network
+from frontdef.models.digest import state_digest
 from frontdef.threat import TOLERANCE, Norm
 from frontdef_l2nn.bounds import SLACK, linear_norm
 from frontdef_l2nn.flow import Flow, LayerBound
@@ -103,7 +105,7 @@ class Proof:
 
 
 def prove(protected: nn.Module) -> Proof | None:
-    """Compute every bound anew from the weights as they are.
+    """Every bound, from the weights as they are; computed once for these weights and this precision of arithmetic.
 
     Args:
         protected: A `Protected` with the front end `L2NN` and a single linear layer behind it, not normalized.
@@ -116,11 +118,18 @@ def prove(protected: nn.Module) -> Proof | None:
     last = _last_layer(protected.classifier)
     if last is None:
         return None
+    state = (state_digest(protected), str(protected.device), _unit(protected.device))
+    if protected not in _PROOFS or _PROOFS[protected][0] != state:
+        _PROOFS[protected] = state, _bounds(protected, protected.front_end, last)
+    return _PROOFS[protected][1]
+
+
+def _bounds(protected: Protected, front_end: L2NN, last: nn.Linear) -> Proof:
     last = copy.deepcopy(last)
-    network = nn.Sequential(copy.deepcopy(protected.front_end.body), last).eval()
+    network = nn.Sequential(copy.deepcopy(front_end.body), last).eval()
     settle(network)  # on the device, whose quotients are the ones that are used
     network = network.cpu()
-    body = protected.front_end.flow(_unit(protected.device))
+    body = front_end.flow(_unit(protected.device))
     weight, bias = last.weight.detach().double(), last.bias
     rows = weight.norm(dim=1, keepdim=True) * SLACK
     magnitudes = rows * (body.reach + body.error)
@@ -128,6 +137,11 @@ def prove(protected: nn.Module) -> Proof | None:
     rounding = body.gamma(weight.shape[1] + 3) * magnitudes
     apart = (weight[:, None] - weight[None]).norm(dim=2) * SLACK
     return Proof(body, linear_norm(weight), apart, rounding, network.double())
+
+
+_PROOFS: WeakKeyDictionary[Protected, tuple[tuple[str, str, float], Proof]] = WeakKeyDictionary()
+"""The bounds of each model, with the weights, the device and the unit roundoff that they hold for: a radius is bisected by asking at
+many, and the bounds are the same at all of them."""
 
 
 class GapCertificate(Certificate):

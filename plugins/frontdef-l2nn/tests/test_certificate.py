@@ -70,6 +70,15 @@ def test_the_exact_network_has_the_weights_that_are_used(make, images):
     torch.testing.assert_close(again.exact(x.double()), proof.exact(x.double()), rtol=1e-6, atol=1e-8)
 
 
+def test_bounds_are_those_of_the_weights_as_they_are(make):
+    protected = Protected(make(), divided_head((48,), 10), image_shape=(1, 28, 28))
+    first = prove(protected)
+    assert prove(protected) is first
+    with torch.no_grad():
+        next(protected.front_end.body.parameters()).mul_(2)
+    assert prove(protected).bound > first.bound
+
+
 def without_rounding(proof):
     body = replace(proof.body, error=torch.zeros(2, dtype=torch.float64))
     return replace(proof, body=body, rounding=torch.zeros(10, 2, dtype=torch.float64))
