@@ -43,7 +43,9 @@ class Room(NamedTuple):
 
 ROOMS = {
     "broken": Room("frontdef.verdicts.broken", ("tests/test_broken.py",)),
-    "verify": Room("frontdef.matrix.verify", ("tests/test_broken.py", "tests/test_adaptive.py")),
+    "verify": Room(
+        "frontdef.matrix.verify", ("tests/test_scores.py", "tests/test_broken.py", "tests/test_adaptive.py")
+    ),
     "store": Room("frontdef.runs.store", ("tests/test_store.py", "tests/test_verify.py", "tests/test_one_runner.py")),
     "bracket": Room("frontdef.verdicts.bracket", ("tests/test_verdicts.py", "tests/test_broken_everywhere.py")),
     "agreement": Room(

@@ -19,6 +19,7 @@ import torch
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 from summaries import Row, folder_of, rows_of
 
@@ -140,9 +141,9 @@ def quantities(
     rows = [row for row in rows_of(run, "metrics") if row["metric"] == metric]
     chosen = set(only)
     names = list(dict.fromkeys(row["quantity"] for row in rows))
-    numbers = [re.sub(r"[^0-9.]", "", name) for name in names]
+    numbers = [re.search(r"\d+(?:\.\d+)?", name) for name in names]
     at = {
-        name: float(number) if number else float(place)
+        name: float(number[0]) if number else float(place)
         for place, (name, number) in enumerate(zip(names, numbers, strict=True))
     }
     lines: dict[str, list[tuple[float, float, float, float]]] = defaultdict(list)
@@ -238,6 +239,8 @@ def _draw(chart: Chart, axes: Axes) -> None:
         axes.set_xticks(
             range(0, len(chart.names), every), chart.names[::every], rotation=45, ha="right", rotation_mode="anchor"
         )
+    elif all(float(point[0]).is_integer() for points in chart.lines.values() for point in points):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if chart.log:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")

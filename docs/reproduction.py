@@ -127,10 +127,10 @@ def metrics(run: str, metric: str = "") -> str:
                 row["defense"], row["metric"],
                 ", ".join(f"{name} = {value}" for name, value in json.loads(row["parameters"]).items()),
                 row["quantity"], row["n"], f"{float(row['mean']):.3g}",
-                f"{float(row['low']):.3g} to {float(row['high']):.3g}",
+                f"{float(row['low']):.3g} to {float(row['high']):.3g}" if row["low"] else "–",
             )
             for row in rows_of(run, "metrics")
-            if metric in {"", row["metric"]}
+            if metric in {"", row["metric"]} and row["mean"]
         ),
     )  # fmt: skip
 

@@ -8,6 +8,7 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -37,8 +38,9 @@ CELLS = pd.DataFrame(
         {"defense": "none", "attack": "pgd", "library": "native", "n": N, "robust_accuracy": 0.0},
         {"defense": "none", "attack": "cw", "library": "native", "n": N, "robust_accuracy": math.nan},
         {"defense": "none", "attack": "fmn", "library": "native", "n": 0, "robust_accuracy": math.nan},
+        {"defense": "none", "attack": "zoo", "library": "art", "n": N, "robust_accuracy": 1.0},
     ]
-)
+).assign(status=lambda cells: np.where(cells["attack"] == "cw", "TimeLimit", "ok"), mean_l2=math.nan)
 
 
 def table(values=(45.0,), defense="ours", **changes):
@@ -100,6 +102,8 @@ class TestVerdicts:
         assert judged(45.0, defense="none", column={"where": {"attack": "cw"}}).verdict == "not run", "it failed"
         nothing = judged(45.0, defense="none", column={"where": {"attack": "fmn"}})
         assert (nothing.verdict, nothing.n) == ("nothing to measure", 0)
+        none_fell = judged(0.04, defense="none", column={"where": {"attack": "zoo"}, "value": "mean_l2"})
+        assert none_fell.verdict == "nothing to measure", "it ran, and no sample fell"
         assert math.isnan(judged(45.0, defense="nobody").ours)
 
     def test_a_stated_interval_replaces_that_of_a_share(self):

@@ -145,6 +145,16 @@ def _verdict(
     return "lower here" if ours < paper else "higher here"
 
 
+def _ended(frame: pd.DataFrame) -> pd.Series:
+    """Rows whose job ended well, though it left nothing to average: no sample fell, or none could be measured."""
+    ended = pd.Series(False, index=frame.index)
+    if "n" in frame:
+        ended |= frame["n"] == 0
+    if "status" in frame:
+        ended |= frame["status"] == "ok"
+    return ended
+
+
 def _causes(table: PaperTable, row: PaperRow, column: PaperColumn) -> Iterator[Cause]:
     """What is known of a number, the most particular first."""
     fitting = (each for each in table.cause if each.row in {"", row.name} and each.column in {"", column.name})
@@ -169,8 +179,8 @@ def _row(
         raise _unknown("column", column.value, [str(each) for each in frame], table, column.frame)
     fitting = frame[chosen]
     rows = fitting[fitting[column.value].notna()]
-    if rows.empty and "n" in fitting:
-        rows = fitting[fitting["n"] == 0]
+    if rows.empty:
+        rows = fitting[_ended(fitting)]
     if rows.empty:
         return None
     if column.kind == "level" and len(rows) > 1:
