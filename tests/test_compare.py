@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -108,6 +109,11 @@ def test_the_command_says_the_numbers_of_the_runs(tmp_path):
     rows = {row["attack"]: row for row in json.loads(told)[0]["rows"]}
     for run, name in ((first, "share_a"), (worse, "share_b")):
         assert rows[WORST][name] == frontdef.load_results(run).worst()["robust"].item()
+    code, page = asked(first, worse, "--format", "html")
+    assert code == 1
+    assert all(
+        said in page for said in ("other versions: torch none → 9", "2 worse", f"<td>{escape(WORST)}</td>", "</html>")
+    )
     code, told = asked(first, first, "--only-changed")
     assert code == 0
     assert told.startswith("3 numbers: 3 undecided")

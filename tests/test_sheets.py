@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import re
+from html import escape
+from html.parser import HTMLParser
 
 import pytest
 from click.testing import CliRunner
@@ -16,6 +18,7 @@ import frontdef
 from frontdef.cli import main
 from frontdef.cli.console import PlainConsole
 from frontdef.cli.sheets import FORMATS, LATEX, Cell, Column, Sheet, escaped, to_csv, to_json, to_terminal, words
+from frontdef.cli.webpage import to_html
 from tests.stored_runs import matrix_run
 
 NAMES = st.text("abcdefgh-", min_size=1, max_size=30)
@@ -120,3 +123,34 @@ def test_the_plan_of_a_run_is_what_was_asked_for(tmp_path):
     refused = CliRunner().invoke(main, ["plan", run, "--samples", "3"])
     assert refused.exit_code == 2
     assert "is a run, whose plan is made: leave out samples" in refused.output
+
+
+class Read(HTMLParser):
+    """Cells of a page, row by row, and what else it says."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.rows, self.tags = [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_data(self, data):
+        if self.rows and self.rows[-1]:
+            self.rows[-1][-1] += data.strip("\n")
+
+
+def test_a_web_page_holds_every_cell_as_text_and_fetches_nothing():
+    hostile = "<script>alert(1)</script> & <b>"
+    sheet = Sheet(hostile, [Column("defense", "d"), Column("n", "n", True)], [[words(hostile), Cell("1,000", 1000)]])
+    page = to_html([sheet], [hostile])
+    read = Read(page)
+    assert read.rows == [["defense", "n"], [hostile, "1,000"]]
+    assert not {"script", "b", "img", "link", "iframe"} & set(read.tags)
+    assert "http" not in page
+    assert page.count(escape(hostile)) == 4

@@ -13,6 +13,7 @@ from rich.text import Text
 from frontdef.cli.arguments import PATH
 from frontdef.cli.console import PlainConsole
 from frontdef.cli.sheets import FORMATS, WRITERS, Cell, Column, Sheet, to_terminal, words
+from frontdef.cli.webpage import to_html
 from frontdef.errors import ConfigError, UnknownNameError
 from frontdef.runs.results import Results, load_results
 from frontdef.threat import NORM_LABELS, format_eps
@@ -43,10 +44,13 @@ def compare_runs(a: Path, b: Path | None, rows: tuple[str, str] | None, only_cha
     changes = compare(runs[0].side, runs[1].side, pairs)
     shown = [change for change in changes if change.changed or not only_changed]
     console = PlainConsole()
-    if form != "table":
+    notes = _notes(*runs, pairs)
+    if form == "html":
+        click.echo(to_html([_sheet(shown)], [*notes, _summary(changes)]), nl=False)
+    elif form != "table":
         click.echo(WRITERS[form]([_sheet(shown)]), nl=False)
     else:
-        for line in _notes(*runs, pairs):
+        for line in notes:
             console.print(Text(line), soft_wrap=True)
         if shown:
             to_terminal(console, _sheet(shown))

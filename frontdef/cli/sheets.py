@@ -1,4 +1,4 @@
-"""A table as data, and the ways to write it: for a terminal of any width, as CSV, Markdown, LaTeX or JSON."""
+"""A table as data, and the ways to write it: for a terminal of any width, as CSV, Markdown, LaTeX, JSON, HTML."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from frontdef.cli.text import printable
+from frontdef.cli.webpage import to_html
 
 TEXTS = (40, 32, 24, 16, 12, 9)
 """Letters to which a text is wrapped: the first with which the columns that every part repeats leave half the width."""
@@ -217,6 +218,7 @@ WRITERS: Mapping[str, Callable[[Sequence[Sheet]], str]] = {
     "md": to_markdown,
     "latex": to_latex,
     "json": to_json,
+    "html": to_html,
 }
 """Format → how tables are written in it; ``table``, for people, is printed by `to_terminal`."""
 
