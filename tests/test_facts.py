@@ -9,7 +9,10 @@ from frontdef.matrix.entries import parse_matrix
 from frontdef.matrix.plan import make_plan
 from frontdef.models.load import Means
 from frontdef.runs.inventory import Inventory
+from frontdef.runs.results import load_results
 from frontdef.runs.store import Store
+from frontdef.verdicts.attacked import unbroken
+from tests.quiet import run_matrix
 
 MATRIX = """
 name = "small"
@@ -100,3 +103,38 @@ def test_a_model_that_remembers_in_a_buffer_is_as_before_after_each_cell(plan, t
     assert not inventory.attempt(job, Store(tmp_path)).error
     assert passed
     assert classifier.calls == 0
+
+
+DRAWING = """
+name = "drawing"
+samples = 40
+classifiers = ["fc2"]
+libraries = ["native"]
+recipe = [{ epochs = 1, lr = 0.01 }]
+train_samples = 100
+verify_draws = 2
+[[defense]]
+name = "art-gaussian-augmentation"
+config = { sigma = 1.0 }
+[[attack]]
+family = "fgsm"
+eps = [0.01, 0.1]
+[[attack]]
+family = "noise"
+eps = [0.1]
+samples = 30
+"""
+
+
+def test_a_model_that_draws_has_one_clean_accuracy_and_every_table_says_the_same_of_an_attack(tmp_path):
+    """Each cell drew for itself: a sample was right by one look and wrong by another, and counted as either."""
+    run_matrix(DRAWING, tmp_path)
+    stored = load_results(tmp_path)
+    outcomes = stored.outcomes()
+    predictions = outcomes.groupby("sample_id").clean_prediction.nunique()
+    assert predictions.eq(1).all()
+    assert not outcomes.clean_correct.all(), "its draws are too weak to test anything"
+    (attacked,) = stored.attacked.values()
+    for row in stored.cells().itertuples():
+        share = unbroken(attacked, "linf", row.judged_eps)[row.family]
+        assert row.robust_accuracy == share

@@ -19,7 +19,7 @@ from frontdef.attacks.rounding import changed_by_rounding, expected
 from frontdef.attacks.spec import AttackSpec, shown
 from frontdef.matrix.row import RowJob
 from frontdef.matrix.tables import RECORDS
-from frontdef.matrix.verify import Scores, score, verify
+from frontdef.matrix.verify import Scores, joined, score, verify
 from frontdef.memory import Batches, at_once
 from frontdef.models.entry import ModelEntry
 from frontdef.models.fingerprint import codes_of, version_of
@@ -306,20 +306,13 @@ class Cell(RowJob):
         self, protected: Protected, split: Split, kept: TensorWriter, wanted: Tensor, inventory: Inventory
     ) -> dict[str, np.ndarray]:
         """Verify the examples, some at once; each lot draws under a seed of its own, which no attack saw."""
-        spec = self.spec
+        spec, clean = self.spec, self._clean(protected, inventory)
 
         def judge(rows: slice) -> tuple[dict[str, np.ndarray], Tensor]:
-            seed = spec.seed + 1 + rows.start
             x, y, x_adv = split.images[rows], split.labels[rows], kept.rows("x_adv", rows.start, rows.stop)
-
-            def clean() -> Scores:
-                return score(protected, x, y, draws=self.verify_draws, seed=seed)
-
-            randomized = type(protected.front_end).randomized
             columns = verify(
-                protected, x, x_adv, y,
-                clean() if randomized else inventory.fact(self.row.request, ("clean", rows.start, rows.stop), clean),
-                spec.threat, minimum_norm=spec.family.minimum_norm, draws=self.verify_draws, seed=seed,
+                protected, x, x_adv, y, clean.of(rows), spec.threat,
+                minimum_norm=spec.family.minimum_norm, draws=self.verify_draws, seed=spec.seed + 1 + rows.start,
                 wanted=wanted[rows] if spec.targeted else None,
             )  # fmt: skip
             return columns, _seen(protected, x_adv) if "seen" in kept.layouts else x_adv
@@ -331,6 +324,20 @@ class Cell(RowJob):
                 if "seen" in kept.layouts:
                     kept.append("seen", seen)
         return {name: np.concatenate([lot[name] for lot in lots]) for name in lots[0]}
+
+    def _clean(self, protected: Protected, inventory: Inventory) -> Scores:
+        """Scores of the run's images, the same for every cell of the model: one that draws has one clean accuracy."""
+        whole, seed = inventory.split(self.row.dataset), self.sample_seed + 1
+
+        def look(rows: slice) -> Scores:
+            x, y = whole.images[rows], whole.labels[rows]
+            return score(protected, x, y, draws=self.verify_draws, seed=seed + rows.start)
+
+        def scores() -> Scores:
+            with isolated(protected, seed):
+                return joined([lot for _, lot in Batches(at_once(whole.images.shape[1:])).over(len(whole), look)])
+
+        return inventory.fact(self.row.request, ("clean", self.verify_draws), scores)
 
 
 def _seen(protected: Protected, x_adv: Tensor) -> Tensor:

@@ -121,10 +121,9 @@ class Diagnose(RowJob):
             return prove(self.row.entry.name, protected, images, labels, self.threat, seed=self.sample_seed)
 
         def keep(attack: str, numbers: Tensor, examples: Tensor) -> None:
-            seen = Scores(clean().logits[numbers], clean().labels[numbers], clean().majority[numbers])
             with isolated(protected, seed):
                 columns = verify(
-                    protected, x[numbers], examples, y[numbers], seen, self.threat,
+                    protected, x[numbers], examples, y[numbers], clean().of(numbers), self.threat,
                     minimum_norm=False, draws=draws, seed=seed,
                 )  # fmt: skip
             fell = torch.from_numpy(broken.broken(columns, self.threat.norm, self.threat.eps))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,16 @@ class Scores:
         """Logit of the label minus the largest other one."""
         others = self.logits.scatter(1, self.labels[:, None], -torch.inf).amax(1)
         return self.logits.gather(1, self.labels[:, None])[:, 0] - others
+
+    def of(self, rows: slice | Tensor) -> Scores:
+        """Those of some of the images."""
+        return Scores(self.logits[rows], self.labels[rows], self.majority[rows])
+
+
+def joined(lots: Sequence[Scores]) -> Scores:
+    """The scores of lots of images, one behind the other."""
+    columns = zip(*((lot.logits, lot.labels, lot.majority) for lot in lots), strict=True)
+    return Scores(*(torch.cat(column) for column in columns))
 
 
 def score(protected: Protected, images: Tensor, labels: Tensor, *, draws: int, seed: int) -> Scores:

@@ -127,7 +127,7 @@ class Inventory:
         """What follows from a model and the run's images alone, worked out once while the model is in memory.
 
         Args:
-            request: The model; it does not draw.
+            request: The model; one that draws is asked under a seed of the run's.
             about: What it is, and all that it depends on beside them.
             make: Works it out.
         """
