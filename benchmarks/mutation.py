@@ -46,7 +46,10 @@ ROOMS = {
     "verify": Room(
         "frontdef.matrix.verify", ("tests/test_scores.py", "tests/test_broken.py", "tests/test_adaptive.py")
     ),
-    "store": Room("frontdef.runs.store", ("tests/test_store.py", "tests/test_verify.py", "tests/test_one_runner.py")),
+    "store": Room(
+        "frontdef.runs.store",
+        ("tests/test_store.py", "tests/test_compact.py", "tests/test_verify.py", "tests/test_one_runner.py"),
+    ),
     "bracket": Room("frontdef.verdicts.bracket", ("tests/test_verdicts.py", "tests/test_broken_everywhere.py")),
     "agreement": Room(
         "frontdef.verdicts.agreement",

@@ -243,3 +243,65 @@ def test_a_folder_that_was_begun_and_not_finished_can_be_gone_on_with(tmp_path):
     store.write_head(Head(name="begun"))
     assert Store(tmp_path / "run").require_head().name == "begun"
     assert load_results(tmp_path / "run").failures() == []
+
+
+class TestFolder:
+    @pytest.mark.parametrize("something", ["notes.txt", "records"])
+    def test_one_that_holds_something_else_is_refused_and_left_alone(self, tmp_path, something):
+        (tmp_path / something).write_text("mine")
+        with pytest.raises(StoreError, match="choose another --out"):
+            Store(tmp_path)
+        assert (tmp_path / something).read_text() == "mine"
+
+    def test_a_file_in_its_place_is_refused(self, tmp_path):
+        (tmp_path / "run").write_text("mine")
+        with pytest.raises(StoreError, match="choose another --out"):
+            Store(tmp_path / "run")
+
+    def test_it_is_taken_back_only_where_holding_made_it_and_nothing_was_begun(self, tmp_path):
+        with Store(tmp_path / "new").hold():
+            assert (tmp_path / "new").is_dir()
+        assert not (tmp_path / "new").exists()
+        (tmp_path / "old").mkdir()
+        with Store(tmp_path / "old").hold():
+            pass
+        assert (tmp_path / "old").is_dir()
+        begun = Store(tmp_path / "begun")
+        with begun.hold():
+            begun.write_head(Head(name="begun"))
+        assert Store(tmp_path / "begun").require_head().name == "begun"
+
+    def test_the_head_is_renewed_for_the_same_jobs_alone(self, tmp_path):
+        writer = RunWriter(tmp_path)
+        assert not writer.store.renew_head(Head(), []), "nothing was begun"
+        for key in ("a" * 24, "b" * 24):
+            writer.add(CERTIFIED, key, MODEL, certified())
+        writer.finish(name="first")
+        store = Store(tmp_path)
+        written = (tmp_path / "run.json").read_bytes()
+        assert not store.renew_head(Head(name="first"), ["a" * 24])
+        assert not store.renew_head(Head(name="other"), ["a" * 24, "b" * 24])
+        assert (tmp_path / "run.json").read_bytes() == written
+        assert store.renew_head(Head(name="first"), ["a" * 24, "b" * 24])
+        assert [job.key for job in Store(tmp_path).require_head().jobs] == ["a" * 24, "b" * 24]
+
+
+class TestJobs:
+    def test_a_result_replaces_a_failure_and_a_failure_a_result(self, tmp_path):
+        store, data = Store(tmp_path), encode(CERTIFIED, "k", certified())
+        for _ in range(2):
+            store.write_failure("certified", "k", "what", "why")
+            assert store.failed("k")
+            assert not store.has("certified", "k")
+            assert store.failure("k") == {"key": "k", "what": "what", "error": "why"}
+            store.write("certified", "k", data, {})
+            assert not store.failed("k")
+            assert store.read("certified", "k")[1] == {"statement": "a proof"}
+        assert store.forget_failures(["k"]) == 0
+        store.write_failure("certified", "k", "what", "why")
+        assert store.forget_failures(["k", "other"]) == 1
+        assert not store.failed("k")
+
+    def test_one_that_is_missing_is_told(self, tmp_path):
+        with pytest.raises(StoreError, match="is missing, and no pack holds it"):
+            Store(tmp_path).read("certified", "k")
