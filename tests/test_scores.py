@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import frontdef
-from frontdef.matrix.verify import Scores, score, verify
+from frontdef.matrix.verify import Scores, joined, score, verify
 from frontdef.threat import ThreatModel
 
 LABELS = torch.tensor([0, 0])
@@ -67,6 +67,23 @@ def test_one_draw_that_is_not_finite_leaves_no_majority(place):
 def test_one_logit_that_is_not_finite_leaves_no_prediction():
     scores = Scores(torch.tensor([[2.0, -math.inf], [2.0, 1.0]]), LABELS, LABELS)
     assert scores.predictions.tolist() == [-1, 0]
+
+
+def test_a_model_that_does_not_draw_is_asked_once_and_its_logits_stay_as_they_are():
+    protected = frontdef.protect(nn.Sequential(nn.Flatten(), nn.Linear(2, 2)), image_shape=(1, 1, 2))
+    images, asked = torch.rand(2, 1, 1, 2), []
+    protected.classifier.register_forward_hook(lambda *_: asked.append(1))
+    scores = score(protected, images, LABELS, draws=7, seed=0)
+    assert len(asked) == 1
+    torch.testing.assert_close(scores.logits, protected(images).detach(), rtol=0, atol=0)
+
+
+def test_lots_are_joined_in_their_order():
+    lots = [Scores(torch.full((n, 2), float(n)), torch.full((n,), n), torch.full((n,), -n)) for n in (1, 2)]
+    whole = joined(lots)
+    assert whole.labels.tolist() == [1, 2, 2]
+    assert whole.of(slice(1, 3)).majority.tolist() == [-2, -2]
+    assert whole.of(torch.tensor([0])).logits.tolist() == [[1, 1]]
 
 
 @pytest.mark.parametrize("harm", [0, 1])
