@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 
 import frontdef
 from frontdef.checks.conformance import Subject, check
 from frontdef.checks.conformance.properties import CHECKS
+from frontdef.cli import main
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 SMALL = (1, 12, 12)
@@ -95,3 +98,67 @@ def test_an_art_pipeline_is_trained_attacked_saved_and_loaded(tmp_path, monkeypa
     assert abs(namespace["x_adv"] - namespace["x"]).max() <= 0.05 + 1e-6
     assert all(parameter.requires_grad for parameter in namespace["net"].parameters())
     assert not any(parameter.requires_grad for parameter in namespace["again"].parameters())
+
+
+MATRIX = """
+name = "paper"
+samples = 24
+classifiers = ["fc2"]
+libraries = ["native"]
+recipe = [{ epochs = 2, lr = 0.01 }]
+train_samples = 200
+[[defense]]
+name = "none"
+[[defense]]
+name = "none"
+label = "trained on noise & attacks"
+recipe = [{ epochs = 2, lr = 0.01, adversarial = "linf", eps = 0.1, attack_steps = 2 }]
+[[attack]]
+family = "pgd"
+eps = [0.05, 0.1]
+parameters = { steps = 5 }
+"""
+
+
+def typed(*words: object) -> str:
+    """What a command prints that ends well."""
+    ended = CliRunner().invoke(main, list(map(str, words)))
+    assert ended.exit_code == 0, ended.output
+    return ended.stdout
+
+
+@pytest.fixture(scope="module")
+def matrix(tmp_path_factory):
+    path = tmp_path_factory.mktemp("paper") / "paper.toml"
+    path.write_text(MATRIX)
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(matrix):
+    typed("run", matrix, "--out", matrix.parent / "whole")
+    return matrix.parent / "whole"
+
+
+def test_from_a_matrix_to_the_table_and_the_figure_of_a_paper(whole, tmp_path):
+    table = typed("results", whole, "--worst", "--format", "latex")
+    assert all(f"\\{rule}rule" in table for rule in ("top", "mid", "bottom"))
+    assert r"trained on noise \& attacks" in table
+    for row in frontdef.load_results(whole).worst().itertuples():
+        shown = f"{100 * row.robust:.1f}"
+        assert any(row.defense.split()[0] in line and shown in line for line in table.splitlines()), shown
+    for name, begins in (("brackets.pdf", b"%PDF"), ("curves.svg", b"<?xml")):
+        typed("figure", whole, name.split(".")[0], "--out", tmp_path / name)
+        assert (tmp_path / name).read_bytes().startswith(begins)
+
+
+def test_a_run_that_two_machines_share_is_that_of_one(matrix, whole, tmp_path):
+    parts = [tmp_path / f"part{i}" for i in (1, 2)]
+    for i, part in enumerate(parts, start=1):
+        typed("run", matrix, "--shard", f"{i}/2", "--out", part)
+    told = json.loads(typed("status", *parts, "--json"))
+    assert told["failed"] == told["left"] == 0
+    typed("merge", *parts, "--out", tmp_path / "merged")
+    typed("verify", tmp_path / "merged")
+    asked = ("--worst", "--json")
+    assert typed("results", tmp_path / "merged", *asked) == typed("results", whole, *asked)
