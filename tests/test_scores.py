@@ -10,7 +10,7 @@ from torch import nn
 
 import frontdef
 from frontdef.matrix.verify import Scores, joined, score, verify
-from frontdef.threat import ThreatModel
+from frontdef.threat import TOLERANCE, ThreatModel
 
 LABELS = torch.tensor([0, 0])
 
@@ -101,7 +101,19 @@ def test_an_example_with_one_value_that_is_not_finite_is_none(harm):
     assert columns["adversarial_prediction"][harm] == columns["adversarial_majority"][harm] == -1
 
 
-@pytest.mark.parametrize(("value", "inside"), [(-1e-3, False), (1 + 1e-3, False), (0.0, True), (1.0, True)])
+@pytest.mark.parametrize(
+    ("value", "inside"),
+    [
+        (-1e-3, False),
+        (1 + 1e-3, False),
+        (0.0, True),
+        (1.0, True),
+        (-TOLERANCE, True),
+        (1 + TOLERANCE, True),
+        (-2 * TOLERANCE, False),
+        (1 + 2 * TOLERANCE, False),
+    ],
+)
 def test_one_value_outside_the_box_is_outside(value, inside):
     protected = frontdef.protect(nn.Sequential(nn.Flatten(), nn.Linear(2, 2)), image_shape=(1, 1, 2))
     x = torch.full((1, 1, 1, 2), 0.5)
