@@ -11,12 +11,14 @@ from frontdef.testing import DefenseConformance
 class TestConvNet(DefenseConformance):
     defense = "l2nn"
     config = {"widths": (3, 6), "hidden": 16}  # noqa: RUF012
+    train_images = 1200
 
 
 @pytest.mark.slow
 class TestDivided(DefenseConformance):
     defense = "l2nn"
     config = {"widths": (3, 6), "hidden": 24, "constraint": "divide"}  # noqa: RUF012
+    train_images = 1200
     image_shape = (1, 28, 28)
 
 
@@ -24,6 +26,7 @@ class TestDivided(DefenseConformance):
 class TestResNet(DefenseConformance):
     defense = "l2nn"
     config = {"network": "resnet", "widths": (3, 6), "hidden": 24, "blocks": 1}  # noqa: RUF012
+    train_images = 1200
     image_shape = (3, 16, 16)
 
 

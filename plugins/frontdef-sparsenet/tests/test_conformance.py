@@ -7,3 +7,4 @@ from frontdef.testing import DefenseConformance
 
 class TestSparseNet(DefenseConformance):
     defense = "sparsenet"
+    train_images = 1200
