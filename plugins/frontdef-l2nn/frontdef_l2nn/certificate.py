@@ -140,8 +140,10 @@ def _bounds(protected: Protected, front_end: L2NN, last: nn.Linear) -> Proof:
 
 
 _PROOFS: WeakKeyDictionary[Protected, tuple[tuple[str, str, float], Proof]] = WeakKeyDictionary()
-"""The bounds of each model, with the weights, the device and the unit roundoff that they hold for: a radius is bisected by asking at
-many, and the bounds are the same at all of them."""
+"""The bounds of each model, with the weights, the device and the unit roundoff that they hold for.
+
+A radius is bisected by asking at many, and the bounds are the same at all of them.
+"""
 
 
 class GapCertificate(Certificate):
