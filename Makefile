@@ -27,7 +27,7 @@ $(STAMP): constraints.txt pyproject.toml
 	@rm -f $(VENV)/.frontdef-* && touch $@
 
 demo: setup
-	@$(BIN)/frontdef run --report
+	@$(BIN)/frontdef run --report -j $(JOBS)
 
 test: setup
 	@$(BIN)/pytest -n $(JOBS) --dist worksteal -m "not slow" $(SKIP:%=--ignore=plugins/%)
@@ -73,6 +73,7 @@ bench-speed: setup
 	    echo "== $$script"; $(BIN)/python benchmarks/speed/$$script.py || exit 1; done
 	@$(BIN)/python benchmarks/speed/runner.py --json benchmarks/results/speed/runner-pgd.json
 	@$(BIN)/python benchmarks/speed/runner.py --family fgsm --rounds 20 --json benchmarks/results/speed/runner-fgsm.json
+	@$(BIN)/python benchmarks/speed/checks.py --json benchmarks/results/speed/checks.json
 	@$(BIN)/python benchmarks/speed/efficiency.py --quick --json benchmarks/results/speed/efficiency.json
 
 # What a machine that checks hashes installs: the core and its runner, every version of constraints.txt with its hashes.

@@ -613,6 +613,16 @@ def overhead() -> str:
     return table + "; ".join(how for _, how in told) + ".\n\n"
 
 
+def checking() -> str:
+    """What it costs to check a defense, and to diagnose one."""
+    said, how = _speed("checks")
+    rows = [
+        (f"`{row['asked']}`", f"{row['seconds']:.0f} s", "passes" if row["passed"] else "fails")
+        for row in sorted(said["figures"], key=lambda row: row["seconds"])
+    ]
+    return table_of(("asked", "processor time", ""), rows) + how + ".\n\n"
+
+
 def asking() -> str:
     """What it costs to ask."""
     said, how = _speed("command_line")

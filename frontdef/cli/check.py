@@ -21,7 +21,7 @@ from frontdef.registry import get_defense
 @click.option("--image-shape", default="1,28,28", show_default=True, help="C,H,W of the images to test on.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 def check(name: str, values: tuple[str, ...], image_shape: str, device: str) -> None:
-    """Test every promise of the defense NAME on small data, in under a minute.
+    """Test every promise of the defense NAME on small data, in seconds; minutes where training or encoding is slow.
 
     Configuration follows as KEY=VALUE, values in TOML. Exit code 1 where one is broken.
     """
