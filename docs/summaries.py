@@ -617,7 +617,7 @@ def checking() -> str:
     """What it costs to check a defense, and to diagnose one."""
     said, how = _speed("checks")
     rows = [
-        (f"`{row['asked']}`", f"{row['seconds']:.0f} s", "passes" if row["passed"] else "fails")
+        (f"`{row['asked']}`", f"{row['seconds']:.0f} s", {0: "passes", 1: "fails"}.get(row["code"], "stopped"))
         for row in sorted(said["figures"], key=lambda row: row["seconds"])
     ]
     return table_of(("asked", "processor time", ""), rows) + how + ".\n\n"

@@ -97,6 +97,14 @@ def test_a_file_of_another_command_names_that_command(command, other, file, tmp_
     assert f"frontdef {other} {path}" in told.replace("\n", " ")
 
 
+def test_a_file_that_both_take_is_planned_as_it_is_run(tmp_path):
+    path = tmp_path / "both.toml"
+    path.write_text('name = "both"\nsamples = 5\n')
+    code, told = asked("plan", str(path), "--out", str(tmp_path / "run"), "--defense", "none", "--library", "native")
+    assert code == 0
+    assert "small-cnn" in told, "the classifier that a matrix has where it names none; a study has another"
+
+
 def test_a_plan_of_a_study_lists_its_jobs(tmp_path):
     path = tmp_path / "study.toml"
     path.write_text(f'what = ["partial"]\n{STUDY}[partial]\ncodes = ["A1N2"]\ncuts = [1]\n')

@@ -14,6 +14,7 @@ import frontdef
 from frontdef.checks.conformance import Subject, check
 from frontdef.checks.conformance.properties import CHECKS
 from frontdef.cli import main
+from frontdef.cli.sheets import escaped
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 SMALL = (1, 12, 12)
@@ -144,9 +145,10 @@ def test_from_a_matrix_to_the_table_and_the_figure_of_a_paper(whole, tmp_path):
     table = typed("results", whole, "--worst", "--format", "latex")
     assert all(f"\\{rule}rule" in table for rule in ("top", "mid", "bottom"))
     assert r"trained on noise \& attacks" in table
+    rows = [line.strip().removesuffix(r" \\").split(" & ") for line in table.splitlines()]
     for row in frontdef.load_results(whole).worst().itertuples():
-        shown = f"{100 * row.robust:.1f}"
-        assert any(row.defense.split()[0] in line and shown in line for line in table.splitlines()), shown
+        (line,) = (cells for cells in rows if cells[0] == escaped(row.defense) and f"{row.eps:g}" in cells)
+        assert any(cell in {f"{100 * row.robust:.1f}", rf"\textbf{{{100 * row.robust:.1f}}}"} for cell in line)
     for name, begins in (("brackets.pdf", b"%PDF"), ("curves.svg", b"<?xml")):
         typed("figure", whole, name.split(".")[0], "--out", tmp_path / name)
         assert (tmp_path / name).read_bytes().startswith(begins)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 
 import numpy as np
@@ -22,7 +23,7 @@ from frontdef.runs.head import Head, JobEntry, dump, glance, parse
 from frontdef.runs.plan import Samples
 from frontdef.runs.results import load_results
 from frontdef.runs.sealed import UNSIGNED
-from frontdef.runs.store import Store, decode, encode
+from frontdef.runs.store import Store, decode, encode, plain
 from frontdef.runs.table import Rows
 from frontdef.stage import Stage
 from frontdef.verdicts.bracket import brackets
@@ -305,3 +306,17 @@ class TestJobs:
     def test_one_that_is_missing_is_told(self, tmp_path):
         with pytest.raises(StoreError, match="is missing, and no pack holds it"):
             Store(tmp_path).read("certified", "k")
+
+    def test_tensors_come_back_with_and_without_torch_and_are_no_other_jobs(self, tmp_path):
+        store, tensors = Store(tmp_path), {"x_adv": torch.arange(6.0).view(2, 3)}
+        store.write_tensors("records", "k", tensors)
+        assert torch.equal(store.tensors("records", "k")["x_adv"], tensors["x_adv"])
+        assert store.arrays("records", "k")["x_adv"].tolist() == tensors["x_adv"].tolist()
+        store.tensor_path("records", "k").rename(store.tensor_path("records", "other"))
+        with pytest.raises(StoreError, match="belongs to another job"):
+            store.tensors("records", "other")
+
+    def test_what_a_job_says_of_itself_is_json_and_no_figure_is_infinite(self):
+        said = {1: [math.nan, (np.float32(0.5), {"a": -math.inf})], "name": "x", "n": np.int64(3)}
+        assert plain(said) == {"1": [None, [0.5, {"a": None}]], "name": "x", "n": 3}
+        json.dumps(plain(said), allow_nan=False)

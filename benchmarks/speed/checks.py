@@ -9,29 +9,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import record
+from process import spent
 
 from frontdef.registry import get_defenses
-
-MEASURE = """
-import resource, subprocess, sys
-ended = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-used = resource.getrusage(resource.RUSAGE_CHILDREN)
-print(used.ru_utime + used.ru_stime, ended.returncode)
-"""
-
-
-def spent(*words: str) -> tuple[float, bool]:
-    """Processor seconds of a command of frontdef, and whether it ended well."""
-    program = [sys.executable, "-c", MEASURE, sys.executable, "-m", "frontdef", *words]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    said = subprocess.run(program, capture_output=True, text=True, check=True, env=environment)
-    seconds, code = said.stdout.split()
-    return float(seconds), code == "0"
 
 
 def main() -> None:
@@ -46,9 +30,9 @@ def main() -> None:
     asked += [["diagnose", name] for name in options.diagnose.split(",") if name]
     rows = []
     for words in asked:
-        seconds, passed = spent(*words)
-        rows.append({"asked": f"frontdef {' '.join(words)}", "seconds": seconds, "passed": passed})
-        print(f"{rows[-1]['asked']:44} {seconds:6.1f} s of processor time{'' if passed else ', fails'}", flush=True)
+        used = spent([sys.executable, "-m", "frontdef", *words], {**os.environ, "OMP_NUM_THREADS": "1"})
+        rows.append({"asked": f"frontdef {' '.join(words)}", "seconds": used.seconds, "code": used.code})
+        print(f"{rows[-1]['asked']:44} {used.seconds:6.1f} s of processor time, exit code {used.code}", flush=True)
         if options.json:
             record.write(options.json, rows, ("frontdef", "torch"))
 

@@ -11,32 +11,24 @@ what else the machine does raises both.
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import record
+from process import spent
 
 from frontdef.runs.results import load_results
-
-MEASURE = """
-import resource, subprocess, sys
-subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
-used = resource.getrusage(resource.RUSAGE_CHILDREN)
-print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
-"""
 
 COMMANDS = (["plugins"], ["--help"], ["ls", "defenses"])
 
 
-def spent(program: list[str]) -> tuple[float, float]:
-    """Processor seconds and mebibytes of a process, as its parent is told; other work on the machine does not count."""
-    said = subprocess.run(
-        [sys.executable, "-c", MEASURE, *program], capture_output=True, text=True, check=True, cwd="/"
-    )
-    seconds, mebibytes = said.stdout.split()
-    return float(seconds), float(mebibytes)
+def cost(program: list[str]) -> tuple[float, float]:
+    """Processor seconds and mebibytes of a program that ends well."""
+    used = spent(program)
+    if used.code:
+        raise SystemExit(f"{' '.join(program)} ended with {used.code}")
+    return used.seconds, used.mebibytes
 
 
 def programs(python: str, run: Path | None, page: Path) -> dict[str, list[str]]:
@@ -68,7 +60,7 @@ def main() -> None:
         for _ in range(options.rounds):
             for name in sides[0]:
                 for side, own in zip(sides, taken, strict=True):
-                    own[name].append(spent(side[name]))
+                    own[name].append(cost(side[name]))
     if options.json:
         jobs = len(load_results(options.run).jobs) if options.run else 0
         rows = [

@@ -11,15 +11,15 @@ import click
 
 from frontdef.analysis.partial import CODES
 from frontdef.analysis.plan import make_plan
-from frontdef.analysis.study import Study, load_study
+from frontdef.analysis.study import Study
 from frontdef.cli.answer import answer
 from frontdef.cli.arguments import COUNT, PATH, SEED
 from frontdef.cli.complete import names
 from frontdef.cli.console import PlainConsole
 from frontdef.cli.interrupt import STOPPED
-from frontdef.cli.kinds import read_for
 from frontdef.cli.layers import print_analysis
 from frontdef.cli.model import KEYS, own_model_options, source_of
+from frontdef.cli.readers import read_for
 from frontdef.cli.run import RUNS, only_options, process_options, settings_of
 from frontdef.cli.tables import print_frame
 from frontdef.config import build
@@ -122,7 +122,7 @@ def _run(console: PlainConsole, path: Path | None, options: dict[str, Any]) -> t
 
 def _read(path: Path | None, options: dict[str, Any]) -> Study:
     """The study with the command line's changes; validated again as a whole."""
-    study = read_for("analyze", load_study, path)
+    study: Study = read_for("analyze", path)
     values = study.model_dump()
     for name in ("dataset", "classifier", "samples", "train_samples", "seed"):
         if options[name] is not None:

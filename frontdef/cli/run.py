@@ -12,13 +12,13 @@ from typing import Any
 import click
 
 from frontdef.analysis.plan import make_plan as plan_of_study
-from frontdef.analysis.study import load_study
+from frontdef.analysis.study import Study
 from frontdef.cli.answer import answer
 from frontdef.cli.arguments import COUNT, PATH, Seconds, parse_config
 from frontdef.cli.console import PlainConsole
 from frontdef.cli.interrupt import STOPPED
-from frontdef.cli.kinds import read_for, takes
 from frontdef.cli.plan import matrix_options
+from frontdef.cli.readers import read_for, takes
 from frontdef.cli.show import show
 from frontdef.cli.tables import print_plan
 from frontdef.config import build
@@ -26,7 +26,7 @@ from frontdef.device import check_device
 from frontdef.errors import ConfigError
 from frontdef.lazy import resolve
 from frontdef.matrix.decide import as_grown, next_look
-from frontdef.matrix.entries import DefenseEntry, Matrix, load_matrix
+from frontdef.matrix.entries import DefenseEntry, Matrix
 from frontdef.matrix.plan import make_plan
 from frontdef.models.load import Means
 from frontdef.runs.ended import OnJob
@@ -124,7 +124,7 @@ def settings_of(options: Mapping[str, Any], out: Path, command: str) -> Settings
 
 def _read(matrix: Path | None, **changes: Any) -> Matrix:
     """The matrix file with the command line's changes; validated again as a whole."""
-    from_file = read_for("run", load_matrix, matrix)
+    from_file: Matrix = read_for("run", matrix)
     values = {key: value for key, value in changes.items() if value is not None}
     return build(Matrix, {**from_file.model_dump(), **values}, "the command line") if values else from_file
 
@@ -168,8 +168,8 @@ def print_plan_of(matrix: Path | None, options: dict[str, Any]) -> None:
     """What ``frontdef plan`` shows of a matrix's file, or of a study's."""
     check_device(options["device"])
     changes = {name: value for name, value in _changes(options).items() if value is not None}
-    if takes("analyze", matrix):
-        study = load_study(matrix)
+    if takes("analyze", matrix) and not takes("run", matrix):
+        study: Study = read_for("analyze", matrix)
         if changes:
             raise ConfigError(f"{matrix} is a study; what it looks at is changed by options of `frontdef analyze`")
         store = Store(options["out"] or RUNS / study.name)

@@ -30,7 +30,7 @@ def to_html(sheets: Sequence[Sheet], told: Sequence[str] = ()) -> str:
 
     Args:
         sheets: The tables.
-        told: What is said of them all, a paragraph each.
+        told: What is said of them all, an item each.
     """
     light, dark = (_colors(dark=dark) for dark in (False, True))
     title = escape(printable(sheets[0].title)) if sheets else "frontdef"

@@ -258,7 +258,7 @@ def _pairs(
         norm, eps, libraries, at = where["norm"], where["eps"], list(places), list(places.values())
         cells, ran = [attacked.cells["cell"][place] for place in at], attacked.ran[at]
         broke = attacked.succeeds(norm)[at] <= eps + TOLERANCE
-        # Of a randomized model each cell has draws of its own; which samples are right is said once, by the first.
+        # Which samples are right is said once, by the first cell that has them.
         right = ran & _first_said(correct, attacked.ran, sorted(at))
         counts, tried = _together(ran, ran), _together(right, right)
         fell, only = _together(right & broke, right), _together(right & broke, right & ~broke)

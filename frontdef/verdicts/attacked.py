@@ -48,7 +48,7 @@ class Attacked:
     ) -> None:
         self.cells = cells
         self.ids, first, samples = np.unique(examples["sample_id"], return_index=True, return_inverse=True)
-        # Of a randomized model each cell has draws of its own; which samples are right is said once, by the first.
+        # Which samples are right is said once, by the first cell that has them.
         self.correct = np.asarray(examples["clean_correct"][first], dtype=bool)
         self._at = whose, samples
         self._examples = examples

@@ -86,7 +86,7 @@ def find_border(subject: Subject, certificate: Certificate, norm: Norm) -> Borde
 
 
 def attack_border(subject: Subject, border: Border) -> str:
-    """Attack what is proved at the border, by every surrogate gradient that informs where the attack is a cheap one.
+    """Attack what is proved at the border, through the surrogate gradients that each attack asks for.
 
     Returns:
         What was attacked, in words.
@@ -99,13 +99,13 @@ def attack_border(subject: Subject, border: Border) -> str:
     informative = [surrogate.name for surrogate in subject.front_end.surrogates if surrogate.informative]
     for entry, library, spec in realized(ATTACKS, border.threat):
         for surrogate in informative if entry.each else (str(subject.front_end.surrogate),):
-            attack, most = f"{spec.family.name} of {library.name}", entry.most
+            attack, given = f"{spec.family.name} of {library.name}", slice(entry.most)
             try:
-                fallen = int(falls(subject.protected, library, spec, surrogate, x[:most], y[:most]).sum())
+                fallen = int(falls(subject.protected, library, spec, surrogate, x[given], y[given]).sum())
             except Exception as error:  # that library's affair: it tested nothing
                 raised.add(f"{attack} raised {type(error).__name__}")
                 continue
-            assert not fallen, f"{border.threat}: {fallen} of {len(x[:most])} certified samples fall to {attack}"
+            assert not fallen, f"{border.threat}: {fallen} of {len(x[given])} certified samples fall to {attack}"
             attacks += 1
             libraries.add(library.name)
     assert attacks, f"no attack in {border.threat.norm} ran ({', '.join(sorted(raised)) or 'no library has one'})"

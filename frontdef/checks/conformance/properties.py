@@ -335,7 +335,8 @@ class _Broken:
         target = protected.eot(10) if protected.front_end.randomized else protected
         with protected.surrogate(self._surrogate), isolated(protected, rows.start):
             x_adv = get_attack_libraries()["native"].run(self._spec, target, x, y)
-        return protected.predict(x_adv).argmax(1).cpu() != y.cpu()
+            protected.front_end.reseed(rows.start + 1)
+            return target.predict(x_adv.clamp(0, 1)).argmax(1).cpu() != y.cpu()
 
 
 def _share(broken: Tensor) -> str:

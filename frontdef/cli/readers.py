@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from frontdef.analysis.study import load_study
 from frontdef.errors import ConfigError
 from frontdef.matrix.entries import load_matrix
 
-T = TypeVar("T")
-READERS: Mapping[str, Callable[[Path], object]] = {"run": load_matrix, "analyze": load_study}
+READERS: Mapping[str, Callable[[Path | None], Any]] = {"run": load_matrix, "analyze": load_study}
 """Command → what reads its files."""
 
 
@@ -26,19 +25,18 @@ def takes(command: str, path: Path | None) -> bool:
     return True
 
 
-def read_for(command: str, read: Callable[[Path | None], T], path: Path | None) -> T:
-    """Read a file for a command.
+def read_for(command: str, path: Path | None) -> Any:
+    """Read a file for a command: a `Matrix` for ``run``, a `Study` for ``analyze``.
 
     Args:
         command: Its name in `READERS`.
-        read: Its reader.
         path: The file; None where the command has one of its own.
 
     Raises:
         ConfigError: What the reader refuses; where another command takes the file, that one is named instead.
     """
     try:
-        return read(path)
+        return READERS[command](path)
     except ConfigError as error:
         for other in READERS:
             if other != command and takes(other, path):
