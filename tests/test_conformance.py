@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from torch import nn
 
 import frontdef
 from frontdef import bounds, bpda
 from frontdef.checks.conformance import CHECKS, Subject, Verdict, border, check
+from frontdef.checks.conformance.properties import _Broken
 from frontdef.cli import main
+from frontdef.datasets import Split
 from frontdef.frontend import Identity
 from frontdef.testing import DefenseConformance
 from frontdef.threat import TOLERANCE
@@ -257,6 +260,30 @@ def test_no_gradient_is_accused_where_the_classifier_guesses():
     finding = BY_NAME["gradient useful"](Subject(record(Blank)))
     assert finding.status == "not tested"
     assert "guesses" in finding.measured
+
+
+class LosesSome(frontdef.FrontEnd):
+    """Loses one image in five, another at every look."""
+
+    randomized = True
+
+    def forward(self, x):
+        kept = torch.rand(len(x), 1, 1, 1, generator=self.generator(x.device)) > 0.2
+        return x * kept
+
+
+def test_what_draws_is_judged_by_the_mean_of_its_draws_as_it_is_attacked():
+    """One look in five is wrong; the mean of ten looks is wrong where five of them are, which is one in thirty."""
+    reads = nn.Linear(1, 2)
+    reads.load_state_dict({"weight": torch.tensor([[10.0], [0.0]]), "bias": torch.tensor([-5.0, 0.0])})
+    subject = Subject(record(LosesSome), image_shape=(1, 1, 1))
+    subject.protected = frontdef.Protected(
+        LosesSome(frontdef.Config()), nn.Sequential(nn.Flatten(), reads), image_shape=(1, 1, 1)
+    )
+    n = 512
+    subject.test = Split(torch.full((n, 1, 1, 1), 0.9), torch.zeros(n, dtype=torch.long), torch.arange(n))
+    broken = _Broken(subject, "noise", "linf", 1e-4).first(n)
+    assert 0 < broken.sum() < 0.1 * n
 
 
 @pytest.mark.slow
