@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from frontdef.errors import UnwritableError
+from frontdef.heap import keep_freed
 from frontdef.models.load import Means
 from frontdef.runs.inventory import Inventory
 from frontdef.runs.kind import get_kind
@@ -29,6 +30,7 @@ class Site:
 
     def __init__(self, told: Mapping[str, Any]) -> None:
         require(Environment(**told["environment"]))
+        keep_freed()
         torch.set_num_threads(told["threads"])
         data, cache = (None if told[name] is None else Path(told[name]) for name in ("data", "cache"))
         self.plan = get_kind(told["kind"]).remake(told["document"], told["device"])

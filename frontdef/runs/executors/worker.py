@@ -23,6 +23,7 @@ from typing import Any, TextIO
 import torch
 
 from frontdef.errors import UnwritableError
+from frontdef.heap import keep_freed
 from frontdef.models.load import Means
 from frontdef.models.request import Request
 from frontdef.registry import PluginError
@@ -147,6 +148,7 @@ def main(orders: int, answers: int) -> None:
     for descriptor in (orders, answers):
         os.set_inheritable(descriptor, False)
     family.adopt()
+    keep_freed()
     lines: SimpleQueue[str] = SimpleQueue()
     threading.Thread(target=_listen, args=(os.fdopen(orders), lines), daemon=True).start()
     told = json.loads(lines.get())
