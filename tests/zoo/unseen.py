@@ -39,7 +39,7 @@ class Vote(nn.Module):
         return torch.stack(votes).sum(dim=0) + tie
 
 
-@member("vote", "liar", seen=False, slow=True, hint=True)
+@member("vote", "liar", seen=False, slow=True, hint=True, sure=False)
 def vote(lab: Lab) -> Protected:
     """Three networks vote; the slope is that of the first alone, which breaks ties."""
     return lab.bare(Vote(*(Lab(seed).undefended for seed in (10, 11, 12))))

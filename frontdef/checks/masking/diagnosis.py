@@ -156,8 +156,8 @@ def diagnose(
     blocks = [] if base is None else base.blocks
     if keep is not None:
         for numbers, block in zip(samples.numbers if blocks else (), blocks, strict=True):
-            for name, examples in block.examples().items():
-                keep(name, numbers, examples)
+            for name, some, examples in block.examples():
+                keep(name, numbers[some.cpu()], examples)
     judged, reasons = _conclude(findings, samples, base)
     return Diagnosis(
         verdict=judged,

@@ -23,6 +23,7 @@ from frontdef.checks.masking.attempts import Attempt, Effort
 from frontdef.checks.masking.budget import Budget
 from frontdef.checks.masking.climb import AttackResult, Climb
 from frontdef.checks.masking.looks import Looks
+from frontdef.checks.masking.statistics import MARGIN
 from frontdef.checks.masking.targets import pgd_at_each
 from frontdef.checks.masking.wrappers import Answering, RaisesError, Recorder, Rescaled
 from frontdef.frontend import Identity
@@ -47,6 +48,8 @@ class Evidence:
         seed: Of every draw; each attack derives its own, so that no check depends on which ran before.
         pristine: A copy of the model that was never asked anything; None where none could be made.
         looks: The sizes at which the diagnosis may stop; a single one if absent.
+        whole: The evidence of whose samples these are some, and which, bool ``(M,)``: what is asked of them was asked
+            of it, too.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class Evidence:
         seed: int = 0,
         pristine: Protected | None = None,
         looks: Looks | None = None,
+        whole: tuple[Evidence, Tensor] | None = None,
     ) -> None:
         self.model, self.x, self.y = model, x, y
         self.threat, self.budget, self.seed, self.pristine = threat, budget, seed, pristine
@@ -69,9 +73,11 @@ class Evidence:
         self.taken = 1
         self.blocks = [self]
         self.total = Cost()
+        self._whole = whole
+        self._parts: list[tuple[Tensor, Evidence]] = []
         self._results: dict[str, Any] = {}
-        self._costs: dict[str, Cost] = {}
-        self._used: set[str] = set()
+        self._costs: dict[tuple[int, str], Cost] = {}
+        self._used: dict[tuple[int, str], None] = {}  # in order, so that sums are the same to the bit
         self._strongest = ""
 
     def restrict(self, rows: Tensor) -> Evidence:
@@ -103,12 +109,29 @@ class Evidence:
     @contextmanager
     def accounting(self) -> Iterator[Callable[[], Cost]]:
         """Count the passes of all that is asked for inside, whether it had been run before or not."""
-        self._used = set()
+        self._used = {}
 
         def spent() -> Cost:
-            return sum((self._costs[key] for key in self._used), Cost())
+            return sum((self._costs[what] for what in self._used), Cost())
 
         yield spent
+
+    def part(self, rows: Tensor) -> Evidence:
+        """Some of the samples, bool ``(N,)``: what is asked of them counts as asked of these, at its cost."""
+        known = next((part for taken, part in self._parts if torch.equal(taken, rows)), None)
+        if known is None:
+            known = Evidence(
+                self.model, self.x[rows], self.y[rows], self.threat, self.budget, self.seed, self.pristine, self.looks,
+                (self, rows),
+            )  # fmt: skip
+            known.selected = self.selected
+            self._parts.append((rows, known))
+        return known
+
+    @property
+    def left(self) -> Evidence:
+        """The samples that the white-box attack left."""
+        return self.part(self.survivors)
 
     def once(self, key: str, run: Callable[[], T]) -> T:
         """Run something once, under seeds of its own, and remember what it gave and cost.
@@ -122,44 +145,58 @@ class Evidence:
             before = Passes(passes.forward, passes.backward)
             with isolated(self.model, (self.seed + crc32(key.encode())) % 2**31):
                 self._results[key] = run()
-            cost = Cost(
-                (passes.forward - before.forward) / len(self.x), (passes.backward - before.backward) / len(self.x)
-            )
-            self._costs[key] = cost
-            self.total += cost
-        self._used.add(key)
+            self._spent((id(self), key), passes.forward - before.forward, passes.backward - before.backward)
+        self._use((id(self), key))
         return cast(T, self._results[key])
 
-    def results(self) -> dict[str, AttackResult]:
-        """Each attack that was run and could be."""
-        return {
-            key: result
-            for key, result in self._results.items()
-            if isinstance(result, AttackResult) and not result.error
-        }
+    def _spent(self, what: tuple[int, str], forward: int, backward: int) -> None:
+        self._costs[what] = Cost(forward / len(self.x), backward / len(self.x))
+        self.total += self._costs[what]
+        if self._whole:
+            self._whole[0]._spent(what, forward, backward)
+
+    def _use(self, what: tuple[int, str]) -> None:
+        self._used[what] = None
+        if self._whole:
+            self._whole[0]._use(what)
+
+    def results(self) -> Iterator[tuple[str, Tensor, AttackResult]]:
+        """Each attack that was run and could be: its name, the numbers of its samples ``(M,)``, what came of it."""
+        for key, result in self._results.items():
+            if isinstance(result, AttackResult) and not result.error:
+                yield key, torch.arange(len(self.x), device=self.x.device), result
+        for rows, part in self._parts:
+            numbers = rows.nonzero().flatten()
+            yield from ((key, numbers[some], result) for key, some, result in part.results())
 
     def broken_inside(self) -> dict[str, Tensor]:
         """Which samples each attack that was run broke within the threat model; bool ``(N,)``."""
-        return {
-            key: result.broken & self.threat.contains(self.x, result.x_adv) for key, result in self.results().items()
-        }
+        inside: dict[str, Tensor] = {}
+        for key, numbers, result in self.results():
+            broken = inside.setdefault(key, torch.zeros_like(self.y, dtype=torch.bool))
+            broken[numbers] |= result.broken & self.threat.contains(self.x[numbers], result.x_adv)
+        return inside
 
-    def examples(self) -> dict[str, Tensor]:
-        """The examples ``(N,C,H,W)`` of each attack, where any of them is within the threat model."""
-        inside = {key: self.threat.contains(self.x, result.x_adv) for key, result in self.results().items()}
-        return {key: result.x_adv for key, result in self.results().items() if bool(inside[key].any())}
+    def examples(self) -> Iterator[tuple[str, Tensor, Tensor]]:
+        """Name, numbers ``(M,)`` and examples ``(M,C,H,W)`` of each attack of which any is within the threat model."""
+        for key, numbers, result in self.results():
+            if bool(self.threat.contains(self.x[numbers], result.x_adv).any()):
+                yield key, numbers, result.x_adv
 
     def attempts(self) -> list[Attempt]:
         """The same attacks, and how hard each tried."""
+        inside = {key for key, _, _ in self.examples()}
         return [
-            Attempt(key, **vars(result.effort), n=len(self.x), broken=int(result.broken.sum()))
-            for key, result in self.results().items()
-            if key in self.examples()
+            Attempt(key, **vars(result.effort), n=len(numbers), broken=int(result.broken.sum()))
+            for key, numbers, result in self.results()
+            if key in inside
         ]
 
     @property
     def clean(self) -> Tensor:
         """Logits ``(N,K)`` of the images, by a fresh look."""
+        if self._whole:
+            return self._whole[0].clean[self._whole[1]]
         return self.once("clean", lambda: self.look(self.x))
 
     @property
@@ -180,7 +217,17 @@ class Evidence:
     @property
     def white_box(self) -> Climb:
         """The attack under suspicion: PGD on the cross-entropy, from the image, as all libraries have it."""
-        return self.once("white box", lambda: self._climb("cross-entropy"))
+        return self.through(self.strongest)
+
+    def through(self, surrogate: str) -> Climb:
+        """The white-box attack through one of the gradients that the front end offers."""
+        key = "white box" if surrogate == self.selected else f"white box through {surrogate}"
+
+        def climb() -> Climb:
+            with self.model.surrogate(surrogate):
+                return self._climb("cross-entropy")
+
+        return self.once(key, climb)
 
     def other_climbs(self, rows: Tensor) -> list[Climb]:
         """The white-box attack on each other loss, on some of the samples; bool ``(N,)``."""
@@ -192,25 +239,36 @@ class Evidence:
         key = crc32(bytes(rows.cpu().tolist()))
         return self.once(f"climbs of {key}", run)
 
-    def by_surrogate(self) -> dict[str, AttackResult]:
-        """PGD through the selected gradient and every other informative one; empty where no other is offered."""
-        front_end = self.model.front_end
-        others = [
-            str(surrogate)
-            for surrogate in front_end.surrogates
-            if surrogate.informative and str(surrogate) != self.selected
-        ]
-        if not others:
-            return {}
-        return {name: self.pgd(f"surrogate {name}", surrogate=name) for name in (self.selected, *others)}
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The other gradients of the front end that say something."""
+        offered = self.model.front_end.surrogates
+        return tuple(str(each) for each in offered if each.informative and str(each) != self.selected)
 
     @property
     def strongest(self) -> str:
-        """The gradient whose attack breaks most of the first samples; the selected one where none breaks more."""
-        if self._strongest:
-            return self._strongest
-        attacks = self.by_surrogate()
-        return max(attacks, key=lambda name: int(attacks[name].broken.sum()), default=self.selected)
+        """The gradient whose attack breaks most of the first samples; the selected one where none breaks more.
+
+        Each other one is tried with a quarter of the steps on what the selected one leaves, and the best of them on all
+        samples, where it breaks `MARGIN` of them beyond.
+        """
+        if not self._strongest:
+            self._strongest, own = self.selected, self.through(self.selected).broken
+            rival = self._best_other(~own)
+            if rival and int(self.through(rival).broken.sum()) > int(own.sum()):
+                self._strongest = rival
+        return self._strongest
+
+    def _best_other(self, rows: Tensor) -> str:
+        """Which other gradient breaks most of some samples, bool ``(N,)``; empty where it is not `MARGIN` of all."""
+        if not self.others or not bool(rows.any()):
+            return ""
+        some, steps = self.part(rows), self.budget.steps // 4
+        broken = {
+            name: int(some.pgd(f"surrogate {name}", surrogate=name, steps=steps).broken.sum()) for name in self.others
+        }
+        best = max(broken, key=lambda name: broken[name])
+        return best if broken[best] >= MARGIN * len(rows) else ""
 
     @property
     def survivors(self) -> Tensor:
@@ -311,14 +369,28 @@ class Evidence:
         return self.pgd({"margin": "margin loss", "dlr": "DLR loss"}[loss], losses=(loss,))
 
     @property
-    def best_loss(self) -> AttackResult:
-        """The white-box attack on the loss on which it breaks most, the cross-entropy where none breaks more."""
-        others = [self.on_loss(loss) for loss in self.losses if loss != "cross-entropy"]
-        return max((self.white_box, *others), key=lambda attack: int(attack.broken.sum()))
+    def best_loss(self) -> Tensor:
+        """What the white-box attack breaks on the loss on which it breaks most, bool ``(N,)``."""
+        others = [loss for loss in self.losses if loss != "cross-entropy"]
+        each = (self.white_box.broken, *(self.everywhere(partial(Evidence.on_loss, loss=loss)) for loss in others))
+        return max(each, key=lambda broken: int(broken.sum()))
+
+    def everywhere(self, attack: Callable[[Evidence], AttackResult]) -> Tensor:
+        """What an attack breaks, bool ``(N,)``: of the samples that the white-box attack left, and of the others."""
+        broken = torch.zeros_like(self.y, dtype=torch.bool)
+        for rows in (self.survivors, ~self.survivors):
+            if bool(rows.any()):
+                broken[rows] = attack(self.part(rows)).broken
+        return broken
+
+    @property
+    def targets(self) -> int:
+        """Wrong classes that are aimed at."""
+        return min(self.budget.targets, self.clean.shape[1] - 1)
 
     def targeted(self) -> AttackResult:
         """PGD at each of the nearest wrong classes."""
-        classes = min(self.budget.targets, self.clean.shape[1] - 1)
+        classes = self.targets
         effort = Effort(str(self.model.front_end.surrogate), self.budget.steps, classes)
 
         def attack(x: Tensor, y: Tensor) -> Tensor:

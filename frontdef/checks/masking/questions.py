@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import wraps
 from typing import TypeVar
 
@@ -90,9 +90,66 @@ class Shares:
         return Finding(status, said, share(hits), limit, p=p, level=level, n=len(hits), undecided=level <= p <= OPEN)
 
 
-Answer = Pairs | Shares | Finding
+@dataclass(frozen=True)
+class Rival:
+    """An attack that is held against the one under suspicion.
+
+    It is run on the samples that PGD leaves. Whatever it does on the others, it gains at most what it breaks of these,
+    and its p-value is at least that of as many pairs of its own. Where that can't be an alarm, and can leave nothing
+    undecided, the answer is known; only else it is run on the others, too, and compared on all.
+
+    Args:
+        evidence: The samples.
+        attack: Runs it on any of them.
+        who: What it is called.
+        least: As in `Pairs`.
+        gross: As there.
+        best: Whether a proof has to beat PGD on every loss.
+    """
+
+    evidence: Evidence
+    attack: Callable[[Evidence], AttackResult]
+    who: str
+    least: float = MARGIN
+    gross: float | None = MARGIN
+    best: bool = True
+
+    def finding(self, others: Sequence[Rival], level: float) -> Finding:
+        """The verdict over these samples and those of other blocks, as `Pairs` gives it."""
+        blocks = (self, *others)
+        left = [each.attack(each.evidence.left) for each in blocks if bool(each.evidence.survivors.any())]
+        for result in left:
+            if result.error:
+                return not_applicable(f"{self.who} could not run: {result.error}")
+        n, beyond = sum(len(each.evidence.x) for each in blocks), sum(int(each.broken.sum()) for each in left)
+        if settled(beyond, n, self.least):
+            stood = sum(len(each.broken) for each in left)
+            said = f"{self.who} breaks {beyond} of the {stood} that PGD leaves of {n}"
+            return Finding("passed", said, beyond / n, self.least, n=n)
+        first, *rest = (each._pairs() for each in blocks)
+        return first.finding(rest, level)
+
+    def _pairs(self) -> Pairs:
+        own = self.evidence.white_box.broken
+        best = self.evidence.best_loss if self.best else None
+        rival = self.evidence.everywhere(self.attack)
+        return Pairs(rival, own, self.who, best=best, least=self.least, gross=self.gross)
+
+
+def settled(beyond: int, n: int, least: float) -> bool:
+    """Whether a rival can neither be an alarm nor leave anything undecided, whatever it misses of what PGD broke.
+
+    Args:
+        beyond: Samples that it breaks of those that PGD leaves.
+        n: Samples.
+        least: The gain from which it shows something.
+    """
+    return beyond / n < least or binomial(beyond, beyond, 0.5, "greater") > OPEN
+
+
+Answer = Rival | Pairs | Shares | Finding
 Question = Callable[[Evidence], Answer]
-Asked = TypeVar("Asked", Pairs, Shares)
+Asked = TypeVar("Asked", Rival, Pairs, Shares)
 
 
 def asks(name: str, *, strength: Strength, reference: str) -> Callable[[Question], Question]:
@@ -112,10 +169,14 @@ def asks(name: str, *, strength: Strength, reference: str) -> Callable[[Question
             for answer in answers:
                 if isinstance(answer, Finding):
                     return answer
-            if isinstance(answers[0], Pairs):
-                return answers[0].finding(_alike(Pairs, answers[1:]), level)
-            assert isinstance(answers[0], Shares)
-            return answers[0].finding(_alike(Shares, answers[1:]), level)
+            match answers[0]:
+                case Rival() as rival:
+                    return rival.finding(_alike(Rival, answers[1:]), level)
+                case Pairs() as pairs:
+                    return pairs.finding(_alike(Pairs, answers[1:]), level)
+                case Shares() as shares:
+                    return shares.finding(_alike(Shares, answers[1:]), level)
+            raise AssertionError(f"no answer: {answers[0]!r}")
 
         CHECKS.register(name, strength=strength, reference=reference)(measure)
         return question
@@ -127,17 +188,6 @@ def _alike(kind: type[Asked], answers: Sequence[Answer]) -> list[Asked]:
     return [answer for answer in answers if isinstance(answer, kind)]
 
 
-def against(evidence: Evidence, rival: AttackResult, who: str) -> Answer:
-    """A rival that should be weaker than PGD: it asks for less, or knows less.
-
-    One that could not run has broken nothing, and shows nothing.
-    """
-    if rival.error:
-        return not_applicable(f"{who} could not run: {rival.error}")
-    return Pairs(rival.broken, evidence.white_box.broken, who, best=evidence.best_loss.broken)
-
-
-def stronger(evidence: Evidence, rival: AttackResult, who: str) -> Answer:
+def stronger(evidence: Evidence, attack: Callable[[Evidence], AttackResult], who: str) -> Rival:
     """A rival that may be expected to break more, as it costs more or aims elsewhere; on honest models, too."""
-    answer = against(evidence, rival, who)
-    return replace(answer, least=STRONGER, gross=GROSS) if isinstance(answer, Pairs) else answer
+    return Rival(evidence, attack, who, least=STRONGER, gross=GROSS)

@@ -45,14 +45,13 @@ def _ways(evidence: Evidence) -> tuple[Tensor, Tensor, Tensor]:
     """
     x, y = evidence.x, evidence.y
     other = (y[None, :] != y[:, None]).to(torch.uint8)
-    ends = x[other.argmax(dim=1)]
-    known = other.any(dim=1)
-    search = evidence.search()
-    if not search.error:
+    rows = evidence.survivors.nonzero().flatten()
+    ends, known = x[other.argmax(dim=1)][rows], other.any(dim=1)[rows].bool()
+    search = evidence.left.search() if len(rows) else None
+    if search is not None and not search.error:
         ends = torch.where(search.broken.view(-1, 1, 1, 1), search.x_adv, ends)
         known = known | search.broken
-    rows = (known & evidence.survivors).nonzero().flatten()
-    return x[rows], ends[rows], rows
+    return x[rows[known]], ends[known], rows[known]
 
 
 def _jumps(evidence: Evidence, x: Tensor, ends: Tensor, y: Tensor) -> Tensor:

@@ -6,7 +6,10 @@ stops the first of them often enough.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
+from torch import Tensor
 
 from frontdef.checks.kit import Finding
 from frontdef.checks.masking.climb import AttackResult
@@ -19,9 +22,36 @@ GRAY, BOX = ThreatModel("linf", 0.5), ThreatModel("linf", 1.0)
 the box itself."""
 
 
+def gray(evidence: Evidence) -> AttackResult:
+    """PGD that may turn an image into the same gray, on each loss."""
+    return evidence.pgd("all gray", threat=GRAY, losses=evidence.losses)
+
+
 def unbounded(evidence: Evidence) -> AttackResult:
     """PGD that may turn an image into any other, on each loss."""
     return evidence.pgd("unbounded", threat=BOX, losses=evidence.losses)
+
+
+def broken_in(
+    evidence: Evidence, ball: ThreatModel, attack: Callable[[Evidence], AttackResult]
+) -> tuple[Tensor, AttackResult | None]:
+    """What is broken in a ball, bool ``(N,)``: what the white-box attack broke inside it, and what another one does.
+
+    Args:
+        evidence: The samples.
+        ball: The ball.
+        attack: Runs the attack on any of them.
+
+    Returns:
+        Which, and the attack on the others; None where there are none.
+    """
+    broken = evidence.white_box.broken & ball.contains(evidence.x, evidence.white_box.x_adv)
+    if bool(broken.all()):
+        return broken, None
+    rest = ~broken
+    result = attack(evidence.part(rest))
+    broken[rest] = result.broken
+    return broken, result
 
 
 def guessing(evidence: Evidence) -> float:
@@ -30,11 +60,11 @@ def guessing(evidence: Evidence) -> float:
     return max(1 / evidence.clean.shape[1], largest)
 
 
-def _above_guessing(evidence: Evidence, attack: AttackResult, eps: float) -> Answer:
-    chance = guessing(evidence)
-    if attack.error:
-        return Finding("alarm", f"no loss gives a gradient: {attack.error}", 1.0, chance)
-    return Shares(~attack.broken, f"at ℓ∞ ε = {eps:g} correct:", limit=chance, after=f", guessing gives {chance:.0%}")
+def _above_guessing(evidence: Evidence, ball: ThreatModel, attack: Callable[[Evidence], AttackResult]) -> Answer:
+    chance, (broken, result) = guessing(evidence), broken_in(evidence, ball, attack)
+    if result is not None and result.error:
+        return Finding("alarm", f"no loss gives a gradient: {result.error}", 1.0, chance)
+    return Shares(~broken, f"at ℓ∞ ε = {ball.eps:g} correct:", limit=chance, after=f", guessing gives {chance:.0%}")
 
 
 @asks(
@@ -44,7 +74,7 @@ def _above_guessing(evidence: Evidence, attack: AttackResult, eps: float) -> Ans
 )
 def all_gray(evidence: Evidence) -> Answer:
     """Accuracy stays above guessing although every image may be turned into the same gray."""
-    return _above_guessing(evidence, evidence.pgd("all gray", threat=GRAY, losses=evidence.losses), GRAY.eps)
+    return _above_guessing(evidence, GRAY, gray)
 
 
 @asks(
@@ -54,4 +84,4 @@ def all_gray(evidence: Evidence) -> Answer:
 )
 def no_bound(evidence: Evidence) -> Answer:
     """Accuracy stays above guessing although every image may be turned into any other."""
-    return _above_guessing(evidence, unbounded(evidence), BOX.eps)
+    return _above_guessing(evidence, BOX, unbounded)

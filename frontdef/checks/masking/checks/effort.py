@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from frontdef.checks.kit import not_applicable
 from frontdef.checks.masking.climb import AttackResult
 from frontdef.checks.masking.evidence import Evidence
 from frontdef.checks.masking.questions import Answer, Pairs, asks, stronger
+from frontdef.checks.masking.statistics import STRONGER
 
 
 def twice(evidence: Evidence) -> AttackResult:
@@ -14,11 +14,16 @@ def twice(evidence: Evidence) -> AttackResult:
     return evidence.pgd("twice the steps", steps=2 * evidence.budget.steps)
 
 
+def started_anew(evidence: Evidence) -> AttackResult:
+    """The white-box attack from random starts."""
+    return evidence.pgd("restarts", restarts=evidence.budget.restarts)
+
+
 @asks("more steps", strength="hint", reference="Carlini et al. 2019 (arXiv:1902.06705), 'Verify attack convergence'")
 def more_steps(evidence: Evidence) -> Answer:
     """Twice the steps break more: the attack has not converged."""
     steps = evidence.budget.steps
-    return stronger(evidence, twice(evidence), f"PGD with {2 * steps} instead of {steps} steps")
+    return stronger(evidence, twice, f"PGD with {2 * steps} instead of {steps} steps")
 
 
 @asks(
@@ -28,8 +33,7 @@ def more_steps(evidence: Evidence) -> Answer:
 )
 def random_starts(evidence: Evidence) -> Answer:
     """Random starts break more than the start at the image, so the attack gets stuck where it begins."""
-    many = evidence.budget.restarts
-    return stronger(evidence, evidence.pgd("restarts", restarts=many), f"PGD from {many} random starts")
+    return stronger(evidence, started_anew, f"PGD from {evidence.budget.restarts} random starts")
 
 
 @asks(
@@ -38,10 +42,12 @@ def random_starts(evidence: Evidence) -> Answer:
     reference="Carlini et al. 2019, 'Start search from random offsets'; Mosbach et al. 2018 (arXiv:1810.12042)",
 )
 def more_restarts(evidence: Evidence) -> Answer:
-    """Twice the restarts break more: not enough of them were tried."""
+    """Twice the restarts break more of what the start at the image leaves: not enough of them were tried."""
     many, few = evidence.budget.restarts, evidence.budget.restarts // 2
-    answer = stronger(evidence, evidence.pgd("restarts", restarts=many), f"PGD from {many} random starts")
-    half = evidence.pgd("half the restarts", restarts=few) if few > 1 else evidence.white_box
-    if not isinstance(answer, Pairs):
-        return answer
-    return replace(answer, own=half.broken, best=None, gross=None, whom=f"from {few}")
+    rival, own = (evidence.white_box.broken.clone() for _ in range(2))
+    if bool(evidence.survivors.any()):
+        more, half = started_anew(evidence.left), evidence.left.pgd("half the restarts", restarts=few)
+        if more.error or half.error:
+            return not_applicable(f"PGD from random starts could not run: {more.error or half.error}")
+        rival[evidence.survivors], own[evidence.survivors] = more.broken, half.broken
+    return Pairs(rival, own, f"PGD from {many} random starts", f"from {few}", least=STRONGER, gross=None)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from frontdef.attacks.native.losses import cross_entropy
 from frontdef.checks.kit import Finding, judged, not_applicable
-from frontdef.checks.masking.checks.distortion import unbounded
+from frontdef.checks.masking.checks.distortion import BOX, broken_in, unbounded
 from frontdef.checks.masking.checks.effort import twice
 from frontdef.checks.masking.evidence import Evidence
 from frontdef.checks.masking.questions import Answer, Shares, asks
@@ -23,6 +23,9 @@ from frontdef.checks.masking.table import CHECKS
 PAPER = "Pintor et al. 2022 (arXiv:2106.09947), "
 RADIUS = 4 / 255
 """Half width of the cube in which the loss is sampled (their ``radius`` of 8/255 is its edge)."""
+
+UNSTABLE = 16
+"""Samples around which it is sampled: the figure is reported and decides nothing."""
 
 LAST, STILL_MOVING = 10, 0.05
 """An optimization is incomplete where the best loss, scaled to [0,1], moved by more than 0.05 in its last 10 steps."""
@@ -45,18 +48,19 @@ def unavailable_gradients(evidence: Evidence) -> Answer:
 )
 def unstable_predictions(evidence: Evidence) -> Finding:
     """The loss varies so much around the images that its slope says nothing."""
+    x, y = evidence.x[:UNSTABLE], evidence.y[:UNSTABLE]
 
     def run() -> Tensor:
-        loss = cross_entropy(evidence.look(evidence.x, evidence.attacked), evidence.y)
+        loss = cross_entropy(evidence.look(x, evidence.attacked), y)
         scale = torch.where(loss == 0, torch.ones_like(loss), loss.abs())
         total = torch.zeros_like(loss)
         for _ in range(evidence.budget.directions):
-            near = (evidence.x + torch.empty_like(evidence.x).uniform_(-RADIUS, RADIUS)).clamp(0, 1)
-            total += (loss - cross_entropy(evidence.look(near, evidence.attacked), evidence.y)).abs() / scale
+            near = (x + torch.empty_like(x).uniform_(-RADIUS, RADIUS)).clamp(0, 1)
+            total += (loss - cross_entropy(evidence.look(near, evidence.attacked), y)).abs() / scale
         return (total / evidence.budget.directions).clamp(max=1)
 
     figure = float(evidence.once("random directions", run).mean())
-    return Finding("reported", f"mean relative change of the loss within ±4/255: {figure:.2g}", figure)
+    return Finding("reported", f"mean relative change of the loss within ±4/255: {figure:.2g}", figure, n=len(x))
 
 
 @asks("silent success", strength="hint", reference=PAPER + "I3")
@@ -76,9 +80,11 @@ def incomplete_optimization(evidence: Evidence) -> Finding:
     if climb.error:
         return not_applicable(NO_GRADIENT)
     moving = still_moving(F.softplus(climb.losses[:, evidence.survivors]))
-    gain, _ = wins(twice(evidence).broken, climb.broken)
-    said = f"{int(moving.sum())} of {len(moving)} that survive; twice the steps break {gain:+.0%}"
-    return judged(exceeds(moving) and gain >= MARGIN, said, share(moving), TOLERATED)
+    said = f"{int(moving.sum())} of {len(moving)} that survive"
+    if not exceeds(moving):
+        return judged(False, said, share(moving), TOLERATED)
+    gain, _ = wins(evidence.everywhere(twice), climb.broken)
+    return judged(gain >= MARGIN, f"{said}; twice the steps break {gain:+.0%}", share(moving), TOLERATED)
 
 
 def still_moving(losses: Tensor) -> Tensor:
@@ -110,5 +116,5 @@ def transfer_failure(evidence: Evidence) -> Answer:
 @asks("unconstrained attack failure", strength="hint", reference=PAPER + "I6")
 def unconstrained_failure(evidence: Evidence) -> Answer:
     """The attack fails even where every image is allowed."""
-    failed = ~unbounded(evidence).broken
-    return Shares(failed, "fails on")
+    broken, _ = broken_in(evidence, BOX, unbounded)
+    return Shares(~broken, "fails on")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 
 from frontdef.checks.kit import not_applicable
 from frontdef.checks.masking.evidence import Evidence
-from frontdef.checks.masking.questions import Answer, Pairs, against, asks, stronger
+from frontdef.checks.masking.questions import Answer, Pairs, Rival, asks, stronger
 from frontdef.checks.masking.statistics import MARGIN
 
 
@@ -17,7 +17,7 @@ from frontdef.checks.masking.statistics import MARGIN
 )
 def one_step(evidence: Evidence) -> Answer:
     """A single step breaks more than many steps, which contain it."""
-    return against(evidence, evidence.pgd("one step", steps=1), "one step")
+    return Rival(evidence, lambda some: some.pgd("one step", steps=1), "one step")
 
 
 @asks(
@@ -27,7 +27,7 @@ def one_step(evidence: Evidence) -> Answer:
 )
 def random_noise(evidence: Evidence) -> Answer:
     """Random noise of the same size breaks more than the gradient."""
-    return against(evidence, evidence.noise(), f"the worst of {evidence.budget.noise} draws")
+    return Rival(evidence, Evidence.noise, f"the worst of {evidence.budget.noise} draws")
 
 
 @asks(
@@ -37,7 +37,7 @@ def random_noise(evidence: Evidence) -> Answer:
 )
 def black_box(evidence: Evidence) -> Answer:
     """A search that asks for scores and never for a gradient breaks more than the gradient."""
-    return against(evidence, evidence.search(), f"random search ({evidence.budget.queries} queries)")
+    return Rival(evidence, Evidence.search, f"random search ({evidence.budget.queries} queries)")
 
 
 @asks(
@@ -50,7 +50,7 @@ def transfer(evidence: Evidence) -> Answer:
     bare = evidence.bare()
     if bare is None:
         return not_applicable("no front end to leave out, or the classifier cannot read images")
-    return against(evidence, evidence.pgd("transfer", model=bare), "PGD on the bare classifier")
+    return Rival(evidence, lambda some: some.pgd("transfer", model=bare), "PGD on the bare classifier")
 
 
 @asks(
@@ -60,7 +60,7 @@ def transfer(evidence: Evidence) -> Answer:
 )
 def margin_loss(evidence: Evidence) -> Answer:
     """Another loss on the same logits breaks more, so the cross-entropy alone overstates robustness."""
-    return stronger(evidence, evidence.on_loss("margin"), "PGD on the margin")
+    return stronger(evidence, partial(Evidence.on_loss, loss="margin"), "PGD on the margin")
 
 
 @asks("DLR loss", strength="hint", reference="Croce & Hein 2020 (arXiv:2003.01690), equation 6")
@@ -68,7 +68,7 @@ def dlr_loss(evidence: Evidence) -> Answer:
     """A loss that does not depend on the scale of the logits breaks more than the cross-entropy."""
     if "dlr" not in evidence.losses:
         return not_applicable("fewer than 3 classes")
-    return stronger(evidence, evidence.on_loss("dlr"), "PGD on the DLR loss")
+    return stronger(evidence, partial(Evidence.on_loss, loss="dlr"), "PGD on the DLR loss")
 
 
 @asks(
@@ -81,8 +81,7 @@ def targets(evidence: Evidence) -> Answer:
     """Aiming at each wrong class breaks more than leaving the right one, so the loss leads where nothing is."""
     if evidence.clean.shape[1] < 3:
         return not_applicable("fewer than 3 classes: there is only one wrong one")
-    attack = evidence.targeted()
-    return stronger(evidence, attack, f"PGD at each of {attack.effort.restarts} wrong classes")
+    return stronger(evidence, Evidence.targeted, f"PGD at each of {evidence.targets} wrong classes")
 
 
 @asks(
@@ -93,9 +92,14 @@ def targets(evidence: Evidence) -> Answer:
 def logit_scale(evidence: Evidence) -> Answer:
     """The same attack breaks more once the logits have another scale, which changes no prediction."""
     rescaled, scale = evidence.rescaled()
-    answer = against(evidence, evidence.pgd("logit scale", model=rescaled), f"PGD on logits / {scale:.3g}")
     # Logits that are too large saturate the softmax; those that are too small only weigh the classes otherwise.
-    return replace(answer, best=None, gross=MARGIN if scale > 1 else None) if isinstance(answer, Pairs) else answer
+    return Rival(
+        evidence,
+        lambda some: some.pgd("logit scale", model=rescaled),
+        f"PGD on logits / {scale:.3g}",
+        gross=MARGIN if scale > 1 else None,
+        best=False,
+    )
 
 
 @asks(
@@ -107,8 +111,8 @@ def average(evidence: Evidence) -> Answer:
     """Averaging the logits of the draws breaks more than averaging the probabilities, by which they are judged."""
     if not evidence.randomized:
         return not_applicable("not randomized")
-    attack = evidence.pgd("mean logits", model=evidence.model.eot(evidence.budget.eot, average="logits"))
-    return stronger(evidence, attack, "PGD on mean logits")
+    averaged = evidence.model.eot(evidence.budget.eot, average="logits")
+    return stronger(evidence, lambda some: some.pgd("mean logits", model=averaged), "PGD on mean logits")
 
 
 @asks(
@@ -118,11 +122,10 @@ def average(evidence: Evidence) -> Answer:
 )
 def surrogate_swap(evidence: Evidence) -> Answer:
     """The gradient that the front end gives by itself is weaker than another one that it offers."""
-    attacks = {name: attack for name, attack in evidence.by_surrogate().items() if not attack.error}
-    if not attacks:
+    if not evidence.others:
         return not_applicable("no other gradient is offered")
-    if evidence.selected not in attacks or evidence.strongest not in attacks:
+    strongest, selected = evidence.through(evidence.strongest), evidence.through(evidence.selected)
+    if selected.error:
         return not_applicable(f"{evidence.selected!r} gives no gradient to compare with")
-    strongest, selected = attacks[evidence.strongest].broken, attacks[evidence.selected].broken
     who, whom = f"PGD through {evidence.strongest!r}", f"through {evidence.selected!r}"
-    return Pairs(strongest, selected, who, whom, gross=None)
+    return Pairs(strongest.broken, selected.broken, who, whom, gross=None)
