@@ -22,7 +22,7 @@ from frontdef.matrix.summary import attack_title
 from frontdef.runs.results import load_results
 from frontdef.threat import parse_eps
 from frontdef.verdicts.paper import Paper, PaperTable, load_paper
-from frontdef.verdicts.reproduced import compare, told
+from frontdef.verdicts.reproduced import causes, compare, told
 from frontdef.verdicts.statistics import wilson
 from tests.report_sample import make_run
 
@@ -76,6 +76,19 @@ class TestVerdicts:
         assert judged(99.0, same_network=False).verdict == "lower here"
         assert judged(1.0, same_network=False).verdict == "higher here"
         assert judged(45.0, same_network=False).verdict == "reproduced"
+
+    @pytest.mark.parametrize(("n_few", "left", "said"), [(50, 0.4, True), (50, 0.7, False), (N, 0.4, False)])
+    def test_all_together_above_one_of_them_says_that_it_saw_fewer_samples(self, n_few, left, said):
+        cells = pd.DataFrame([{"attack": "pgd", "library": "native", "n": n_few, "robust_accuracy": left}])
+        worst = pd.DataFrame([{"norm": "linf", "strongest": "bim", "n": N, "robust": 0.5}])
+        columns = [
+            {"name": "PGD", "where": {"attack": "pgd"}},
+            {"name": "together", "frame": "worst", "value": "robust", "where": {"norm": "linf"}},
+        ]
+        row = {"name": "Ours", "where": {}, "same_network": True, "values": ["", ""]}
+        asked = build(PaperTable, {"name": "Table 1", "run": "r", "column": columns, "row": [row]}, "table")
+        lines = causes(compare(asked, {"cells": cells.assign(status="ok"), "worst": worst}))
+        assert [("PGD on 50 of them" in line) for line in lines] == [True] * said
 
     def test_a_number_that_is_no_attacks_is_higher_or_lower(self):
         level = {"kind": "level", "where": {"attack": "pgd", "library": "native"}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,6 +42,7 @@ class Comparison:
         verdict: What the two say of each other.
         how: Which of several attacks, libraries or surrogates the number is from.
         cause: Why they differ, where that is known.
+        together: Whether it is of several attacks, each run on as many of the samples as it was given.
     """
 
     table: str
@@ -57,6 +58,7 @@ class Comparison:
     verdict: Verdict = "not run"
     how: str = ""
     cause: str = ""
+    together: bool = False
 
 
 TITLES = ("row", "column", "paper", "ours", "95 % interval", "n", "verdict", "by")
@@ -79,12 +81,29 @@ def told(comparison: Comparison) -> tuple[str, ...]:
 
 
 def causes(comparisons: Iterable[Comparison]) -> list[str]:
-    """Why numbers did not come back, a line a row and cause."""
+    """Why numbers did not come back, a line a row and cause; and which attacks saw fewer samples than all together."""
+    comparisons = list(comparisons)
     columns: dict[tuple[str, str], list[str]] = {}
     for each in comparisons:
         if each.cause:
             columns.setdefault((each.row, each.cause), []).append(each.column)
-    return [f"{row} ({', '.join(names)}): {cause}" for (row, cause), names in columns.items()]
+    differ = [f"{row} ({', '.join(names)}): {cause}" for (row, cause), names in columns.items()]
+    return [*differ, *_on_fewer(comparisons)]
+
+
+def _on_fewer(comparisons: Sequence[Comparison]) -> Iterator[str]:
+    """What stands above an attack that is a part of it, because that attack was run on some of the samples only."""
+    fewer: dict[tuple[str, int, str, int], list[str]] = {}
+    for all_of_them in (each for each in comparisons if each.together):
+        for part in comparisons:
+            if part.row == all_of_them.row and part.n < all_of_them.n and part.ours < all_of_them.ours:
+                key = (all_of_them.column, all_of_them.n, part.column, part.n)
+                fewer.setdefault(key, []).append(part.row)
+    for (column, n, part_name, run_on), rows in fewer.items():
+        yield (
+            f"{', '.join(rows)} ({column}): on {n:,} samples, {part_name} on {run_on:,} of them; "
+            "what it would break of the others is not counted"
+        )
 
 
 def compare(table: PaperTable, frames: Mapping[str, pd.DataFrame]) -> list[Comparison]:
@@ -128,6 +147,7 @@ def _compare(
     return Comparison(
         *common, ours, low, high, 0 if pd.isna(n) else int(n), verdict, _how(measured, column),
         told if verdict not in {"reproduced", "not in the paper"} else "",
+        column.kind == "attack" and "strongest" in measured,
     )  # fmt: skip
 
 
