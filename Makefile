@@ -13,7 +13,7 @@ JOBS ?= 2
 # Byte code is kept even where the environment forbids it: without it every process compiles what it imports anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test test-all test-faults mutants lint docs docs-figures site wheels release constraints requirements clean bench-speed
+.PHONY: setup demo test test-all test-faults mutants lint style types tables docs docs-figures site wheels release constraints requirements clean bench-speed
 
 setup: $(STAMP)
 
@@ -41,11 +41,18 @@ test-faults: setup
 mutants: setup
 	@$(BIN)/python benchmarks/mutation.py
 
-lint: setup
+# Its parts side by side where asked: make -j2 lint.
+lint: style types tables
+
+style: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
+
+types: setup
 	@$(BIN)/mypy
+
+tables: setup
 	@$(COG) --check --diff --check-fail-msg="a table of the docs is stale: make docs" --verbosity=1 $(TABLES)
 
 docs: setup

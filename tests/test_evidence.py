@@ -10,6 +10,7 @@ from rich.console import Console
 from torch import nn
 
 import frontdef
+from frontdef.checks.masking import diagnose
 from frontdef.cli.tables import print_results
 from frontdef.registry import get_dataset
 from tests import own_models
@@ -67,6 +68,35 @@ def test_terminal_python_and_report_say_the_same(results):
     assert all(f'data-v="{share}"' in page for share in worst)
 
 
+class PartlySharp(nn.Module):
+    """A network whose logits near every twelfth image are so large that the cross-entropy is flat there."""
+
+    def __init__(self, images):
+        super().__init__()
+        self.net = own_models.trained()
+        self.register_buffer("known", images.flatten(1))
+
+    def forward(self, x):
+        sharp = torch.cdist(x.flatten(1), self.known).argmin(1) % 12 == 0
+        return self.net(x) * torch.where(sharp, 1e4, 1.0)[:, None]
+
+
+def test_what_later_looks_broke_counts_beside_what_the_first_broke(tmp_path):
+    test = get_dataset("digits").load("test").first(160)
+    attacks = [{"family": "noise"}]
+    results = frontdef.evaluate(
+        PartlySharp(test.images), test.images, test.labels, eps=0.15, attacks=attacks, out=tmp_path / "run", quiet=True
+    )
+    (diagnosis,) = results.diagnoses()
+    assert len(diagnosis["looks"]) > 1, "the diagnosis was decided at its first look: choose a model that is not"
+    broke = results.evidence().groupby("attack")["sample_id"].agg(["nunique", "size"])
+    white_box = broke.loc["white box"]
+    assert white_box["nunique"] == white_box["size"] == diagnosis["n_attacked"] - diagnosis["n_survived"]
+    for attempt in diagnosis["attempts"]:
+        if attempt["name"] in {"one step", "random search", "targets"}:
+            assert broke["nunique"].get(attempt["name"], 0) == attempt["broken"]
+
+
 class PartlyDark(nn.Module):
     """A network that gives no gradient on the brightest images: one in twelve."""
 
@@ -80,17 +110,10 @@ class PartlyDark(nn.Module):
         return torch.where((x.mean((1, 2, 3)) > self.bright)[:, None], logits.detach(), logits)
 
 
-def test_what_later_looks_broke_counts_beside_what_the_first_broke(tmp_path):
+def test_no_sample_is_added_to_a_proof():
     test = get_dataset("digits").load("test").first(160)
-    attacks = [{"family": "noise"}]
-    results = frontdef.evaluate(
-        PartlyDark(test.images), test.images, test.labels, eps=0.15, attacks=attacks, out=tmp_path / "run", quiet=True
-    )
-    (diagnosis,) = results.diagnoses()
-    assert len(diagnosis["looks"]) > 1, "the diagnosis was decided at its first look: choose a model that is not"
-    broke = results.evidence().groupby("attack")["sample_id"].agg(["nunique", "size"])
-    white_box = broke.loc["white box"]
-    assert white_box["nunique"] == white_box["size"] == diagnosis["n_attacked"] - diagnosis["n_survived"]
-    for attempt in diagnosis["attempts"]:
-        if attempt["name"] in {"one step", "random search", "targets"}:
-            assert broke["nunique"].get(attempt["name"], 0) == attempt["broken"]
+    dark = frontdef.protect(PartlyDark(test.images), image_shape=(1, 28, 28))
+    diagnosis = diagnose(dark, test.images, test.labels, frontdef.ThreatModel("linf", 0.15), first=64)
+    assert diagnosis.verdict == "masked"
+    assert any(finding.undecided for finding in diagnosis.findings), "all was decided: choose a model that is not"
+    assert diagnosis.looks == (64,)

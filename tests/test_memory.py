@@ -24,6 +24,7 @@ from frontdef.errors import OutOfMemoryError
 from frontdef.frontend import FrontEnd, Identity
 from frontdef.matrix.entries import parse_matrix
 from frontdef.matrix.plan import make_plan
+from frontdef.heap import keep_freed
 from frontdef.memory import MOST, VALUES, Batches, at_once, exhausted
 from frontdef.models.load import Means
 from frontdef.protected import Protected
@@ -282,6 +283,7 @@ def test_a_plan_predicts_memory_and_disk_within_a_factor_of_two(site, tmp_path, 
         return footprint.memory, footprint.disk, before
 
     def measure():
+        keep_freed()  # as the command does
         forget_peak()
         before = held()
         go(text, out)

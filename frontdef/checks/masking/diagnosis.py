@@ -43,6 +43,10 @@ RULE: Mapping[Strength, Verdict] = {"invalid": "invalid", "proof": "masked", "hi
 """The verdict is that of the strongest alarm; without any it is ``trusted``. Hints do not add up to a proof."""
 
 
+FINAL: tuple[Verdict, ...] = ("invalid", "masked")
+"""Verdicts that no further sample can change: every check was asked, and none is worse than a proof."""
+
+
 def verdict(findings: Sequence[Finding]) -> Verdict:
     """What the findings amount to, by `RULE`."""
     raised = {alarm.strength for alarm in alarms(findings)}
@@ -194,10 +198,14 @@ def _validity(whole: Evidence) -> list[Finding]:
 
 
 def _settled(base: Evidence, samples: Samples, looks: Looks) -> list[Finding]:
-    """What the other checks find, each at the look at which it is decided."""
+    """What the other checks find, each at the look at which it is decided; none is taken once the verdict stands."""
     checks = list(dropwhile(lambda check: check.strength == "invalid", CHECKS))
     findings = [measure(check, base) for check in checks]
-    while any(finding.undecided for finding in findings) and len(samples.slices) < len(looks.sizes):
+    while (
+        any(finding.undecided for finding in findings)
+        and verdict(findings) not in FINAL
+        and len(samples.slices) < len(looks.sizes)
+    ):
         samples.extend(looks)
         base.extend(samples.newest())
         findings = [
