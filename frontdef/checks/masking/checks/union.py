@@ -19,7 +19,7 @@ from frontdef.verdicts.statistics import FEWEST, UNION
 def union(evidence: Evidence) -> Finding:
     """All attacks together break much more than the white-box attack, so its robust accuracy is far from the truth."""
     own, inside = evidence.white_box.broken, evidence.broken_inside()
-    if len(inside) < 2:
+    if len(inside) < 2 and bool(evidence.survivors.any()):
         return not_applicable("no other attack was run")
     beyond = torch.stack(list(inside.values())).any(dim=0) & ~own
     gain = share(beyond)
