@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from frontdef.cli import main
+from tests import own_models
 from tests.stored_runs import matrix_run
 
 
@@ -71,3 +72,75 @@ def test_people_are_told_the_same_on_standard_error(run):
     plain, asked = (CliRunner().invoke(main, ["verify", str(run), *more]) for more in ((), ("--json",)))
     assert asked.stderr == plain.stdout
     assert plain.stdout
+
+
+MATRIX = """
+name = "tiny"
+samples = 16
+datasets = ["digits"]
+classifiers = ["fc2"]
+libraries = ["native"]
+train_samples = 60
+
+[[defense]]
+name = "none"
+recipe = [{ epochs = 1 }]
+
+[[attack]]
+family = "fgsm"
+norm = "linf"
+eps = [0.1]
+"""
+
+STUDY = """
+name = "tiny"
+dataset = "digits"
+classifier = "fc2"
+samples = 20
+train_samples = 60
+what = ["psr"]
+
+[attack]
+eps = 0.1
+steps = 2
+relative_step = 0.5
+
+[[model]]
+name = "none"
+recipe = [{ epochs = 1 }]
+"""
+
+
+def test_what_computes_answers_with_what_came_of_it(tmp_path):
+    (tmp_path / "tiny.toml").write_text(MATRIX)
+    (tmp_path / "study.toml").write_text(STUDY)
+    asked = ("run", tmp_path / "tiny.toml", "--out", tmp_path / "run", "--json")
+    code, said = frontdef_(*asked)
+    assert (code, len(said["ran"]), said["stored"], said["failed"]) == (0, 2, 0, [])
+    assert [(row["defense"], row["eps"], row["n"]) for row in said["worst"]] == [("none", 0.1, 16)]
+    again = frontdef_(*asked)[1]
+    assert (again["ran"], again["stored"], again["worst"]) == ([], 2, said["worst"])
+    code, said = frontdef_("analyze", tmp_path / "study.toml", "--out", tmp_path / "study", "--json")
+    assert (code, said["models"], said["failed"]) == (0, ["none"], [])
+    weights = tmp_path / "weights.safetensors"
+    small = ("--dataset", "digits", "--classifier", "fc2", "--stage", "epochs=1")
+    code, said = frontdef_("train", "none", *small, "--out", weights, "--json")
+    assert (code, said["path"], said["n"]) == (0, str(weights), 500)
+    assert said["low"] < said["test_accuracy"] < said["high"]
+
+
+def test_evaluate_answers_for_a_model_that_its_user_has(tmp_path, monkeypatch):
+    monkeypatch.chdir(own_models.write(tmp_path / "owner", own_models.trained()))
+    mine = ("nets.py:build", "--weights", "mine.pt", "--dataset", "digits")
+    quick = ("--samples", 16, "--eps", "0.1", "--attacks", "quick", "--library", "native", "--no-diagnose")
+    code, said = frontdef_("evaluate", *mine, *quick, "--out", tmp_path / "run", "--json")
+    assert (code, said["failed"], said["run"]) == (0, [], str(tmp_path / "run"))
+    assert [(row["norm"], row["eps"], row["n"]) for row in said["worst"]] == [("linf", 0.1, 16)]
+
+
+@pytest.mark.slow
+def test_doctor_answers_with_every_check():
+    code, said = frontdef_("doctor", "--json")
+    assert code == (1 if said["failed"] else 0)
+    assert {"torch", "art", "frontdef"} <= set(said["checks"])
+    assert all(set(check) == {"state", "found"} for check in said["checks"].values())
