@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from frontdef.verdicts.agreement import agreement
+from frontdef.verdicts.agreement import IDENTICAL, SHOWN, agreement
 from frontdef.verdicts.bracket import Strongest, brackets
 from frontdef.verdicts.measured import measured
 from frontdef.verdicts.statistics import wilson
@@ -69,6 +70,51 @@ def test_identical_needs_the_examples():
     assert agreement(frames, same.__getitem__)[0].verdict == "identical"
     same["foolbox-pgd-linf-0.1"] = np.full((2, 1, 2, 2), 5e-6)
     assert agreement(frames, same.__getitem__)[0].verdict != "identical"
+
+
+def test_the_bound_of_identical_is_itself_identical():
+    frames = pd.concat([outcomes([1, 0], library="art"), outcomes([1, 0], library="foolbox")])
+    same = {"art-pgd-linf-0.1": np.zeros((2, 1, 2, 2)), "foolbox-pgd-linf-0.1": np.full((2, 1, 2, 2), IDENTICAL)}
+    assert agreement(frames, same.__getitem__)[0].verdict == "identical"
+
+
+def test_where_no_sample_is_right_there_is_nothing_to_compare():
+    pair = verdict([0] * 4, [0] * 4, correct=[0] * 4)
+    assert (pair.n, pair.low, pair.high) == (0, -1.0, 1.0)
+    assert (pair.success_a, pair.success_b, pair.verdict) == (0.0, 0.0, "inconclusive")
+
+
+def test_a_verdict_names_the_level_of_its_interval():
+    assert "(95 % interval " in verdict([1] * 30 + [0] * 70, [1] * 60 + [0] * 40).reason
+
+
+def test_a_notebook_shows_what_was_found_and_first_what_is_worst():
+    """Seventy comparisons that differ, one that is invalid, one that tells nothing."""
+    frames = [
+        outcomes(success, library=library, eps=eps)
+        for eps in np.arange(1, 71) / 100
+        for library, success in (("art", [1] * 2 + [0] * 98), ("foolbox", [1] * 60 + [0] * 40))
+    ]
+    frames += [outcomes([1] * 9, library=lib, eps=0.9, valid=[lib != "art"] * 9) for lib in ("art", "foolbox")]
+    frames += [outcomes([1, 0], library=library, eps=0.95) for library in ("art", "foolbox")]
+    pairs = agreement(pd.concat(frames))
+    (_, titles, counted), (said, columns, shown) = tables(pairs._repr_html_())
+    assert titles == ["parameters", "verdict", "comparisons"]
+    assert {tuple(row) for row in counted} == {
+        ("matched", "different", "70"), ("matched", "invalid", "1"), ("matched", "inconclusive", "1"),
+    }  # fmt: skip
+    assert said == "71 of 72 comparisons disagree; p is corrected (Holm) for all 72"
+    assert columns == ["verdict", "defense", "attack", "norm", "ε", "libraries", "p", "p corrected", "cause", "why"]
+    assert [row[0] for row in shown] == ["invalid"] + ["different"] * (SHOWN - 1)
+    assert "… and 21 more" in pairs._repr_html_()
+    assert "more" not in agreement(pd.concat(frames[:4]))._repr_html_()
+
+
+def tables(page):
+    """Caption, titles and rows of each table of a page."""
+    for table in ElementTree.fromstring(f"<page>{page}</page>").iter("table"):
+        rows = [[cell.text for cell in row] for row in table.iter("tr")]
+        yield table.findtext("caption"), rows[0], rows[1:]
 
 
 def test_leaving_the_threat_model_is_invalid_whatever_the_success():
