@@ -13,11 +13,15 @@ from frontdef.verdicts.statistics import UNION, wilson
 VERDICTS = ("trusted", "suspicious", "masked", "invalid")
 
 
-def confusion() -> str:
-    """How the members were judged, what they are, whether the rules had seen them, and the rates of wrong verdicts."""
-    said: dict[str, Any] = json.loads((RESULTS / "zoo" / "about.json").read_text(encoding="utf-8"))
+def confusion(run: str = "zoo") -> str:
+    """How the members were judged, what they are, whether the rules had seen them, and the rates of wrong verdicts.
+
+    Args:
+        run: Name of the folder in benchmarks/results.
+    """
+    said: dict[str, Any] = json.loads((RESULTS / run / "about.json").read_text(encoding="utf-8"))
     versions = ", ".join(f"{name} {version}" for name, version in said["versions"].items())
-    rows = rows_of("zoo", "members")
+    rows = rows_of(run, "members")
     groups = [(kind, seen, _of(rows, kind, seen)) for kind in ("liar", "honest") for seen in ("True", "False")]
     table = table_of(
         ("is", "the rules", "members", *VERDICTS),
@@ -49,6 +53,26 @@ def beyond() -> str:
     ]
     titles = ("is", "the rules", "members", "lowest", "median", "highest", f"at {100 * UNION:.0f} points or more")
     return table_of(titles, lines)
+
+
+def wrong(run: str) -> str:
+    """Each member that was not judged as it may be, and how.
+
+    Args:
+        run: Name of the folder in benchmarks/results.
+    """
+    rows = [row for row in rows_of(run, "members") if row["allowed"] != "True"]
+    titles = ("member", "is", "the rules", "seed", "verdict", "survive PGD", "alarms")
+    return table_of(
+        titles,
+        (
+            (
+                row["member"], row["kind"], _seen(row["seen"]), row["seed"], row["verdict"],
+                f"{row['survived']} of {row['attacked']}" if row["survived"] else "–", row["alarms"] or "–",
+            )
+            for row in rows
+        ),
+    )  # fmt: skip
 
 
 def members() -> str:

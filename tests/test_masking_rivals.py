@@ -63,3 +63,11 @@ def test_a_rival_that_objects_was_run_on_all_samples():
     tried = {attempt.name: attempt for attempt in diagnosis.attempts}
     assert tried["margin loss"].n == diagnosis.n_attacked
     assert margin.figure == pytest.approx((tried["margin loss"].broken - tried["white box"].broken) / margin.n)
+
+
+def test_where_pgd_breaks_all_no_rival_is_run(samples):  # noqa: F811
+    diagnosis = ask(protect(), *samples, threat=frontdef.ThreatModel("linf", 0.5))
+    assert diagnosis.n_survived == 0
+    assert [attempt.name for attempt in diagnosis.attempts] == ["white box"]
+    assert named(diagnosis, "one step").measured == f"PGD breaks all {diagnosis.n_attacked}"
+    assert diagnosis.verdict == "trusted"

@@ -125,7 +125,7 @@ class Rival:
         if settled(beyond, n, self.least):
             stood = sum(len(each.broken) for each in left)
             said = f"{self.who} breaks {beyond} of the {stood} that PGD leaves of {n}"
-            return Finding("passed", said, beyond / n, self.least, n=n)
+            return Finding("passed", said if stood else f"PGD breaks all {n}", beyond / n, self.least, n=n)
         first, *rest = (each._pairs() for each in blocks)
         return first.finding(rest, level)
 
