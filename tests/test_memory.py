@@ -22,9 +22,9 @@ from frontdef.checks.masking.evidence import Evidence
 from frontdef.config import Config
 from frontdef.errors import OutOfMemoryError
 from frontdef.frontend import FrontEnd, Identity
+from frontdef.heap import keep_freed
 from frontdef.matrix.entries import parse_matrix
 from frontdef.matrix.plan import make_plan
-from frontdef.heap import keep_freed
 from frontdef.memory import MOST, VALUES, Batches, at_once, exhausted
 from frontdef.models.load import Means
 from frontdef.protected import Protected
