@@ -262,7 +262,7 @@ def test_a_named_difference_is_the_cause():
 
 
 def test_a_cause_that_predicts_the_other_direction_explains_nothing():
-    """ART is the weaker one."""
+    """ART is the weaker one; then the other."""
     causes = {"difference": "It differs.", "causes": ["projection"]}
     for library, direction, cause in (
         ("art", "weakens", "projection"), ("art", "strengthens", "unexplained"),
@@ -270,6 +270,9 @@ def test_a_cause_that_predicts_the_other_direction_explains_nothing():
     ):  # fmt: skip
         pair = explained(WEAK, STRONG, {library: {**causes, direction: ["projection"]}})
         assert (pair.weaker, pair.cause) == ("art", cause)
+        other = {"art": "foolbox", "foolbox": "art"}
+        pair = explained(STRONG, WEAK, {other[library]: {**causes, direction: ["projection"]}})
+        assert (pair.weaker, pair.cause) == ("foolbox", cause)
 
 
 def apart(changed, n=100, rounding=(0.0, 0.0), samples=32.0, parameters=None):
