@@ -80,6 +80,7 @@ bench-speed: setup
 	    echo "== $$script"; $(BIN)/python benchmarks/speed/$$script.py || exit 1; done
 	@$(BIN)/python benchmarks/speed/runner.py --json benchmarks/results/speed/runner-pgd.json
 	@$(BIN)/python benchmarks/speed/runner.py --family fgsm --rounds 20 --json benchmarks/results/speed/runner-fgsm.json
+	@$(BIN)/python benchmarks/speed/heap.py --json benchmarks/results/speed/heap.json
 	@$(BIN)/python benchmarks/speed/checks.py --json benchmarks/results/speed/checks.json
 	@$(BIN)/python benchmarks/speed/efficiency.py --quick --json benchmarks/results/speed/efficiency.json
 

@@ -634,6 +634,22 @@ def asking() -> str:
     return table_of(("asked", "processor time", "memory"), rows) + jobs
 
 
+def heap() -> str:
+    """What keeping freed memory gains."""
+    said, how = _speed("heap")
+    rows = [
+        (
+            row["network"],
+            str(row["batch"]),
+            _between(row["ratio"]),
+            f"{row['memory']['given back']:.0f} and {row['memory']['kept']:.0f} MiB",
+        )
+        for row in said["figures"]["rows"]
+    ]
+    titles = ("network", "images a pass", "time kept ÷ given back", "most memory: given back and kept")
+    return table_of(titles, rows) + f"{said['figures']['rounds']} rounds: {how}.\n\n"
+
+
 def efficiency() -> str:
     """Of the machine and of the algorithm."""
     said, how = _speed("efficiency")

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from frontdef.errors import OutOfMemoryError
+from frontdef.heap import give_back
 
 Result = TypeVar("Result")
 GoBack = Callable[[], None]
@@ -132,5 +133,6 @@ class Batches:
 def _release() -> None:
     """Let go of what a failed try held."""
     gc.collect()
+    give_back()
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         torch.cuda.empty_cache()

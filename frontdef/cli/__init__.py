@@ -6,7 +6,6 @@ import click
 
 from frontdef._version import __version__
 from frontdef.cli.group import DEBUG, Command, LazyGroup
-from frontdef.heap import keep_freed
 
 COMMANDS = {
     "evaluate": Command(
@@ -51,4 +50,3 @@ COMMANDS = {
 @click.option(DEBUG, is_flag=True, expose_value=False, help="Show whole tracebacks of errors; may stand anywhere.")
 def main() -> None:
     """Front-end defenses as ART plugins, attacked by ART, torchattacks and foolbox with the same parameters."""
-    keep_freed()
