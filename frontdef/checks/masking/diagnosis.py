@@ -44,7 +44,7 @@ RULE: Mapping[Strength, Verdict] = {"invalid": "invalid", "proof": "masked", "hi
 
 
 FINAL: tuple[Verdict, ...] = ("invalid", "masked")
-"""Verdicts that no further sample can change: every check was asked, and none is worse than a proof."""
+"""Verdicts that no answer to an undecided question can change."""
 
 
 def verdict(findings: Sequence[Finding]) -> Verdict:
