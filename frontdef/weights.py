@@ -68,7 +68,9 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def _checksum(data: bytes, about: Mapping[str, Any]) -> str:
     """Hash of the tensors' file and of everything that its sidecar says."""
-    return hashlib.sha256(data + _canonical(about)).hexdigest()
+    content = hashlib.sha256(data)
+    content.update(_canonical(about))
+    return content.hexdigest()
 
 
 def _canonical(about: Mapping[str, Any]) -> bytes:

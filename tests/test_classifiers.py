@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from frontdef import weights
 from frontdef.classifiers import CLASSIFIERS, Classifier
 from frontdef.errors import ConfigError
 
@@ -31,6 +32,46 @@ def test_logits_for_any_shape(name, shape):
     assert logits.shape == (3, 7)
     assert logits.isfinite().all()
     torch.testing.assert_close(model(x[1:2]), logits[1:2], rtol=1e-4, atol=1e-5)
+
+
+def channels_last(module: nn.Module) -> list[bool]:
+    return [
+        weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous()
+        for weight in module.parameters()
+        if weight.ndim == 4 and min(weight.shape) > 1
+    ]
+
+
+class Views(nn.Sequential):
+    def forward(self, x):
+        return self[1](self[0](x).view(len(x), -1))
+
+
+class TestLayout:
+    def test_convolutions_are_channels_last(self):
+        assert all(channels_last(BY_NAME["resnet18-narrow"].build((3, 32, 32), 10)))
+
+    def test_a_body_that_views_keeps_its_layout(self):
+        body = Views(nn.Conv2d(3, 4, 3), nn.Linear(4 * 6 * 6, 5))
+        expected = body(x := torch.rand(2, 3, 8, 8))
+        model = Classifier("views", lambda in_shape, n_classes: body).build((3, 8, 8), 5)
+        assert not any(channels_last(model))
+        torch.testing.assert_close(model(x), expected)
+
+    def test_modes_stay_as_they_are_and_nothing_is_tracked(self):
+        body = BY_NAME["resnet18-narrow"].build((3, 32, 32), 10).body
+        body[1].eval()
+        model = Classifier("mixed", lambda in_shape, n_classes: body).build((3, 32, 32), 10)
+        assert model.body.training
+        assert not model.body[1].training
+        assert body[1].num_batches_tracked == 0
+
+    def test_what_is_stored_is_contiguous(self, tmp_path):
+        model = BY_NAME["resnet18-narrow"].build((3, 32, 32), 10)
+        weights.save(model.state_dict(), tmp_path / "w.safetensors", {})
+        stored, _ = weights.load(tmp_path / "w.safetensors")
+        assert all(value.is_contiguous() for value in stored.values())
+        assert all(torch.equal(value, model.state_dict()[name]) for name, value in stored.items())
 
 
 def count(module: nn.Module) -> int:

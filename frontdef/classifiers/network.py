@@ -15,6 +15,10 @@ from frontdef.errors import ConfigError
 class Network(nn.Module):
     """A classifier: checks its input's shape, normalizes it, and hands it to its body.
 
+    The body's convolutions hold their weights channels-last, in which torch's kernels are faster
+    (``benchmarks/speed/layout.py``), unless it can't read what they give then: ``view`` can't, ``nn.Flatten`` and
+    ``reshape`` can. Shapes are ``(N,C,H,W)`` as ever.
+
     Args:
         name: Id of the classifier, for messages.
         body: Turns ``(N,*in_shape)`` into logits ``(N,n_classes)``.
@@ -49,7 +53,7 @@ class Network(nn.Module):
         self.register_buffer("std", _per_channel("std", 1.0 if std is None else std, in_shape))
         if not bool((self.std > 0).all()):
             raise ConfigError(f"{name}: std must be positive in every channel, got {std!r}")
-        self.body = body
+        self.body = _channels_last(body, in_shape)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(N,n_classes)`` of ``(N,*in_shape)``.
@@ -63,6 +67,20 @@ class Network(nn.Module):
                 f"{tuple(x.shape)}: build it for the shape of what the front end puts out"
             )
         return cast(Tensor, self.body((x - self.mean) / self.std))
+
+
+def _channels_last(body: nn.Module, in_shape: tuple[int, ...]) -> nn.Module:
+    """The body, its weights channels-last where two images pass through it then."""
+    modes = {module: module.training for module in body.modules()}
+    try:
+        with torch.no_grad():
+            body.to(memory_format=torch.channels_last).eval()(torch.zeros(2, *in_shape))
+    except Exception:  # whatever it is, it is the body's to say where it is used
+        body.to(memory_format=torch.contiguous_format)
+    finally:
+        for module, training in modes.items():
+            module.training = training
+    return body
 
 
 def _per_channel(what: str, value: float | Sequence[float], in_shape: tuple[int, ...]) -> Tensor:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
 
+import torch
 from pydantic import BaseModel, Field, model_validator
 from torch import Tensor, nn
 
@@ -186,4 +187,5 @@ def read(path: str | Path) -> Saved:
 
 def _state(module: nn.Module, prefix: str) -> dict[str, Tensor]:
     # Cloned: safetensors refuses tensors that share memory.
-    return {prefix + name: tensor.clone() for name, tensor in module.state_dict().items()}
+    layout = torch.contiguous_format
+    return {prefix + name: tensor.clone(memory_format=layout) for name, tensor in module.state_dict().items()}

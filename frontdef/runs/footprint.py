@@ -43,6 +43,11 @@ AT_WORK = 3
 """Times the largest activation that a pass holds where none is kept: a layer's input, its output, and workspace."""
 
 
+IN_TRAINING = 6
+"""Copies of the parameters in a training: weights, gradients, Adam's two moments, and weights and gradients as oneDNN
+lays them out anew for each pass."""
+
+
 @dataclass(frozen=True)
 class Activations:
     """What a model holds in memory, bytes.
@@ -163,14 +168,14 @@ def training_memory(request: Request, means: Means, activations: Activations) ->
 
 @training_memory.register(ModelRequest)
 def _of_recipe(request: ModelRequest, means: Means, activations: Activations) -> float:
-    """All training images and those that are drawn of them; weights, gradients and Adam's two moments; a step."""
+    """All training images and those that are drawn of them; the parameters' copies; a step."""
     if not training_passes(request, means):
         return 0
     dataset = get_dataset(request.dataset)
     total = dataset.n_train or request.train_samples or 0
     images = (total + (request.train_samples or total)) * FLOAT * math.prod(dataset.image_shape)
     batch = max((stage.batch_size for stage in request.recipe), default=0)
-    return images + 4 * activations.parameters + batch * (activations.kept + 2 * activations.largest)
+    return images + IN_TRAINING * activations.parameters + batch * (activations.kept + 2 * activations.largest)
 
 
 def resident() -> float:

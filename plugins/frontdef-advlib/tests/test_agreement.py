@@ -15,16 +15,19 @@ def same(first, second, tolerance=1e-5):
     return float(((first - second).abs().flatten(1).amax(1) <= tolerance).double().mean())
 
 
-@pytest.mark.parametrize(
-    ("family", "norm", "share"), [("ddn", "l2", 0.99), ("fmn", "linf", 0.95), ("fmn", "l1", 0.95)]
-)  # FMN waits on the boundary, where rounding decides
+@pytest.mark.parametrize(("family", "norm"), [("ddn", "l2"), ("fmn", "linf"), ("fmn", "l1")])
 @pytest.mark.parametrize("target", ["none", "next"])
-def test_advlib_is_foolbox(family, norm, share, target, attack, cnn, batch):
+def test_advlib_is_foolbox(family, norm, target, attack, cnn, batch):
+    """The same images at first; FMN then waits on the boundary, where rounding picks one of several as close."""
     x, y = batch[0], batch[1] if target == "none" else (batch[1] + 1) % 10
-    parameters = {"steps": 40, "target": target}
-    first, second = (attack(family, norm, 1.0, cnn, x, y, library=name, **parameters) for name in ("advlib", "foolbox"))
+    for steps in (10, 40):
+        first, second = (
+            attack(family, norm, 1.0, cnn, x, y, library=name, steps=steps, target=target)
+            for name in ("advlib", "foolbox")
+        )
+        torch.testing.assert_close(distance(x, first, norm), distance(x, second, norm), rtol=1e-5, atol=1e-7)
+        assert steps > 10 or same(first, second) == 1
     assert (first - x).abs().max() > 0.03
-    assert same(first, second) >= share
 
 
 @pytest.mark.parametrize(("norm", "name"), [("linf", "Linf"), ("l2", "L2")])
