@@ -324,3 +324,13 @@ def test_partial_training_needs_one_network_trained_in_two_ways():
     text = STUDY.replace('label = "natural"', 'label = "natural"\nclassifier = "cnn4"')
     with pytest.raises(ConfigError, match="one defense, one configuration and one classifier"):
         make_plan(parse_study(text))
+
+
+def test_a_second_training_is_estimated_by_its_passes():
+    jobs = [job for job in make_plan(parse_study(STUDY)).jobs if job.table.name == "partial"]
+    passes = {job.code: job.passes for job in jobs}
+    second = {code: code[code.index("2") - 1] for code in passes}
+    assert set(second.values()) == {"A", "N"}
+    steps = {"A": 2, "N": 1}
+    assert passes == {code: 60 * 3 * steps[second[code]] + 20 * 2 for code in passes}
+    assert {job.alike[2] for job in jobs} == {"A", "N"}, "a natural one says nothing of what an adversarial one takes"

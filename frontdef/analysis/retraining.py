@@ -17,7 +17,9 @@ from frontdef.analysis.settings import LayerSettings
 from frontdef.analysis.tables import TABLES
 from frontdef.models.fingerprint import code_of
 from frontdef.models.request import ModelRequest
+from frontdef.models.sketch import stage_passes
 from frontdef.protected import Protected
+from frontdef.registry import get_dataset
 from frontdef.runs.job import Job
 from frontdef.runs.table import Rows
 from frontdef.stage import Stage
@@ -88,9 +90,17 @@ class Retraining(Job):
         return f"{self.code} {self.mode}", f"cut {self.cut}"
 
     @property
+    def passes(self) -> float | None:
+        """Those of the second training, and those of the attack on what comes out."""
+        train = self.first.train_samples or get_dataset(self.first.dataset).n_train
+        if train is None:
+            return None
+        return train * sum(map(stage_passes, self.stages)) + self.samples * self.settings.attack.steps
+
+    @property
     def alike(self) -> tuple[Any, ...]:
-        """Every second training."""
-        return self.table.name, self.mode
+        """Every second training of the same kind."""
+        return self.table.name, self.mode, parse_code(self.code).second
 
     def tell(self, about: Mapping[str, Any]) -> str:
         """The time, and the accuracy under attack."""

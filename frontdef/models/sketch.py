@@ -56,8 +56,15 @@ def _of_recipe(request: ModelRequest, means: Means) -> int:
 
 
 def _passes_a_sample(request: ModelRequest, stage: Stage) -> int:
-    """Passes through front end and classifier in a stage; the outputs of one that stays as it is are computed once."""
-    if stage.adversarial:
-        return stage.epochs * (1 + stage.attack_steps * stage.attack_restarts)
-    once = stage.trains == "classifier" and stage.augment == "none" and not get_defense(request.defense).randomized
-    return 1 if once else stage.epochs
+    """The outputs of a front end that stays as it is are computed once."""
+    once = stage.trains == "classifier" and stage.augment == "none" and not stage.adversarial
+    return 1 if once and not get_defense(request.defense).randomized else stage_passes(stage)
+
+
+def stage_passes(stage: Stage) -> int:
+    """Passes of a sample through front end and classifier in a stage, forward and backward.
+
+    Args:
+        stage: Of a recipe.
+    """
+    return stage.epochs * (1 + (stage.attack_steps * stage.attack_restarts if stage.adversarial else 0))
