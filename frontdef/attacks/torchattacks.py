@@ -410,6 +410,12 @@ TABLE: Mapping[tuple[str, str], Realization] = {
             Violation("logit shift", _BOUNDARY, "7 outcomes change: 7 fell, now 8, 8", rounding=True),
             Violation("class order", _BOUNDARY, "3 outcomes change: 6 fell, now 5", rounding=True),
             Violation("input units", _BOUNDARY, "3 outcomes change: 7 fell, now 8", rounding=True),
+            Violation(
+                "corner oracle",
+                _BOUNDARY,
+                "median inf of the exact distance, 4 of 12 misclassified",
+                rounding=True,
+            ),
             Violation("constant model", _ZERO, "24 of 24 not finite, 0 outside the threat model"),
             Violation("zero gradient", _ZERO, "24 of 24 not finite, 0 outside the threat model"),
         ),
@@ -494,7 +500,7 @@ TABLE: Mapping[tuple[str, str], Realization] = {
         "budget",
         "step rule",
         where=("`onepixel.py`, `forward`",),
-        violations=None,
+        violations=(),
     ),
     ("eotpgd", "linf"): _offer("EOTPGD", _eotpgd, _radius, unsupported={"reading": "mean"}),
     ("difgsm", "linf"): _offer(
