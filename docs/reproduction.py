@@ -10,7 +10,9 @@ from functools import wraps
 from statistics import fmean, median, stdev
 from typing import Any, get_args
 
+import numpy as np
 import pandas as pd
+from scipy.optimize import curve_fit
 from summaries import PAPERS, Row, folder_of, percent, rows_of, spent, table_of, with_interval
 
 from frontdef.threat import NORM_LABELS, check_norm, format_eps
@@ -232,6 +234,30 @@ def partial_training(run: str) -> str:
             for row in rows_of(run, "partial")
         ),
     )  # fmt: skip
+
+
+@_when_run
+def decays(run: str) -> str:
+    """How the adversarial loss falls with the layers that were trained adversarially: as an exponential, as a line."""
+    points: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    for row in rows_of(run, "partial"):
+        points[row["code"]].append((int(row["adversarial_layers"]), float(row["adversarial_loss"])))
+    rows = []
+    for code, told in points.items():
+        layers, losses = np.array(sorted(told)).T
+        found, _ = curve_fit(_decay, layers, losses, p0=(5, 5, 2))
+        line = np.polyval(np.polyfit(layers, losses, 1), layers)
+        shares = (_explained(losses, fit) for fit in (_decay(layers, *found), line))
+        rows.append((code, f"{found[1]:.1f}", *(f"{share:.3f}" for share in shares)))
+    return table_of(("code", "layers in which the loss falls to 1/e", "R² of the exponential", "R² of a line"), rows)
+
+
+def _decay(layers: Any, height: float, reach: float, floor: float) -> Any:
+    return floor + height * np.exp(-layers / reach)
+
+
+def _explained(losses: Any, fit: Any) -> float:
+    return float(1 - ((losses - fit) ** 2).sum() / ((losses - losses.mean()) ** 2).sum())
 
 
 def seeds(name: str, title: str) -> str:
