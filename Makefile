@@ -76,13 +76,15 @@ release: setup
 	@.ci/release
 
 bench-speed: setup
-	@for script in art_preprocessors attacks command_line training wavelet; do \
+	@for script in art_preprocessors command_line training wavelet; do \
 	    echo "== $$script"; $(BIN)/python benchmarks/speed/$$script.py || exit 1; done
 	@$(BIN)/python benchmarks/speed/runner.py --json benchmarks/results/speed/runner-pgd.json
 	@$(BIN)/python benchmarks/speed/runner.py --family fgsm --rounds 20 --json benchmarks/results/speed/runner-fgsm.json
 	@$(BIN)/python benchmarks/speed/heap.py --json benchmarks/results/speed/heap.json
+	@$(BIN)/python benchmarks/speed/layout.py --json benchmarks/results/speed/layout.json
 	@$(BIN)/python benchmarks/speed/checks.py --json benchmarks/results/speed/checks.json
 	@$(BIN)/python benchmarks/speed/efficiency.py --json benchmarks/results/speed/efficiency.json
+	@$(BIN)/python benchmarks/speed/changes.py
 
 # What a machine that checks hashes installs: the core and its runner, every version of constraints.txt with its hashes.
 requirements: setup

@@ -243,8 +243,8 @@ def decays(run: str) -> str:
     for row in rows_of(run, "partial"):
         points[row["code"]].append((int(row["adversarial_layers"]), float(row["adversarial_loss"])))
     rows = []
-    for code, told in points.items():
-        layers, losses = np.array(sorted(told)).T
+    for code, pairs in points.items():
+        layers, losses = np.array(sorted(pairs)).T
         found, _ = curve_fit(_decay, layers, losses, p0=(5, 5, 2))
         line = np.polyval(np.polyfit(layers, losses, 1), layers)
         shares = (_explained(losses, fit) for fit in (_decay(layers, *found), line))

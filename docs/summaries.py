@@ -650,31 +650,77 @@ def heap() -> str:
     return table_of(titles, rows) + f"{said['figures']['rounds']} rounds: {how}.\n\n"
 
 
+def layout() -> str:
+    """What channels-last weights gain."""
+    said, how = _speed("layout")
+    rows = [
+        (row["network"], str(row["batch"]), _between(row["attack"]), _between(row["train"]))
+        for row in said["figures"]["rows"]
+    ]
+    titles = ("network", "images a pass", "time of an attack's pass, last ÷ first", "of a training's")
+    return table_of(titles, rows) + f"{said['figures']['rounds']} rounds: {how}.\n\n"
+
+
 def efficiency() -> str:
-    """Of the machine and of the algorithm."""
+    """Of the machine and of the algorithm, a table an attack."""
     said, how = _speed("efficiency")
     figures = said["figures"]
-    rows = [
-        (
-            model,
-            row["library"],
-            _between(row["machine"]),
-            _between(row["algorithm"]),
-            _between(row["ratio"]),
-            f"{100 * row['robust']:.1f} %",
-        )
-        for model, measured in figures["models"].items()
-        for row in measured["rows"]
-    ]
+    norms = {"linf": "ℓ∞", "l2": "ℓ2"}
+    told = []
+    for attack, size in figures["sizes"].items():
+        rows = [
+            (
+                row["model"],
+                f"{norms[row['norm']]} {row['eps']:g}",
+                row["library"],
+                _between(row["machine"]),
+                _between(row["algorithm"]) if row["algorithm"] else "–",
+                _between(row["ratio"]),
+                f"{row['passes']['median']:,.0f}",
+                f"{100 * row['robust']:.1f} %",
+            )
+            for row in figures["rows"]
+            if row["attack"] == attack
+        ]
+        budget = f", {size['restarts']} restarts of {size['steps']} steps" if size["steps"] else " beside AutoAttack"
+        columns = ("model", "ε", "library", "machine", "algorithm", "time ÷ native's", "passes a sample", "robust")
+        told.append(f"**{attack}{budget}**\n\n" + table_of(columns, rows))
     formats = [
-        min(measured["best"]["channels_last"].values()) / min(measured["best"]["contiguous"].values())
-        for measured in figures["models"].values()
+        min(times["channels_last"].values()) / min(times["contiguous"].values())
+        for times in figures["formats"].values()
     ]
-    size = f"{figures['samples']} samples, {figures['restarts']} restarts of {figures['steps']} steps"
-    ratios = ", ".join(f"{model} {value:.2f}" for model, value in zip(figures["models"], formats, strict=True))
+    ratios = ", ".join(f"{model} {value:.2f}" for model, value in zip(figures["formats"], formats, strict=True))
     layouts = f"The best pass in `channels_last` ÷ the best contiguous one: {ratios}"
-    columns = ("model", "library", "machine", "algorithm", "time ÷ native's", "robust accuracy")
-    return table_of(columns, rows) + f"{size}, {figures['rounds']} rounds: {how}. {layouts}.\n\n"
+    rounds = f"{figures['samples']} samples of {figures['dataset']}, {figures['rounds']} rounds"
+    return "".join(told) + f"{rounds}: {how}. {layouts}.\n\n"
+
+
+FASTER = {"undefended": 10, "wavelet": 10, "trained": 2, "trades": 2}
+"""Model of `benchmarks/speed/efficiency.py` → how many times as fast as the best library PGD was to be."""
+
+
+def aims() -> str:
+    """PGD beside the fastest library, and the cascade's passes beside AutoAttack's, with what was aimed at."""
+    said, _ = _speed("efficiency")
+    told: dict[tuple[str, str, float], dict[str, dict[str, Any]]] = {}
+    rows = []
+    for attack in ("pgd", "cascade"):
+        told.clear()
+        for row in said["figures"]["rows"]:
+            if row["attack"] == attack:
+                told.setdefault((row["model"], row["norm"], row["eps"]), {})[row["library"]] = row
+        for (model, norm, eps), by_library in told.items():
+            native = by_library.pop("native")
+            fastest = min(by_library, key=lambda name: by_library[name]["ratio"]["median"])
+            if attack == "pgd":
+                ratio, aim = by_library[fastest]["ratio"]["median"], float(FASTER[model])
+                what, met = f"time of {fastest} ÷ native's", ratio >= aim
+            else:
+                ratio, aim = native["passes"]["median"] / by_library[fastest]["passes"]["median"], 0.2
+                what, met = "passes ÷ AutoAttack's", ratio <= aim
+            place = f"{'ℓ∞' if norm == 'linf' else 'ℓ2'} {eps:g}"
+            rows.append((attack, model, place, what, f"{ratio:.2f}", f"{aim:g}", "met" if met else "**missed**"))
+    return table_of(("attack", "model", "ε", "measured", "median", "aim", ""), rows)
 
 
 def _aim(value: float, aim: float | None, unit: str) -> str:

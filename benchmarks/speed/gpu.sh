@@ -1,15 +1,16 @@
 #!/bin/sh
-# What a GPU shows, as one Markdown text: the tests marked gpu, both efficiencies, passes a second and memory of larger models.
+# What a GPU shows, as one Markdown text: the tests marked gpu, both efficiencies, passes a second and memory of larger models, attacks on
+# networks of the size that people publish, and what the runner adds.
 #
 #     benchmarks/speed/gpu.sh                          on a GPU, from a checkout whose .venv is made; nothing is downloaded
 #     benchmarks/speed/gpu.sh --device cpu --quick     the same on the processor, to see whether it runs
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-device=cuda quick=""
+device=cuda quick="" rounds=10
 while [ $# -gt 0 ]; do
     case "$1" in
         --device) device="$2"; shift ;;
-        --quick) quick="--quick" ;;
+        --quick) quick="--quick" rounds=1 ;;
         *) echo "usage: $0 [--device cuda|cpu] [--quick]" >&2; exit 2 ;;
     esac
     shift
@@ -26,6 +27,8 @@ part() {
 if [ "$device" = cuda ]; then
     part "Tests" "$python" -m pytest -q -m gpu tests
 fi
-part "Two efficiencies" "$python" benchmarks/speed/efficiency.py --device "$device" --restarts 5 $quick
+part "Two efficiencies" "$python" benchmarks/speed/efficiency.py --device "$device" --rounds 2 $quick
 part "Passes and memory" "$python" benchmarks/speed/passes.py --device "$device" $quick
+part "Larger networks" "$python" benchmarks/speed/large.py --device "$device" $quick
+part "What the runner adds" "$python" benchmarks/speed/runner.py --device "$device" --libraries native,torchattacks,art --rounds "$rounds"
 exit $failed

@@ -4,9 +4,10 @@ By hand means the library's own call, with the same parameters on the same image
 runner does: it seeds the generators, copies and restores, attacks, scores every image and example again, and writes the
 result to the run folder. PGD-40 with a random start, or FGSM, on the digits data set and `small-cnn`. A round runs each
 once, in turn, and the overhead is that of one round; the first round is not counted. Times are processor time of one
-thread.
+thread, or on a GPU time between CUDA events.
 
     python benchmarks/speed/runner.py [--family pgd] [--samples 100] [--libraries native,torchattacks] [--rounds 10]
+        [--device cpu]
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from __future__ import annotations
 import argparse
 import math
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -24,6 +24,7 @@ import record
 import torch
 import torchattacks
 from art.attacks.evasion import ProjectedGradientDescent
+from efficiency import seconds
 from torch import Tensor
 
 from frontdef.attacks.native.pgd import pgd
@@ -67,7 +68,7 @@ def with_art(model: Protected, x: Tensor, y: Tensor) -> object:
         model.art_classifier(), norm=math.inf, eps=EPS, eps_step=STEP, max_iter=STEPS, num_random_init=1,
         batch_size=len(x), verbose=False,
     )  # fmt: skip
-    return attack.generate(x.numpy(), np.eye(10, dtype=np.float32)[y.numpy()])
+    return attack.generate(x.cpu().numpy(), np.eye(10, dtype=np.float32)[y.cpu().numpy()])
 
 
 def with_foolbox(model: Protected, x: Tensor, y: Tensor) -> object:
@@ -91,23 +92,17 @@ BY_HAND: Mapping[tuple[str, str], Callable[[Protected, Tensor, Tensor], object]]
 """Family and library → its own call."""
 
 
-def spent(run: Callable[[], object]) -> float:
-    """Processor seconds."""
-    start = time.process_time()
-    run()
-    return time.process_time() - start
-
-
 def overheads(
     cell: Cell, inventory: Inventory, store: Store, rounds: int
 ) -> tuple[list[float], list[float], list[float]]:
     """Seconds by hand and in a cell, and the share by which the cell takes longer, of each round."""
     by_hand, in_cell = [], []
     model, split = inventory.model(cell.models[0]), inventory.split("digits")
+    x, y = split.images.to(model.device), split.labels.to(model.device)
     call = BY_HAND[cell.spec.family.name, cell.library]
     for index in range(rounds + 1):
-        hand = spent(lambda: call(model, split.images, split.labels))
-        runner = spent(lambda: inventory.attempt(cell, store))
+        hand = seconds(lambda: call(model, x, y), x.device.type)
+        runner = seconds(lambda: inventory.attempt(cell, store), x.device.type)
         if index:
             by_hand.append(hand)
             in_cell.append(runner)
@@ -121,12 +116,13 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=100)
     parser.add_argument("--libraries", default="torchattacks", help="which, separated by commas")
     parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--json", type=Path, help="Write the figures there as well.")
     options = parser.parse_args()
     torch.set_num_threads(1)
     asked = {"eps": EPS, "family": options.family, "parameters": PARAMETERS[options.family]}
     plan = make_plan(parse_matrix(MATRIX.format(samples=options.samples, **asked)))
-    inventory = Inventory(plan.samples, Means())
+    inventory = Inventory(plan.samples, Means(device=options.device))
     print(
         f"{options.family}, ε={EPS}, digits, small-cnn, {options.samples} samples, {options.rounds} rounds, 1 thread\n"
     )
