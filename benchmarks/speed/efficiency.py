@@ -22,7 +22,7 @@ import argparse
 import copy
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -254,7 +254,7 @@ def main() -> None:
     contests = {name: CONTESTS[name] for name in options.attacks.split(",")}
     if options.quick:
         options.samples, options.rounds, options.models = 8, 2, "undefended,wavelet"
-        contests = {"pgd": Contest(20, 2, *list(vars(CONTESTS["pgd"]).values())[2:])}
+        contests = {"pgd": replace(CONTESTS["pgd"], steps=20, restarts=2)}
     torch.set_num_threads(1)
     split = get_dataset(options.dataset).load("test").take(options.samples, 0)
     x, y = split.images.to(options.device), split.labels.to(options.device)
