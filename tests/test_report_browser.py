@@ -479,6 +479,8 @@ def test_a_list_of_causes_is_folded_and_follows_the_filters(browser, data):
 
 def test_the_view_is_in_the_address(browser, address):
     """What is chosen stands in the address, and the address alone brings it back."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
     choose(browser, "norm", "ℓ∞")
     choose(browser, "eps", "0.2")
     keep(browser, "d", "none", HOSTILE)
@@ -487,7 +489,7 @@ def test_the_view_is_in_the_address(browser, address):
     assert "norm=linf&eps=0.2" in sent
     browser.get("about:blank")
     browser.get(sent)
-    assert column(browser, "brackets", "[data-k=worst]") == worst
+    WebDriverWait(browser, 10).until(lambda page: column(page, "brackets", "[data-k=worst]") == worst)
     assert sorted(column(browser, "brackets", "th")) == sorted(["none", HOSTILE])
     assert first_of(browser, ".menu[data-kind=l] output").text == "1 of 3"
     assert browser.current_url == sent
