@@ -114,7 +114,7 @@ _NO_SEARCH = (
     "back to the boundary."
 )
 
-_FEW_QUERIES = "Four steps of 60 queries do not come close: twenty of 500 end at 1.2 of the distance."
+_FEW_QUERIES = "Four steps of 60 queries do not come close: twenty of 500 end at 1.2 to 1.3 of the distance."
 _NO_NOISE = "Gives up where 100 images of noise are all of the predicted class."
 _FAR = {
     "l2": (
