@@ -78,6 +78,21 @@ def test_restarts_in_one_pass_give_what_restarts_one_by_one_give(cnn, batch, thr
     assert passes[10_000] < passes[1]
 
 
+@pytest.mark.parametrize(("left", "sizes"), [(1, [1, 4, 15]), (8, [1, 4, 4, 4, 4, 3]), (32, [1] * 20)])
+def test_waves_grow_and_never_outgrow_the_batch(left, sizes):
+    """So a sample that falls in its second run has cost three runs in vain, not eighteen."""
+    made = []
+
+    def attempt(runs, standing, to_come):
+        made.append(runs)
+        assert to_come == 20 - sum(map(len, made))
+        return standing
+
+    wave.waves(attempt, iter(range(20)), 20, torch.arange(left), samples=32)
+    assert [run for runs in made for run in runs] == list(range(20))
+    assert [len(runs) for runs in made] == sizes
+
+
 def test_runs_that_go_in_circles_end_early_and_change_nothing(cnn, batch, threat, right, monkeypatch):
     """On a small network the iterates settle soon; what stands then stands after all steps, too."""
     parameters = {"steps": 60, "random_start": True, "restarts": 3, "mode": "fast"}

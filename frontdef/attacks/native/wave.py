@@ -15,6 +15,9 @@ FULL: Mapping[str, int] = {"cpu": 32}
 
 FULL_ELSEWHERE = 1024
 
+GROWTH = 4
+"""A wave is at most so many times what was made before it: a sample that falls soon costs few runs beside each other."""
+
 RunT = TypeVar("RunT")
 
 
@@ -83,6 +86,9 @@ def waves(
 ) -> Tensor:
     """Make runs until none is left to make, or no sample; where few samples are left, several runs at once.
 
+    Of runs beside each other those after the first that succeeds are wasted, and of runs one by one the pass that is
+    not full; so the waves grow.
+
     Args:
         attempt: ``(some runs, samples that are left, runs yet to come) → samples that still stand``.
         runs: All of them.
@@ -94,8 +100,9 @@ def waves(
         The samples that still stand.
     """
     room = min(samples, FULL.get(left.device.type, FULL_ELSEWHERE))
+    made = 0
     while count and len(left):
-        wave = list(islice(runs, max(1, room // len(left))))
-        count -= len(wave)
+        wave = list(islice(runs, max(1, min(room // len(left), GROWTH * made))))
+        made, count = made + len(wave), count - len(wave)
         left = attempt(wave, left, count)
     return left
