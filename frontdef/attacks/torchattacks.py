@@ -363,6 +363,11 @@ TABLE: Mapping[tuple[str, str], Realization] = {
                 "Adds 1e-10 to the norm that it divides by.",
                 "11 of 12 left at 0.186, where all can be broken",
             ),
+            Violation(
+                "start law",
+                "Its random start is as often in the inner half of the radius as in the outer one.",
+                "mean share of the volume nearer 0.19, of a uniform draw 0.50",
+            ),
         ),
     ),
     ("mifgsm", "linf"): _offer(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from frontdef.checks.invariants.tasks import confident, corner, disc, linear
+from frontdef.checks.invariants.tasks import confident, corner, disc, faint, linear
 from frontdef.testing import attack
 from frontdef.threat import distance
 
@@ -46,12 +46,13 @@ def test_more_of_what_is_missing_comes_close(task, library, family, norm, parame
     assert median <= most
 
 
-def test_float64_logits_help_l1_auto_pgd_of_adv_lib():
-    task = confident()
+@pytest.mark.parametrize(("task", "left"), [(confident, 3), (faint, 1)], ids=["confident", "faint"])
+def test_float64_logits_help_l1_auto_pgd_of_adv_lib(task, left):
+    task = task()
     eps = float(task.distance["l1"].max()) * 1.1
 
-    def fell(precise):
+    def stand(precise):
         examples = attack("advlib", "apgd", "l1", eps, task.model, task.x, task.y, steps=12, precise=precise)
-        return int((task.model.predict(examples.clamp(0, 1)).argmax(1) != task.y).sum())
+        return int((task.model.predict(examples.clamp(0, 1)).argmax(1) == task.y).sum())
 
-    assert fell(True) == 9 > fell(False)
+    assert stand(True) == left < stand(False)

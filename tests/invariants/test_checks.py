@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -18,7 +20,10 @@ from frontdef.threat import distance
 
 PGD = next(family for family in FAMILIES if family.name == "pgd")
 MIFGSM = next(family for family in FAMILIES if family.name == "mifgsm")
+APGD = next(family for family in FAMILIES if family.name == "apgd")
 CHECK = {check.name: check for check in CHECKS}
+ADAPTS = "pit oracle"
+"""The check of steps that adapt, which PGD's do not."""
 
 
 class Sample(AttackLibrary):
@@ -212,6 +217,29 @@ def guards_with_a_small_number(spec, model, x, y):
     return pgd(spec, model, x, y, gradient=gradient)
 
 
+def forgets_a_faint_gradient(spec, model, x, y):
+    def gradient(model, z, y, spec):
+        return loss_gradient(model, z, y, spec) + 1e-3
+
+    return pgd(spec, model, x, y, gradient=gradient)
+
+
+def moves_what_is_not_read(spec, model, x, y):
+    def gradient(model, z, y, spec):
+        raw = loss_gradient(model, z, y, spec)
+        return torch.where(raw == 0, torch.ones_like(raw), raw)
+
+    return pgd(spec, model, x, y, gradient=gradient)
+
+
+def starts_near_the_middle(spec, model, x, y):
+    """At a depth that is uniform, not at a point that is."""
+    depth = torch.rand(len(x), 1, 1, 1)
+    return pgd(
+        spec, model, x, y, start=lambda x, eps: depth * eps * F.normalize(uniform(x, eps), float("inf"), (1, 2, 3))
+    )
+
+
 def draws_where_nothing_is_drawn(spec, model, x, y):
     return (x + (pgd(spec, model, x, y) - x) * torch.empty_like(x).uniform_(0.99, 1)).clamp(0, 1)
 
@@ -268,7 +296,10 @@ BROKEN = {
     trains_while_it_attacks: "mode during the attack",
     never_moves_black_and_white: "corner oracle",
     guards_with_a_small_number: "confident oracle",
+    forgets_a_faint_gradient: "faint oracle",
+    moves_what_is_not_read: "ignored pixels",
     draws_where_nothing_is_drawn: "another seed",
+    starts_near_the_middle: "start law",
     starts_on_one_side: "random start",
     starts_all_images_alike: "random start",
     starts_every_restart_alike: "restarts",
@@ -307,7 +338,7 @@ def result(run, check):
 def test_a_right_attack_violates_nothing():
     report = examine(Sample(pgd), PGD, "linf")
     assert not report.violations
-    assert {finding.status for finding in report.findings} == {"passed", "reported"}
+    assert {finding.status for finding in report.findings if finding.name != ADAPTS} == {"passed", "reported"}
 
 
 def test_a_right_attack_with_momentum_violates_nothing():
@@ -337,8 +368,31 @@ def test_a_wrong_attack_is_found(run):
 
 
 def test_every_check_has_found_something():
-    judged = {check.name for check in CHECKS} - {"8 bits", "input units"}
+    judged = {check.name for check in CHECKS} - {"8 bits", "input units", ADAPTS}
     assert judged == set(BROKEN.values())
+
+
+@pytest.mark.parametrize(("halvings", "found"), [(0.5, False), (4, True), (0, True)], ids=["right", "soon", "never"])
+def test_steps_that_do_not_adapt_are_found(halvings, found):
+    """Those that are halved too soon end on the way, and those that never are step over the pit."""
+
+    plain = SimpleNamespace(parameters=SimpleNamespace(loss="cross-entropy"), targeted=False)
+
+    def halving(spec, model, x, y):
+        z, eps, best, highest = x, spec.threat.eps, x, torch.full((len(x),), -torch.inf)
+        for step in range(spec.parameters.steps):
+            with torch.no_grad():
+                climbed = value(model(z), y, plain)
+            higher = climbed > highest
+            best, highest = torch.where(higher.view(-1, 1, 1, 1), z, best), highest.maximum(climbed)
+            raw = loss_gradient(model, z, y, plain)
+            length = 2 * eps / 2 ** (step * halvings)
+            z = (x + (z + length * raw.sign() - x).clamp(-eps, eps)).clamp(0, 1)
+        return best
+
+    library = Sample(halving)
+    library.rows = {("apgd", "linf"): library.rows["pgd", "linf"]}
+    assert CHECK[ADAPTS].attempt(Trial(library, APGD, "linf")).alarm == found
 
 
 def test_units_are_found():

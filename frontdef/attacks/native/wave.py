@@ -16,7 +16,7 @@ FULL: Mapping[str, int] = {"cpu": 32}
 FULL_ELSEWHERE = 1024
 
 GROWTH = 4
-"""A wave is at most so many times what was made before it: a sample that falls soon costs few runs beside each other."""
+"""A wave is at most so many times what was made before it: a sample that falls soon costs few runs in vain."""
 
 RunT = TypeVar("RunT")
 

@@ -76,8 +76,14 @@ LAST_ITERATE = frozenset(
 )
 """Families whose papers return the last iterate: a later step may undo what an earlier one reached."""
 
+PAIRED = frozenset({"jsma"})
+"""Families that change pixels two at a time, one of which the model may not read."""
+
 PROJECTED = frozenset({"pgd", "eotpgd", "transfer"})
 """Families whose every iterate is projected before it is asked about."""
+
+ADAPTIVE = frozenset({"apgd", "apgdt"})
+"""Families that halve their step where the loss no longer grows."""
 
 BLOCKED_BY_THE_BOX = frozenset({("fgsm", "l2"), ("fgsm", "l1")})
 """Single steps along a gradient of which the box takes a part: what is left of the radius is never spent."""

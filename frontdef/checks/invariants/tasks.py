@@ -24,6 +24,12 @@ IMAGE_SHAPE = (1, SIDE, SIDE)
 CONFIDENT = 80.0
 """Largest margin of a confident model: softmax of the other class is a normal number of float32, and not much more."""
 
+FAINT = 1e-4
+"""What the two logits of a faint model are multiplied by: a gradient that is tiny, and right."""
+
+PIT = 0.1
+"""Radius of the pit in radii of the ball: constant steps of a quarter of the ball step over it."""
+
 MARGIN = 2.0
 """Median logit margin: one at which float32's cross-entropy still has a gradient when the logits are scaled by 10."""
 
@@ -298,6 +304,41 @@ def confident() -> Task:
     task = linear()
     scale = CONFIDENT / task.margin
     return Task(Model(Affine(task.model.observed.net, scale=scale)), task.x, task.y, task.distance)
+
+
+@cache
+def faint() -> Task:
+    """The hyperplane again, its two logits so near each other that gradients are tiny, and right."""
+    task = linear()
+    padded = task.model.observed.net
+    assert isinstance(padded, Padded)
+    return Task(Model(Padded(Affine(padded.net, scale=FAINT))), task.x, task.y, task.distance)
+
+
+@cache
+def pit(eps: float) -> Task:
+    """Another class in a small disc inside the ball of every image, and a slope that leads there from all sides.
+
+    Args:
+        eps: Radius of the ball.
+    """
+    center, reach = 0.5, min(eps, 0.75)
+    angle = torch.arange(12) * (2 * math.pi / 12) + 0.2
+    x = torch.full((12, *IMAGE_SHAPE), center)
+    x.view(12, -1)[:, :2] += 0.6 * reach * torch.stack([angle.cos(), angle.sin()], dim=1)
+    slope = Affine(Disc(center, PIT * reach), scale=reach**-2, order=torch.tensor([1, 0]))
+    return Task(Model(Padded(slope)), x, torch.zeros(12, dtype=torch.int64), {})
+
+
+def blank(samples: int) -> Task:
+    """Gray images of four pixels, on which nothing is to be climbed.
+
+    Args:
+        samples: How many.
+    """
+    shape = (1, 2, 2)
+    model = Model(Constant(CLASSES), shape)
+    return Task(model, torch.full((samples, *shape), 0.5), torch.zeros(samples, dtype=torch.int64), {})
 
 
 def _hyperplane(weight: Tensor, x: Tensor) -> Task:

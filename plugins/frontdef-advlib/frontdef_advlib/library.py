@@ -323,6 +323,12 @@ TABLE: Mapping[tuple[str, str], Realization] = {
                 "In float32 its loss is 0 wherever it goes, so it goes back to its start: with float64 logits 9 fall.",
                 "8 of 12 left at 0.452, where all can be broken",
             ),
+            Violation(
+                "faint oracle",
+                "In float32 its losses are too near each other to see progress, so it halves its step: with float64 "
+                "logits it misses the one image that it misses of plain ones.",
+                "2 of 12 left at 0.452, where all can be broken",
+            ),
         ),
     ),
     ("apgdt", "linf"): _apgdt(
@@ -368,6 +374,7 @@ TABLE: Mapping[tuple[str, str], Realization] = {
         violations=(
             Violation("linear oracle", _NOTHING_LEFT, _RAISES),
             Violation("targets", _NOTHING_LEFT, _RAISES),
+            Violation("ignored pixels", _NOTHING_LEFT, _RAISES),
         ),
     ),
     ("fmn", "l1"): _offer(

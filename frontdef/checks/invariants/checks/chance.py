@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import torch
+from scipy.stats import kstest
 
 from frontdef.checks.invariants.budget import ALONE, PROJECTED
 from frontdef.checks.invariants.table import CHECKS
-from frontdef.checks.invariants.tasks import Constant, Model
+from frontdef.checks.invariants.tasks import Constant, Model, blank
 from frontdef.checks.invariants.trial import Trial, changed
 from frontdef.checks.kit import Finding, at_most, judged, not_applicable
 
 REACH = 0.75
 """Share of the radius that the largest of some dozen uniform draws exceeds but for one time in thousands."""
+
+STARTS, SMALL, RARE = 1024, 0.2, 1e-6
+"""Images of four pixels whose starts are drawn, the radius that no wall cuts there, and the p-value of an alarm."""
 
 
 @CHECKS.register("another seed", reference="what is drawn is drawn anew; what is not drawn has no seed")
@@ -47,6 +51,23 @@ def random_start(trial: Trial) -> Finding:
     seeded = int(((starts[1] - starts[0]).abs().flatten(1).amax(1) < 1e-6).sum())
     told = f"{near} of {len(moved)} starts stay near, {same} are those of the first image, {seeded} ignore the seed"
     return at_most(near + same + seeded, 0, told)
+
+
+@CHECKS.register("start law", reference="arXiv:1706.06083: PGD starts at a uniformly random point of the ball")
+def start_law(trial: Trial) -> Finding:
+    """In the ball of four pixels a random start is as far from the image as a uniformly drawn point is.
+
+    The share of the ball's volume that is nearer, ``(‖δ‖/ε)^4``, is then uniform in every norm.
+    """
+    task = blank(STARTS)
+    drawn = trial.variant(task=task, eps=SMALL, random_start=True)
+    if drawn is None or trial.targeted or not trial.bounded:
+        return not_applicable("has no random start of its own")
+    starts = _farthest(drawn, task.model, task.y, 0)
+    nearer = (drawn.moved(task, starts).double() / SMALL).clamp(0, 1) ** task.x[0].numel()
+    test = kstest(nearer.cpu().numpy(), "uniform")
+    told = f"mean share of the volume nearer {float(nearer.mean()):.2f}, of a uniform draw 0.50"
+    return judged(test.pvalue < RARE, told, float(test.statistic), None)
 
 
 def _farthest(trial: Trial, model: Model, labels: torch.Tensor, seed: int) -> torch.Tensor:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import torch
 
+from frontdef.checks.invariants.budget import PAIRED
 from frontdef.checks.invariants.table import CHECKS
-from frontdef.checks.invariants.tasks import Affine, Constant, Model
+from frontdef.checks.invariants.tasks import Affine, Constant, Model, disc
 from frontdef.checks.invariants.trial import Trial, changed
-from frontdef.checks.kit import Finding, at_most
+from frontdef.checks.kit import Finding, at_most, not_applicable
+
+STILL = 1e-6
+"""By which a pixel may move that nothing moves: rounding."""
 
 
 def _bad(trial: Trial, model: Model, labels: torch.Tensor) -> Finding:
@@ -30,3 +34,17 @@ def zero_gradient(trial: Trial) -> Finding:
     """On a model whose gradient is zero it fails: no error, nothing that is not finite or leaves its bounds."""
     flat = Affine(trial.task.model.observed.net, detached=True)
     return _bad(trial, changed(trial.task.model, flat), trial.labels)
+
+
+@CHECKS.register("ignored pixels", reference="arXiv:1412.6572: the sign of a gradient that is zero is zero")
+def ignored(trial: Trial) -> Finding:
+    """Where nothing is drawn, pixels that the model does not read stay as they are."""
+    still = trial.variant(random_start=False) or trial
+    if still.draws or trial.family.follows == "no gradient" or trial.family.name in PAIRED:
+        return not_applicable("draws, follows no gradient, or changes pixels in pairs")
+    task = disc()
+    labels = torch.ones_like(task.y) if trial.targeted else task.y
+    moved = (still.run(task.model, task.x, labels).examples - task.x).flatten(1)[:, 2:].abs().amax(1)
+    count = int((~(moved <= STILL)).sum())
+    told = f"pixels that are not read move in {count} of {len(moved)} images, by up to {float(moved.max()):.2g}"
+    return at_most(count, 0, told)

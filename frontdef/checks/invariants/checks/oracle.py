@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from frontdef.checks.invariants.budget import BLOCKED_BY_THE_BOX, NEAR, UNBOUND_BY_DISTANCE
+from frontdef.checks.invariants.budget import ADAPTIVE, BLOCKED_BY_THE_BOX, NEAR, UNBOUND_BY_DISTANCE
 from frontdef.checks.invariants.table import CHECKS
-from frontdef.checks.invariants.tasks import Task, confident, corner, disc, linear
+from frontdef.checks.invariants.tasks import Task, confident, corner, disc, faint, linear, pit
 from frontdef.checks.invariants.trial import Trial
 from frontdef.checks.kit import Finding, at_most, not_applicable
 from frontdef.threat import distance
@@ -22,6 +22,9 @@ WIDE = 1.5
 
 LONGER = 4
 """Times the steps where a step moves one pixel to its wall, and no farther."""
+
+HALVINGS = 20
+"""Steps in which the step is halved often enough."""
 
 LEFT = 1
 """Images that it may miss there."""
@@ -89,8 +92,32 @@ def at_the_walls(trial: Trial) -> Finding:
 @CHECKS.register("confident oracle", reference="arXiv:1608.04644, 3: a temperature is no defense")
 def sure(trial: Trial) -> Finding:
     """On a linear model whose logits are up to 80 apart it breaks in the ball what can be broken."""
+    return _scaled(trial, confident())
+
+
+@CHECKS.register("faint oracle", reference="arXiv:1706.06083: a step's length does not depend on the gradient's")
+def unsure(trial: Trial) -> Finding:
+    """On a linear model whose gradients are ten thousand times smaller it breaks in the ball what can be broken."""
+    return _scaled(trial, faint())
+
+
+def _scaled(trial: Trial, task: Task) -> Finding:
+    """The hyperplane with other logits, where it breaks that of the plain ones."""
     if not trial.bounded:
         return not_applicable("takes no radius")
     if judge(trial, linear()).alarm:
         return not_applicable("the linear oracle objects already")
-    return judge(trial, confident())
+    return judge(trial, task)
+
+
+@CHECKS.register("pit oracle", reference="arXiv:2003.01690, 3: the step is halved where the loss no longer grows")
+def narrow(trial: Trial) -> Finding:
+    """Where steps adapt, it ends in a disc of a tenth of the radius, which constant steps step over."""
+    longer = trial.variant(steps=HALVINGS) if trial.family.name in ADAPTIVE else None
+    if longer is None:
+        return not_applicable("its steps do not adapt")
+    task = pit(trial.eps)
+    labels = torch.ones_like(task.y) if trial.targeted else task.y
+    examples = longer.run(task.model, task.x, labels).examples
+    left = len(task.x) - int(longer.successes(task, examples, labels).sum())
+    return at_most(left, LEFT, f"{left} of {len(task.x)} do not end in the pit")
