@@ -654,7 +654,7 @@ def layout() -> str:
     """What channels-last weights gain."""
     said, how = _speed("layout")
     rows = [
-        (row["network"], str(row["batch"]), _between(row["attack"]), _between(row["train"]))
+        (row["network"], str(row["batch"]), _between(row["attack"]), _between(row["train"]) if row["train"] else "–")
         for row in said["figures"]["rows"]
     ]
     titles = ("network", "images a pass", "time of an attack's pass, last ÷ first", "of a training's")
