@@ -171,6 +171,15 @@ def test_the_error_rates_hold_over_all_looks():
         assert wrong / runs <= 0.077, mistake
 
 
+def test_a_few_samples_can_tell_nothing_and_a_plan_says_so():
+    for n in range(1, 21):
+        for pairs in (1, 2, 44, 5000):
+            most = mcnemar(n, 0) < ALPHA / pairs
+            assert (detectable(n, pairs) < 1) <= most  # what even all samples can't show is not said to be seen
+    told = tells(make_plan(parse_matrix(MATRIX.replace("samples = 80", "samples = 3"))))
+    assert "with 3 no difference is seen" in told
+
+
 def test_a_plan_says_what_it_can_tell():
     n = needed(FINE)
     assert within(n) <= FINE < within(n - 1)

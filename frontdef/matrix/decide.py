@@ -109,10 +109,12 @@ def tells(plan: Plan) -> str:
     pairs = sum(len(cells) * (len(cells) - 1) // 2 for cells in compared)
     fewest, most = min(map(min, compared)), max(map(max, compared))
     span = f"{most}" if fewest == most else f"{fewest} to {most}"
+    gain = detectable(fewest, pairs)
+    seen = f"a difference of {gain:.1%} is seen with probability {POWER:.0%}" if gain < 1 else "no difference is seen"
     decides = " at most, as far as it takes" if Matrix.model_validate(plan.document).decide else ""
     return (
-        f"{pairs} comparisons of two libraries on {span} samples{decides}: with {fewest} a difference of "
-        f"{detectable(fewest, pairs):.1%} is seen with probability {POWER:.0%}, and libraries that end differently on "
+        f"{pairs} comparisons of two libraries on {span} samples{decides}: with {fewest} {seen}, and libraries that end "
+        "differently on "
         f"{DISCORDANT:.0%} of the samples are told to agree within ±{within(fewest):.1%}; ±{FINE:.0%} needs "
         f"{needed(FINE)} samples"
     )

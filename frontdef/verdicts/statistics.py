@@ -99,10 +99,12 @@ def at_least(successes: int, n: int, share: float) -> float:
         n: Samples.
         share: Probability of each.
     """
-    if successes <= 0 or share >= 1:
+    if successes <= 0:
         return 1.0
-    if share <= 0:
+    if successes > n or share <= 0:
         return 0.0
+    if share >= 1:
+        return 1.0
     odds = log(share) - log1p(-share)
     first = lgamma(n + 1) - lgamma(successes + 1) - lgamma(n - successes + 1) + successes * odds + n * log1p(-share)
     k = np.arange(successes, n)
