@@ -338,7 +338,7 @@ def _autoattack(difference: str = "", *causes: Cause, where: tuple[str, ...] = (
         weakens=causes,
         defaults=_run("AutoAttack", _class_ball),
         where=(*where, "`apgdt.py`, `dlr_loss_targeted`"),
-        violations=None,
+        violations=_SEEDS,
     )
 
 

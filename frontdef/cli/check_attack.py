@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -72,7 +73,8 @@ def check_attack(
     reports = []
     for number, (offering, row_family, row_norm) in enumerate(chosen, 1):
         click.echo(f"{number} of {len(chosen)}: {offering.name} {row_family.name} {row_norm}", err=True)
-        reports.append(examine(offering, row_family, row_norm, task, _radius(row_norm, options["eps"], task)))
+        with redirect_stdout(sys.stderr):  # what a library prints is no answer
+            reports.append(examine(offering, row_family, row_norm, task, _radius(row_norm, options["eps"], task)))
     if as_json:
         print_json([report.to_dict() for report in reports])
     else:

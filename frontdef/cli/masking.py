@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -72,7 +73,7 @@ def diagnose(name: str | None, values: tuple[str, ...], norm: Norm, **options: A
     def certified(images: Tensor, labels: Tensor) -> Tensor | None:
         return None if certificate is None else certificate.certify(protected, images, labels, threat)
 
-    with protected.surrogate(options["surrogate"]):
+    with protected.surrogate(options["surrogate"]), redirect_stdout(sys.stderr):  # what a model prints is no answer
         diagnosis = diagnose_model(
             protected, x, y, threat, first=options["samples"], seed=options["seed"], certified=certified
         )

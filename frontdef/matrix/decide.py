@@ -113,8 +113,7 @@ def tells(plan: Plan) -> str:
     seen = f"a difference of {gain:.1%} is seen with probability {POWER:.0%}" if gain < 1 else "no difference is seen"
     decides = " at most, as far as it takes" if Matrix.model_validate(plan.document).decide else ""
     return (
-        f"{pairs} comparisons of two libraries on {span} samples{decides}: with {fewest} {seen}, and libraries that end "
-        "differently on "
-        f"{DISCORDANT:.0%} of the samples are told to agree within ±{within(fewest):.1%}; ±{FINE:.0%} needs "
-        f"{needed(FINE)} samples"
+        f"{pairs} comparisons of two libraries on {span} samples{decides}: with {fewest} {seen}, and libraries that "
+        f"end differently on {DISCORDANT:.0%} of the samples are told to agree within ±{within(fewest):.1%}; "
+        f"±{FINE:.0%} needs {needed(FINE)} samples"
     )

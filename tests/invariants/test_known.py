@@ -94,6 +94,19 @@ def test_the_command():
     assert invoke("foolbox:fgsm", "--norm", "l1", "--strict").exit_code == 0, "known ones are not new"
 
 
+def test_what_a_library_prints_is_no_answer(monkeypatch):
+    row = foolbox.TABLE["fgsm", "linf"]
+
+    def loud(*arguments):
+        print("a notice of the library")
+        return row.run(*arguments)
+
+    monkeypatch.setattr(foolbox, "TABLE", {**foolbox.TABLE, ("fgsm", "linf"): replace(row, run=loud)})
+    answer = invoke("foolbox:fgsm", "--norm", "linf", "--json")
+    assert json.loads(answer.stdout)[0]["family"] == "fgsm"
+    assert "a notice of the library" in answer.stderr
+
+
 def test_strict_notices_a_violation_that_a_release_mends(monkeypatch):
     row = foolbox.TABLE["fgsm", "l1"]
     mended = (*row.violations, Violation("ε = 0", "It moved.", "moves a pixel by 1.0e+00"))

@@ -195,7 +195,7 @@ TABLE: Mapping[tuple[str, str], Realization] = {
     **_rows("apgd", "apgd", _apgd, ("autopgd",), "linf", "l2", "l1"),
     **_rows("apgdt", "apgdt", _apgdt, ("autopgd",), "linf", "l2", "l1"),
     **_rows("cascade", "cascade", _cascade, ("cascade",), "linf", "l2", "l1"),
-    **_rows("adaptive", "adaptive", _adaptive, ("adaptive",), "linf", "l2", "l1", violations=None),
+    **_rows("adaptive", "adaptive", _adaptive, ("adaptive",), "linf", "l2", "l1"),
     **_rows("square", "square", _square, ("square",), "linf"),
     **_rows(
         "square",
