@@ -19,13 +19,14 @@ from frontdef.matrix.entries import parse_matrix
 from frontdef.matrix.plan import make_plan
 from frontdef.registry import PluginError
 from frontdef.runs import versions
-from frontdef.runs.executors import make
+from frontdef.runs.executors import make, queue, slurm
 from frontdef.runs.executors.site import Site
 from frontdef.runs.executors.worker import order
 from frontdef.runs.progress import PlainProgress
 from frontdef.runs.results import load_results
 from frontdef.runs.run import Settings, run
 from frontdef.runs.versions import Environment, environment
+from tests import slurm_site
 
 MATRIX = """
 name = "spread"
@@ -44,6 +45,9 @@ recipe = [{ epochs = 2, lr = 0.01 }]
 family = "fgsm"
 eps = [0.05, 0.1, 0.15, 0.2, 0.25, 0.3]
 """
+
+LONGER = MATRIX.replace("samples = 8", "samples = 100").replace('"fgsm"', '"pgd"\nparameters = { steps = 100 }')
+"""As many jobs, each of which takes long enough to be killed in."""
 
 TIMES = ("wall", "seconds")
 
@@ -165,30 +169,34 @@ def test_an_array_of_workers_gives_the_same_rows(inline, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_worker_of_an_array_that_dies_costs_the_job_that_it_ran(inline, tmp_path):
+def test_a_worker_of_an_array_that_dies_costs_the_job_that_it_ran(tmp_path, cache, monkeypatch):
     pytest.importorskip("submitit")
+    monkeypatch.setattr(slurm, "POLL", 0.05)
+    loses_one_job(tmp_path / "run", executor="submitit-local")
+
+
+def loses_one_job(out: Path, **options) -> None:
+    """Kill the only worker after the first job: one job has failed and says so, all others were run."""
+    killed = []
 
     def kill(count: int) -> None:
         if count == 1:
-            for process in children("submitit"):
+            killed.extend(workers(out / "slurm"))
+            for process in killed:
                 os.kill(process, signal.SIGKILL)
 
-    summary, _ = go(tmp_path / "run", kill, executor="submitit-local", jobs=1)
-    assert len(summary.failed) <= 1
-    assert len(summary.ran) + len(summary.failed) == len(load_results(inline).jobs)
+    summary, _ = go(out, kill, LONGER, jobs=1, **options)
+    assert killed
+    assert len(summary.ran) + len(summary.failed) == len(make_plan(parse_matrix(LONGER)).jobs)
+    (failed,) = (job for job in load_results(out).jobs if job.error)
+    assert "its SLURM worker ended" in failed.error
 
 
-def children(word: str) -> list[int]:
-    """Processes below this one that run something."""
-    listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
-    rows = [line.split(None, 2) for line in listed.splitlines()[1:]]
-    below, found = {os.getpid()}, []
-    for pid, parent, arguments in sorted(rows, key=lambda row: int(row[0])):
-        if int(parent) in below:
-            below.add(int(pid))
-            if word in arguments:
-                found.append(int(pid))
-    return found
+def workers(folder: Path) -> list[int]:
+    """Processes that run what submitit keeps in a folder."""
+    listed = subprocess.run(["ps", "-ewwo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 1) for line in listed.splitlines()[1:]]
+    return [int(pid) for pid, arguments in rows if "submitit.core._submit" in arguments and str(folder) in arguments]
 
 
 @pytest.fixture(scope="module")
@@ -240,5 +248,56 @@ def test_two_nodes_of_which_one_is_killed_give_the_same_rows(inline, tmp_path, n
 @pytest.mark.ray
 def test_a_cluster_that_is_not_there_is_named(tmp_path):
     pytest.importorskip("ray", reason='needs Ray: pip install "frontdef[ray]"')
-    with pytest.raises(ConfigError, match="no Ray cluster"):
+    begun = time.monotonic()
+    with pytest.raises(ConfigError, match=r"no Ray cluster at 127\.0\.0\.1:1: .*refused"):
         go(tmp_path / "run", executor="ray", ray_address="127.0.0.1:1")
+    assert time.monotonic() - begun < 60  # Ray tries for a quarter of an hour
+
+
+@pytest.fixture(scope="module")
+def one_node(tmp_path_factory):
+    """SLURM on this machine; gives what its workers are asked for with."""
+    pytest.importorskip("submitit")
+    if lacking := slurm_site.missing():
+        pytest.skip(f"needs SLURM: {', '.join(lacking)} (Debian: slurm-wlm, munge)")
+    with pytest.MonkeyPatch.context() as patch, slurm_site.slurm(tmp_path_factory.mktemp("slurm")) as told:
+        for name, value in told.items():
+            patch.setenv(name, value)
+        yield {"slurm_partition": "all", "timeout_min": 30}
+
+
+@pytest.mark.slow
+@pytest.mark.slurm
+def test_an_array_of_slurm_gives_the_same_rows(inline, tmp_path, one_node):
+    summary, _ = go(tmp_path / "run", executor="slurm", jobs=2, slurm=one_node)
+    assert not summary.failed
+    assert contents(tmp_path / "run") == contents(inline)
+    assert len(list((tmp_path / "run" / "slurm").glob("*_submission.sh"))) == 1  # one array
+    assert len(list((tmp_path / "run" / "slurm").glob("*_submitted.pkl"))) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.slurm
+def test_a_killed_worker_of_slurm_costs_the_job_that_it_ran(tmp_path, cache, one_node, monkeypatch):
+    """SLURM keeps no accounts here, so its queue alone tells."""
+    monkeypatch.setattr(slurm, "POLL", 0.05)
+    monkeypatch.setattr(queue, "LOOK", 2.0)
+    loses_one_job(tmp_path / "run", executor="slurm", slurm=one_node)
+
+
+@pytest.mark.parametrize(("answers", "gone"), [(["1_0 1_1", "1_1", "1_1"], {"1_0"}), (["1_0", "", "1_0 1_1"], set())])
+def test_a_task_is_gone_that_two_looks_in_a_row_miss(monkeypatch, answers, gone):
+    said = iter(answers)
+    monkeypatch.setattr(queue, "LOOK", 0.0)
+    monkeypatch.setattr(queue, "_listed", lambda: set(next(said).split()))
+    asked = queue.Queue()
+    for _ in answers:
+        found = asked.gone(["1_0", "1_1"])
+    assert found == gone
+
+
+def test_a_queue_that_does_not_answer_has_lost_nobody(monkeypatch):
+    monkeypatch.setattr(queue, "LOOK", 0.0)
+    monkeypatch.setattr(queue, "_listed", lambda: None)
+    asked = queue.Queue()
+    assert not [asked.gone(["1"]) for _ in range(3)][-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 TRIES = 3
 """How often a job is begun whose actor dies: a node may be lost, a job may end every process that it is run in."""
 
+PATIENCE = 10.0
+"""Seconds in which a cluster must answer at its address; Ray itself asks again for a quarter of an hour."""
 
 Phase = Literal["starting", "loading", "running"]
 """What an actor does with a job: it begins (no limit holds yet), loads its models, runs it."""
@@ -70,8 +73,9 @@ class Cluster:
         self.started_here = not ray.is_initialized()
         if self.started_here:
             try:
+                _knock(address or os.environ.get("RAY_ADDRESS", ""))
                 ray.init(address=address, log_to_driver=False, include_dashboard=False, configure_logging=False)
-            except (ConnectionError, RuntimeError, ValueError) as error:
+            except (OSError, RuntimeError, ValueError) as error:
                 raise ConfigError(f"no Ray cluster at {address or os.environ.get('RAY_ADDRESS')}: {error}") from None
         gpus = 1 if told["device"].startswith("cuda") else 0
         having = int(ray.cluster_resources().get("GPU" if gpus else "CPU", 0))
@@ -185,6 +189,13 @@ class Cluster:
             self._dismiss(actor)
         if self.started_here:
             self.ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Whether somebody listens at an address; ``auto`` and ``local`` are none."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
 
 
 def _model(job: Job) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from frontdef.errors import ConfigError, MissingExtraError
 from frontdef.registry import PluginError
+from frontdef.runs.executors.queue import Queue
 from frontdef.runs.inventory import Outcome
 from frontdef.runs.shard import Shard
 
@@ -96,6 +97,7 @@ class Slurm:
         except (RuntimeError, NameError, TypeError, ValueError) as error:
             raise ConfigError(f"SLURM can't be asked: {error}. `frontdef run … --shard I/N` needs no sbatch") from None
         self.tasks: list[Any] = []
+        self.queue = Queue() if cluster == "slurm" else None
 
     def prepare(self, request: Request) -> str:
         """Nothing: a worker loads what its jobs need."""
@@ -115,13 +117,16 @@ class Slurm:
             for job in jobs:
                 if job.key in left:
                     started(job)
-            while not all(task.done() for task in self.tasks):
+            while not all(task.done() or task.job_id in self._gone() for task in self.tasks):
                 yield from self._ended(left)
                 time.sleep(POLL)
             yield from self._ended(left)
             portions, lost = self._lost(portions, left)
             for key, error in lost:
                 yield left.pop(key), Outcome(error=error)
+
+    def _gone(self) -> set[str]:
+        return set() if self.queue is None else self.queue.gone([task.job_id for task in self.tasks])
 
     def _ended(self, left: dict[str, Job]) -> Iterator[tuple[Job, Outcome]]:
         done = {name: self.store.done(name) for name in {job.table.name for job in left.values()}}
@@ -141,7 +146,7 @@ class Slurm:
         for task, portion in zip(self.tasks, portions, strict=True):
             keys = [key for key in portion.keys if key in left]
             if keys:
-                error = task.exception()
+                error = task.exception() if task.done() else "SLURM has it no longer"
                 if "PluginError" in str(error):
                     raise PluginError(next(line for line in reversed(str(error).splitlines()) if "PluginError" in line))
                 lost.append((keys[0], f"ProcessDied: its SLURM worker ended ({error}); see {task.paths.stderr}"))
