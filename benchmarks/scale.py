@@ -245,6 +245,8 @@ def work(step: str, out: Path, cells: int, samples: int) -> None:
 def _told(options: argparse.Namespace, figures: list[dict[str, Any]]) -> dict[str, Any]:
     """What is written: the figures, and where they come from."""
     asked = f"python benchmarks/scale.py --cells {options.cells} --report-cells {options.report_cells}"
+    if options.steps != ",".join(STEPS):
+        asked += f" --steps '{options.steps}'"
     return {
         "command": asked,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in ("torch", "pyarrow")}},
