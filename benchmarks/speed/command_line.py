@@ -62,7 +62,7 @@ def main() -> None:
                 for side, own in zip(sides, taken, strict=True):
                     own[name].append(cost(side[name]))
     if options.json:
-        jobs = len(load_results(options.run).jobs) if options.run else 0
+        jobs = sum(job.status == "ok" for job in load_results(options.run).jobs) if options.run else 0
         rows = [
             {
                 "asked": name,
