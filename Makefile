@@ -84,6 +84,7 @@ bench-speed: setup
 	@$(BIN)/python benchmarks/speed/layout.py --json benchmarks/results/speed/layout.json
 	@$(BIN)/python benchmarks/speed/checks.py --json benchmarks/results/speed/checks.json
 	@$(BIN)/python benchmarks/speed/efficiency.py --json benchmarks/results/speed/efficiency.json
+	@$(BIN)/python benchmarks/speed/page.py --json benchmarks/results/speed/page.json
 	@$(BIN)/python benchmarks/speed/changes.py
 
 # What a machine that checks hashes installs: the core and its runner, every version of constraints.txt with its hashes.

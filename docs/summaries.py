@@ -634,6 +634,33 @@ def asking() -> str:
     return table_of(("asked", "processor time", "memory"), rows) + jobs
 
 
+def reporting() -> str:
+    """What a report costs at a real size: to build it, to open it, and each thing that a person does."""
+    said, how = _speed("page")
+    figures = said["figures"]
+    built = [
+        (
+            shape["shape"],
+            f"{shape['cells']:,} × {shape['samples']:,}",
+            _aim(shape["seconds"], 20, "s"),
+            f"{shape['mebibytes']:,.0f} MiB",
+            _aim(shape["megabytes"], 10, "MB"),
+            f"{shape['elements']:,}",
+        )
+        for shape in figures["shapes"]
+    ]
+    waits: dict[str, dict[str, str]] = {}
+    for number, shape in enumerate(figures["shapes"], 1):
+        for row in shape["rows"]:
+            own = f" ({row['processor']['median']:.0f})" if "processor" in row else ""
+            waits.setdefault(row["what"], {})[f"{number}: {row['width']}"] = f"{row['wall']['median']:.0f}{own}"
+    places = list(next(iter(waits.values())))
+    rows = [(what, *(by_place[place] for place in places)) for what, by_place in waits.items()]
+    titles = ("attacks", "cells × samples", "to build (aim)", "memory", "size (aim)", "elements")
+    rounds = f"{figures['rounds']} rounds: {how}.\n\n"
+    return table_of(titles, built) + table_of(("milliseconds", *places), rows) + rounds
+
+
 def heap() -> str:
     """What keeping freed memory gains."""
     said, how = _speed("heap")

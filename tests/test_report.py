@@ -26,7 +26,7 @@ from frontdef.errors import StoreError
 from frontdef.matrix.tables import RECORDS
 from frontdef.report import believed, chart, gallery, look, palette, pictures, svg, tables
 from frontdef.report.axes import Axis
-from frontdef.report.build import SCRIPTS, TOOLS, build_report, render
+from frontdef.report.build import ROWS, SCRIPTS, TOOLS, build_report, render
 from frontdef.report.collect import collect
 from frontdef.report.data import About, CellRow, Diagnosed, ReportData, Setting
 from frontdef.report.payload import bits, payload
@@ -323,7 +323,7 @@ def test_what_the_classifier_gets_is_shown(data):
 
 
 def test_gallery_keeps_to_its_budget(data):
-    chosen = gallery.choose(data, values_per_image=64, budget=4 * 64 * 20)
+    chosen = gallery.choose(data, values_per_image=64, budget=20 * gallery.weight(64))
     assert len(chosen) == 20
     own = [
         (s.setting, c.defense)
@@ -333,6 +333,15 @@ def test_gallery_keeps_to_its_budget(data):
     where = [(choice.setting, data.cell_by_key[choice.cell].defense) for choice in chosen]
     assert set(where) == set(own)
     assert len(set(where[: len(set(own))])) == len(set(own)), "every defense and setting comes before any comes twice"
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32)])
+def test_a_card_weighs_no_more_than_the_budget_takes_it_for(data, shape):
+    """Noise, which nothing compresses."""
+    noise = np.random.default_rng(0).random((2, *shape))
+    picture = replace(data.pictures[0], clean=noise[0], attacked=noise[1], seen=noise[1])
+    two, three = (len(render(replace(data, pictures=(picture,) * n)).encode()) for n in (2, 3))
+    assert 0 < three - two <= gallery.weight(noise[0].size)
 
 
 # drawings and colors
@@ -418,10 +427,11 @@ def test_policy_allows_this_style_and_script_and_nothing_else(page):
 
 
 def test_script_is_small(page):
-    view, tools = Reader(page).scripts
+    view, rows, tools = Reader(page).scripts
     assert len(view.encode()) < 15_000
+    assert len(rows.encode()) < 6_000, "order, and what is made when it is seen"
     assert len(tools.encode()) < 10_000, "files and the address: nothing that the page's numbers need"
-    for name, parts in (("scripts", SCRIPTS), ("tools", TOOLS)):
+    for name, parts in (("scripts", SCRIPTS), ("rows", ROWS), ("tools", TOOLS)):
         assert {path.stem for path in (Path(tables.__file__).parent / name).iterdir()} == set(parts)
 
 

@@ -153,10 +153,14 @@ def test_shares_are_rounded_as_everywhere_else(browser):
     assert told == [f"{100 * value:.1f}" for value in shares]
 
 
-def test_without_script_everything_stands(without_script):
+def test_without_script_everything_stands(without_script, data):
     assert not first_of(without_script, "#bar").is_displayed()
     assert len(all_of(without_script, ".pane")) == 4 * 5 + 2
     assert all(pane.is_displayed() for pane in all_of(without_script, ".pane"))
+    assert len(all_of(without_script, "#cells .cells tbody tr")) == len(data.cells), "what the script makes by and by"
+    assert all_of(without_script, ".checks tbody tr")
+    assert all_of(without_script, ".findings tbody tr")
+    assert len(all_of(without_script, "#gallery .card")) == len(data.pictures)
 
 
 def test_untouched_filters_change_no_number(without_script, address):
@@ -501,6 +505,76 @@ def test_the_view_is_in_the_address(browser, address):
     assert browser.current_url.endswith("norm=l2&eps=0.3&section=cells")
     browser.get(f"{address}#nonsense=1&eps=9")
     assert len(column(browser, "brackets", "th")) == 3
+
+
+AT_ONCE = 100
+"""Rows of a long table that are made at a time."""
+
+
+@pytest.fixture
+def long(data, chromium, tmp_path):
+    """The page with so many cells that the table of all of them is long; their seeds count down."""
+    n = len(data.cells)
+    cells = [
+        replace(cell, key=f"{i}-{cell.key}" if i else cell.key, seed=12 * n - i * n - j)
+        for i in range(12)
+        for j, cell in enumerate(data.cells)
+    ]
+    path = tmp_path / "long.html"
+    path.write_text(render(replace(data, cells=tuple(cells), agreements=data.agreements * 40)), encoding="utf-8")
+    resize(chromium, 1280)
+    chromium.get(path.as_uri())
+    yield chromium, [cell for cell in cells if (cell.norm, cell.eps) == ("linf", 0.1)]
+    assert [entry["message"] for entry in chromium.get_log("browser")] == []
+
+
+def rest_of(driver):
+    return first_of(driver, "#cells .rest")
+
+
+def seeds(driver):
+    script = "return [...document.querySelectorAll('#cells .cells tbody tr')].map((row) => +row.cells[8].textContent)"
+    return driver.execute_script(script)
+
+
+def test_a_long_table_shows_some_rows_and_holds_all(long):
+    browser, cells = long
+    known = [cell.seed for cell in cells]
+    assert len(known) > 2 * AT_ONCE
+    assert seeds(browser) == known[:AT_ONCE]
+    assert rest_of(browser).get_attribute("textContent").startswith(f"{AT_ONCE} of {len(known)} ")
+    header = next(h for h in all_of(browser, "#cells .cells thead button") if h.get_attribute("textContent") == "Seed")
+    centre(browser, header)
+    header.click()
+    header.click()
+    assert seeds(browser) == sorted(known)[:AT_ONCE], "the least of all, not of those that were shown"
+    keep(browser, "l", "gamma")
+    kept = sorted(cell.seed for cell in cells if cell.library == "gamma")
+    assert seeds(browser) == kept[:AT_ONCE]
+    assert {row.get_attribute("data-l") for row in all_of(browser, "#cells .cells tbody tr")} == {"2"}
+    text, _ = take(browser, "#cells .takes", "CSV")
+    assert len(text.splitlines()) == 1 + len(kept), "what is saved is all of them"
+    first_of(browser, "#reset").click()
+    more, everything = all_of(rest_of(browser), "button")
+    browser.execute_script("arguments[0].click()", more)
+    assert len(seeds(browser)) == 2 * AT_ONCE
+    browser.execute_script("arguments[0].click()", everything)
+    assert seeds(browser) == sorted(known)
+    assert not rest_of(browser).is_displayed()
+    commands = all_of(browser, "#cells .cells .command")
+    assert len(commands) == len(all_of(browser, "#cells .cells .copy")) == len(known)
+
+
+def test_a_folded_table_is_made_when_it_is_opened(long):
+    browser, _ = long
+    cause = first_of(browser, ".cause:not(.undecided)")
+    assert not all_of(cause, "tr")
+    centre(browser, cause)
+    first_of(cause, "summary").click()
+    shown = int(first_of(cause, ".times").text)
+    assert len(all_of(cause, "tbody tr")) == min(shown, AT_ONCE)
+    assert all_of(cause, ".takes"), "it can be saved"
+    assert first_of(cause, "td").get_attribute("data-h") == "Attack"
 
 
 SAVED = """

@@ -29,11 +29,14 @@ if TYPE_CHECKING:
     from frontdef.verdicts.bracket import Strongest
     from frontdef.verdicts.paper import Paper
 
-SCRIPTS = ("core", "worst", "filters", "update", "sort", "drawer", "start")
+SCRIPTS = ("core", "worst", "filters", "update", "drawer", "start")
 """Parts of the page's script, in the order in which they are put together."""
 
+ROWS = ("basics", "sort", "narrow", "long", "start")
+"""Parts of its second script: the order of rows, and long tables, which come as text."""
+
 TOOLS = ("basics", "copy", "tables", "charts", "address", "start")
-"""Parts of its second script: what is taken away from the page, files and its address. The page is whole without it."""
+"""Parts of its third script: what is taken away from the page, files and its address. The page is whole without it."""
 
 ACCURACY = Axis(0, 1, (0, 0.25, 0.5, 0.75, 1))
 
@@ -67,6 +70,7 @@ def render(data: ReportData) -> str:
         data: What it shows. Whatever its names contain, they are shown as text.
     """
     style, script = page.style(), page.script(f"scripts/{name}.js" for name in SCRIPTS)
+    rows = page.script(f"rows/{name}.js" for name in ROWS)
     tools = page.script(f"tools/{name}.js" for name in TOOLS)
     return (
         _environment()
@@ -88,8 +92,8 @@ def render(data: ReportData) -> str:
             payload=page.embedded(payload(data)),
             status=Counter(cell.status for cell in data.cells),
             style=Markup(style),
-            scripts=[Markup(script), Markup(tools)],
-            policy=page.policy(style, script, tools),
+            scripts=[Markup(script), Markup(rows), Markup(tools)],
+            policy=page.policy(style, script, rows, tools),
             version=__version__,
         )
     )

@@ -14,6 +14,9 @@ from frontdef.report.pictures import LONGEST, magnification, magnified, png, til
 BYTES = 600_000
 """About what all pictures of a report may weigh."""
 
+PER_IMAGE = 320
+"""Bytes of an image beside its values: a header, an element, and its share of the caption."""
+
 PER_CELL = 3
 """Samples of one cell at most."""
 
@@ -44,6 +47,11 @@ class Card:
     lead: bool
 
 
+def weight(values_per_image: int) -> int:
+    """Bytes of a card: four images, a value taken for one byte in base64."""
+    return 4 * (values_per_image * 4 // 3 + PER_IMAGE)
+
+
 def choose(data: ReportData, values_per_image: int, budget: int = BYTES) -> list[Choice]:
     """Pick the samples that are shown: of each defense, setting and family, some that its strongest library broke.
 
@@ -53,9 +61,9 @@ def choose(data: ReportData, values_per_image: int, budget: int = BYTES) -> list
     Args:
         data: Cells, scores and brackets.
         values_per_image: ``C·H·W``.
-        budget: Bytes; a compressed value is taken for one byte, in each of four images.
+        budget: Bytes.
     """
-    limit = max(budget // (4 * values_per_image), len(data.defense_names))
+    limit = max(budget // weight(values_per_image), len(data.defense_names))
     common: dict[tuple[str, str], np.ndarray] = {}
     for score in data.scores:
         common[score.setting.model] = common.get(score.setting.model, 0) + score.broken.astype(int)

@@ -17,7 +17,7 @@ from frontdef.runs.table import Column
 from frontdef.threat import ThreatModel, parse_eps
 from frontdef.whole import write_whole
 
-SCRIPTS = ("scripts/core.js", "scripts/sort.js", "layers/page.js")
+SCRIPTS = ("scripts/core.js", "rows/sort.js", "layers/page.js")
 
 
 def build_layers_report(analysis: Results, path: Path) -> Path:

@@ -11,12 +11,15 @@ const librariesOf = (d, f, several) => table("Libraries side by side", ["Library
   return [name, make("b", {}, share(value)), `${count(success)} of ${count(cleanOf(state.s, d).bits)}`, ...[distance, cell.forwards, cell.backwards, cell.seconds].map(short)];
 }));
 const pairedOf = (d, f) => {
-  const rows = pairsOf(f, (defense) => defense === d).map(([, , , a, b, verdict, both, onlyA, onlyB, neither, corrected, reason, , p]) =>
+  const rows = pairsOf(f, [d]).map(([, , , a, b, verdict, both, onlyA, onlyB, neither, corrected, reason, , p]) =>
     [make("span", {}, `${names.l[a]} / ${names.l[b]}`, make("small", {}, reason)), mark(verdict), both, onlyA, onlyB, neither, short(p), short(corrected)]);
   return rows.length ? table("Of the samples that are right without attack: broken by both, by one only, by neither; p corrected (Holm) for all comparisons of the run", ["Pair", "Verdict", "Both", "Only first", "Only second", "Neither", "p", "p corrected"], rows) : empty("One library only: there is nothing to compare.");
 };
 const picturesOf = (d, f) => {
-  const pictures = all(`#gallery .card[data-s="${state.s}"][data-d="${d}"][data-f="${f}"]`).map((figure) => figure.cloneNode(true));
+  const mine = ({dataset}) => +dataset.s === state.s && +dataset.d === d && +dataset.f === f;
+  const folded = new CustomEvent("rows", {detail: {fits: mine, rows: []}});
+  one("#gallery .long")?.dispatchEvent(folded);
+  const pictures = [...all("#gallery .card:not(.long *)").filter(mine), ...folded.detail.rows].map((figure) => figure.cloneNode(true));
   pictures.forEach((figure) => show(figure, state.l.has(+figure.dataset.l)));
   return pictures.length ? make("div", {class: "cards"}, ...pictures) : empty("No picture: the attack broke nothing, or no room was left to store one.");
 };

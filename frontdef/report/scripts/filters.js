@@ -5,13 +5,7 @@ const passes = ({dataset: {s, g, d, f, l}}) =>
   Object.entries({d, f, l}).every(([kind, value]) => value === undefined || numbers(value).every((i) => state[kind].has(i)));
 
 const applyFilters = () => {
-  for (const element of all("main :is([data-s],[data-g],[data-d],[data-f],[data-l])")) show(element, passes(element));
-  for (const cause of all(".cause")) show(cause, (one(".times", cause).textContent = all("tbody tr:not([hidden])", cause).length));
-  for (const list of all(".list")) {
-    const some = [...list.children].some((child) => !child.hidden), box = list.closest(".scroll") ?? list;
-    show(box, some);
-    show(box.nextElementSibling, !some);
-  }
+  for (const element of all("main :is([data-s],[data-g],[data-d],[data-f],[data-l]):not(.long *)")) show(element, passes(element));
 };
 
 const fill = (id, options, value) => {

@@ -5,14 +5,13 @@ const render = () => {
   updateHeat();
   updateGrid();
   updateCurves();
-  all(".sortable").forEach(order);
   showBar();
+  document.dispatchEvent(new Event("shown"));
 };
 
 const root = document.documentElement;
 root.classList.add("js");
 show(bar, settings.length);
-all(".sortable").forEach(makeSortable);
 if (settings.length) render();
 
 bar.onsubmit = (event) => event.preventDefault();

@@ -1,13 +1,15 @@
 // Puts the numbers of the selected families and libraries into the tables and drawings that the page came with.
 const at = (value) => `${100 * value}%`;
+// What stands there already is left alone: the browser need not lay it out again.
+const write = (element, text) => element.textContent === text || (element.textContent = text);
 const put = (cell, value) => {
   cell.dataset.v = value ?? -1;
-  (one("b", cell) ?? cell).textContent = share(value);
+  write(one("b", cell) ?? cell, share(value));
 };
 const shown = (id, selector) => all(`#${id} .pane:not([hidden]) ${selector}`);
 
 const updateBrackets = () => {
-  for (const row of shown("brackets", "tr[data-d]")) {
+  for (const row of shown("brackets", "tr[data-d]:not([hidden])")) {
     const d = +row.dataset.d, lowest = worst(state.s, d), {value} = lowest, [low, high] = wilson(lowest);
     const part = (key) => one(`[data-k=${key}]`, row), proved = Math.min(Math.max(part("certified").dataset.v, 0), value);
     for (const [name, props] of Object.entries({
@@ -15,13 +17,13 @@ const updateBrackets = () => {
       low: {x1: at(low), x2: at(low)}, high: {x1: at(high), x2: at(high)}, end: {x: at(value)},
     })) set(one(`.${name}`, row), props);
     put(part("worst"), value);
-    part("interval").textContent = `${share(low)} – ${share(high)}`;
-    part("strongest").textContent = strongest(state.s, d);
+    write(part("interval"), `${share(low)} – ${share(high)}`);
+    write(part("strongest"), strongest(state.s, d));
   }
 };
 
 const updateHeat = () => {
-  for (const row of shown("heat", "tr[data-d]")) {
+  for (const row of shown("heat", "tr[data-d]:not([hidden])")) {
     const d = +row.dataset.d;
     put(one(".worst", row), worst(state.s, d).value);
     for (const cell of all("[data-f]", row)) {
@@ -29,25 +31,27 @@ const updateHeat = () => {
       cell.className = n ? `heat h${Math.round(value * (data.steps - 1))}` : "heat";
       cell.dataset.v = value ?? -1;
       if (!link) continue;
-      one(".value", link).textContent = n || !one(".cross", link) ? share(value) : "";
-      one(".n", link).textContent = `/${of}`;
+      write(one(".value", link), n || !one(".cross", link) ? share(value) : "");
+      write(one(".n", link), `/${of}`);
       show(one(".n", link), n && of < cleanOf(state.s, d).n);
-      show(one(".dot", link), pairsOf(f, (defense) => defense === d, "matched").some((row) => /diff|unexp|inval/.test(row[5])));
+      show(one(".dot", link), pairsOf(f, [d], "matched").some((row) => /diff|unexp|inval/.test(row[5])));
     }
   }
 };
 
 // Comparisons of a family in this setting, of two selected libraries, of the defenses and, if asked for, of the mode.
-const pairsOf = (f, wanted, mode) => data.agreements.filter((row) => row[0] === state.s && wanted(row[1]) && row[2] === f && state.l.has(row[3]) && state.l.has(row[4]) && (!mode || row[12] === mode));
+const compared = {};
+for (const row of data.agreements) (compared[row.slice(0, 3)] ??= []).push(row);
+const pairsOf = (f, defenses, mode) => [...defenses].flatMap((d) => compared[[state.s, d, f]] ?? []).filter((row) => state.l.has(row[3]) && state.l.has(row[4]) && (!mode || row[12] === mode));
 const mark = (verdict, number) => make("span", {class: `mark ${verdict}`, title: verdict}, data.marks[verdict], make("span", {class: number ? "sr" : ""}, ` ${verdict}`), number ? ` ${number}` : "");
 const updateGrid = () => {
-  for (const row of shown("agreement", "tr[data-f]")) {
-    const comparisons = pairsOf(+row.dataset.f, (d) => state.d.has(d), row.closest("table").dataset.mode);
+  for (const row of shown("agreement", "tr[data-f]:not([hidden])")) {
+    const comparisons = pairsOf(+row.dataset.f, state.d, row.closest("table").dataset.mode);
     for (const cell of all("[data-l]", row)) {
       const pair = numbers(cell.dataset.l), mine = comparisons.filter(([, , , a, b]) => pair.includes(a) && pair.includes(b));
       const marks = Object.keys(data.marks).map((verdict) => [verdict, mine.filter((comparison) => comparison[5] === verdict).length]);
-      cell.replaceChildren(...marks.filter(([, number]) => number).map((counted) => mark(...counted)));
-      if (!mine.length) cell.textContent = "–";
+      const told = marks.filter(([, number]) => number).map((counted) => mark(...counted)), text = told.map((element) => element.textContent).join("") || "–";
+      if (cell.textContent !== text) cell.replaceChildren(...(told.length ? told : [text]));
     }
   }
 };

@@ -1,23 +1,28 @@
 // Worst cases over any choice of families and libraries, sample by sample, from the bits of the page.
 const unpack = (text) => Uint8Array.from(atob(text), (byte) => byte.charCodeAt());
-const count = (bytes) => [...bytes].map((byte) => byte.toString(2)).join("").replaceAll("0", "").length;
+const ONES = Uint8Array.from({length: 256}, (_, byte) => byte.toString(2).replaceAll("0", "").length);
+const count = (bytes) => bytes.reduce((sum, byte) => sum + ONES[byte], 0);
 const union = (n, rows, what = "broken") => {
   const joined = new Uint8Array((n + 7) / 8);
-  for (const row of rows) row[what].forEach((byte, i) => (joined[i] |= byte));
+  for (const {[what]: bytes} of rows) for (let i = 0; i < bytes.length; i++) joined[i] |= bytes[i];
   return joined;
 };
 
-const clean = {}, scores = {};
+const clean = {}, scores = {}, own = {};
 for (const [model, d, n, bits] of data.clean) clean[[model, d]] = {n, bits: unpack(bits)};
-const add = (s, d, bits, row) => (scores[[s, d]] ??= []).push({broken: unpack(bits), ...row});
-for (const [s, c, bits, distance, some, own] of data.scores) add(s, cells[c].d, bits, {cell: cells[c], success: unpack(own ?? bits), distance, attacked: some && unpack(some)});
+const add = (s, d, row) => (scores[[s, d]] ??= []).push(row);
+for (const [s, c, bits, distance, some, asked] of data.scores) {
+  const cell = cells[c], broken = unpack(bits), row = {cell, broken, success: asked == null ? broken : unpack(asked), distance, attacked: some && unpack(some)};
+  add(s, cell.d, row);
+  if (cell.at.includes(s)) (own[[s, cell.d, cell.f]] ??= []).push(row);
+}
 // Attacks of a diagnosis are of no family and library: they count while none is left out.
-for (const [s, d, f, bits] of data.evidence) add(s, d, bits, {cell: {...settings[s], f, l: "diagnosis"}, attacked: []});
+for (const [s, d, f, bits] of data.evidence) add(s, d, {cell: {...settings[s], f, l: "diagnosis"}, broken: unpack(bits), attacked: []});
 
 const cleanOf = (s, d) => clean[[settings[s].model, d]];
 const scoresOf = (s, d) => (scores[[s, d]] ?? []).filter(({cell: {f, l}}) => (isNaN(f) ? ["f", "l"].every(whole) : state.f.has(f) && state.l.has(l)));
 // Of the attack itself only what it was asked for counts: another class than the target is no success of it.
-const ownScores = (d, f) => scoresOf(state.s, d).filter(({cell}) => cell.f === f && cell.at.includes(state.s));
+const ownScores = (d, f) => (state.f.has(f) ? (own[[state.s, d, f]] ?? []) : []).filter(({cell}) => state.l.has(cell.l));
 
 // How many samples are right without attack and not broken by any of the scores, of those that any of them attacked.
 const robust = (s, d, rows, what) => {

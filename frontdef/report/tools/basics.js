@@ -1,4 +1,4 @@
-// The second script: what is taken away from the page. It shares nothing with the first but the page itself.
+// The third script: what is taken away from the page. It shares nothing with the others but the page itself.
 const one = (selector, root = document) => root.querySelector(selector);
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const root = document.documentElement;

@@ -2,7 +2,10 @@
 const columnsOf = (table) => [...table.tHead.rows[0].cells].map((cell, i) => ({i, cell})).filter(({cell}) => !cell.hidden && !cell.matches(".axis-cell"));
 const rowsOf = (table) => {
   const columns = columnsOf(table);
-  const rows = [...table.tBodies[0].rows].filter((row) => !row.hidden);
+  // A long table makes the rows that it does not show.
+  const long = new CustomEvent("rows", {detail: {fits: () => true, rows: []}});
+  table.dispatchEvent(long);
+  const rows = table.matches(".long") ? long.detail.rows : [...table.tBodies[0].rows].filter((row) => !row.hidden);
   return [columns.map(({cell}) => plain(cell)), ...rows.map((row) => columns.map(({i}) => plain(row.cells[i])))];
 };
 // A spreadsheet takes a text that begins with one of these for a formula.
