@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import runpy
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,107 +11,13 @@ import pytest
 
 from frontdef.report import look, tables
 from frontdef.report.build import render
-from frontdef.report.collect import collect
 from frontdef.report.data import ReportData, Setting
 from frontdef.report.tables import correct_of
-from frontdef.runs.results import load_results
 from frontdef.verdicts.statistics import wilson
+from tests.browser import HOSTILE, all_of, centre, choose, column, first_of, keep, needs_browser, resize
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-CHROMEDRIVER = shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        not (CHROMIUM and CHROMEDRIVER), reason="needs chromium and chromedriver (Debian: chromium-driver)"
-    ),
-]
-
-sample = runpy.run_path(str(Path(__file__).with_name("report_sample.py")))
-HOSTILE = sample["HOSTILE"]
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
-)  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory) -> ReportData:
-    report = collect(load_results(sample["make_run"](tmp_path_factory.mktemp("browser") / "run")))
-    (masked,) = report.diagnoses
-    trusted = replace(masked, defense="none", diagnosis=replace(masked.diagnosis, verdict="trusted"))
-    return replace(report, diagnoses=(masked, trusted))
-
-
-@pytest.fixture(scope="module")
-def address(data, tmp_path_factory) -> str:
-    path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(render(data), encoding="utf-8")
-    return path.as_uri()
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(CHROMEDRIVER))
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture
-def browser(chromium, address):
-    resize(chromium, 1280)
-    chromium.get(address)
-    yield chromium
-    assert [entry["message"] for entry in chromium.get_log("browser")] == []
-
-
-def resize(driver, width, scheme="light"):
-    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
-    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    driver.execute_cdp_cmd(
-        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    )
-
-
-def all_of(driver, selector):
-    return driver.find_elements("css selector", selector)
-
-
-def first_of(driver, selector):
-    return driver.find_element("css selector", selector)
-
-
-def column(driver, table, selector):
-    """Text of a cell of every visible row, in the order of the page."""
-    return [cell.text for cell in all_of(driver, f"#{table} .pane:not([hidden]) tbody tr:not([hidden]) {selector}")]
-
-
-def centre(driver, element):
-    """Scroll so that the sticky bar covers nothing of an element."""
-    driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
-
-
-def choose(driver, select, value):
-    from selenium.webdriver.support.ui import Select
-
-    Select(first_of(driver, f"#{select}")).select_by_visible_text(value)
-
-
-def keep(driver, kind, *names):
-    """Leave only these ticked in a menu of the bar."""
-    menu = first_of(driver, f".menu[data-kind={kind}]")
-    first_of(menu, "summary").click()
-    first_of(menu, "[data-action=none]").click()
-    for label in all_of(menu, "label"):
-        if label.text.strip() in names:
-            label.click()
-    first_of(menu, "summary").click()
+pytest_plugins = ["tests.browser_fixtures"]
+pytestmark = needs_browser
 
 
 NUMBERS = """
