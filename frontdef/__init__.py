@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from frontdef import bpda
     from frontdef.api import load, protect
     from frontdef.certificate import Certificate
+    from frontdef.claim.live import import_claim
     from frontdef.classifiers import Classifier
     from frontdef.config import Config, field
     from frontdef.defense import Defense
@@ -55,6 +56,7 @@ _HOMES = {
     "get_classifiers": "frontdef.registry",
     "get_datasets": "frontdef.registry",
     "get_defenses": "frontdef.registry",
+    "import_claim": "frontdef.claim.live",
     "load": "frontdef.api",
     "load_results": "frontdef.runs.results",
     "protect": "frontdef.api",
@@ -86,6 +88,7 @@ __all__ = [
     "get_datasets",
     "get_defenses",
     "hookimpl",
+    "import_claim",
     "load",
     "load_results",
     "protect",

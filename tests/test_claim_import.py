@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import json
 import shutil
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from safetensors.numpy import load, save
 
@@ -17,7 +20,9 @@ import frontdef
 from frontdef.claim.bundle import bundle
 from frontdef.claim.read import read_claim
 from frontdef.cli import main
-from frontdef.errors import StoreError
+from frontdef.errors import ConfigError, StoreError
+from frontdef.registry import get_dataset
+from frontdef.testing import Readme
 from tests import own_models
 
 MATRIX = """
@@ -247,3 +252,128 @@ def test_bytes_spoiled_by_chance_are_read_or_refused(claim, tmp_path, seed):
         path.write_bytes(spoiled[: random.integers(1, len(data))] if random.random() < 0.2 else spoiled)
         with contextlib.suppress(StoreError):  # anything else is a fault of ours
             assert read_claim(path).rows
+
+
+# A run of live objects: the model is given with the claim, the samples are those that the run kept.
+
+RADII = {"eps": ["8/255", "24/255"], "libraries": ["native"], "quiet": True}
+FRONT_ENDS = {"defenses": ["none", ("art-feature-squeezing", {"bit_depth": 5})], "diagnose": False}
+
+
+@pytest.fixture(scope="module")
+def net():
+    return own_models.trained()
+
+
+@pytest.fixture(scope="module")
+def samples():
+    return get_dataset("digits").load("test").take(16, 0)
+
+
+@pytest.fixture(scope="module")
+def live_claim(net, samples, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("live")
+    attacks = [{"family": "pgd", "parameters": {"steps": 5}}]
+    run = frontdef.evaluate(
+        net, samples.images, samples.labels, attacks=attacks, out=folder / "run", **RADII, **FRONT_ENDS
+    )
+    assert bundle(run, folder / "claim.zip").examples > 3
+    return folder / "claim.zip"
+
+
+@pytest.fixture
+def evaluated(net, samples, tmp_path):
+    """A run by noise, of a model and samples that a test may choose."""
+
+    def run(model=net, images=samples.images, labels=samples.labels, family="noise", out="live", **options):
+        attacks = [{"family": family}]
+        return frontdef.evaluate(
+            model, images, labels, attacks=attacks, out=tmp_path / out, **{**RADII, **FRONT_ENDS, **options}
+        )
+
+    return run
+
+
+def left(results):
+    table = results.worst()
+    return dict(zip(zip(table["defense"], table["eps"].round(4), strict=True), table["robust"], strict=True))
+
+
+def test_a_live_run_takes_it_with_the_object_and_keeps_it(evaluated, live_claim, net, samples):
+    before, mode = left(evaluated()), net.train().training
+    after = frontdef.import_claim(live_claim, evaluated(), net, by="a reviewer")
+    assert len(after.worst()) == len(before) == 4
+    assert all(left(after)[row] <= before[row] for row in before)
+    assert left(after)["none", 0.0941] < before["none", 0.0941]
+    lowered = after.worst()[after.worst()["robust"] < list(before.values())]
+    assert set(lowered["strongest"]) == {"imported linf @ a reviewer"}
+    assert net.training is mode
+    assert all(parameter.requires_grad for parameter in net.parameters())
+    again = evaluated()
+    assert left(again) == left(after), "the same call keeps what was brought in"
+    other = evaluated(family="fgsm")
+    assert all(left(other)[row] <= left(after)[row] for row in before), "and so does one with other attacks"
+    assert after.report().stat().st_size > 10_000
+
+
+def test_a_function_and_a_protected_model_take_it_too(evaluated, live_claim, net):
+    for number, model in enumerate((frontdef.protect(net, "none"), lambda x: net(x))):
+        run = evaluated(model, out=f"run-{number}", defenses=["none"])
+        after = frontdef.import_claim(live_claim, run.path, model, row="none")
+        assert left(after)["none", 0.0941] < left(run)["none", 0.0941]
+
+
+def test_another_model_is_refused_and_nothing_is_changed(evaluated, live_claim, net):
+    run = evaluated()
+    head = (run.path / "run.json").read_bytes()
+    for model, options in ((own_models.network(), {}), (net, {"normalize": {"mean": [0.5], "std": [0.5]}})):
+        with pytest.raises(frontdef.ModelError, match=r"not the one that .* is of.*normalize"):
+            frontdef.import_claim(live_claim, run, model, **options)
+    with pytest.raises(ConfigError, match=r"frontdef\.import_claim\("):
+        frontdef.import_claim(live_claim, run)
+    assert (run.path / "run.json").read_bytes() == head
+
+
+def test_other_images_and_other_labels_are_refused(evaluated, live_claim, net, samples):
+    for number, options in enumerate(({"images": 1 - samples.images}, {"labels": (samples.labels + 1) % 10})):
+        run = evaluated(out=f"run-{number}", **options)
+        with pytest.raises(ConfigError, match=r"no example of an image of .* under the same label"):
+            frontdef.import_claim(live_claim, run, net)
+
+
+def test_what_was_judged_by_another_model_or_on_other_images_counts_no_more(
+    evaluated, live_claim, net, samples, capsys
+):
+    """The same folder, and another model: its worst case is that of a folder of its own."""
+    changed = copy.deepcopy(net)
+    with torch.no_grad():
+        changed[4].bias += 1 - torch.nn.functional.one_hot(torch.tensor(0), 10)
+    half = {"images": torch.cat([samples.images[:8], 1 - samples.images[8:]])}  # a model is known by its first images
+    for number, options in enumerate(({"model": changed}, half)):
+        run = evaluated(out=f"run-{number}")
+        frontdef.import_claim(live_claim, run, net)
+        assert left(evaluated(out=f"run-{number}", **options, quiet=False)) == left(evaluated(out="own", **options))
+        assert "import them again" in capsys.readouterr().err
+
+
+def test_a_run_of_files_takes_no_object_and_one_of_other_code_is_repeated_first(own, claim, net, monkeypatch):
+    with pytest.raises(ConfigError, match="leave it out"):
+        frontdef.import_claim(claim, own, net)
+    before = worst(own)[0]
+    with monkeypatch.context() as other:
+        other.setattr("frontdef.matrix.attack.codes_of", lambda *references: ("other code",))
+        with pytest.raises(ConfigError, match=r"was not made by what is here now.*Repeat it, frontdef run"):
+            frontdef.import_claim(claim, own)
+    assert worst(own)[0] == before
+    assert left(frontdef.import_claim(claim, own, by="a reviewer")) != {
+        ("none", eps): share for eps, share in before.items()
+    }
+
+
+def test_the_call_of_the_docs_runs_as_it_stands(evaluated, live_claim, net, tmp_path, monkeypatch):
+    run = evaluated(out="runs/mine")
+    shutil.copy(live_claim, tmp_path / "claim.zip")
+    monkeypatch.chdir(tmp_path)
+    page = Path(__file__).parent.parent / "docs" / "claim.md"
+    names = Readme(page).run(frontdef=frontdef, net=net)
+    assert left(names["results"])["none", 0.0941] < left(run)["none", 0.0941]

@@ -27,6 +27,7 @@ from frontdef.runs.progress import Progress
 from frontdef.runs.results import Results
 from frontdef.runs.run import Settings, run
 from frontdef.runs.table import Rows
+from frontdef.runs.versions import environment, environment_of
 from frontdef.threat import ThreatModel, check_norm
 from frontdef.verdicts import broken
 
@@ -43,8 +44,8 @@ class Brought(NamedTuple):
     Args:
         row: Title of the run's row.
         norm: Norm that the claim says the examples are of.
-        examples: Examples whose image the run has.
-        unknown: Examples whose image it has not: left out.
+        examples: Examples whose sample the run has.
+        unknown: Examples whose image it has not, or under another label: left out.
         key: Of the cell that judges them.
     """
 
@@ -174,28 +175,52 @@ def bring(
         One for each row and norm.
 
     Raises:
-        ConfigError: The run is no matrix, or was asked for with objects that no file holds, or the claim has no example
-            of an image that the run has.
+        ConfigError: The run is no matrix, was asked for with objects that no file holds or made by other code, or the
+            claim has no example of a sample that the run has.
         UnknownNameError: No such row.
         StoreError: The claim can't be read.
     """
-    if results.head.kind != "matrix":
-        raise ConfigError(f"{results.path} is a {results.head.kind}: examples are evidence in a matrix")
+    require_matrix(results)
     if results.head.live:
         raise ConfigError(
-            f"{results.path} was asked for in Python, of a model that no file holds: `frontdef evaluate FILE.py:build` "
-            "makes a run whose model can be loaded again"
+            f"{results.path} was asked for in Python, of a model that no file holds, and examples are judged by the "
+            f"run's own model: frontdef.import_claim({str(path)!r}, {str(results.path)!r}, model) takes the object"
         )
-    claim = read_claim(path)
     plan = results.kind.remake(results.head.document, results.head.device)
+    return count(results, plan, path, settings, progress, by=by, row=row)
+
+
+def require_matrix(results: Results) -> None:
+    """Check that examples are evidence in a run.
+
+    Raises:
+        ConfigError: They are not.
+    """
+    if results.head.kind != "matrix":
+        raise ConfigError(f"{results.path} is a {results.head.kind}: examples are evidence in a matrix")
+
+
+def count(
+    results: Results, plan: Plan, path: Path, settings: Settings, progress: Progress, *, by: str, row: str
+) -> list[Brought]:
+    """Judge a claim's examples by the models of a run's plan; see `bring`.
+
+    Raises:
+        ConfigError: The plan is no longer the run's, or the claim has no example of a sample that the run has.
+        UnknownNameError: No such row.
+        StoreError: The claim can't be read.
+    """
+    _require_same(results, plan)
+    claim = read_claim(path)
     inventory = Inventory(plan.samples, settings.means)
     cells = list(_cells(plan, claim, inventory, by or claim.run, row))
     if not cells:
         titles = ", ".join(dict.fromkeys(" ".join(_model(job)) for job in plan.of(RECORDS.name)))
         claimed = ", ".join(row.title for row in claim.rows)
         raise ConfigError(
-            f"{path} has no example of an image of {results.path}. The claim is about {claimed}; the run has {titles}. "
-            "Rows go by their names, --row names another one of the run, and images are known by their values"
+            f"{path} has no example of an image of {results.path}, under the same label. The claim is about {claimed}; "
+            f"the run has {titles}. Rows go by their names, --row names another one of the run, and images are known "
+            "by their values"
         )
     run(
         replace(plan, jobs=(*plan.jobs, *(cell for cell, _ in cells))),
@@ -206,6 +231,27 @@ def bring(
         Brought(cell.row.entry.title, cell.claimed_norm, len(cell.examples), unknown, cell.key)
         for cell, unknown in cells
     ]
+
+
+def _require_same(results: Results, plan: Plan) -> None:
+    """Check that the plan is the run's: it is written into the folder, so what it does not ask for would be lost.
+
+    Raises:
+        ConfigError: It has other jobs.
+    """
+    asked = {job.key for job in (*plan.jobs, *plan.twins)}
+    others = [entry for entry in results.head.jobs if not entry.about.get(BROUGHT) and entry.key not in asked]
+    if others:
+        raise ConfigError(
+            f"{results.path} was not made by what is here now: {len(others)} of its jobs would be others, the first "
+            f"{others[0].what}{since(results)}. Repeat it, {results.head.command}, then import"
+        )
+
+
+def since(results: Results, most: int = 3) -> str:
+    """What is installed otherwise than when a run was written, for messages."""
+    changed = environment().differences(environment_of(results.head))
+    return f" ({'; '.join(changed[:most])}{'; …' if len(changed) > most else ''})" if changed else ""
 
 
 def _model(job: Any) -> tuple[str, str, str]:
@@ -229,12 +275,13 @@ def _cells(plan: Plan, claim: Claimed, inventory: Inventory, by: str, title: str
 def _of_row(
     plan: Plan, claimed: ClaimedRow, cell: Cell, inventory: Inventory, by: str
 ) -> Iterator[tuple[ImportedCell, int]]:
-    images = inventory.split(cell.row.dataset).first(cell.samples).images.numpy()
-    if claimed.images.shape[1:] != images.shape[1:]:
+    split = inventory.split(cell.row.dataset).first(cell.samples)
+    if claimed.images.shape[1:] != tuple(split.images.shape[1:]):
         return
-    place_of = {image.tobytes(): place for place, image in enumerate(images)}
+    samples = zip(split.images.numpy(), split.labels.tolist(), strict=True)
+    place_of = {(image.tobytes(), label): place for place, (image, label) in enumerate(samples)}
     for norm, (numbers, made) in claimed.examples.items():
-        places = [place_of.get(claimed.images[number].tobytes()) for number in numbers]
+        places = [place_of.get((claimed.images[number].tobytes(), int(claimed.labels[number]))) for number in numbers]
         examples = {place: example for place, example in zip(places, made, strict=True) if place is not None}
         judged = norm if plan.radii.get(norm) else next(name for name, radii in plan.radii.items() if radii)
         if examples:

@@ -55,6 +55,7 @@ class ClaimedRow:
         model: The same by name.
         sha256: Of its file.
         images: float32 ``(N,C,H,W)``.
+        labels: int64 ``(N,)``.
         examples: Norm → which image each example is of, int64 ``(M,)``, and the examples, float32 ``(M,C,H,W)``.
     """
 
@@ -62,6 +63,7 @@ class ClaimedRow:
     model: tuple[str, str, str]
     sha256: str
     images: np.ndarray
+    labels: np.ndarray
     examples: Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
@@ -126,6 +128,9 @@ def _row(row: _Row, data: bytes) -> ClaimedRow:
     images = _tensor(tensors, "images", np.float32, row.file)
     if images.ndim != 4 or not len(images):
         raise ValueError(f"{row.file}: images are (N,C,H,W), got {images.shape}")
+    labels = _tensor(tensors, "labels", np.int64, row.file)
+    if labels.shape != (len(images),):
+        raise ValueError(f"{row.file}: labels {labels.shape} do not fit {len(images)} images")
     examples: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for norm in row.norms:
         if norm not in MEASURED:
@@ -137,7 +142,7 @@ def _row(row: _Row, data: bytes) -> ClaimedRow:
         if len(places) and not (places.min() >= 0 and places.max() < len(images)):
             raise ValueError(f"{row.file}: {norm}.images names an image that is not there")
         examples[norm] = places, made
-    return ClaimedRow(row.title, (row.dataset, row.classifier, row.defense), row.sha256, images, examples)
+    return ClaimedRow(row.title, (row.dataset, row.classifier, row.defense), row.sha256, images, labels, examples)
 
 
 def _tensor(tensors: Mapping[str, np.ndarray], name: str, kind: type, file: str) -> np.ndarray:

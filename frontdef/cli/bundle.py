@@ -69,7 +69,11 @@ def _bring(results: Results, claim: Path, options: dict[str, Any]) -> None:
     progress = PlainProgress(PlainConsole(stderr=True))
     counted = bring(results, claim, settings, progress, by=options["by"], row=options["row"])
     for brought in counted:
-        unknown = f"; of {brought.unknown} the image is none of the run's" if brought.unknown else ""
+        unknown = (
+            f"; of {brought.unknown} the image is none of the run's, or has another label there"
+            if brought.unknown
+            else ""
+        )
         click.echo(f"{printable(brought.row)}: {brought.examples} examples, said to be of {brought.norm}{unknown}")
     after = _left(load_results(results.path))
     lowered = {where: left for where, left in after.items() if left < before.get(where, 1.0)}

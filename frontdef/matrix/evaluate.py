@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -19,10 +18,9 @@ from frontdef.device import check_device
 from frontdef.errors import ConfigError
 from frontdef.matrix.decide import as_grown, grown
 from frontdef.matrix.entries import AttackEntry, DefenseEntry, Matrix
+from frontdef.matrix.live import SAMPLES, lined_up
 from frontdef.matrix.plan import expand
-from frontdef.matrix.rows import Lineup, check_titles, defense_entries_of, own_rows
-from frontdef.models.live import adopt, restored
-from frontdef.models.own import Brought
+from frontdef.matrix.rows import check_titles, defense_entries_of
 from frontdef.models.wrapped import Reading
 from frontdef.runs.ended import OnJob
 from frontdef.runs.plan import Held
@@ -35,9 +33,6 @@ from frontdef.zoo import Normalization
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-SAMPLES = "samples"
-"""What the samples are called that are given with the call."""
 
 Radii = float | str | Sequence[float | str]
 Wanted = str | tuple[str, Mapping[str, Any]] | DefenseEntry
@@ -135,24 +130,12 @@ def evaluate(
     )
     reading = None if normalize is None else Reading(build(Normalization, normalize, "normalize"))
     folder = Path(tempfile.mkdtemp(prefix="frontdef-")) / "run" if out is None else Path(out)
-    user = adopt(model, split.images, name=name, reading=reading, device=device)
-    with restored(model) if isinstance(model, nn.Module) else nullcontext():
-        user.module.eval().requires_grad_(False)
-        lineup = Lineup(brought=[Brought(user, SAMPLES, None, clean_accuracy)])
-        shape = tuple(split.images.shape[1:])
-        lineup.rows += own_rows(
-            user,
-            entries,
-            lineup,
-            dataset=SAMPLES,
-            data=held.key,
-            image_shape=shape,
-            trainable=False,
-            seed=seed,
-            every=defenses == "all",
-        )
-        console = Console(quiet=quiet, stderr=True)
-        settings = Settings(folder, device=device, command=f"frontdef.evaluate(…, out={str(folder)!r})", on_job=on_job)
+    console = Console(quiet=quiet, stderr=True)
+    settings = Settings(folder, device=device, command=f"frontdef.evaluate(…, out={str(folder)!r})", on_job=on_job)
+    with lined_up(
+        model, held, entries, name=name, reading=reading, clean_accuracy=clean_accuracy, device=device, seed=seed,
+        every=defenses == "all",
+    ) as lineup:  # fmt: skip
         further: Matrix | None = as_grown(matrix, Store(folder))
         while further:
             plan = expand(further, lineup, {SAMPLES: held}, device)

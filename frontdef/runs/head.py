@@ -88,6 +88,16 @@ class Head(_Part):
     live: bool = False
     jobs: tuple[JobEntry, ...] = ()
 
+    @property
+    def brought(self) -> tuple[JobEntry, ...]:
+        """What was brought in from elsewhere."""
+        return tuple(entry for entry in self.jobs if entry.about.get(BROUGHT))
+
+    @property
+    def models(self) -> set[str]:
+        """Keys of the models that were asked for."""
+        return {entry.model for entry in self.jobs if entry.model and not entry.about.get(BROUGHT)}
+
 
 START, JOBS, END = b'{\n "sha256": "', b',\n "jobs": [\n', b"\n]}"
 """How the file begins, where its jobs begin, a line each, and how it ends."""

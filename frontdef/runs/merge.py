@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from frontdef.errors import StoreError
-from frontdef.runs.head import Head, JobEntry
+from frontdef.runs.head import JobEntry
 from frontdef.runs.integrity import CLEAN, Integrity, inspect
 from frontdef.runs.store import Store
-from frontdef.runs.versions import Environment
+from frontdef.runs.versions import environment_of
 from frontdef.whole import cannot_write, temporary
 
 ASKED = ("kind", "name", "device", "radii", "samples", "live", "jobs")
@@ -110,16 +110,12 @@ def _require_same(one: Store, other: Store) -> None:
                 f"{one.root} and {other.root} were asked for different things ({name} differs), so they do not belong "
                 "together: the same command, with another --shard and --out, fills folders that do"
             )
-    differences = _environment(ours).differences(_environment(theirs))
+    differences = environment_of(ours).differences(environment_of(theirs))
     if differences:
         raise StoreError(
             f"{one.root} and {other.root} were filled by different code, so their results do not compare "
             f"({'; '.join(differences)}): install the same on each machine and run one of them again"
         )
-
-
-def _environment(head: Head) -> Environment:
-    return Environment({**head.versions, "frontdef": head.frontdef}, head.codes)
 
 
 def _require_same_weights(stores: Sequence[Store]) -> None:

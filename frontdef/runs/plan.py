@@ -65,14 +65,16 @@ class Held:
 
     Args:
         split: The samples.
+        kept: Key under which a run folder has them; None of samples that no run has yet.
     """
 
     split: Split
+    kept: str | None = None
 
     @cached_property
     def key(self) -> str:
-        """Hash of images, labels and ids."""
-        return self.split.digest()
+        """Hash of images, labels, ids and names of classes."""
+        return self.kept or self.split.digest()
 
     @property
     def image_shape(self) -> tuple[int, ...]:

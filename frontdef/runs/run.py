@@ -19,7 +19,7 @@ from frontdef.models.load import Means
 from frontdef.models.request import Request
 from frontdef.runs.ended import OnJob, TellingProgress
 from frontdef.runs.executors import EXECUTORS, Executor
-from frontdef.runs.head import BROUGHT, Head, JobEntry
+from frontdef.runs.head import Head, JobEntry
 from frontdef.runs.inventory import Inventory, Outcome
 from frontdef.runs.job import Job
 from frontdef.runs.log import LoggedProgress
@@ -148,7 +148,11 @@ def _run(plan: Plan, jobs: Sequence[Job], store: Store, settings: Settings, prog
     progress.note(notes)
     told = _without_jobs(plan, settings.command, notes)
     if not store.renew_head(told, (job.key for job in (*plan.jobs, *plan.twins))):
-        store.write_head(with_brought(_with_jobs(told, plan), store.head))
+        before = len(store.head.brought) if store.head else 0
+        head = with_brought(_with_jobs(told, plan), store.head)
+        if lost := before - len(head.brought):
+            progress.note([f"{lost} cells that were imported are of another model or other images: import them again"])
+        store.write_head(head)
     for name, split in splits.items():
         key = plan.samples[name].key
         if not store.has_tensors("clean", key):
@@ -262,12 +266,20 @@ def _with_jobs(head: Head, plan: Plan) -> Head:
 def with_brought(asked: Head, before: Head | None) -> Head:
     """What is asked for, and what was brought into the run from elsewhere before: no plan asks for that again.
 
+    What was brought in was judged by a model on images, so it stays only as long as the run is of both.
+
     Args:
         asked: What a plan asks for.
         before: What the run folder says.
     """
-    keys = {entry.key for entry in asked.jobs}
-    brought = [entry for entry in (before.jobs if before else ()) if entry.about.get(BROUGHT) and entry.key not in keys]
+    if before is None:
+        return asked
+    keys, models = {entry.key for entry in asked.jobs}, asked.models
+    same = {dataset for dataset, key in before.samples.items() if asked.samples.get(dataset) == key}
+    brought = [
+        entry for entry in before.brought
+        if entry.key not in keys and entry.model in models and entry.about.get("dataset") in same
+    ]  # fmt: skip
     return asked.model_copy(update={"jobs": (*asked.jobs, *brought)}) if brought else asked
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from frontdef._version import __version__
 from frontdef.code import code_of, version_of
 from frontdef.registry import PluginError, get_attack_libraries, plugins
 from frontdef.registry.current import scanned
+
+if TYPE_CHECKING:
+    from frontdef.runs.head import Head
 
 NAMED = ("torch", "numpy", "adversarial-robustness-toolbox", "torchattacks", "foolbox")
 
@@ -65,6 +68,11 @@ class Environment(NamedTuple):
     def _said(self, name: str) -> str:
         code = f" (code {self.codes[name]})" if name in self.codes else ""
         return f"{self.versions.get(name, 'not installed')}{code}"
+
+
+def environment_of(head: Head) -> Environment:
+    """That in which a run was written."""
+    return Environment({**head.versions, "frontdef": head.frontdef}, head.codes)
 
 
 def environment() -> Environment:
