@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from frontdef.defense import Defense
     from frontdef.errors import ModelError
     from frontdef.frontend import FrontEnd
+    from frontdef.logger import Logger
     from frontdef.matrix.evaluate import evaluate
     from frontdef.metrics import Metric
     from frontdef.models.train import train
     from frontdef.protected import Protected
     from frontdef.registry import get_attacks, get_classifiers, get_datasets, get_defenses
+    from frontdef.runs.ended import JobEnded
     from frontdef.runs.results import load_results
     from frontdef.stage import Stage
     from frontdef.threat import ThreatModel
@@ -40,6 +42,8 @@ _HOMES = {
     "Config": "frontdef.config",
     "Defense": "frontdef.defense",
     "FrontEnd": "frontdef.frontend",
+    "JobEnded": "frontdef.runs.ended",
+    "Logger": "frontdef.logger",
     "Metric": "frontdef.metrics",
     "ModelError": "frontdef.errors",
     "Normalization": "frontdef.zoo",
@@ -69,6 +73,8 @@ __all__ = [
     "Config",
     "Defense",
     "FrontEnd",
+    "JobEnded",
+    "Logger",
     "Metric",
     "ModelError",
     "Normalization",

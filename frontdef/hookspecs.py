@@ -1,10 +1,8 @@
-"""What a plugin may offer: seven hooks. Each returns an iterable of records; a plugin implements those it needs.
+"""What a plugin may offer: eight hooks. Each returns an iterable of records; a plugin implements those it needs.
 
 A plugin is a module that an entry point of the group ``frontdef`` names, with functions marked ``@frontdef.hookimpl``.
 Its distribution requires ``frontdef>=0.1,<0.2``: the cap is the contract, read before anything is imported.
 """
-
-# mypy: disable-error-code="empty-body"
 
 from __future__ import annotations
 
@@ -14,13 +12,10 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    from frontdef import Classifier, Defense, Logger, Metric, Zoo
     from frontdef.attacks.library import AttackLibrary
     from frontdef.attacks.spec import Family
-    from frontdef.classifiers import Classifier
     from frontdef.datasets import Dataset
-    from frontdef.defense import Defense
-    from frontdef.metrics import Metric
-    from frontdef.zoo import Zoo
 
 hookspec = pluggy.HookspecMarker("frontdef")
 
@@ -58,3 +53,8 @@ def frontdef_metrics() -> Iterable[Metric]:
 @hookspec
 def frontdef_models() -> Iterable[Zoo]:
     """Zoos: trained models by name, to be defended and attacked."""
+
+
+@hookspec
+def frontdef_loggers() -> Iterable[Logger]:
+    """Where a run may be logged beside its folder, each job as it ends."""

@@ -17,7 +17,7 @@ from frontdef.errors import ConfigError, UnknownNameError
 from frontdef.matrix.entries import packaged
 from frontdef.registry import get_dataset
 from frontdef.registry.catalog import Catalog
-from frontdef.registry.kinds import DEFENSES, PUBLISHED
+from frontdef.registry.kinds import DEFENSES, LOGGERS
 from frontdef.threat import ThreatModel
 from frontdef.toml import parse_toml
 
@@ -69,7 +69,7 @@ def test_a_bare_module_is_no_protected_model():
 
 def test_the_plugins_that_can_be_installed_are_those_of_this_project():
     bring = {path.name.removeprefix("frontdef-") for path in PLUGINS.iterdir()} - {"advlib", "corruptions", "zoo"}
-    assert sorted(bring) == sorted(PUBLISHED)
+    assert sorted(bring) == sorted((*DEFENSES.published, *LOGGERS.published))
 
 
 def test_training_says_how_good_the_model_is_and_warns_at_chance(tmp_path, monkeypatch):
@@ -81,10 +81,13 @@ def test_training_says_how_good_the_model_is_and_warns_at_chance(tmp_path, monke
     assert "warning: one answer for everything gets" in told
 
 
-@pytest.mark.parametrize(("name", "plugin"), [("wavelet", "wavelet"), ("sparsecode-fixed", "sparsecode")])
-def test_a_defense_whose_plugin_is_not_installed_says_what_to_install(name, plugin):
+@pytest.mark.parametrize(
+    ("kind", "name", "plugin"),
+    [(DEFENSES, "wavelet", "wavelet"), (DEFENSES, "sparsecode-fixed", "sparsecode"), (LOGGERS, "mlflow", "mlflow")],
+)
+def test_what_comes_with_a_plugin_that_is_not_installed_says_what_to_install(kind, name, plugin):
     bare = SimpleNamespace(statuses=())
-    assert f"pip install frontdef-{plugin}." in Catalog._advice(bare, DEFENSES, name)
+    assert f"pip install frontdef-{plugin}." in Catalog._advice(bare, kind, name)
     assert "pip install" not in Catalog._advice(bare, DEFENSES, "wavelt")
 
 

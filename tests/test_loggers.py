@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import urllib.request
+from pathlib import Path
+
 import pytest
 import torch
 from click.testing import CliRunner
 
 import frontdef
 from frontdef.cli import main
-from frontdef.errors import MissingExtraError
-from frontdef.loggers import mlflow, wandb
-from frontdef.loggers.names import numbers
+from frontdef.errors import UnknownNameError
+from frontdef.logger import numbers
+from frontdef.registry.catalog import Catalog
+from frontdef.registry.loader import Plugin, load
+from frontdef.registry.status import PluginStatus
 from frontdef.runs.ended import JobEnded
+from frontdef.testing import LoggerConformance
+
+
+def without_loggers():
+    return [plugin for plugin in load("import") if not plugin.records.get("loggers")]
 
 
 def evaluated(out, on_job):
@@ -46,7 +58,7 @@ def test_what_it_raises_loses_nothing(tmp_path):
 
 
 def test_a_reference_that_leads_nowhere_is_our_error(tmp_path):
-    for reference in ("no_such_module:log", "frontdef.loggers.names:missing", "log"):
+    for reference in ("no_such_module:log", "frontdef.logger:missing", "log"):
         answer = CliRunner().invoke(main, ["run", "--on-job", reference, "--out", str(tmp_path / "run")])
         assert answer.exit_code == 2
         assert reference.rpartition(":")[2] in answer.output
@@ -58,36 +70,73 @@ def ended(folder, **changes):
     return JobEnded(**{**values, "about": {"robust_accuracy": 0.5, "call": "PGD", "nothing": float("nan")}, **changes})
 
 
-@pytest.mark.parametrize("logger", [mlflow, wandb])
-def test_a_logger_that_is_not_installed_says_what_to_install(logger, tmp_path, monkeypatch):
-    import sys
-
-    monkeypatch.setitem(sys.modules, logger.__name__.rpartition(".")[2], None)
-    with pytest.raises(MissingExtraError, match="pip install"):
-        logger.log(ended(tmp_path / "fresh"))
-
-
-def test_mlflow_keeps_the_numbers_in_the_run_folder(tmp_path, monkeypatch):
-    pytest.importorskip("mlflow", reason='needs MLflow: pip install "frontdef[mlflow]"')
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    mlflow.log(ended(tmp_path))
-    mlflow.log(ended(tmp_path, key="def", about=None, error="Traceback\nValueError: no"))
-    client, run = mlflow._open[tmp_path]
-    kept = client.get_run(run)
-    assert kept.data.metrics["records/none- x-y/robust_accuracy"] == 0.5
-    assert kept.data.tags["failed.def"] == "ValueError: no"
-    assert (tmp_path / "mlruns").is_dir()
-    mlflow._open.clear()
-    mlflow.log(ended(tmp_path))
-    assert mlflow._open[tmp_path][1] == run, "a run that goes on is logged where it began"
+def test_a_number_that_is_none_is_left_out_and_names_are_plain():
+    about = {"robust_accuracy": 0.5, "call": "PGD", "nothing": float("nan")}
+    describe = {"defense": "none, x|y", "eps": 8 / 255, "library": ""}
+    told = JobEnded(Path("run"), "abc", "records", "a cell", describe, about)
+    assert numbers(told) == {
+        "records/none- x-y/8 over 255/robust_accuracy": 0.5,
+        "records/none- x-y/8 over 255/failed": 0.0,
+    }
+    assert numbers(dataclasses.replace(told, about=None, describe={})) == {"records/failed": 1.0}
 
 
-def test_wandb_is_offline_and_keeps_its_files_in_the_run_folder(tmp_path, monkeypatch):
-    pytest.importorskip("wandb", reason='needs Weights & Biases: pip install "frontdef[wandb]"')
-    monkeypatch.delenv("WANDB_MODE", raising=False)
-    wandb.log(ended(tmp_path))
-    run = wandb._open.pop(tmp_path)
-    assert run.offline
-    assert run.summary["records/none- x-y/robust_accuracy"] == 0.5
-    run.finish()
-    assert list((tmp_path / "wandb").glob("offline-run-*"))
+class TestOne(LoggerConformance):
+    logger = "tests.test_loggers:lines"
+
+
+def lines(ended):
+    with (ended.run / "log.txt").open("a") as file:
+        file.write(f"{ended.key}\n")
+
+
+def calls_home(ended):
+    urllib.request.urlopen("https://example.invalid", timeout=1)
+
+
+def hides_that_it_calls_home(ended):
+    with contextlib.suppress(OSError):
+        calls_home(ended)
+
+
+def litters(ended):
+    Path("log.txt").touch()
+
+
+def both(kit, folder):
+    (folder / "a").mkdir()
+    kit.test_it_is_told_of_every_job_and_uses_no_network(folder / "a")
+    (folder / "b").mkdir()
+    kit.test_it_writes_into_the_run_folder_alone(folder / "b")
+
+
+@pytest.mark.parametrize(
+    ("logger", "said"),
+    [(calls_home, "on_job raised"), (hides_that_it_calls_home, "connects to the network"), (litters, "outside of the")],
+)
+def test_the_kit_notices_what_a_logger_may_not(logger, said, tmp_path):
+    kit = type("Kit", (LoggerConformance,), {"logger": f"tests.test_loggers:{logger.__name__}"})()
+    with pytest.raises(AssertionError, match=said):
+        both(kit, tmp_path)
+
+
+def test_a_logger_that_nobody_offers_names_what_to_install_before_anything_is_run(tmp_path, monkeypatch):
+    monkeypatch.setattr("frontdef.registry.lookup.catalog", lambda: Catalog(without_loggers()))
+    answer = CliRunner().invoke(main, ["run", "--on-job", "mlflow", "--out", str(tmp_path / "run")])
+    assert answer.exit_code == 2
+    assert "pip install frontdef-mlflow" in " ".join(answer.output.split())
+    with pytest.raises(UnknownNameError, match=r"pip install frontdef-wandb.*MODULE:FUNCTION"):
+        evaluated(tmp_path / "run", "wandb")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_logger_is_listed_and_asked_for_by_its_name(tmp_path, monkeypatch):
+    told = []
+    status = PluginStatus("lab", "frontdef-lab", "1", "ok")
+    offered = {"loggers": {"lab": frontdef.Logger("lab", told.append, "a list")}}
+    monkeypatch.setattr(
+        "frontdef.registry.lookup.catalog", lambda: Catalog([*without_loggers(), Plugin(status, offered)])
+    )
+    assert "a list" in CliRunner().invoke(main, ["ls", "loggers"]).output
+    results = evaluated(tmp_path / "run", "lab")
+    assert [ended.key for ended in told] == [job.entry.key for job in results.jobs]

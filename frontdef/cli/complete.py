@@ -25,6 +25,7 @@ NAMES: Mapping[str, Callable[[], list[str]]] = {
     "data set": lambda: _offered("data sets"),
     "classifier": lambda: _offered("classifiers"),
     "library": _libraries,
+    "logger": lambda: _offered("loggers"),
 }
 """What is named → the names that there are."""
 

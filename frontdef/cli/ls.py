@@ -1,4 +1,4 @@
-"""``frontdef ls``: defenses, attacks, datasets, classifiers, metrics, models."""
+"""``frontdef ls``: defenses, attacks, datasets, classifiers, metrics, models, loggers."""
 
 from __future__ import annotations
 
@@ -185,6 +185,20 @@ def models(zoo: str | None, pattern: str, as_json: bool) -> None:
     if not as_json:
         click.echo()
         print_note("A model of your own is named by its code: FILE.py:function, or package.module:function")
+
+
+@ls.command()
+@as_json_option
+def loggers(as_json: bool) -> None:
+    """List where a run may be logged beside its folder; nothing is logged unless --on-job names one."""
+    with _quiet():
+        offered = registry.get_loggers()
+    if as_json:
+        print_json([{"name": logger.name, "summary": logger.summary} for logger in offered])
+    elif not offered:
+        click.echo("no installed plugin offers a logger: pip install frontdef-mlflow, or frontdef-wandb")
+    else:
+        print_table(("LOGGER", "SUMMARY"), [(logger.name, logger.summary) for logger in offered])
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from frontdef.analysis.plan import make_plan as plan_of_study
 from frontdef.analysis.study import Study
 from frontdef.cli.answer import answer
 from frontdef.cli.arguments import COUNT, PATH, Seconds, parse_config
+from frontdef.cli.complete import names
 from frontdef.cli.console import PlainConsole
 from frontdef.cli.interrupt import STOPPED
 from frontdef.cli.plan import matrix_options
@@ -24,12 +25,10 @@ from frontdef.cli.tables import print_plan
 from frontdef.config import build
 from frontdef.device import check_device
 from frontdef.errors import ConfigError
-from frontdef.lazy import resolve
 from frontdef.matrix.decide import as_grown, next_look
 from frontdef.matrix.entries import DefenseEntry, Matrix
 from frontdef.matrix.plan import make_plan
 from frontdef.models.load import Means
-from frontdef.runs.ended import OnJob
 from frontdef.runs.estimate import estimate
 from frontdef.runs.executors import EXECUTORS
 from frontdef.runs.plan import Plan
@@ -45,16 +44,6 @@ RUNS = Path("runs")
 
 def _slurm(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
     return parse_config(values)
-
-
-def _on_job(context: click.Context, parameter: click.Parameter, value: str | None) -> OnJob | None:
-    if value is None:
-        return None
-    try:
-        called: OnJob = resolve(value)
-    except ImportError as error:
-        raise ConfigError(f"--on-job {value}: {error}") from None
-    return called
 
 
 def process_options(command: Any) -> Any:
@@ -78,9 +67,9 @@ def process_options(command: Any) -> Any:
     )
     on_job = click.option(
         "--on-job",
-        metavar="MODULE:FUNCTION",
-        callback=_on_job,
-        help="Told of each job that has ended, such as frontdef.loggers.mlflow:log or frontdef.loggers.wandb:log.",
+        metavar="LOGGER|MODULE:FUNCTION",
+        shell_complete=names("logger"),
+        help="Told of each job that has ended: a logger of a plugin, such as mlflow or wandb, or a function of yours.",
     )
     return jobs(limit(executor(address(slurm(on_job(command))))))
 

@@ -59,7 +59,7 @@ def evaluate(
     seed: int = 0,
     batch_size: int = 256,
     quiet: bool = False,
-    on_job: OnJob | None = None,
+    on_job: OnJob | str | None = None,
 ) -> Results:
     """Attack a model that is at hand, alone and behind front ends, with every library, and say what it withstands.
 
@@ -91,8 +91,8 @@ def evaluate(
         seed: Of samples and attacks.
         batch_size: Images an attack call gets at once.
         quiet: Whether nothing is printed while it works.
-        on_job: Told of each job that has ended, `frontdef.runs.ended.JobEnded`: a logger, such as
-            `frontdef.loggers.mlflow.log`. What it raises is noted, and loses nothing.
+        on_job: Told of each job that has ended, a `frontdef.JobEnded`: a function, or the name of a logger that a
+            plugin brings, such as ``"mlflow"``. What it raises is noted, and loses nothing.
 
     Returns:
         `Results`: ``brackets()``, ``worst()``, ``agreement()``, ``report()``, ``outcomes()``, ``sql(…)``.

@@ -11,7 +11,7 @@ from typing import Any
 from frontdef.attacks.library import AttackLibrary
 from frontdef.errors import MissingExtraError, UnknownNameError
 from frontdef.registry.contract import library_breach
-from frontdef.registry.kinds import DEFENSES, FAMILIES, KINDS, LIBRARIES, PUBLISHED, RecordKind, make_library
+from frontdef.registry.kinds import FAMILIES, KINDS, LIBRARIES, RecordKind, make_library
 from frontdef.registry.loader import Plugin
 from frontdef.registry.status import PluginError, PluginStatus
 
@@ -23,6 +23,7 @@ LIST_COMMANDS = {
     "classifiers": "frontdef ls classifiers",
     "metrics": "frontdef ls metrics",
     "model zoos": "frontdef ls models",
+    "loggers": "frontdef ls loggers",
 }
 
 
@@ -148,7 +149,7 @@ class Catalog:
             if status.status != "ok" and name in {status.name, status.distribution.removeprefix("frontdef-")}:
                 return f"The plugin {status.name!r} is {status.status}: {status.reason}. Mend: {status.mend}"
         listed = f"`{LIST_COMMANDS[kind.plural]}` lists them, `frontdef plugins` what is installed."
-        published = name.partition("-")[0]
-        if kind is DEFENSES and published in PUBLISHED:
-            return f"It comes with a plugin that is not installed: pip install frontdef-{published}. {listed}"
+        plugin = name.partition("-")[0]
+        if plugin in kind.published:
+            return f"It comes with a plugin that is not installed: pip install frontdef-{plugin}. {listed}"
         return listed

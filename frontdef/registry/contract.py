@@ -77,6 +77,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "name": NAME, "measure": REFERENCE, "parameters": REFERENCE, "summary": TEXT, "paper": TEXT, "unit": TEXT,
         "better": Rule("'higher', 'lower' or ''", lambda value: value in ("higher", "lower", "")),
     },
+    "logger": {"name": NAME, "log": REFERENCE, "summary": TEXT},
     "model zoo": {"name": NAME, "load": REFERENCE, "names": REFERENCE, "summary": TEXT, "citation": TEXT},
 }  # fmt: skip
 """Kind of a record → field → what it must be."""

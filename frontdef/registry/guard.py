@@ -10,8 +10,8 @@ from importlib.machinery import ModuleSpec
 from types import FrameType, ModuleType
 
 HEAVY = frozenset({
-    "art", "cv2", "eagerpy", "foolbox", "jax", "keras", "kornia", "matplotlib", "numba", "pandas", "ptwt", "scipy",
-    "sklearn", "tensorflow", "torch", "torchattacks", "torchaudio", "torchvision", "transformers",
+    "art", "cv2", "eagerpy", "foolbox", "jax", "keras", "kornia", "matplotlib", "mlflow", "numba", "pandas", "ptwt",
+    "scipy", "sklearn", "tensorflow", "torch", "torchattacks", "torchaudio", "torchvision", "transformers", "wandb",
 })  # fmt: skip
 """Top-level modules that take a second or more, or that import one that does."""
 

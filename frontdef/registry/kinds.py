@@ -19,6 +19,7 @@ class RecordKind:
         plural: What they are called in tables and JSON.
         record: Reference to the class of the records.
         references: Fields of a record that may be lazy references.
+        published: Plugins of this project that bring some; the id of each begins with its plugin's.
     """
 
     hook: str
@@ -26,6 +27,7 @@ class RecordKind:
     plural: str
     record: str
     references: tuple[str, ...] = ()
+    published: tuple[str, ...] = ()
 
     def accepts(self, record: Any) -> bool:
         """Whether a record is of this kind; attack libraries may also be references."""
@@ -37,8 +39,9 @@ class RecordKind:
 
 
 DEFENSES = RecordKind(
-    "frontdef_defenses", "defense", "defenses", "frontdef.defense:Defense", ("front_end", "config", "certificate")
-)
+    "frontdef_defenses", "defense", "defenses", "frontdef.defense:Defense", ("front_end", "config", "certificate"),
+    ("advtrain", "art", "hah", "l2nn", "latent", "lowrank", "polarize", "sparsecode", "sparsenet", "wavelet"),
+)  # fmt: skip
 LIBRARIES = RecordKind(
     "frontdef_attacks", "attack library", "attack libraries", "frontdef.attacks.library:AttackLibrary"
 )
@@ -52,12 +55,9 @@ METRICS = RecordKind("frontdef_metrics", "metric", "metrics", "frontdef.metrics:
 
 ZOOS = RecordKind("frontdef_models", "model zoo", "model zoos", "frontdef.zoo:Zoo", ("load", "names"))
 
-PUBLISHED = (
-    "advtrain", "art", "hah", "l2nn", "latent", "lowrank", "polarize", "sparsecode", "sparsenet", "wavelet",
-)  # fmt: skip
-"""Plugins of this project that bring defenses; the id of each defense begins with its plugin's."""
+LOGGERS = RecordKind("frontdef_loggers", "logger", "loggers", "frontdef.logger:Logger", ("log",), ("mlflow", "wandb"))
 
-KINDS = (DEFENSES, LIBRARIES, FAMILIES, DATASETS, CLASSIFIERS, METRICS, ZOOS)
+KINDS = (DEFENSES, LIBRARIES, FAMILIES, DATASETS, CLASSIFIERS, METRICS, ZOOS, LOGGERS)
 
 
 def make_library(offered: Any) -> AttackLibrary:

@@ -11,6 +11,7 @@ from frontdef.classifiers import Classifier
 from frontdef.datasets import FORMS, Dataset, form_of, parse
 from frontdef.defense import Defense
 from frontdef.errors import UnknownNameError
+from frontdef.logger import Logger
 from frontdef.metrics import Metric
 from frontdef.registry import kinds
 from frontdef.registry.catalog import Entry
@@ -191,6 +192,22 @@ def get_zoo(name: str) -> Zoo:
 def get_zoos() -> list[Zoo]:
     """Every model zoo."""
     return [entry.record for entry in catalog().entries(kinds.ZOOS).values()]
+
+
+def get_logger(name: str) -> Logger:
+    """The logger of an id.
+
+    Raises:
+        UnknownNameError: No plugin offers it; the nearest id is given, or the plugin that brings it.
+        PluginError: Two plugins claim it.
+    """
+    own = "A function of your own is named MODULE:FUNCTION."
+    return cast(Logger, catalog().find(kinds.LOGGERS, name, own))
+
+
+def get_loggers() -> list[Logger]:
+    """Every logger."""
+    return [entry.record for entry in catalog().entries(kinds.LOGGERS).values()]
 
 
 def zoo_entries() -> list[Entry]:

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from frontdef.errors import ConfigError, FrontdefError
+from frontdef.lazy import resolve
+from frontdef.registry import get_logger
+
 if TYPE_CHECKING:
     from frontdef.models.request import Request
     from frontdef.runs.job import Job
@@ -37,6 +41,30 @@ class JobEnded:
 
 
 OnJob = Callable[[JobEnded], object]
+
+
+def on_job_of(wanted: OnJob | str) -> OnJob:
+    """Who is to be told.
+
+    Args:
+        wanted: A function, a reference to one ``"package.module:function"``, or the id of a logger.
+
+    Raises:
+        UnknownNameError: No plugin offers such a logger.
+        ConfigError: A reference that leads nowhere, or whose module can't be imported.
+    """
+    if not isinstance(wanted, str):
+        return wanted
+    reference = wanted if ":" in wanted else get_logger(wanted).log
+    try:
+        called: OnJob = resolve(reference)
+    except FrontdefError:
+        raise
+    except Exception as error:  # whatever its module does while it is imported
+        raise ConfigError(f"on_job {wanted!r} can't be imported: {type(error).__name__}: {error}") from None
+    if not callable(called):
+        raise ConfigError(f"on_job {wanted!r} is a {type(called).__name__}, no function that can be told of a job")
+    return called
 
 
 class TellingProgress:

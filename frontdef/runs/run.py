@@ -17,7 +17,7 @@ from frontdef.lazy import resolve
 from frontdef.models.cache import ModelCache
 from frontdef.models.load import Means
 from frontdef.models.request import Request
-from frontdef.runs.ended import OnJob, TellingProgress
+from frontdef.runs.ended import OnJob, TellingProgress, on_job_of
 from frontdef.runs.executors import EXECUTORS, Executor
 from frontdef.runs.head import Head, JobEntry
 from frontdef.runs.inventory import Inventory, Outcome
@@ -57,7 +57,8 @@ class Settings:
             in processes where ``jobs`` or ``time_limit`` ask for them.
         ray_address: Of the Ray cluster; None starts one on this machine.
         slurm: What submitit's executor is told, such as ``slurm_partition``.
-        on_job: Told of each job that has ended, `frontdef.runs.ended.JobEnded`; None tells nobody.
+        on_job: Told of each job that has ended, a `frontdef.JobEnded`: a function, a reference to one, or the id of a
+            logger; None tells nobody.
     """
 
     out: Path
@@ -75,7 +76,7 @@ class Settings:
     executor: str | None = None
     ray_address: str | None = None
     slurm: Mapping[str, Any] = field(default_factory=dict)
-    on_job: OnJob | None = None
+    on_job: OnJob | str | None = None
 
     def __post_init__(self) -> None:
         if self.jobs is not None and self.jobs < 1:
@@ -122,19 +123,20 @@ def run(plan: Plan, settings: Settings, progress: Progress) -> Summary:
 
     Raises:
         ConfigError: The device is not there, or more samples are asked for than the data set has.
-        UnknownNameError: ``only`` names no job.
+        UnknownNameError: ``only`` names no job, or no plugin offers the logger.
         DataError: A data set is missing or damaged.
         ModelError: A model that somebody else trained can't be believed on, or misses its stated accuracy.
         StoreError: The run folder or the cache can't be written, or another process works on the run.
     """
     check_device(settings.device)
+    on_job = None if settings.on_job is None else on_job_of(settings.on_job)
     jobs = select(plan, settings.only, settings.shard)
     store = Store(settings.out.absolute())
     with store.hold():
         store.sweep()
         told: Progress = LoggedProgress(progress, store.root)
-        if settings.on_job is not None:
-            told = TellingProgress(told, store.root, settings.on_job)
+        if on_job is not None:
+            told = TellingProgress(told, store.root, on_job)
         return _run(plan, jobs, store, settings, told)
 
 

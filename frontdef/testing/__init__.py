@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from frontdef.testing.fixtures import cache, digits, images, one_thread, own_cache, seeded_generators
     from frontdef.testing.grid import attack_rows, defenses, libraries
     from frontdef.testing.library import LibraryConformance
+    from frontdef.testing.logger import LoggerConformance
     from frontdef.testing.networks import attack, fitted_cnn, linear_model, undefended
     from frontdef.testing.plugin import PluginConformance
     from frontdef.testing.readme import Readme
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DefenseConformance",
     "LibraryConformance",
+    "LoggerConformance",
     "PluginConformance",
     "Readme",
     "attack",
@@ -64,6 +66,7 @@ __getattr__ = attributes(
         "frontdef.testing.fixtures": ("cache", "digits", "images", "one_thread", "own_cache", "seeded_generators"),
         "frontdef.testing.grid": ("attack_rows", "defenses", "libraries"),
         "frontdef.testing.library": ("LibraryConformance",),
+        "frontdef.testing.logger": ("LoggerConformance",),
         "frontdef.testing.networks": ("attack", "fitted_cnn", "linear_model", "undefended"),
         "frontdef.testing.plugin": ("PluginConformance",),
         "frontdef.testing.readme": ("Readme",),

@@ -15,6 +15,7 @@ from frontdef.attacks.spec import Family, Parameters, make_spec
 from frontdef.classifiers import Classifier
 from frontdef.datasets import Dataset
 from frontdef.defense import Defense
+from frontdef.logger import Logger
 from frontdef.matrix.plan import _why_not
 from frontdef.metrics import Metric
 from frontdef.registry.catalog import Catalog
@@ -31,6 +32,7 @@ DATASET = Dataset("s", "a.b:load", (1, 2, 2), 2)
 CLASSIFIER = Classifier("c", "a.b:build")
 METRIC = Metric("m", "a.b:measure")
 ZOO = Zoo("z", "a.b:load", "a.b:names")
+LOGGER = Logger("l", "a.b:log")
 
 BROKEN = [
     ("frontdef_defenses", DEFENSE, {"front_end": 3}), ("frontdef_defenses", DEFENSE, {"front_end": "a.b"}),
@@ -51,6 +53,8 @@ BROKEN = [
     ("frontdef_metrics", METRIC, {"measure": 3}), ("frontdef_metrics", METRIC, {"parameters": None}),
     ("frontdef_metrics", METRIC, {"better": "more"}), ("frontdef_models", ZOO, {"load": 3}),
     ("frontdef_models", ZOO, {"names": ["a"]}), ("frontdef_models", ZOO, {"summary": b"x"}),
+    ("frontdef_loggers", LOGGER, {"log": 3}), ("frontdef_loggers", LOGGER, {"log": "no reference"}),
+    ("frontdef_loggers", LOGGER, {"name": "a b"}), ("frontdef_loggers", LOGGER, {"summary": None}),
 ]  # fmt: skip
 
 

@@ -62,6 +62,10 @@ OFFERS_ALL = """
     @frontdef.hookimpl
     def frontdef_models():
         yield frontdef.Zoo("my-zoo", "frontdef_all:open_model", "frontdef_all:names")
+
+    @frontdef.hookimpl
+    def frontdef_loggers():
+        yield frontdef.Logger("my-logger", "frontdef_all:log")
 """
 
 REACHES = """
@@ -77,12 +81,13 @@ REACHES = """
         "frontdef_classifiers": r.get_classifier("my-classifier") in r.get_classifiers(),
         "frontdef_metrics": r.get_metric("my-metric") in r.get_metrics(),
         "frontdef_models": r.get_zoo("my-zoo") in r.get_zoos(),
+        "frontdef_loggers": r.get_logger("my-logger") in r.get_loggers(),
     }))
 """
 
 
-def test_there_are_at_most_seven_hooks():
-    assert len(hooks()) <= 7
+def test_there_are_at_most_eight_hooks():
+    assert len(hooks()) <= 8
     assert len(inspect.getsource(hookspecs).splitlines()) <= 60, "hookspecs.py fits on one screen"
 
 

@@ -1,17 +1,21 @@
-"""Weights & Biases: ``--on-job frontdef.loggers.wandb:log``. Offline, in the run's folder, unless WANDB_MODE is set."""
+"""A run of frontdef as a run of Weights & Biases. Offline and in the run folder, unless WANDB_MODE is set."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from frontdef.errors import MissingExtraError
-from frontdef.loggers.names import numbers
+from frontdef import JobEnded
+from frontdef.logger import numbers
 
-if TYPE_CHECKING:
-    from frontdef.runs.ended import JobEnded
+# Before the import: offline or not, wandb reports to its makers.
+os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+
+import wandb
+
+PROJECT = "frontdef"
 
 _open: dict[Path, Any] = {}
 """Run folder → run."""
@@ -20,25 +24,22 @@ _open: dict[Path, Any] = {}
 def log(ended: JobEnded) -> None:
     """Log the numbers of a job.
 
-    Raises:
-        MissingExtraError: wandb is not installed.
+    Args:
+        ended: The job.
     """
     _run(ended.run.absolute()).log(numbers(ended))
 
 
 def _run(folder: Path) -> Any:
     if folder not in _open:
-        try:
-            import wandb
-        except ImportError:
-            raise MissingExtraError("logging to Weights & Biases", "wandb") from None
         mode: Any = os.environ.get("WANDB_MODE", "offline")
         _open[folder] = wandb.init(
-            project="frontdef",
+            project=PROJECT,
             name=folder.name,
             id=hashlib.sha256(str(folder).encode()).hexdigest()[:16],  # a run that goes on is logged where it began
             resume="allow",
             dir=str(folder),
             mode=mode,
+            settings=wandb.Settings(console="off"),  # the grid of a terminal is no log
         )
     return _open[folder]
