@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from frontdef.threat import ThreatModel
     from frontdef.zoo import Normalization, Preprocessing, Zoo, ZooModel, ZooRequest
 
-hookimpl = pluggy.HookimplMarker("frontdef")
+hookimpl: pluggy.HookimplMarker = pluggy.HookimplMarker("frontdef")
 
 _HOMES = {
     "Certificate": "frontdef.certificate",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -29,11 +29,11 @@ class FrontEndPreprocessor(PreprocessorPyTorch):  # type: ignore[misc]
         apply_predict: Whether ART applies it before inference.
     """
 
-    params = ["front_end"]  # noqa: RUF012  (ART reads a plain list)
+    params: ClassVar[list[str]] = ["front_end"]
 
     def __init__(self, front_end: FrontEnd[Any], *, apply_fit: bool = True, apply_predict: bool = True) -> None:
         super().__init__(is_fitted=True, apply_fit=apply_fit, apply_predict=apply_predict)
-        self.front_end = front_end.eval().requires_grad_(False)
+        self.front_end: FrontEnd[Any] = front_end.eval().requires_grad_(False)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.front_end})"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, get_args
+from typing import Any, ClassVar, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from frontdef.errors import LONGEST, ConfigError, shortened
 
 field = Field
+"""Pydantic's. A default that is named, ``default=8``, is one to every type checker; pyright sees none by position."""
 
 FOLDER_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 """The name of a run, which is also its folder's."""
@@ -22,7 +23,7 @@ MOST = 8
 class Config(BaseModel):
     """Base of every configuration: frozen, and any unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)

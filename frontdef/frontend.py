@@ -74,9 +74,9 @@ class FrontEnd(nn.Module, Generic[ConfigT]):
         if image_shape is not None and (len(image_shape) != 3 or min(image_shape) < 1):
             raise ConfigError(f"image_shape is (C, H, W) with positive numbers, got {tuple(image_shape)}")
         self.config = config
-        self.image_shape = None if image_shape is None else tuple(image_shape)
-        self.surrogate = bpda.select(self.surrogates, surrogate)
-        self.mode = ""
+        self.image_shape: tuple[int, ...] | None = None if image_shape is None else tuple(image_shape)
+        self.surrogate: bpda.Surrogate = bpda.select(self.surrogates, surrogate)
+        self.mode: str = ""
         if self.learns:
             self.register_buffer("trained", torch.zeros((), dtype=torch.bool))
         self._ready = not self.learns

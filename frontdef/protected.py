@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -69,12 +69,17 @@ class Protected(nn.Module):
             )
         self.front_end = front_end
         self.classifier = classifier
-        self.image_shape = tuple(image_shape) if image_shape else front_end.image_shape
+        self.image_shape: tuple[int, ...] | None = tuple(image_shape) if image_shape else front_end.image_shape
         self.draws = 1
         self.average: Average = "logits"
         self.in_double = False
-        self.passes = Passes()
+        self.passes: Passes = Passes()
         self.eval().requires_grad_(False)
+
+    if TYPE_CHECKING:  # a module's own is untyped
+
+        def __call__(self, x: Tensor) -> Tensor:
+            """As `forward`."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(N,K)`` of float images ``(N,C,H,W)``, averaged over the draws of `eot`; float64 where `precise`.

@@ -22,55 +22,66 @@ class Stage(configs.Config):
     """
 
     epochs: int = configs.field(ge=1, description="passes over the training images")
-    name: str = configs.field("", description="what the stage is for, in progress and messages")
+    name: str = configs.field(default="", description="what the stage is for, in progress and messages")
     trains: Literal["all", "front-end", "classifier"] = configs.field(
-        "all", description="whose parameters are trained; the others are frozen and in eval mode"
+        default="all", description="whose parameters are trained; the others are frozen and in eval mode"
     )
     mode: str = configs.field(
-        "", description="variant of the front end's forward pass, one of its modes; the one that is attacked if absent"
+        default="",
+        description="variant of the front end's forward pass, one of its modes; the one that is attacked if absent",
     )
     loss: str = configs.field(
-        "cross-entropy",
+        default="cross-entropy",
         description="cross-entropy, trades (Zhang et al. 2019; needs adversarial), none (the penalty alone; the "
         "classifier is not run), or a loss that the front end offers",
     )
-    beta: float = configs.field(6.0, gt=0, description="weight of the divergence in trades, the paper's 1/λ")
-    penalty: str = configs.field("", description="a term that the front end offers, added to the loss")
-    penalty_weight: float = configs.field(1.0, ge=0, description="its weight, in the last epoch where it is ramped")
+    beta: float = configs.field(default=6.0, gt=0, description="weight of the divergence in trades, the paper's 1/λ")
+    penalty: str = configs.field(default="", description="a term that the front end offers, added to the loss")
+    penalty_weight: float = configs.field(
+        default=1.0, ge=0, description="its weight, in the last epoch where it is ramped"
+    )
     penalty_start: float | None = configs.field(
-        None,
+        default=None,
         ge=0,
         description="its weight in the first epoch, from where it rises linearly, epoch by epoch; None: no ramp",
     )
-    lr: float = configs.field(1e-3, gt=0, description="learning rate at the start of the stage; cyclic: at its peak")
+    lr: float = configs.field(
+        default=1e-3, gt=0, description="learning rate at the start of the stage; cyclic: at its peak"
+    )
     final_lr: float | None = configs.field(
-        None, gt=0, description="learning rate at the end, reached by a cosine; None keeps lr"
+        default=None, gt=0, description="learning rate at the end, reached by a cosine; None keeps lr"
     )
     optimizer: Literal["adam", "sgd"] = configs.field(
-        "adam", description="adam with decoupled weight decay, or sgd with momentum and weight decay in the gradient"
+        default="adam",
+        description="adam with decoupled weight decay, or sgd with momentum and weight decay in the gradient",
     )
-    momentum: float = configs.field(0.9, ge=0, lt=1, description="of sgd")
+    momentum: float = configs.field(default=0.9, ge=0, lt=1, description="of sgd")
     schedule: Literal["cosine", "cyclic", "steps"] = configs.field(
-        "cosine", description="cosine to final_lr; cyclic: a triangle 0, lr, 0; steps: a tenth at each milestone"
+        default="cosine",
+        description="cosine to final_lr; cyclic: a triangle 0, lr, 0; steps: a tenth at each milestone",
     )
-    milestones: tuple[int, ...] = configs.field((), description="epochs of the stage after which lr falls to a tenth")
-    batch_size: int = configs.field(64, ge=1, description="images a step")
-    weight_decay: float = configs.field(0.0, ge=0, description="weight decay")
+    milestones: tuple[int, ...] = configs.field(
+        default=(), description="epochs of the stage after which lr falls to a tenth"
+    )
+    batch_size: int = configs.field(default=64, ge=1, description="images a step")
+    weight_decay: float = configs.field(default=0.0, ge=0, description="weight decay")
     augment: Literal["none", "crop-flip"] = configs.field(
-        "none", description="crop-flip: a random crop of the image padded by 4 pixels, mirrored at random"
+        default="none", description="crop-flip: a random crop of the image padded by 4 pixels, mirrored at random"
     )
     adversarial: Norm | None = configs.field(
-        None, description="train on PGD examples of this norm (Madry et al. 2018); None trains on clean images"
+        default=None, description="train on PGD examples of this norm (Madry et al. 2018); None trains on clean images"
     )
     eps: Annotated[float, BeforeValidator(_radius)] = configs.field(
-        0.0, ge=0, description="radius of these examples, in [0,1] pixel values, or as '8/255'"
+        default=0.0, ge=0, description="radius of these examples, in [0,1] pixel values, or as '8/255'"
     )
-    attack_steps: int = configs.field(10, ge=1, description="PGD steps an example")
+    attack_steps: int = configs.field(default=10, ge=1, description="PGD steps an example")
     attack_step: float | None = configs.field(
-        None, gt=0, description="step size over eps; None: 2.5 over the number of steps, enough to cross the ball"
+        default=None,
+        gt=0,
+        description="step size over eps; None: 2.5 over the number of steps, enough to cross the ball",
     )
     attack_restarts: int = configs.field(
-        1, ge=1, description="PGD runs an example, each from a random start; the first that fools counts"
+        default=1, ge=1, description="PGD runs an example, each from a random start; the first that fools counts"
     )
 
     @model_validator(mode="after")

@@ -86,8 +86,8 @@ class TensorWriter:
             if layout.dtype not in NAMES:
                 raise StoreError(f"tensor {name!r} is {layout.dtype}; stored are {', '.join(NAMES)}")
         self.path = path
-        self.layouts = dict(layouts)
-        self.about = dict(about)
+        self.layouts: dict[str, Layout] = dict(layouts)
+        self.about: dict[str, Any] = dict(about)
         self._hashes = {name: hashlib.sha256() for name in layouts}
         self._written = dict.fromkeys(layouts, 0)
         header = self._header(UNSIGNED)
@@ -192,6 +192,8 @@ class TensorFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.layouts: dict[str, Layout]
+        self.about: dict[str, Any]
         self.layouts, self._starts, self.about = _read_header(path)
         try:
             hashes = {name: self._hash(name) for name in self.layouts}

@@ -72,7 +72,7 @@ class Inventory:
         waiting: Waiting | None = None,
     ) -> None:
         self.means = means
-        self.device = torch.device(means.device)
+        self.device: torch.device = torch.device(means.device)
         self._wanted = samples
         self._progress = progress
         self._waiting = waiting

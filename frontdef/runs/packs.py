@@ -85,7 +85,7 @@ class Pack:
                 raise ValueError("its index counts less than no rows")
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
             raise self._damaged(error) from None
-        self.place = {key: i for i, key in enumerate(self.keys)}
+        self.place: dict[str, int] = {key: i for i, key in enumerate(self.keys)}
 
     def load(self) -> Block:
         """All of it, once the checksum is found right.

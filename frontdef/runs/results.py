@@ -68,7 +68,7 @@ class Results:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.store = Store(Path(path))
+        self.store: Store = Store(Path(path))
         self.head: Head = self.store.require_head()
         self.kind: Kind = get_kind(self.head.kind)
 

@@ -63,9 +63,9 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.packs = Packs(root)
+        self.packs: Packs = Packs(root)
         self._head: Head | None = None
-        self.begun = self.exists()
+        self.begun: bool = self.exists()
         if self.begun and self._glance() is None:
             self._head = self._read_head()
 
