@@ -32,7 +32,7 @@ const makeLong = (source) => {
     bodyOf(root).replaceChildren(...seen);
     if (root.tHead) entitle(root);
     show(rest, seen.length < rows.length);
-    rest.firstChild.textContent = `${seen.length} of ${rows.length.toLocaleString("en")} `;
+    rest.firstChild.textContent = `${seen.length} of ${rows.length.toLocaleString("en")} shown `;
     root.dispatchEvent(new Event("drawn", {bubbles: true}));
   };
   const more = (words, number) => {

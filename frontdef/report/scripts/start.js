@@ -41,4 +41,10 @@ one("#heat").onclick = (event) => {
 drawer.onclick = ({target}) => target === drawer && drawer.close();
 const closeMenus = (keep) => all(".menu[open]").forEach((menu) => (menu.open = keep(menu)));
 document.onclick = ({target}) => closeMenus((menu) => menu.contains(target));
-document.onkeydown = ({key}) => closeMenus(() => key !== "Escape");
+document.addEventListener("focusin", document.onclick);
+document.onkeydown = ({key}) => {
+  if (key !== "Escape") return;
+  // The focus does not go under with what held it.
+  document.activeElement.closest(".menu[open]")?.querySelector("summary").focus();
+  closeMenus(() => false);
+};
