@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 
 import frontdef
 from frontdef.claim.bundle import bundle
+from frontdef.claim.read import read_claim
 from frontdef.errors import ConfigError
 from frontdef.registry import get_dataset
 from frontdef.runs.results import load_results
@@ -114,6 +115,17 @@ def test_what_a_diagnosis_broke_stands_in_it_by_itself(results, tmp_path, theirs
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(typed[0], run_name="__main__")
     assert ended.value.code == 0, "each of them breaks its sample in float64, too"
+
+
+def test_a_run_in_which_nothing_falls_claims_that_all_stand(net, tmp_path):
+    samples = get_dataset("digits").load("test").take(N, 0)
+    run = frontdef.evaluate(
+        net, samples.images, net(samples.images).argmax(1), eps=1e-6, attacks=[{"family": "noise"}], quiet=True,
+        libraries=["native"], diagnose=False, out=tmp_path / "run",
+    )  # fmt: skip
+    assert bundle(run, tmp_path / "claim.zip") == (1, 0, 0)
+    (row,) = read_claim(tmp_path / "claim.zip").rows
+    assert len(row.labels) == N
 
 
 def test_the_script_is_as_short_as_is_said(claim):

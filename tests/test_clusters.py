@@ -159,6 +159,17 @@ def test_a_missing_extra_is_named(tmp_path, monkeypatch, name, package):
         go(tmp_path / "run", executor=name, jobs=1)
 
 
+def test_a_cluster_that_takes_no_array_is_our_error(tmp_path, monkeypatch):
+    pytest.importorskip("submitit")
+    for name in ("sbatch", "srun"):
+        (tmp_path / name).write_text("#!/bin/sh\necho 'no configuration source' >&2\nexit 1\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(ConfigError, match=r"did not take the array.*no configuration source.*--shard"):
+        go(tmp_path / "run", executor="slurm", jobs=2)
+    assert not (tmp_path / "run" / "failures").exists()
+
+
 @pytest.mark.slow
 def test_an_array_of_workers_gives_the_same_rows(inline, tmp_path):
     pytest.importorskip("submitit")

@@ -164,3 +164,29 @@ def test_a_run_that_two_machines_share_is_that_of_one(matrix, whole, tmp_path):
     typed("verify", tmp_path / "merged")
     asked = ("--worst", "--json")
     assert typed("results", tmp_path / "merged", *asked) == typed("results", whole, *asked)
+
+
+def test_the_file_of_a_model_and_the_command_of_the_docs(tmp_path, monkeypatch):
+    """As they stand, but for fewer samples and attacks."""
+    page = (DOCS / "your-model.md").read_text(encoding="utf-8")
+    (text,) = [text for text in blocks("your-model.md") if text.startswith("# nets.py")]
+    (command,) = re.findall(
+        r"^frontdef (evaluate nets\.py:build --weights mine\.pt --dataset digits .*)$", page, re.MULTILINE
+    )
+    monkeypatch.chdir(tmp_path)
+    Path("nets.py").write_text(text)
+    namespace: dict = {"__name__": "nets"}
+    exec(compile(text, "nets.py", "exec"), namespace)
+    torch.save(namespace["build"]().state_dict(), "mine.pt")
+    typed(*command.split(), "--samples", 6, "--attacks", "quick", "--no-diagnose", "--library", "native")
+    assert Path("runs/mine/report.html").stat().st_size > 10_000
+
+
+def test_the_readme_says_how_what_it_shows_is_installed():
+    page = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    install = page.partition("## Install")[2].partition("\n## ")[0]
+    first = re.search(r"^frontdef evaluate .*?```", page, re.DOTALL | re.MULTILINE)[0]
+    needed = {name.partition("-")[0] for name in re.findall(r"-d \"?([a-z-]+)", first)} - {"none"}
+    assert needed == {"wavelet", "art"}
+    assert all(f"frontdef-{name}" in install for name in needed)
+    assert "frontdef[bench]" in install

@@ -144,7 +144,7 @@ def _chosen(
     """Of each sample that falls the smallest radius at which it does, and of its examples there the farthest wrong."""
     rows = group.assign(away=breaks_from(group, norm), place=group.groupby("cell").cumcount())
     rows = rows[rows["away"] <= max(radii) + TOLERANCE]
-    rows = rows[[results.store.has_tensors("records", cell) for cell in rows["cell"]]]
+    rows = rows[np.array([results.store.has_tensors("records", cell) for cell in rows["cell"]], dtype=bool)]
     steps = np.sort(np.array(radii))
     rows = rows.assign(eps=steps[np.searchsorted(steps + TOLERANCE, rows["away"])])
     rows = rows.sort_values(["eps", "margin"], kind="stable").drop_duplicates("sample_id")

@@ -43,7 +43,7 @@ KINDS = {
     "dataset": Kind("The data set $name", "data sets", ("data",), "frontdef train none --dataset $name"),
     "classifier": Kind("The classifier $name", "classifiers", ("network",), "frontdef train none --classifier $name"),
     "metric": Kind("The metric $name", "metrics", ("metric",), "frontdef ls metrics"),
-    "logger": Kind("The logger $name", "loggers", ("log",), "frontdef run --on-job $name"),
+    "logger": Kind("The logger $name", "loggers", ("log",), "frontdef ls loggers"),
     "models": Kind("The zoo $name", "model zoos", ("models",), "frontdef ls models $name"),
 }
 """Kind → its row; the templates of a kind are in a folder of its name."""

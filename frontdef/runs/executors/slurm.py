@@ -112,8 +112,7 @@ class Slurm:
         shares = [Shard(i + 1, self.count).of(jobs) for i in range(self.count)]
         portions = [Portion(self.told, tuple(job.key for job in share)) for share in shares if share]
         while left and portions:
-            with self.executor.batch():  # one array; each worker is the callable itself, so that it can checkpoint
-                self.tasks = [self.executor.submit(portion) for portion in portions]
+            self.tasks = self._submitted(portions)
             for job in jobs:
                 if job.key in left:
                     started(job)
@@ -127,6 +126,18 @@ class Slurm:
 
     def _gone(self) -> set[str]:
         return set() if self.queue is None else self.queue.gone([task.job_id for task in self.tasks])
+
+    def _submitted(self, portions: Sequence[Portion]) -> list[Any]:
+        """One array; each worker is the callable itself, so that it can checkpoint."""
+        try:
+            with self.executor.batch():
+                tasks = [self.executor.submit(portion) for portion in portions]
+        except Exception as error:  # of submitit and of what it calls, several kinds
+            raise ConfigError(
+                f"SLURM did not take the array: {str(error) or type(error).__name__}. `sinfo` says whether "
+                "it can be asked from here; `frontdef run … --shard I/N` needs no sbatch"
+            ) from error
+        return tasks
 
     def _ended(self, left: dict[str, Job]) -> Iterator[tuple[Job, Outcome]]:
         done = {name: self.store.done(name) for name in {job.table.name for job in left.values()}}
