@@ -122,9 +122,90 @@ def test_an_order_is_judged_on_samples_that_it_was_not_taken_from():
     y = data()[1]
     answers = y.clone()
     answers[:120] = (y[:120] + 1) % CLASSES
-    order, share = class_order(torch.nn.functional.one_hot(answers, CLASSES).float(), y)
+    order, right = class_order(torch.nn.functional.one_hot(answers, CLASSES).float(), y)
     assert order == [5, 0, 1, 2, 3, 4]
-    assert share == 0
+    assert len(right) == 120
+    assert not right.any()
+
+
+TURNED = (3, 5, 0, 1, 4, 2)
+
+
+def fallible(n=200, wrong=53):
+    """The tiles, of which a model that reads them as it should is wrong on 53 of 200: it reaches 73.5 %."""
+    x, y = data()
+    y = y[:n].clone()
+    hard = torch.randperm(n, generator=torch.Generator().manual_seed(1))[:wrong]
+    y[hard] = (y[hard] + 1) % CLASSES
+    return x[:n], y
+
+
+def turned():
+    body = Nearest(Reading())
+    body.centers = body.centers[list(TURNED)]
+    return UserModel("mine", UserClassifier(body).eval(), {})
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    {
+        "normalized twice": (model(Reading(), READINGS["ImageNet's"]), "no `normalize`"),
+        "bgr": (model(READINGS["bgr"], Reading()), 'channels = "bgr"'),
+        "0-255": (model(READINGS["0-255"], Reading()), "--input-range 0,255"),
+        "classes": (turned(), "class_order = [3, 5, 0, 1, 4, 2]"),
+    }.values(),
+)
+def test_a_mend_passes_by_the_same_rule_as_the_model(broken, said):
+    """0.735 of 200 samples passes a stated 0.78, because the interval reaches it: so it is a mend, too."""
+    right = Reading()
+    assert gate(model(right, right), *fallible(), 0.78).correct == 147
+    with pytest.raises(ModelError) as caught:
+        gate(broken, *fallible(), 0.78)
+    assert said in str(caught.value)
+
+
+def test_what_is_hardly_better_than_now_is_no_mend():
+    """The best of many readings is a little better by chance; here it passes the gate by it."""
+    x, y = torch.rand(200, 3, 2, 2), torch.zeros(200, dtype=torch.long)
+
+    class Lucky(nn.Module):
+        def forward(self, batch):
+            right = batch.min() < 0 or batch.max() > 2  # read in another way
+            answers = torch.ones(len(batch), dtype=torch.long)
+            answers[: round(len(batch) * (0.71 if right else 0.69))] = 0
+            return torch.nn.functional.one_hot(answers, 2).float()
+
+    with pytest.raises(ModelError, match="No usual normalization"):
+        gate(UserModel("mine", UserClassifier(Lucky()).eval(), {}), x, y, 0.76)
+
+
+SHARES = {"CIFAR-10's": 0.75, "SVHN's": 0.78, "CLIP's": 0.77, "ImageNet's": 0.40}
+
+
+class Graded(nn.Module):
+    """Right on more or fewer samples by the normalization of black images that it is given."""
+
+    def forward(self, x):
+        answers = torch.ones(len(x), dtype=torch.long)
+        for name, share in SHARES.items():
+            moments = normalization(name)
+            if torch.isclose(x[0, 0, 0, 0], torch.tensor(-moments.mean[0] / moments.std[0])):
+                answers[: round(len(x) * share)] = 0
+        return torch.nn.functional.one_hot(answers, 2).float()
+
+
+@pytest.mark.parametrize(
+    ("dataset", "order"),
+    [("cifar10-jpeg", ["CIFAR-10's", "SVHN's", "CLIP's"]), ("", ["SVHN's", "CLIP's", "CIFAR-10's"])],
+)
+def test_readings_that_samples_cannot_tell_apart_are_all_named_the_data_sets_own_first(dataset, order):
+    x, y = torch.zeros(128, 3, 2, 2), torch.zeros(128, dtype=torch.long)
+    with pytest.raises(ModelError) as caught:
+        gate(UserModel("mine", UserClassifier(Graded()).eval(), {}), x, y, 0.8, dataset)
+    text = str(caught.value)
+    assert sorted(order, key=lambda name: text.index(f"({name})")) == order
+    assert "ImageNet's" not in text
+    assert "128 samples can't tell it from" in text
 
 
 def test_too_few_samples_name_no_order_of_the_classes():

@@ -382,6 +382,7 @@ BAD = {
         ["nets.py:build", "--weights", "turned.pt", "--clean-accuracy", "0.9", "--samples", "200"],
         "class_order",
     ),
+    "an order of too few classes": (["nets.py:build", "--class-order", "1,0"], "class_order has 2 entries"),
     "a mean alone": (["nets.py:build", "--mean", "0.5"], "--mean and --std"),
     "a std of zero": (["nets.py:build", "--mean", "0.5", "--std", "0"], "std"),
     "no numbers": (["nets.py:build", "--mean", "a", "--std", "b"], "numbers separated by commas"),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 KEYS = (
     *("weights", "weights_key", "sha256", "arguments", "mean", "std"),
-    *("input_range", "channels", "output", "clean_accuracy"),
+    *("input_range", "channels", "class_order", "output", "clean_accuracy"),
 )
 """Names of the options that `model_options` adds."""
 
@@ -41,6 +41,7 @@ def model_options(command: Any) -> Any:
             click.option("--std", help="What it divides by, likewise; neither: it does it itself."),
             click.option("--input-range", help="What pixel values 0 and 1 become, as 0,255."),
             click.option("--channels", type=click.Choice(["rgb", "bgr"]), help="The order that it reads."),
+            click.option("--class-order", help="Its logit k is of the data set's class k of this list, as 1,0,2."),
             click.option("--output", help="Attribute or key of the logits in what it returns."),
             click.option("--clean-accuracy", type=float, help="Share that it reaches; refused where it does not."),
         ]
@@ -75,6 +76,7 @@ def model_of(source: str, options: dict[str, Any], name: str | None = None) -> d
         "arguments": parse_config(options["arguments"]) or None,
         "input_range": _numbers(options["input_range"], "--input-range"),
         "channels": options["channels"],
+        "class_order": _numbers(options["class_order"], "--class-order"),
         "output": options["output"],
         "clean_accuracy": options["clean_accuracy"],
     }

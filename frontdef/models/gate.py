@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -16,7 +16,7 @@ from frontdef.images import as_images, as_labels
 from frontdef.models.notes import Note
 from frontdef.models.sources import UserModel
 from frontdef.models.wrapped import Channels, Reading, UserClassifier, batches
-from frontdef.verdicts.statistics import wilson
+from frontdef.verdicts.statistics import mcnemar, wilson
 from frontdef.zoo import Normalization
 
 MARGIN = 0.02
@@ -24,6 +24,9 @@ MARGIN = 0.02
 
 TRIAL_SAMPLES = 128
 """How many samples each trial of another reading is judged by before the best is judged by all."""
+
+LEVEL = 0.01
+"""Of the paired test that tells two readings apart; so small, because many are tried."""
 
 NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "ImageNet's": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
@@ -65,6 +68,10 @@ class Accuracy:
         """The share of right answers."""
         return self.correct / self.n
 
+    def reaches(self, stated: float) -> bool:
+        """Whether a stated accuracy is reached: within two points, or within what so few samples allow."""
+        return self.value >= stated - MARGIN or self.high >= stated
+
     def __str__(self) -> str:
         return f"{self.value:.1%} ({self.correct} of {self.n}, 95 % interval {self.low:.1%} to {self.high:.1%})"
 
@@ -74,6 +81,7 @@ def gate(
     images: Any,
     labels: Any,
     clean_accuracy: float | None = None,
+    dataset: str = "",
 ) -> Accuracy:
     """Measure clean accuracy, and refuse a model that is more than two points below what is stated, beyond chance.
 
@@ -86,6 +94,7 @@ def gate(
         images: ``(N,C,H,W)`` in [0,1].
         labels: Class indices ``(N,)``.
         clean_accuracy: The share that its owner states; None only measures.
+        dataset: Id of the data set; its own normalization is named before others.
 
     Raises:
         ModelError: It is not reached; the reading that reaches it is named.
@@ -97,8 +106,9 @@ def gate(
     logits = _logits(module, x)
     y = as_labels(labels, len(x), int(logits.shape[1]))
     measured = accuracy(logits, y)
-    if clean_accuracy is not None and clean_accuracy - MARGIN > measured.value and clean_accuracy > measured.high:
-        mend = _explain(module, x, y, logits, clean_accuracy - MARGIN)
+    if clean_accuracy is not None and not measured.reaches(clean_accuracy):
+        stated = clean_accuracy
+        mend = _explain(module, x, y, logits, lambda tried: tried.reaches(stated), dataset)
         raise ModelError(
             f"{name} reaches {measured} on clean images, {clean_accuracy:.1%} is stated. Nothing was attacked. "
             + (mend or _NO_READING)
@@ -106,7 +116,8 @@ def gate(
     commonest = float(y.bincount().max()) / len(y)
     trained = not (isinstance(model, UserModel) and model.random)
     if clean_accuracy is None and trained and measured.low <= commonest < 1:
-        mend = _explain(module, x, y, logits, max(2 * commonest, measured.high))
+        wanted = max(2 * commonest, measured.high)
+        mend = _explain(module, x, y, logits, lambda tried: tried.value >= wanted, dataset)
         text = f"{name} reaches {measured} on clean images, one answer for everything reaches {commonest:.1%}. "
         return replace(measured, notes=(Note("accuracy", text + (mend or _NO_READING), "warning"),))
     return measured
@@ -126,12 +137,25 @@ def accuracy(logits: Tensor, labels: Tensor) -> Accuracy:
         logits: ``(N,K)``.
         labels: ``(N,)``.
     """
-    correct = int((logits.argmax(1) == labels).sum())
-    return Accuracy(correct, len(labels), *wilson(correct, len(labels)))
+    return _counted(_right(logits, labels))
+
+
+def _right(logits: Tensor, labels: Tensor) -> Tensor:
+    return logits.argmax(1) == labels
+
+
+def _counted(right: Tensor) -> Accuracy:
+    correct = int(right.sum())
+    return Accuracy(correct, len(right), *wilson(correct, len(right)))
+
+
+def _beats(right: Tensor, other: Tensor) -> bool:
+    """Whether one is right more often than the other on the same samples, beyond chance."""
+    return mcnemar(int((right & ~other).sum()), int((other & ~right).sum()), "greater") < LEVEL
 
 
 def readings(reading: Reading, channels: int) -> Iterator[tuple[str, Reading]]:
-    """Other ways to read images, the likeliest first, each with the lines of ``[[model]]`` that say it.
+    """Other ways to read images, the likeliest first, each with the name of its normalization.
 
     Args:
         reading: How they are read now.
@@ -163,38 +187,78 @@ def readings(reading: Reading, channels: int) -> Iterator[tuple[str, Reading]]:
                 yield name, candidate
 
 
+@dataclass(frozen=True)
+class _Trial:
+    """A reading that was tried: the name of its normalization, and which samples it is right on, ``(N,)``."""
+
+    name: str
+    reading: Reading
+    right: Tensor
+
+
 def _explain(
-    module: nn.Module | Callable[[Tensor], Tensor], x: Tensor, y: Tensor, logits: Tensor, wanted: float
+    module: nn.Module | Callable[[Tensor], Tensor],
+    x: Tensor,
+    y: Tensor,
+    logits: Tensor,
+    fits: Callable[[Accuracy], bool],
+    dataset: str,
 ) -> str:
-    """The mend, where another reading or another order of the classes reaches what is wanted."""
+    """The mend, where other readings or another order of the classes fit, and better than what is there now."""
+    now = _right(logits, y)
     if isinstance(module, UserClassifier):
         candidates = sorted(readings(module.reading, x.shape[1]), key=lambda pair: _changes(pair[1], module.reading))
         for _, group in groupby(candidates, key=lambda pair: _changes(pair[1], module.reading)):
-            ranked = []
-            for name, reading in group:
-                answers = _logits(module.with_reading(reading), x[:TRIAL_SAMPLES])
-                ranked.append((accuracy(answers, y[:TRIAL_SAMPLES]).value, name, reading))
-            best, name, reading = max(ranked, key=lambda trial: trial[0])  # of equals the first, which is the likeliest
-            reached = accuracy(_logits(module.with_reading(reading), x), y)
-            if reached.value < wanted:
-                continue
-            equals = [known for share, known, _ in ranked if known != name and share == best]
-            beside = f" ({', '.join(equals)} fit as well on so few samples)" if equals else ""
-            lines = _lines(reading, module.reading, name)
-            return f"With {lines} it reaches {reached.value:.1%}{beside}: write that in [[model]]"
+            few = _undecided(module, group, x[:TRIAL_SAMPLES], y[:TRIAL_SAMPLES])
+            tried = _undecided(module, [(trial.name, trial.reading) for trial in few], x, y)
+            fitting = [trial for trial in tried if fits(_counted(trial.right)) and _beats(trial.right, now)]
+            if fitting:
+                return _told(sorted(fitting, key=lambda trial: _likeliest(trial, dataset)), module.reading)
     order = class_order(logits, y)
-    if order is not None and order[1] >= wanted:
+    if order is not None and fits(_counted(order[1])) and _beats(order[1], now[-len(order[1]) :]):
         current = module.reading.class_order if isinstance(module, UserClassifier) else None
         composed = [order[0][k] for k in current] if current else order[0]
-        mend = f"with class_order = {composed}" if composed != sorted(composed) else "without class_order"
+        is_own = composed == sorted(composed)
+        mend = "without class_order" if is_own else f"with class_order = {composed}"
+        option = "leave --class-order out" if is_own else f"--class-order {_words(composed)}"
         return (
-            f"Its classes are in another order: {mend} it reaches {order[1]:.1%} (the order taken from one half of the "
-            "samples, the accuracy from the other)"
+            f"Its classes are in another order: {mend} it reaches {_counted(order[1]).value:.1%} (the order taken from "
+            f"one half of the samples, the accuracy from the other). On the command line: {option}"
         )
     return ""
 
 
-def class_order(logits: Tensor, labels: Tensor) -> tuple[list[int], float] | None:
+def _undecided(module: UserClassifier, candidates: Iterable[tuple[str, Reading]], x: Tensor, y: Tensor) -> list[_Trial]:
+    """The reading that is right most often, and those that the samples can't tell from it."""
+    trials = [_Trial(name, way, _right(_logits(module.with_reading(way), x), y)) for name, way in candidates]
+    best = max(trials, key=lambda trial: int(trial.right.sum()))
+    return [trial for trial in trials if not _beats(best.right, trial.right)]
+
+
+def _likeliest(trial: _Trial, dataset: str) -> tuple[int, int]:
+    """A key that puts the data set's own normalization first, then what is right most often."""
+    name = _plain(trial.name.removesuffix("'s"))
+    own = len(name) if name in _plain(dataset) else 0  # of "cifar10" and "cifar100" the longer
+    return -own, -int(trial.right.sum())
+
+
+def _plain(name: str) -> str:
+    return "".join(filter(str.isalnum, name.lower()))
+
+
+def _told(trials: Sequence[_Trial], now: Reading) -> str:
+    first, *others = trials
+    beside = "; ".join(
+        f"{_lines(trial.reading, now, trial.name)}: {_counted(trial.right).value:.1%}" for trial in others
+    )
+    return (
+        f"With {_lines(first.reading, now, first.name)} it reaches {_counted(first.right).value:.1%}: write that in "
+        f"[[model]], or on the command line {_options(first.reading, now)}"
+        + (f". {len(first.right)} samples can't tell it from {beside}" if beside else "")
+    )
+
+
+def class_order(logits: Tensor, labels: Tensor) -> tuple[list[int], Tensor] | None:
     """The order of the classes that fits best, by the confusion matrix of one half of the samples.
 
     Args:
@@ -202,8 +266,8 @@ def class_order(logits: Tensor, labels: Tensor) -> tuple[list[int], float] | Non
         labels: ``(N,)``.
 
     Returns:
-        For each logit the class that it stands for, and the accuracy that this gives on the other half; None where
-        there are too few samples to tell, or the order is the one that it has.
+        For each logit the class that it stands for, and which samples of the other half this makes right, a mask; None
+        where there are too few samples to tell, or the order is the one that it has.
     """
     classes, half = int(logits.shape[1]), len(labels) // 2
     if half < 3 * classes:
@@ -217,7 +281,7 @@ def class_order(logits: Tensor, labels: Tensor) -> tuple[list[int], float] | Non
     _, order = linear_sum_assignment(-confusion)
     if (order == np.arange(classes)).all():
         return None
-    return [int(k) for k in order], float((order[answers[half:]] == truth[half:]).mean())
+    return [int(k) for k in order], torch.from_numpy(order[answers[half:]] == truth[half:])
 
 
 def _changes(reading: Reading, now: Reading) -> int:
@@ -240,6 +304,27 @@ def _lines(reading: Reading, now: Reading, name: str) -> str:
     if reading.channels != now.channels:
         told.append(f'channels = "{reading.channels}"')
     return " and ".join(told)
+
+
+def _options(reading: Reading, now: Reading) -> str:
+    """The same as options of a command line."""
+    told = []
+    if reading.normalize != now.normalize:
+        moments = reading.normalize
+        told.append(
+            "without --mean and --std"
+            if moments is None
+            else f"--mean {_words(moments.mean)} --std {_words(moments.std)}"
+        )
+    if reading.input_range != now.input_range:
+        told.append(f"--input-range {_words(reading.input_range)}")
+    if reading.channels != now.channels:
+        told.append(f"--channels {reading.channels}")
+    return " ".join(told)
+
+
+def _words(numbers: Iterable[float]) -> str:
+    return ",".join(f"{number:g}" for number in numbers)
 
 
 def _flipped(moments: Normalization) -> Normalization:

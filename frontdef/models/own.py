@@ -248,7 +248,7 @@ class Brought:
                 what is stated; the mend is named.
         """
         notes = [*self.user.notes, *check_model(self.user, split.images, split.labels, n_classes=self.n_classes)]
-        measured = gate(self.user, split.images, split.labels, self.clean_accuracy)
+        measured = gate(self.user, split.images, split.labels, self.clean_accuracy, self.dataset)
         return [
             f"model {self.user.name!r} on {self.dataset}: {measured} right on clean images",
             *(note.text for note in (*notes, *measured.notes)),
