@@ -47,7 +47,10 @@ class FrontEnd(nn.Module, Generic[ConfigT]):
     """Whether the output is in [0,1], as the input is."""
 
     learns: ClassVar[bool] = False
-    """Whether it has weights that must be trained or fitted before it defends anything."""
+    """Whether it has weights that must be trained or fitted before it defends anything.
+
+    A property where the configuration decides it, so ask an instance.
+    """
 
     pairs_lone_images: ClassVar[bool] = False
     """Whether an image that comes alone is passed twice, for front ends that must not round it otherwise.
@@ -138,6 +141,11 @@ class FrontEnd(nn.Module, Generic[ConfigT]):
                     module._generators[device].set_state(state)
 
         return go_back
+
+    @property
+    def needs_fit(self) -> bool:
+        """Whether `fit` has something to prepare: where a class defines it, unless the configuration says otherwise."""
+        return type(self).fit is not FrontEnd.fit
 
     def fit(self, images: Tensor) -> None:
         """Prepare without labels (a dictionary); by default there is nothing to prepare.

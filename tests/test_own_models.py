@@ -190,6 +190,43 @@ def test_plan_shows_the_rows_and_what_is_left_out(folder, tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+def test_quantized_pixels_learn_nothing_and_stand_before_a_model_as_it_is(folder, net, tmp_path, monkeypatch):
+    """By the matrix, the command line and the call in Python; of a live model there are no training images at all."""
+    row = '[[defense]]\nname = "polarize"\nconfig = { source = "pixels" }\n'
+    plan = plan_of(folder, MATRIX.replace("[[attack]]", f"{row}[[attack]]"))
+    assert "polarize" in {cell.row.entry.name for cell in plan.of("records")}
+    monkeypatch.chdir(folder)
+    words = ("nets.py:build", "--weights", "mine.pt", "--dataset", "digits", "--samples", 12, "--no-diagnose")
+    few = ("--attacks", "quick", "--library", "native", "--out", tmp_path / "line")
+    answer = frontdef_("evaluate", *words, "-d", "polarize source=pixels", *few)
+    assert answer.exit_code == 0, answer.output
+    split = get_dataset("digits").load("test").take(12, 0)
+    called = frontdef.evaluate(
+        net, split.images, split.labels, defenses=[("polarize", {"source": "pixels"})],
+        attacks="quick", libraries="native", diagnose=False, quiet=True, out=tmp_path / "call",
+    )  # fmt: skip
+    rows = [
+        dict(zip(results.cells()["family"], results.cells()["robust_accuracy"], strict=True))
+        for results in (frontdef.load_results(tmp_path / "line"), called)
+    ]
+    assert rows[0] == rows[1]
+
+
+def test_a_recipe_alone_is_no_row_before_a_model_as_it_is(folder):
+    """`advtrain` of a network that was never adversarially trained would be the row `none` under a name that lies."""
+    start = MATRIX[: MATRIX.index("[[defense]]")]
+    attack = MATRIX[MATRIX.index("[[attack]]") :]
+    plan = plan_of(folder, start.replace("samples", 'defense = "all"\nsamples', 1) + attack)
+    (reason,) = (line for line in plan.skipped if line.startswith("defense advtrain "))
+    assert "recipe alone" in reason
+    assert "frontdef train" in reason
+    named = MATRIX.replace('name = "wavelet"\nconfig = { keep = 0.5 }', 'name = "advtrain"')
+    with pytest.raises(ConfigError, match="recipe alone"):
+        plan_of(folder, named)
+    tuned = named.replace('name = "advtrain"', 'name = "advtrain"\nrecipe = [{ epochs = 1, lr = 0.01 }]')
+    assert "advtrain" in {cell.row.entry.name for cell in plan_of(folder, tuned).of("records")}
+
+
 # Words for everything
 
 

@@ -240,7 +240,7 @@ def _build(
         in_shape = tuple(next(training.outputs(front_end, images[:1], device)).shape[1:])
         mean: list[float] | None = None
         std: list[float] | None = None
-        if not type(front_end).learns or front_end.trained:
+        if not front_end.learns or front_end.trained:
             mean, std = training.moments(training.outputs(front_end, images, device))
         elif in_shape == dataset.image_shape:
             mean, std = training.moments(iter([images]))

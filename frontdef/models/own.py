@@ -14,7 +14,7 @@ from torch import nn
 from frontdef import training
 from frontdef.classifiers.network import seeded
 from frontdef.errors import FrontdefError
-from frontdef.frontend import FrontEnd
+from frontdef.frontend import FrontEnd, Identity
 from frontdef.models.cache import ModelCache, TrainedModel, fit, restore
 from frontdef.models.check import check_model
 from frontdef.models.fingerprint import code_of, requirements_of, version_of
@@ -93,7 +93,7 @@ class OwnRequest(Keyed):
     @cached_property
     def _prepared(self) -> bool:
         """Whether the front end is fitted to images without labels before it is used."""
-        return get_defense(self.defense).front_end_class().fit is not FrontEnd.fit
+        return self.build().needs_fit
 
     def build(self) -> FrontEnd[Any]:
         """The front end, before it is fitted or trained.
@@ -120,13 +120,18 @@ def misfit(request: OwnRequest, *, trainable: bool) -> str:
         front_end = request.build()
     except FrontdefError as error:
         return f"{name}: {error}"
-    if (type(front_end).learns or request._prepared or request.recipe) and not trainable:
+    if (front_end.learns or request._prepared or request.recipe) and not trainable:
         return (
             f"{name} is fitted or trained on training images, and the samples at hand are there to be attacked. Name a "
             "data set that has some: `frontdef evaluate SOURCE --dataset …`, or a matrix with [[model]]"
         )
-    if type(front_end).learns and not request.recipe:
-        return f"{name} learns, and nothing is trained before a model as it is: give its row a recipe = […]"
+    if front_end.learns and not request.recipe:
+        return f"{name} learns, and nothing is trained before a model as it is: {_TRAINED}"
+    if isinstance(front_end, Identity) and get_defense(name).recipe and not request.recipe:
+        return (
+            f"{name} is a recipe alone, no front end, and nothing is trained of a model as it is, so that it would be "
+            f"the row without a defense: {_TRAINED}"
+        )
     if request.recipe or request._prepared:
         return ""
     with torch.no_grad():
@@ -135,6 +140,9 @@ def misfit(request: OwnRequest, *, trainable: bool) -> str:
         reads = tuple(request.image_shape)
         return f"{name} puts out {shape}, the model reads images {reads}: it needs a model trained behind it"
     return ""
+
+
+_TRAINED = "give its row of the matrix a recipe = […], or train it: `frontdef train NAME --model SOURCE`"
 
 
 @load_model.register(OwnRequest)

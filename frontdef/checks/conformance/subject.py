@@ -58,13 +58,13 @@ class Subject:
     @cached_property
     def front_end(self) -> FrontEnd[Any]:
         """The front end, prepared, and where it learns trained, on the training images."""
-        return self.protected.front_end if type(self._prepared).learns else self._prepared
+        return self.protected.front_end if self._prepared.learns else self._prepared
 
     @cached_property
     def _prepared(self) -> FrontEnd[Any]:
         front_end = self.build()
         prepare(front_end, self.train.images, seed=0, device=self.device)
-        return front_end if type(front_end).learns else front_end.requires_grad_(False)
+        return front_end if front_end.learns else front_end.requires_grad_(False)
 
     @cached_property
     def train(self) -> Split:

@@ -50,7 +50,6 @@ class PolarizingFrontEnd(FrontEnd[PolarizeConfig]):
     surrogates: ClassVar[tuple[Surrogate, ...]] = (IDENTITY, SMOOTH, LINEAR)
     needs_image_shape: ClassVar[bool] = True
     keeps_range: ClassVar[bool] = False
-    learns: ClassVar[bool] = True
     modes: ClassVar[tuple[str, ...]] = (UNQUANTIZED,)
 
     thresholds: Tensor
@@ -71,12 +70,21 @@ class PolarizingFrontEnd(FrontEnd[PolarizeConfig]):
         self.register_buffer("levels", levels.double(), persistent=False)
         self.filters: nn.Parameter | None = None
         if config.source == "pixels":
-            self.mark_trained()
             return
         shape = (config.filters, self.image_shape[0], config.size, config.size)
         self.filters = nn.Parameter(torch.empty(shape))
         self.register_buffer("history", torch.zeros(1 + len(config.learning_stages), *shape))
         self._draw()
+
+    @property
+    def learns(self) -> bool:  # type: ignore[override]
+        """Whether there are filters to be learned."""
+        return self.config.source == "filters"
+
+    @property
+    def needs_fit(self) -> bool:
+        """Whether there are filters to be drawn."""
+        return self.learns
 
     def _draw(self) -> None:
         """Uniform filters of He et al. 2015, arXiv:1502.01852, for the ReLU: within ±√(6/fan-in)."""
