@@ -49,6 +49,13 @@ def written(results):
     return {path: path.stat().st_mtime_ns for path in results.path.glob("*/*.parquet")}
 
 
+def test_what_is_left_out_is_told(net, go, capsys):
+    go(net, attacks=[{"family": "mifgsm"}, *FGSM], quiet=False)
+    assert "left out: mifgsm linf in native: not offered" in capsys.readouterr().err
+    go(net, attacks=[{"family": "mifgsm"}, *FGSM])
+    assert not capsys.readouterr().err
+
+
 # What it takes
 
 

@@ -245,6 +245,22 @@ def test_all_defenses_libraries_and_families(folder):
     assert {cell["family"] for cell in cells} == offered
 
 
+def test_what_all_leaves_out_is_said_at_the_head_of_a_run_a_line_a_reason(folder, tmp_path):
+    start = MATRIX[: MATRIX.index("[[defense]]")].replace("samples", 'defense = "all"\nsamples', 1)
+    text = start + MATRIX[MATRIX.index("[[attack]]") :]
+    answer = run(folder, tmp_path / "all", text, "--only", "figures")
+    assert answer.exit_code == 0, answer.output
+    lines = [line for line in answer.output.splitlines() if line.startswith("left out: ")]
+    skipped = plan_of(folder, text).skipped
+    reasons = {line.partition(": ")[2] for line in skipped}
+    assert len(lines) == len(reasons) < len(skipped)
+    (learning,) = (line for line in lines if "it learns" in line)
+    assert learning.startswith("left out: defense hah, ")
+    assert " before mine on digits: it learns" in learning
+    for line in skipped:
+        assert sum(line.split()[1] in told for told in lines) >= 1
+
+
 def test_a_set_of_attacks_in_several_norms(folder):
     start = MATRIX[: MATRIX.index("[[defense]]")]
     text = start.replace("[[model]]", 'attacks = "standard"\nthreats = { linf = ["8/255"], l2 = [0.5] }\n[[model]]')

@@ -204,8 +204,10 @@ def execute(plan: Plan, settings: Settings, report: bool) -> None:
         report: Whether to write the HTML report.
     """
     console = PlainConsole()
+    progress = make_progress(console)
+    progress.note(plan.left_out())
     try:
-        summary = run_plan(plan, settings, make_progress(console))
+        summary = run_plan(plan, settings, progress)
         while further := _further(plan, settings):
             plan = further
             console.print(f"undecided comparisons go on: {len(plan.jobs)} jobs")

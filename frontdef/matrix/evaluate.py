@@ -132,6 +132,7 @@ def evaluate(
     folder = Path(tempfile.mkdtemp(prefix="frontdef-")) / "run" if out is None else Path(out)
     console = Console(quiet=quiet, stderr=True)
     settings = Settings(folder, device=device, command=f"frontdef.evaluate(…, out={str(folder)!r})", on_job=on_job)
+    told: set[str] = set()
     with lined_up(
         model, held, entries, name=name, reading=reading, clean_accuracy=clean_accuracy, device=device, seed=seed,
         every=defenses == "all",
@@ -139,7 +140,10 @@ def evaluate(
         further: Matrix | None = as_grown(matrix, Store(folder))
         while further:
             plan = expand(further, lineup, {SAMPLES: held}, device)
-            run(plan, settings, PlainProgress(console) if quiet else make_progress(console))
+            progress = PlainProgress(console) if quiet else make_progress(console)
+            progress.note([line for line in plan.left_out() if line not in told])
+            told.update(plan.left_out())
+            run(plan, settings, progress)
             further = grown(further, plan, Results(folder).agreement()) if decide else None
     return Results(folder)
 

@@ -109,27 +109,26 @@ class OwnRequest(Keyed):
 
 
 def misfit(request: OwnRequest, *, trainable: bool) -> str:
-    """Why a front end can't stand before a model; empty where it can.
+    """Why a front end can't stand before a model, without its name; empty where it can.
 
     Args:
         request: Both.
         trainable: Whether there are training images.
     """
-    name = request.defense
     try:
         front_end = request.build()
     except FrontdefError as error:
-        return f"{name}: {error}"
+        return str(error)
     if (front_end.learns or request._prepared or request.recipe) and not trainable:
         return (
-            f"{name} is fitted or trained on training images, and the samples at hand are there to be attacked. Name a "
+            "it is fitted or trained on training images, and the samples at hand are there to be attacked. Name a "
             "data set that has some: `frontdef evaluate SOURCE --dataset …`, or a matrix with [[model]]"
         )
     if front_end.learns and not request.recipe:
-        return f"{name} learns, and nothing is trained before a model as it is: {_TRAINED}"
-    if isinstance(front_end, Identity) and get_defense(name).recipe and not request.recipe:
+        return f"it learns, and nothing is trained before a model as it is: {_TRAINED}"
+    if isinstance(front_end, Identity) and get_defense(request.defense).recipe and not request.recipe:
         return (
-            f"{name} is a recipe alone, no front end, and nothing is trained of a model as it is, so that it would be "
+            f"it is a recipe alone, no front end, and nothing is trained of a model as it is, so that it would be "
             f"the row without a defense: {_TRAINED}"
         )
     if request.recipe or request._prepared:
@@ -138,7 +137,7 @@ def misfit(request: OwnRequest, *, trainable: bool) -> str:
         shape = tuple(front_end.eval()(torch.full((1, *request.image_shape), 0.5)).shape[1:])
     if shape != tuple(request.image_shape):
         reads = tuple(request.image_shape)
-        return f"{name} puts out {shape}, the model reads images {reads}: it needs a model trained behind it"
+        return f"it puts out {shape}, the model reads images {reads}: it needs a model trained behind it"
     return ""
 
 

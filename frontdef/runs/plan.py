@@ -126,6 +126,14 @@ class Plan:
         """The jobs that fill some tables."""
         return tuple(job for job in self.jobs if job.table.name in tables)
 
+    def left_out(self) -> list[str]:
+        """What no job was made for, one line a reason."""
+        groups: dict[str, list[str]] = {}
+        for line in self.skipped:
+            what, _, reason = line.partition(": ")
+            groups.setdefault(reason, []).append(what)
+        return [f"left out: {_together(names)}: {reason}" for reason, names in groups.items()]
+
     @cached_property
     def by_key(self) -> Mapping[str, Job]:
         """Key → job."""
@@ -135,3 +143,14 @@ class Plan:
     def requests(self) -> tuple[Request, ...]:
         """The models, each once."""
         return tuple({request.key(): request for job in self.jobs for request in job.models}.values())
+
+
+def _together(names: Sequence[str]) -> str:
+    """Names with the words that all begin and end with said once: ``defense hah, lowrank before mine on digits``."""
+    words = [name.split() for name in names]
+    fewest = min(map(len, words)) - 1
+    lead = next((k for k in range(fewest) if len({name[k] for name in words}) > 1), fewest)
+    rest = fewest - lead
+    tail = next((k for k in range(rest) if len({name[-1 - k] for name in words}) > 1), rest)
+    middles = ", ".join(" ".join(name[lead : len(name) - tail]) for name in words)
+    return " ".join([*words[0][:lead], middles, *words[0][len(words[0]) - tail :]])
