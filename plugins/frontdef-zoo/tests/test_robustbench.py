@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import importlib.metadata
 import importlib.util
 import pickle
-import subprocess
 import sys
+import textwrap
 
 import pytest
 import torch
@@ -22,18 +21,96 @@ from frontdef.models.sources import ModelSource, open_model
 NAME = "Sehwag2020Hydra"  # a WideResNet-28-10 without a normalization of its own
 
 
-def missing():
-    """Why RobustBench can't be used; empty where it can. A process of its own: half an import would stay behind."""
-    code = "from frontdef_zoo import robustbench; robustbench.names()"
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    return ended.stderr.strip().splitlines()[-1] if ended.returncode else ""
+FAST = "Wong2020Fast"
+
+STAND_IN = {
+    # RobustBench's own cannot be imported either, so nothing may ask for it.
+    "__init__.py": "import a_module_that_nobody_has\n",
+    "model_zoo/__init__.py": """
+        from robustbench.model_zoo import enums
+        from robustbench.model_zoo.models import model_dicts
+    """,
+    "model_zoo/enums.py": """
+        from enum import Enum
+
+        class BenchmarkDataset(Enum):
+            cifar_10 = "cifar10"
+
+        class ThreatModel(Enum):
+            Linf = "Linf"
+            L2 = "L2"
+    """,
+    "model_zoo/models.py": f"""
+        from torch import nn
+        from robustbench.model_zoo.enums import BenchmarkDataset, ThreatModel
+
+        def tiny():
+            return nn.Sequential(nn.Conv2d(3, 4, 3, stride=4), nn.ReLU(), nn.Flatten(), nn.LazyLinear(10))
+
+        def built():
+            import torch
+            network = tiny()
+            network(torch.zeros(1, 3, 32, 32))
+            return network
+
+        rows = {{name: {{"model": built, "gdrive_id": "somewhere"}} for name in ({FAST!r}, {NAME!r})}}
+        model_dicts = {{BenchmarkDataset.cifar_10: {{ThreatModel.Linf: rows, ThreatModel.L2: {{}}}}}}
+    """,
+    "utils.py": """
+        from pathlib import Path
+        import torch
+        from robustbench.model_zoo.enums import BenchmarkDataset, ThreatModel
+        from robustbench.model_zoo.models import model_dicts
+
+        def load_model(model_name, model_dir, dataset, threat_model):
+            file = Path(model_dir) / dataset / threat_model / f"{model_name}.pt"
+            if not file.exists():
+                raise AssertionError("it would be downloaded")
+            network = model_dicts[BenchmarkDataset(dataset)][ThreatModel(threat_model)][model_name]["model"]()
+            state = torch.load(file, weights_only=True)["state_dict"]
+            network.load_state_dict({name.removeprefix("module."): value for name, value in state.items()})
+            return network.eval()
+    """,
+}
+"""RobustBench as far as the zoo asks it: two of its names, each a tiny network, and checkpoints in its own layout."""
 
 
-@pytest.fixture(scope="module")
-def bench():
-    if reason := missing():
-        pytest.skip(f"RobustBench can't be used: {reason}")
-    return zoo._module("robustbench.model_zoo")
+def install(folder, files):
+    """Write a distribution ``robustbench`` with the RECORD that pip would write."""
+    info = folder / "robustbench-9.9.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: robustbench\nVersion: 9.9\n", encoding="utf-8")
+    record = []
+    for name, text in files.items():
+        file = folder / "robustbench" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(textwrap.dedent(text), encoding="utf-8")
+        digest = base64.urlsafe_b64encode(hashlib.sha256(file.read_bytes()).digest()).rstrip(b"=").decode()
+        record.append(f"robustbench/{name},sha256={digest},{file.stat().st_size}\n")
+    (info / "RECORD").write_text("".join(record), encoding="utf-8")
+
+
+def installed():
+    """Whether RobustBench itself is there."""
+    try:
+        importlib.metadata.distribution("robustbench")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+@pytest.fixture
+def bench(tmp_path_factory, monkeypatch):
+    """RobustBench's own tables where it is installed, those of a stand-in elsewhere."""
+    theirs = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "robustbench"}
+    if not installed():
+        folder = tmp_path_factory.mktemp("site")
+        install(folder, STAND_IN)
+        monkeypatch.syspath_prepend(str(folder))
+    yield zoo._module("robustbench.model_zoo")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "robustbench"]:
+        del sys.modules[name]
+    sys.modules.update(theirs)
 
 
 def opened(tmp_path, name, **arguments):
@@ -43,18 +120,17 @@ def opened(tmp_path, name, **arguments):
 
 @pytest.mark.parametrize(("folder", "arguments"), [("models", {}), ("elsewhere", {"folder": "elsewhere"})])
 def test_a_checkpoint_in_its_own_layout_is_the_model(bench, tmp_path, folder, arguments):
-    name = "Wong2020Fast"
-    entry = bench.model_dicts[bench.enums.BenchmarkDataset.cifar_10][bench.enums.ThreatModel.Linf][name]
+    entry = bench.model_dicts[bench.enums.BenchmarkDataset.cifar_10][bench.enums.ThreatModel.Linf][FAST]
     torch.manual_seed(7)
     network = entry["model"]().eval()
-    file = tmp_path / folder / "cifar10" / "Linf" / f"{name}.pt"
+    file = tmp_path / folder / "cifar10" / "Linf" / f"{FAST}.pt"
     file.parent.mkdir(parents=True)
     state = {f"module.{key}": value for key, value in network.state_dict().items()}
     torch.save({"state_dict": state, "epoch": 3}, file)
-    model = opened(tmp_path, f"cifar10/Linf/{name}", **arguments)
+    model = opened(tmp_path, f"cifar10/Linf/{FAST}", **arguments)
     x = torch.rand(2, 3, 32, 32)
     torch.testing.assert_close(model.module(x), network(x))
-    assert model.identity["code"]["checkpoints"].keys() == {f"{name}.pt"}
+    assert model.identity["code"]["checkpoints"].keys() == {f"{FAST}.pt"}
 
 
 def test_a_checkpoint_that_is_not_there_is_never_fetched(bench, tmp_path):
@@ -71,11 +147,13 @@ def test_a_name_that_does_not_exist_gets_the_nearest(bench, tmp_path, name, near
         opened(tmp_path, name)
 
 
+def test_the_names_are_those_of_its_tables(bench):
+    assert {f"cifar10/Linf/{FAST}", f"cifar10/Linf/{NAME}"} <= set(zoo.names())
+
+
+@pytest.mark.skipif(installed(), reason="RobustBench is installed here")
 def test_where_it_is_not_installed_the_mend_is_said(tmp_path):
     """The copy that torchattacks brings can be found under the name, and is not taken for it."""
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        importlib.metadata.distribution("robustbench")
-        pytest.skip("RobustBench is installed here")
     assert importlib.util.find_spec("robustbench") is not None
     with pytest.raises(ModelError, match=r'an old copy.*pip install "frontdef-zoo\[robustbench\]"'):
         opened(tmp_path, f"cifar10/Linf/{NAME}")
@@ -83,18 +161,12 @@ def test_where_it_is_not_installed_the_mend_is_said(tmp_path):
 
 def test_a_copy_that_was_installed_over_it_is_found_out(tmp_path, monkeypatch):
     """A real distribution, one of whose files is another than its RECORD says."""
-    package, info = tmp_path / "robustbench", tmp_path / "robustbench-9.9.dist-info"
-    for folder in (package, info):
-        folder.mkdir()
-    (package / "utils.py").write_text("old = 1\n", encoding="utf-8")
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: robustbench\nVersion: 9.9\n", encoding="utf-8")
-    digest = base64.urlsafe_b64encode(hashlib.sha256(b"new = 1\n").digest()).rstrip(b"=").decode()
-    (info / "RECORD").write_text(f"robustbench/utils.py,sha256={digest},8\n", encoding="utf-8")
+    install(tmp_path, {"utils.py": "new = 1\n"})
     monkeypatch.syspath_prepend(str(tmp_path))
+    zoo.require_own_code()
+    (tmp_path / "robustbench" / "utils.py").write_text("old = 1\n", encoding="utf-8")
     with pytest.raises(ModelError, match="pip install --force-reinstall --no-deps robustbench"):
         zoo.require_own_code()
-    (package / "utils.py").write_text("new = 1\n", encoding="utf-8")
-    zoo.require_own_code()
 
 
 # What needs no RobustBench
