@@ -6,17 +6,49 @@ import ast
 import hashlib
 import importlib.metadata
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+APART: Mapping[str, str] = {
+    "frontdef._version": "stands in the keys itself",
+    "frontdef.attacks.families": "an attack's parameters stand in the key of its result",
+    "frontdef.attacks.library": "a record of a library's rows; `AttackLibrary.code` hashes the row that is run",
+    "frontdef.builtin": "names what the core offers",
+    "frontdef.checks.masking.budget": "stands in the key of a diagnosis",
+    "frontdef.code": "makes keys: what it changes in them is seen in them",
+    "frontdef.config": "checks parameters, which stand in the keys",
+    "frontdef.datasets": "`Dataset.describe` hashes it, and stands in the keys",
+    "frontdef.defense": "a record; the front end, its configuration and its certificate stand in the keys",
+    "frontdef.errors": "words",
+    "frontdef.heap": "gives memory back",
+    "frontdef.hookspecs": "names what plugins offer",
+    "frontdef.lazy": "imports what is named; that is hashed itself",
+    "frontdef.lock": "makes others wait",
+    "frontdef.matrix.entries": "what a matrix asks for, which stands in the keys",
+    "frontdef.matrix.row": "what a matrix asks for, which stands in the keys",
+    "frontdef.matrix.tables": "names and units of columns",
+    "frontdef.matrix.told": "words",
+    "frontdef.metrics": "a record; the function that it names is hashed",
+    "frontdef.models": "a model's key stands in the key of what is done with it",
+    "frontdef.notebook": "shows what was computed",
+    "frontdef.reading": "reads files",
+    "frontdef.registry": "finds what is named; that is hashed itself",
+    "frontdef.runs": "runs jobs and stores what they return",
+    "frontdef.tensorfile": "writes tensors and reads the same ones",
+    "frontdef.weights": "writes tensors and reads the same ones",
+    "frontdef.whole": "writes files",
+    "frontdef.zoo": "records; a model that somebody else trained is known by its weights, code and reading",
+}
+"""Modules and packages that decide no number, and why: what computes a result is hashed without them."""
 
 
 def code_of(reference: Any) -> str:
     """Hash of the source behind a reference, so that an edited plugin of the same version is not taken for the old one.
 
-    Of a plugin, the whole package counts; of frontdef itself, only the module that is named, because a hash of all of
-    it would make every model stale with every edit.
+    Of a plugin, the whole package counts; of a module of frontdef, what it computes with, because a hash of all of
+    frontdef would make every model stale with every edit.
 
     Args:
         reference: An object, or ``"package.module:attribute"``, which is not imported.
@@ -26,16 +58,20 @@ def code_of(reference: Any) -> str:
     """
     module = module_of(reference)
     top = module.partition(".")[0]
-    return _hash_module(module if top == "frontdef" else top)
+    return computing(module) if top == "frontdef" != module else _hash_package(top)
 
 
 @lru_cache(maxsize=256)
-def codes_of(*references: str) -> tuple[str, ...]:
-    """`code_of` each of several references; asked for often, of the same ones."""
-    return tuple(map(code_of, references))
+def computing(*modules: str) -> str:
+    """Hash of modules and of all that they compute with: `code_reached` without `APART`.
+
+    Args:
+        modules: Names of modules, which count in any case and are not imported.
+    """
+    return code_reached(modules, apart=tuple(APART))
 
 
-def code_reached(modules: Iterable[str], within: str = "frontdef") -> str:
+def code_reached(modules: Iterable[str], within: str = "frontdef", apart: tuple[str, ...] = ()) -> str:
     """Hash of modules and of every module that they import at their top, directly or not.
 
     Imports under ``TYPE_CHECKING`` and inside functions are not followed, packages on the way are not read.
@@ -43,6 +79,7 @@ def code_reached(modules: Iterable[str], within: str = "frontdef") -> str:
     Args:
         modules: Names of modules, which are not imported.
         within: The package whose modules count; what is imported from elsewhere does not.
+        apart: Modules and packages in it that do not count and are not followed.
 
     Returns:
         16 hexadecimal digits. The first call reads each file once, later ones none.
@@ -50,23 +87,29 @@ def code_reached(modules: Iterable[str], within: str = "frontdef") -> str:
     Raises:
         ModuleNotFoundError: One of the modules does not exist.
     """
-    return _hash_reached(frozenset(modules), within)
+    return _hash_reached(frozenset(modules), within, apart)
 
 
-def modules_reached(modules: Iterable[str], within: str = "frontdef") -> frozenset[str]:
+def modules_reached(modules: Iterable[str], within: str = "frontdef", apart: tuple[str, ...] = ()) -> frozenset[str]:
     """Names of the modules that `code_reached` reads.
 
     Args:
         modules: As there.
         within: As there.
+        apart: As there.
     """
+    left_out = tuple(f"{name}." for name in apart)
     reached: set[str] = set()
     waiting = list(modules)
     while waiting:
         module = waiting.pop()
         if module not in reached:
             reached.add(module)
-            waiting += [name for name in _imports(module) if f"{name}.".startswith(f"{within}.")]
+            waiting += [
+                name
+                for name in _imports(module)
+                if f"{name}.".startswith(f"{within}.") and not f"{name}.".startswith(left_out)
+            ]
     return frozenset(reached)
 
 
@@ -87,12 +130,12 @@ def module_of(reference: Any) -> str:
 
 def clear() -> None:
     """Forget what was read, so that the next question reads the files again."""
-    for cached in (codes_of, _hash_module, _hash_reached, _imports, version_of):
+    for cached in (computing, _hash_package, _hash_reached, _imports, version_of):
         cached.cache_clear()
 
 
 @lru_cache(maxsize=64)
-def _hash_module(name: str) -> str:
+def _hash_package(name: str) -> str:
     try:
         spec = importlib.util.find_spec(name)
     except (ImportError, ValueError):
@@ -105,8 +148,8 @@ def _hash_module(name: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _hash_reached(modules: frozenset[str], within: str) -> str:
-    return _hash({module: _file(module) for module in sorted(modules_reached(modules, within))})
+def _hash_reached(modules: frozenset[str], within: str, apart: tuple[str, ...]) -> str:
+    return _hash({module: _file(module) for module in sorted(modules_reached(modules, within, apart))})
 
 
 def _hash(files: dict[str, Path]) -> str:

@@ -11,16 +11,13 @@ from frontdef._version import __version__
 from frontdef.analysis.measure import MEASURES
 from frontdef.analysis.settings import LayerSettings
 from frontdef.analysis.tables import TABLES
-from frontdef.models.fingerprint import code_of
+from frontdef.models.fingerprint import computing
 from frontdef.models.request import Request
 from frontdef.runs.job import Job
 from frontdef.runs.table import Rows, Table
 
 if TYPE_CHECKING:
     from frontdef.runs.inventory import Inventory
-
-CODE = "frontdef.analysis:"
-"""What computes every table."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,7 @@ class Look(Job):
             "model": self.request.key(),
             "surrogate": self.surrogate,
             "settings": dict(self.chosen),
-            "code": code_of(CODE),
+            "code": computing(__name__),
             "torch": importlib.metadata.version("torch"),
             "frontdef": __version__,
         }

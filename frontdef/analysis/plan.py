@@ -13,6 +13,7 @@ from frontdef.analysis.retraining import Retraining
 from frontdef.analysis.study import Entry, OwnEntry, Study
 from frontdef.errors import ConfigError
 from frontdef.models.entry import ModelEntry, request_of
+from frontdef.models.fingerprint import digest
 from frontdef.models.own import Brought, OwnRequest, misfit
 from frontdef.models.request import ModelRequest
 from frontdef.models.sources import open_model
@@ -117,7 +118,8 @@ def _request(study: Study, entry: ModelEntry, seed: int) -> ModelRequest:
 
 
 def _settings(study: Study, table: str, device: str) -> dict[str, Any]:
-    return {**study.model_dump(mode="json", include=set(SETTINGS[table])), "device": device}
+    data = digest(get_dataset(study.dataset).describe())
+    return {**study.model_dump(mode="json", include=set(SETTINGS[table])), "device": device, "data": data}
 
 
 def _partial(study: Study, device: str) -> list[Retraining]:

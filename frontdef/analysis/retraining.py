@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from frontdef._version import __version__
 from frontdef.analysis.layers import linear_list
-from frontdef.analysis.look import CODE
 from frontdef.analysis.measure import INPUT, evaluate
 from frontdef.analysis.partial import parse_code, retrain
 from frontdef.analysis.settings import LayerSettings
 from frontdef.analysis.tables import TABLES
-from frontdef.models.fingerprint import code_of
+from frontdef.models.fingerprint import computing
 from frontdef.models.request import ModelRequest
 from frontdef.models.sketch import stage_passes
 from frontdef.protected import Protected
@@ -75,7 +74,7 @@ class Retraining(Job):
             "settings": dict(self.chosen),
             "samples": self.samples,
             "attack_seed": self.attack_seed,
-            "code_of": code_of(CODE),
+            "code_of": computing(__name__),
             "torch": importlib.metadata.version("torch"),
             "frontdef": __version__,
         }

@@ -14,12 +14,12 @@ import torch
 from frontdef.attacks.guard import isolated
 from frontdef.claim.read import Claimed, ClaimedRow, read_claim
 from frontdef.errors import ConfigError, UnknownNameError
-from frontdef.matrix.attack import CODE, Cell
+from frontdef.matrix.attack import Cell
 from frontdef.matrix.row import RowJob
 from frontdef.matrix.tables import RECORDS
 from frontdef.matrix.verify import score, verify
 from frontdef.memory import Batches, at_once
-from frontdef.models.fingerprint import codes_of, version_of
+from frontdef.models.fingerprint import version_of
 from frontdef.runs.head import BROUGHT
 from frontdef.runs.inventory import Inventory
 from frontdef.runs.plan import Plan
@@ -89,7 +89,6 @@ class ImportedCell(RowJob):
             "imported": self.sha256,
             "norm": [self.norm, self.claimed_norm],
             "by": self.by,
-            "code": codes_of(*CODE, "frontdef.claim.brought:"),
             "draws": self.verify_draws,
             "device": self.device,
             "torch": version_of("torch"),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
+from frontdef.code import code_of, code_reached, module_of
 from frontdef.errors import ConfigError, DataError, ImageError, UnknownNameError
 from frontdef.lazy import resolve
 
@@ -191,4 +193,13 @@ class Dataset:
     def describe(self) -> dict[str, Any]:
         """What decides its samples, as JSON values."""
         named = {"classes": list(self.classes)} if self.classes else {}
-        return {"name": self.name, "revision": self.revision, **named}
+        return {"name": self.name, "revision": self.revision, "code": self._code(), **named}
+
+    def _code(self) -> list[str]:
+        """Hashes of the code that loads and draws them."""
+        loader = self.loader.func if isinstance(self.loader, partial) else self.loader
+        own = ("frontdef.datasets.record", "frontdef.images")
+        module = module_of(loader)
+        if module.startswith("frontdef."):
+            return [code_reached((module, *own), within="frontdef.datasets")]
+        return [code_of(loader), code_reached(own, within="frontdef.datasets")]

@@ -22,7 +22,7 @@ from frontdef.matrix.tables import RECORDS
 from frontdef.matrix.verify import Scores, joined, score, verify
 from frontdef.memory import Batches, at_once
 from frontdef.models.entry import ModelEntry
-from frontdef.models.fingerprint import codes_of, version_of
+from frontdef.models.fingerprint import version_of
 from frontdef.models.request import ModelRequest, Request
 from frontdef.protected import Protected
 from frontdef.registry import get_attack_libraries, get_defense
@@ -37,13 +37,6 @@ if TYPE_CHECKING:
     from frontdef.datasets import Split
     from frontdef.runs.inventory import Inventory
     from frontdef.tensorfile import TensorWriter
-
-CODE = (
-    *("frontdef.matrix.attack:", "frontdef.matrix.verify:"),
-    *("frontdef.protected:", "frontdef.precision:", "frontdef.frontend:", "frontdef.memory:"),
-    *("frontdef.verdicts.broken:",),
-)
-"""What computes every cell, beside the library's adapter."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +104,7 @@ class Cell(RowJob):
             "seed": spec.seed,
             "library": self.library,
             "library_version": library.version(),
-            "code": [library.code(spec.family.name, spec.threat.norm), *codes_of(*CODE)],
+            "code": library.code(spec.family.name, spec.threat.norm),
             "batch_size": self.batch_size,
             "draws": [self.eot_draws, self.verify_draws] if self._randomized else None,
             "device": self.device,

@@ -12,7 +12,7 @@ from frontdef.attacks.guard import isolated
 from frontdef.errors import ConfigError
 from frontdef.matrix.row import RowJob
 from frontdef.matrix.tables import CERTIFIED
-from frontdef.models.fingerprint import code_of
+from frontdef.models.fingerprint import code_of, computing
 from frontdef.protected import Protected
 from frontdef.registry import get_defense
 from frontdef.runs.table import Rows
@@ -20,10 +20,6 @@ from frontdef.threat import ThreatModel
 
 if TYPE_CHECKING:
     from frontdef.runs.inventory import Inventory
-
-
-CODE = ("frontdef.certificate:", "frontdef.bounds:", "frontdef.matrix.certify:")
-"""What computes every certificate, beside the proof that the plugin brings."""
 
 
 @dataclass(frozen=True)
@@ -103,4 +99,6 @@ def prove(
 def certificate_code(defense: str) -> list[str]:
     """Hashes of the code that a defense's certificate is made of; none where it has none."""
     certificate = get_defense(defense).load_certificate()
-    return [] if certificate is None else [code_of(type(certificate)), *map(code_of, CODE)]
+    if certificate is None:
+        return []
+    return [code_of(type(certificate)), computing("frontdef.certificate", "frontdef.bounds")]

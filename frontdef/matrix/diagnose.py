@@ -17,7 +17,7 @@ from frontdef.matrix.row import RowJob
 from frontdef.matrix.tables import DIAGNOSES
 from frontdef.matrix.verify import Scores, score, verify
 from frontdef.memory import at_once
-from frontdef.models.fingerprint import code_of, version_of
+from frontdef.models.fingerprint import version_of
 from frontdef.registry import get_defense
 from frontdef.runs.job import Batch
 from frontdef.runs.table import Rows
@@ -28,10 +28,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from frontdef.runs.inventory import Inventory
-
-
-CODE = ("frontdef.matrix.diagnose:", "frontdef.matrix.verify:", "frontdef.verdicts.broken:")
-"""What computes every diagnosis, beside its checks and the certificate."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +53,7 @@ class Diagnose(RowJob):
             "surrogate": self.row.entry.surrogate,
             "norm": self.threat.norm,
             "eps": self.threat.eps,
-            "code": [
-                *certificate_code(self.row.entry.name),
-                masking.code(),
-                *map(code_of, CODE),
-            ],
+            "code": [*certificate_code(self.row.entry.name), masking.code()],
             "budget": self.budget.model_dump(),
             "first": self.first,
             "torch": version_of("torch"),

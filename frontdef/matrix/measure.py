@@ -41,7 +41,7 @@ class Measure(RowJob):
             "surrogate": self.row.entry.surrogate,
             "metric": self.metric.name,
             "parameters": self._settings(),
-            "code": [code_of(self.metric.measure), code_of("frontdef.matrix.measure:")],
+            "code": code_of(self.metric.measure),
         }
 
     def describe(self) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from frontdef.attacks.guard import isolated
 from frontdef.matrix.row import RowJob
 from frontdef.matrix.tables import FIGURES
-from frontdef.models.fingerprint import code_of
+from frontdef.models.fingerprint import code_of, computing
 from frontdef.registry import get_defense
 from frontdef.runs.table import Rows
 
@@ -34,7 +34,7 @@ class Picture(RowJob):
         """All that decides the result."""
         return {
             **super().decides(),
-            "code": [code_of(get_defense(self.row.entry.name).front_end), code_of("frontdef.matrix.picture:")],
+            "code": [code_of(get_defense(self.row.entry.name).front_end), computing("frontdef.pictures")],
         }
 
     def bytes(self, shapes: Mapping[str, tuple[int, ...]]) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from frontdef._version import __version__
 from frontdef.matrix.entries import DefenseEntry
+from frontdef.models.fingerprint import computing
 from frontdef.models.request import Request
 from frontdef.runs.job import Job
 
@@ -76,8 +77,9 @@ class RowJob(Job):
         return (self.row.request,)
 
     def decides(self) -> Mapping[str, Any]:
-        """What decides the result of every kind: the model, the images, the version."""
+        """What decides the result of every kind: the model, the images, the version, the code."""
         return {
+            "computing": computing(type(self).__module__, "frontdef.protected"),
             "model": self.row.request.key(),
             "data": self.row.data,
             "samples": self.samples,

@@ -11,9 +11,9 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from frontdef.code import code_of, codes_of, version_of
+from frontdef.code import code_of, computing, version_of
 
-__all__ = ["code_of", "codes_of", "digest", "requirements_of", "version_of"]
+__all__ = ["code_of", "computing", "digest", "requirements_of", "version_of"]
 
 
 @lru_cache(maxsize=64)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from frontdef.errors import ConfigError
-from frontdef.models.fingerprint import code_of, requirements_of, version_of
+from frontdef.models.fingerprint import code_of, computing, requirements_of, version_of
 from frontdef.models.load import Means, load_model
 from frontdef.models.place import place_of
 from frontdef.models.request import Keyed
@@ -61,6 +61,7 @@ class FileRequest(Keyed):
             "weights": self.saved.about["sha256"],
             "classifier": [self.classifier, code_of(get_classifier(self.classifier).builder)],
             "plugin": [plugin.pin, code_of(front_end), requirements_of(plugin.distribution)],
+            "code": computing(__name__, "frontdef.classifiers.network"),
             "torch": version_of("torch"),
         }
 

@@ -17,7 +17,7 @@ from frontdef.errors import FrontdefError
 from frontdef.frontend import FrontEnd, Identity
 from frontdef.models.cache import ModelCache, TrainedModel, fit, restore
 from frontdef.models.check import check_model
-from frontdef.models.fingerprint import code_of, requirements_of, version_of
+from frontdef.models.fingerprint import code_of, computing, requirements_of, version_of
 from frontdef.models.gate import gate
 from frontdef.models.load import Means, load_model
 from frontdef.models.request import Keyed
@@ -78,6 +78,7 @@ class OwnRequest(Keyed):
             "defense": [self.defense, dict(self.config)],
             "plugin": [plugin.pin, code_of(front_end), requirements_of(plugin.distribution)],
             "seed": self.seed,
+            "code": computing("frontdef.models.wrapped", __name__),
             "torch": version_of("torch"),
             **(self._training_data() if self.recipe or self._prepared else {}),
         }
@@ -87,7 +88,7 @@ class OwnRequest(Keyed):
             "recipe": [stage.model_dump(mode="json") for stage in self.recipe],
             "dataset": get_dataset(self.dataset).describe(),
             "train_samples": self.train_samples,
-            "training": training.REVISION,
+            "training": computing("frontdef.models.cache"),
         }
 
     @cached_property

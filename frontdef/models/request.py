@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
-from frontdef import training
-from frontdef.models.fingerprint import code_of, digest, requirements_of, version_of
+from frontdef.models.fingerprint import code_of, computing, digest, requirements_of, version_of
 from frontdef.registry import defense_entries, get_classifier, get_dataset, get_defense
 from frontdef.stage import Stage
 
@@ -106,7 +105,7 @@ class ModelRequest(Keyed):
             "recipe": [stage.model_dump(mode="json") for stage in self.recipe],
             "train_samples": self.train_samples,
             "seed": self.seed,
-            "training": training.REVISION,
+            "training": computing("frontdef.models.cache", "frontdef.classifiers"),
             "torch": version_of("torch"),
         }
 

@@ -10,11 +10,10 @@ of them does beside the papers is in docs/defenses/advtrain.md.
 from __future__ import annotations
 
 from frontdef.training.checkpoint import Checkpoint
-from frontdef.training.loop import REVISION, ProgressCallback, TrainingLog, fit_classifier
+from frontdef.training.loop import ProgressCallback, TrainingLog, fit_classifier
 from frontdef.training.outputs import moments, outputs, prepare, seeded
 
 __all__ = [
-    "REVISION",
     "Checkpoint",
     "ProgressCallback",
     "TrainingLog",

@@ -23,9 +23,6 @@ from frontdef.training.trainer import Trainer
 if TYPE_CHECKING:
     from frontdef.datasets import Split
 
-REVISION = 2
-"""Raise it when a change here, or in the recipes, changes the weights: trained models are cached under it."""
-
 ProgressCallback = Callable[[int, int, float, float], None]
 """``(epoch, epochs, loss, accuracy)``, after each epoch; epochs are counted from 1 over all stages."""
 

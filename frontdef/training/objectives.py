@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from frontdef.attacks.native.ascent import ascend
+from frontdef.attacks.native.pgd import pgd
 from frontdef.errors import UnknownNameError
 from frontdef.frontend import FrontEnd
 from frontdef.stage import Stage
@@ -93,8 +95,6 @@ class Batch:
         return ThreatModel(self.stage.adversarial, self.stage.eps)
 
     def _pgd(self) -> Tensor:
-        from frontdef.attacks.native.pgd import pgd
-
         assert self.x is not None
         stage = self.stage
         model = nn.Sequential(self.front_end, self.classifier).eval()
@@ -113,8 +113,6 @@ class Batch:
 
     def divergent(self) -> Tensor:
         """Examples that maximize the divergence from the clean prediction (TRADES, arXiv:1901.08573, equation 5)."""
-        from frontdef.attacks.native.ascent import ascend
-
         assert self.x is not None
         stage, x = self.stage, self.x
         model = nn.Sequential(self.front_end, self.classifier).eval()

@@ -69,6 +69,7 @@ def offer(
         violations=violations,
         weakens=weakens,
         strengthens=strengthens,
+        modules=("frontdef.art",),
     )
 
 
