@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
 import torch
 
+import frontdef
 from frontdef.attacks.library import AttackLibrary, Realization
 from frontdef.errors import ConfigError
 from frontdef.registry import get_family
 from frontdef.testing import LibraryConformance, PluginConformance, Readme
 from frontdef.testing.parameters import others, pairs
-from frontdef.testing.plugin import _circle
+from frontdef.testing.plugin import _circle, _dotted
 from frontdef.testing.spy import Call, changed
 
 ROW = ("pgd", "linf")
@@ -152,6 +156,30 @@ def test_values_keep_to_the_bounds():
 def test_a_circle_of_imports_is_found():
     assert _circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
     assert _circle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+
+
+class ForTypesAlone(ast.NodeTransformer):
+    """Leaves out what no process imports."""
+
+    def visit_If(self, node):
+        return None if ast.unparse(node.test) == "TYPE_CHECKING" else self.generic_visit(node)
+
+
+def imports(file, modules):
+    """Those of the modules that a file imports, inside functions, too; a module of a package stands for the package."""
+    for node in ast.walk(ForTypesAlone().visit(ast.parse(file.read_text(encoding="utf-8")))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in modules)
+        elif isinstance(node, ast.ImportFrom):
+            inside = {f"{node.module}.{alias.name}" for alias in node.names}
+            yield from inside & set(modules) or {node.module} & set(modules)
+
+
+def test_the_core_has_no_circle_of_imports():
+    folder = Path(frontdef.__file__).parent
+    modules = {_dotted(file, folder, "frontdef"): file for file in folder.rglob("*.py")}
+    del modules["frontdef"]
+    assert not _circle({module: set(imports(file, modules)) - {module} for module, file in modules.items()})
 
 
 class TestThePluginKit:

@@ -18,7 +18,7 @@ from frontdef.cli.arguments import COUNT, PATH, Seconds, parse_config
 from frontdef.cli.complete import names
 from frontdef.cli.console import PlainConsole
 from frontdef.cli.interrupt import STOPPED
-from frontdef.cli.plan import matrix_options
+from frontdef.cli.matrix import matrix_options
 from frontdef.cli.readers import read_for, takes
 from frontdef.cli.show import show
 from frontdef.cli.tables import print_plan
