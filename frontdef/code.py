@@ -28,6 +28,7 @@ APART: Mapping[str, str] = {
     "frontdef.lock": "makes others wait",
     "frontdef.matrix.entries": "what a matrix asks for, which stands in the keys",
     "frontdef.matrix.row": "what a matrix asks for, which stands in the keys",
+    "frontdef.matrix.rows": "which models a matrix asks for; their keys stand in the keys",
     "frontdef.matrix.tables": "names and units of columns",
     "frontdef.matrix.told": "words",
     "frontdef.metrics": "a record; the function that it names is hashed",

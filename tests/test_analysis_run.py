@@ -169,7 +169,7 @@ def test_a_job_that_fails_is_recorded_and_can_be_retried(tmp_path, cache, monkey
     from frontdef.analysis import measure
 
     with monkeypatch.context() as patched:
-        patched.setitem(measure.MEASURES, "filters", lambda *_: 1 / 0)
+        patched.setattr(measure, "filters", lambda *_: 1 / 0)
         summary = go(study, tmp_path / "run", cache=cache)
     assert len(summary.failed) == 2
     failures = load_results(tmp_path / "run").failures()

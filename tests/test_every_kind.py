@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+import typing
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 import frontdef
-from frontdef import registry
+from frontdef import lazy, registry
+from frontdef.analysis.study import Study
+from frontdef.analysis.tables import MEASURES
+from frontdef.analysis.tables import TABLES as STUDY
 from frontdef.matrix.entries import parse_matrix
 from frontdef.matrix.plan import make_plan
-from frontdef.matrix.tables import TABLES
+from frontdef.matrix.tables import KINDS, TABLES
 from frontdef.runs.store import Store
 from tests.plugins.conftest import Site
 from tests.quiet import run_matrix
@@ -207,3 +211,14 @@ def test_processes_run_every_kind_and_its_time_limit_holds(tmp_path, monkeypatch
     for table in COUNT:
         mine, theirs = (results.table(table).drop(columns=["cell"], errors="ignore") for results in (here, there))
         assert mine.equals(theirs), table
+
+
+def test_every_kind_of_job_stands_in_one_table_of_kinds():
+    for reference, table in KINDS.items():
+        asked = typing.get_type_hints(lazy.resolve(reference))
+        (job,) = typing.get_args(asked["return"])
+        assert job.table is table, reference
+    for name, measure in MEASURES.items():
+        assert callable(lazy.resolve(measure.of)), name
+        assert set(measure.settings) <= set(Study.model_fields), name
+    assert set(STUDY) == {*MEASURES, "partial"}

@@ -155,11 +155,17 @@ def keys(folder):
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory):
-    folder = write(tmp_path_factory.mktemp("own"), trained())
+def own(tmp_path_factory):
+    """A folder with a model of somebody else's."""
+    return write(tmp_path_factory.mktemp("own"), trained())
+
+
+@pytest.fixture(scope="module")
+def ran(own, tmp_path_factory):
+    """That folder, and for each job and model the modules that ran."""
     watch, attempt, model = Watch(), Inventory.attempt, Inventory.model
     with pytest.MonkeyPatch.context() as patch:
-        for number, plan in enumerate(plans(folder)):
+        for number, plan in enumerate(plans(own)):
 
             def attempted(self, job, store, number=number):
                 return watch.over((number, "job", str(job)), attempt, self, job, store)
@@ -171,27 +177,62 @@ def ran(tmp_path_factory):
             patch.setattr(Inventory, "model", loaded)
             summary = run_plan(plan, tmp_path_factory.mktemp("run"), cache=tmp_path_factory.mktemp("models"))
             assert not summary.failed
-    return folder, watch.ran
+    return own, watch.ran
 
 
-def test_whatever_runs_while_a_job_runs_counts_in_its_key(ran, monkeypatch):
-    folder, ran = ran
+@pytest.fixture
+def edit(monkeypatch):
+    """Hashes from now on as if a module had another text."""
     edited, original = set(), code._hash
     monkeypatch.setattr(code, "_hash", lambda files: original(files) + "edited" * bool(edited & set(files.values())))
-    before = keys(folder)
-    assert set(before) == set(ran)
-    served = {}
-    for module in sorted(set().union(*ran.values()) - set(HARMLESS)):
+
+    def edit(module):
         edited.clear()
         edited.add(code._file(module))
         for cached in (code.computing, code._hash_package, code._hash_reached):  # what imports what stays
             cached.cache_clear()
+
+    yield edit
+    code.clear()
+
+
+@pytest.mark.slow
+def test_whatever_runs_while_a_job_runs_counts_in_its_key(ran, edit):
+    folder, ran = ran
+    before = keys(folder)
+    assert set(before) == set(ran)
+    served = {}
+    for module in sorted(set().union(*ran.values()) - set(HARMLESS)):
+        edit(module)
         after = keys(folder)
         unchanged = [place for place in before if module in ran[place] and after[place] == before[place]]
         if stale := [place for place in unchanged if not (place[1] == "model" and module in OF_MODELS)]:
             served[module] = stale
-    code.clear()
     assert not served
+
+
+@pytest.mark.parametrize(
+    ("module", "kind", "about"),
+    [
+        ("frontdef.bpda", "job", ""),
+        ("frontdef.images", "job", ""),
+        ("frontdef.threat", "job", "pgd"),
+        ("frontdef.art", "job", "art"),
+        ("frontdef.models.wrapped", "model", "mine"),
+        ("frontdef.stage", "model", "fc2"),
+        ("frontdef.training.loop", "model", "fc2"),
+        ("frontdef.training.trainer", "job", "partial"),
+        ("frontdef.analysis.ratio", "job", "ratios"),
+        ("frontdef.datasets.digits", "job", ""),
+    ],
+)
+def test_an_edit_changes_the_keys(own, edit, module, kind, about):
+    before = keys(own)
+    edit(module)
+    after = keys(own)
+    meant = [place for place in before if place[1] == kind and (not about or about in place[2].split())]
+    assert meant
+    assert not [place for place in meant if after[place] == before[place]]
 
 
 def test_nothing_is_called_harmless_that_is_not_there():

@@ -17,7 +17,6 @@ from frontdef.config import Config, field
 from frontdef.datasets import parse
 from frontdef.errors import ConfigError, UnknownNameError
 from frontdef.matrix import measure
-from frontdef.matrix import plan as planning
 from frontdef.matrix.entries import parse_matrix
 from frontdef.matrix.plan import make_plan
 from frontdef.metrics import Metric
@@ -176,7 +175,7 @@ class TestMetrics:
             "bright": Metric("bright", bright, BrightParameters, unit="share"),
             "wrong": Metric("wrong", wrong_shape),
         }
-        monkeypatch.setattr(planning, "get_metric", offered.__getitem__)
+        monkeypatch.setattr(measure, "get_metric", offered.__getitem__)
 
     TEXT = MATRIX + '[[metric]]\nname = "bright"\nparameters = { above = 0.25 }\nsamples = 30\ndefenses = ["none"]\n'
 

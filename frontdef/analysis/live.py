@@ -13,8 +13,8 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from frontdef.analysis.look import Look
-from frontdef.analysis.plan import MEASURED, SETTINGS
 from frontdef.analysis.settings import LayerSettings
+from frontdef.analysis.tables import MEASURES, TOPICS, measured
 from frontdef.config import build
 from frontdef.datasets import Split
 from frontdef.errors import ConfigError, UnknownNameError
@@ -70,12 +70,11 @@ def analyze(
     if not models:
         raise ConfigError("no model is given: analyze({'natural': model}, images, labels, out='runs/layers')")
     for topic in what:
-        if topic not in MEASURED:
-            raise UnknownNameError("analysis", topic, MEASURED, "Partial training: `frontdef analyze STUDY`.")
+        if topic not in TOPICS:
+            raise UnknownNameError("analysis", topic, TOPICS, "Partial training: `frontdef analyze STUDY`.")
     chosen = build(LayerSettings, settings, "analyze")
     pixels = as_images(images)
     samples = Held(Split(pixels, torch.as_tensor(labels), torch.arange(len(pixels))))
-    tables = tuple(dict.fromkeys(table for topic in what for table in MEASURED[topic]))
     with ExitStack() as stack:
         requests = {
             title: _Given(title, stack.enter_context(borrowed(module)), pixels) for title, module in models.items()
@@ -91,13 +90,13 @@ def analyze(
                 settings=chosen,
                 seed=seed,
                 chosen={
-                    **chosen.model_dump(mode="json", include=set(SETTINGS[table])),
+                    **chosen.model_dump(mode="json", include=set(MEASURES[table].settings)),
                     "seed": seed,
                     "samples": samples.key,
                 },
             )
             for title, request in requests.items()
-            for table in tables
+            for table in measured(what)
         )
         study = {
             **chosen.model_dump(mode="json"),

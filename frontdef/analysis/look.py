@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from frontdef._version import __version__
-from frontdef.analysis.measure import MEASURES
 from frontdef.analysis.settings import LayerSettings
-from frontdef.analysis.tables import TABLES
+from frontdef.analysis.tables import MEASURES, TABLES
+from frontdef.code import module_of
+from frontdef.lazy import resolve
 from frontdef.models.fingerprint import computing
 from frontdef.models.request import Request
 from frontdef.runs.job import Job
@@ -61,7 +62,7 @@ class Look(Job):
             "model": self.request.key(),
             "surrogate": self.surrogate,
             "settings": dict(self.chosen),
-            "code": computing(__name__),
+            "code": computing(__name__, module_of(MEASURES[self.of].of)),
             "torch": importlib.metadata.version("torch"),
             "frontdef": __version__,
         }
@@ -91,5 +92,6 @@ class Look(Job):
         """
         protected = inventory.model(self.request)
         with protected.surrogate(self.surrogate):
-            columns, about = MEASURES[self.of](protected, inventory.split(self.dataset), self.settings, self.seed)
+            measure = resolve(MEASURES[self.of].of)
+            columns, about = measure(protected, inventory.split(self.dataset), self.settings, self.seed)
         return Rows(columns, about)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -132,16 +131,6 @@ def spectra(protected: Protected, split: Split, settings: LayerSettings, _seed: 
             for place, value in enumerate(spectrum.values.tolist(), 1)
         ]  # fmt: skip
     return _columns(rows, "singular_values"), {"skipped": skipped}
-
-
-MEASURES: Mapping[str, Callable[[Protected, Split, LayerSettings, int], Measured]] = {
-    "layers": layers,
-    "ratios": ratios,
-    "filters": filters,
-    "batch_norm": batch_norm,
-    "singular_values": spectra,
-}
-"""Table → ``(protected, split, settings, seed) -> (columns, what else is known)``."""
 
 
 def evaluate(protected: Protected, split: Split, settings: LayerSettings, seed: int) -> dict[str, float]:

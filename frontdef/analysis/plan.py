@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from frontdef.analysis.look import Look
 from frontdef.analysis.partial import NAMES, find_cut, parse_code
 from frontdef.analysis.retraining import Retraining
 from frontdef.analysis.study import Entry, OwnEntry, Study
+from frontdef.analysis.tables import MEASURES, measured
 from frontdef.errors import ConfigError
 from frontdef.models.entry import ModelEntry, request_of
 from frontdef.models.fingerprint import digest
@@ -23,22 +24,6 @@ from frontdef.runs.plan import Plan, Samples
 
 if TYPE_CHECKING:
     from torch import nn
-
-SETTINGS: Mapping[str, frozenset[str]] = {
-    "layers": frozenset(),
-    "ratios": frozenset({"attack", "ratio", "samples", "seed"}),
-    "filters": frozenset(),
-    "batch_norm": frozenset(),
-    "singular_values": frozenset({"weights"}),
-    "partial": frozenset({"attack"}),
-}
-"""Table → what of the study decides its rows, beside the model."""
-
-MEASURED: Mapping[str, tuple[str, ...]] = {
-    "psr": ("layers", "ratios"),
-    "weights": ("layers", "filters", "batch_norm", "singular_values"),
-}
-"""What is asked → the tables that a model is looked at for."""
 
 
 def remake(document: Mapping[str, Any], device: str) -> Plan:
@@ -55,7 +40,6 @@ def make_plan(study: Study, *, device: str = "cpu") -> Plan:
     """
     dataset = get_dataset(study.dataset)
     rows = [(entry, _model(study, entry, device)) for entry in study.model]
-    tables = tuple(dict.fromkeys(table for what in study.what for table in MEASURED.get(what, ())))
     jobs: list[Job] = [
         Look(
             of=table,
@@ -64,11 +48,11 @@ def make_plan(study: Study, *, device: str = "cpu") -> Plan:
             dataset=study.dataset,
             settings=study,
             seed=study.seed,
-            chosen=_settings(study, table, device),
+            chosen=_settings(study, MEASURES[table].settings, device),
             surrogate=None if isinstance(entry, OwnEntry) else entry.surrogate,
         )
         for entry, request in rows
-        for table in tables
+        for table in measured(study.what)
     ]
     jobs += _partial(study, device) if "partial" in study.what else []
     return Plan(
@@ -117,9 +101,9 @@ def _request(study: Study, entry: ModelEntry, seed: int) -> ModelRequest:
     )
 
 
-def _settings(study: Study, table: str, device: str) -> dict[str, Any]:
+def _settings(study: Study, names: Collection[str], device: str) -> dict[str, Any]:
     data = digest(get_dataset(study.dataset).describe())
-    return {**study.model_dump(mode="json", include=set(SETTINGS[table])), "device": device, "data": data}
+    return {**study.model_dump(mode="json", include=set(names)), "device": device, "data": data}
 
 
 def _partial(study: Study, device: str) -> list[Retraining]:
@@ -142,7 +126,7 @@ def _partial(study: Study, device: str) -> list[Retraining]:
                 first=_request(study, rows[code.first], seed),
                 stages=trainings[code.second].recipe,
                 settings=study,
-                chosen=_settings(study, "partial", device),
+                chosen=_settings(study, {"attack"}, device),
                 samples=min(asked.samples or study.samples, study.samples),
                 attack_seed=study.seed,
                 surrogate=rows[code.first].surrogate,

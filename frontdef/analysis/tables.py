@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 from frontdef.runs.table import Column, Table, View
 
@@ -75,6 +76,48 @@ _COLUMNS: dict[str, dict[str, Column]] = {
         "samples": Column("integer", "test images"),
     },
 }
+
+
+class Measure(NamedTuple):
+    """How the rows of a table are measured of one model.
+
+    Args:
+        of: ``(protected, split, settings, seed) -> (columns, what else is known)``, as a reference: who reads a run
+            imports none.
+        topics: What of a study's ``what`` asks for it.
+        settings: What of the study decides its rows, beside the model.
+    """
+
+    of: str
+    topics: frozenset[str]
+    settings: frozenset[str] = frozenset()
+
+
+MEASURES: Mapping[str, Measure] = {
+    "layers": Measure("frontdef.analysis.measure:layers", frozenset({"psr", "weights"})),
+    "ratios": Measure(
+        "frontdef.analysis.measure:ratios", frozenset({"psr"}), frozenset({"attack", "ratio", "samples", "seed"})
+    ),
+    "filters": Measure("frontdef.analysis.measure:filters", frozenset({"weights"})),
+    "batch_norm": Measure("frontdef.analysis.measure:batch_norm", frozenset({"weights"})),
+    "singular_values": Measure("frontdef.analysis.measure:spectra", frozenset({"weights"}), frozenset({"weights"})),
+}
+"""Table → how it is measured; a new measure is its function, and its columns and a row here."""
+
+TOPICS = tuple(sorted({topic for measure in MEASURES.values() for topic in measure.topics}))
+"""What can be asked of one model."""
+
+
+def measured(topics: Collection[str]) -> tuple[str, ...]:
+    """The tables that a model is looked at for.
+
+    Args:
+        topics: What is asked.
+    """
+    asked = (table for topic in topics for table, measure in MEASURES.items() if topic in measure.topics)
+    return tuple(dict.fromkeys(asked))
+
+
 _JOINED = {"partial": ("code", "mode", "cut", "seed")}
 """Table → the columns that its jobs' descriptions hold; of all others the model."""
 

@@ -84,6 +84,7 @@ class Cell(RowJob):
     most: int = 0
 
     table = RECORDS
+    shared = False
 
     @property
     def models(self) -> tuple[Request, ...]:

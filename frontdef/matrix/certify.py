@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +10,13 @@ from torch import Tensor
 
 from frontdef.attacks.guard import isolated
 from frontdef.errors import ConfigError
-from frontdef.matrix.row import RowJob
+from frontdef.matrix.row import Asked, Row, RowJob
 from frontdef.matrix.tables import CERTIFIED
 from frontdef.models.fingerprint import code_of, computing
 from frontdef.protected import Protected
 from frontdef.registry import get_defense
 from frontdef.runs.table import Rows
-from frontdef.threat import ThreatModel
+from frontdef.threat import ThreatModel, check_norm
 
 if TYPE_CHECKING:
     from frontdef.runs.inventory import Inventory
@@ -102,3 +102,11 @@ def certificate_code(defense: str) -> list[str]:
     if certificate is None:
         return []
     return [code_of(type(certificate)), computing("frontdef.certificate", "frontdef.bounds")]
+
+
+def jobs(asked: Asked, row: Row) -> Iterator[Certify]:
+    """Of a row that proves anything, one in each threat model of the matrix."""
+    if get_defense(row.entry.name).certified:
+        for norm, values in asked.radii.items():
+            for eps in values:
+                yield Certify(row, asked.matrix.samples, asked.matrix.seed, threat=ThreatModel(check_norm(norm), eps))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ import torch
 from frontdef.attacks.guard import isolated
 from frontdef.checks import masking
 from frontdef.matrix.certify import certificate_code, prove
-from frontdef.matrix.row import RowJob
+from frontdef.matrix.row import Asked, Row, RowJob
 from frontdef.matrix.tables import DIAGNOSES
 from frontdef.matrix.verify import Scores, score, verify
 from frontdef.memory import at_once
@@ -146,3 +146,14 @@ class Diagnose(RowJob):
         examples = torch.stack(list(kept.values())) if kept else x[:0].cpu()
         tensors = {"sample_ids": torch.tensor(list(kept), dtype=torch.int64), "x_adv": examples}
         return Rows({name: [check[name] for check in checks] for name in DIAGNOSES.stored}, values, tensors)
+
+
+def jobs(asked: Asked, row: Row) -> Iterator[Diagnose]:
+    """One in each norm that the matrix diagnoses, at its largest radius."""
+    matrix, radii = asked.matrix, asked.radii
+    first = min(matrix.diagnose_samples, matrix.samples)
+    most = min(max(matrix.diagnose_most, first), matrix.samples)
+    for norm in matrix.diagnose:
+        if radii.get(norm) and row.entry.diagnose:
+            threat = ThreatModel(norm, radii[norm][-1])
+            yield Diagnose(row, most, matrix.seed, threat=threat, budget=matrix.diagnose_budget, first=first)

@@ -17,6 +17,9 @@ from frontdef.stage import Stage
 from frontdef.threat import Norm
 from frontdef.toml import parse_toml, read_toml
 
+EVERY = "all"
+"""Of libraries, families and surrogates: all that there are."""
+
 
 class DefenseEntry(ModelEntry):
     """A row of the matrix."""

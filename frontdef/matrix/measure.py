@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from frontdef.attacks.guard import isolated
-from frontdef.matrix.row import RowJob
+from frontdef.config import build
+from frontdef.matrix.row import Asked, Row, RowJob
+from frontdef.matrix.rows import offered
 from frontdef.matrix.tables import METRICS
 from frontdef.metrics import Metric
 from frontdef.models.fingerprint import code_of
+from frontdef.registry import get_metric
 from frontdef.runs.table import Rows
 
 if TYPE_CHECKING:
@@ -81,3 +84,20 @@ class Measure(RowJob):
             "value": np.concatenate([values.double().numpy() for values in measured.values()]),
         }
         return Rows(columns, {"better": self.metric.better})
+
+
+def jobs(asked: Asked, row: Row) -> Iterator[Measure]:
+    """Every metric that the matrix names, of the rows that it is asked for.
+
+    Raises:
+        UnknownNameError: A metric that nobody offers.
+        ConfigError: Parameters that are not allowed.
+    """
+    matrix = asked.matrix
+    for entry in offered(matrix.metric, get_metric, "metric", asked.skipped):
+        metric = get_metric(entry.name)
+        if entry.defenses and row.entry.name not in entry.defenses:
+            continue
+        parameters = build(metric.parameters_class(), entry.parameters, f"metric {entry.name!r}")
+        samples = min(entry.samples or matrix.samples, matrix.samples)
+        yield Measure(row, samples, matrix.seed, metric=metric, parameters=parameters)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from frontdef.attacks.guard import isolated
-from frontdef.matrix.row import RowJob
+from frontdef.matrix.row import Asked, Row, RowJob
 from frontdef.matrix.tables import FIGURES
 from frontdef.models.fingerprint import code_of, computing
 from frontdef.registry import get_defense
@@ -61,3 +61,8 @@ class Picture(RowJob):
             pictures = {title: picture.cpu() for title, picture in protected.front_end.figures(images).items()}
         columns = {"title": list(pictures), "pictures": [len(picture) for picture in pictures.values()]}
         return Rows(columns, tensors=pictures)
+
+
+def jobs(asked: Asked, row: Row) -> Iterator[Picture]:
+    """One of each row."""
+    yield Picture(row, min(asked.matrix.samples, IMAGES), asked.matrix.seed)

@@ -4,45 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import product
 from typing import Any
 
-from frontdef.attacks.library import AttackLibrary
 from frontdef.attacks.spec import AttackSpec, Family, make_spec
-from frontdef.bpda import select
-from frontdef.config import build
-from frontdef.errors import ConfigError, UnknownNameError, shortened
-from frontdef.matrix.attack import Cell, Source
-from frontdef.matrix.certify import Certify
-from frontdef.matrix.decide import sized
-from frontdef.matrix.diagnose import Diagnose
-from frontdef.matrix.entries import AttackEntry, Matrix, MetricEntry
-from frontdef.matrix.measure import Measure
-from frontdef.matrix.picture import IMAGES, Picture
-from frontdef.matrix.row import Row
-from frontdef.matrix.rows import Lineup, line_up, offered, request_for
+from frontdef.errors import ConfigError
+from frontdef.lazy import resolve
+from frontdef.matrix.cells import check_surrogates, libraries_of
+from frontdef.matrix.entries import EVERY, AttackEntry, Matrix
+from frontdef.matrix.row import Asked, RowJob
+from frontdef.matrix.rows import Lineup, line_up
 from frontdef.matrix.sets import get_attack_set
-from frontdef.models.entry import ModelEntry
+from frontdef.matrix.tables import KINDS
 from frontdef.models.fingerprint import digest
-from frontdef.models.own import OwnRequest
-from frontdef.protected import Average
-from frontdef.registry import (
-    get_attack_libraries,
-    get_attacks,
-    get_defense,
-    get_family,
-    get_metric,
-    require_plugins,
-)
-from frontdef.runs.job import Job
+from frontdef.registry import get_attacks, get_family, require_plugins
 from frontdef.runs.plan import Held, Plan, Samples
-from frontdef.threat import Norm, ThreatModel, check_norm, parse_eps
+from frontdef.threat import Norm, check_norm, parse_eps
 
 UNBOUNDED: dict[str, float] = {"linf": 1.0, "l2": 1e6, "l1": 1e6, "l0": 1e6}
 """The radius that minimum-norm attacks are given: none of interest, so that their cells do not depend on ε."""
-
-EVERY = "all"
-"""Of libraries and families: all that are installed."""
 
 
 def make_plan(matrix: Matrix, *, device: str = "cpu") -> Plan:
@@ -79,19 +58,9 @@ def expand(matrix: Matrix, lineup: Lineup, samples: Mapping[str, Samples | Held]
         ConfigError: ε out of range, parameters that are not allowed.
     """
     columns, radii = attacks_of(matrix)
-    _check_surrogates(lineup.rows, matrix.attack)
-    libraries = get_attack_libraries()
-    chosen = _libraries(matrix.libraries, libraries)
-    skipped = dict(lineup.skipped)
-    metrics = tuple(offered(matrix.metric, get_metric, "metric", skipped))
-    jobs: list[Job] = []
-    for row in lineup.rows:
-        jobs.append(Picture(row, min(matrix.samples, IMAGES), matrix.seed))
-        jobs += _certificates(matrix, row, radii)
-        jobs += _diagnoses(matrix, row, radii)
-        jobs += _measurements(matrix, metrics, row)
-        jobs += _attacks(matrix, row, columns, chosen, libraries, radii, device, skipped)
-    distinct, twins = _distinct(jobs)
+    check_surrogates(lineup.rows, matrix.attack)
+    asked = Asked(matrix, columns, libraries_of(matrix.libraries), radii, device, dict(lineup.skipped))
+    distinct, twins = _distinct(job for row in lineup.rows for jobs in KINDS for job in resolve(jobs)(asked, row))
     return Plan(
         kind="matrix",
         name=matrix.name,
@@ -100,26 +69,26 @@ def expand(matrix: Matrix, lineup: Lineup, samples: Mapping[str, Samples | Held]
         samples=samples,
         device=device,
         radii=radii,
-        skipped=tuple(skipped),
+        skipped=tuple(asked.skipped),
         brought=tuple(lineup.brought),
         twins=twins,
     )
 
 
-def _distinct(jobs: Iterable[Job]) -> tuple[tuple[Job, ...], tuple[Job, ...]]:
+def _distinct(jobs: Iterable[RowJob]) -> tuple[tuple[RowJob, ...], tuple[RowJob, ...]]:
     """Each job once, and those of another row that come to the same: two rows that differ in their surrogate alone.
 
     Raises:
-        ConfigError: A cell of two rows: they are one model.
+        ConfigError: A job of two rows that these can't share: they are one model.
     """
-    kept: dict[str, Job] = {}
-    twins: list[Job] = []
+    kept: dict[str, RowJob] = {}
+    twins: list[RowJob] = []
     for job in jobs:
         twin = kept.setdefault(job.key, job)
         if twin is job or twin.describe() == job.describe():
             continue
-        if isinstance(twin, Cell) and isinstance(job, Cell):
-            titles = [f"{cell.row.classifier} {cell.row.entry.title}" for cell in (twin, job)]
+        if not job.shared:
+            titles = [f"{same.row.classifier} {same.row.entry.title}" for same in (twin, job)]
             raise ConfigError(
                 f"{titles[0]!r} and {titles[1]!r} are one model under two names, with the same code, weights and "
                 "configuration, so a comparison of them would compare nothing: leave one out, or look whether the "
@@ -155,107 +124,6 @@ def _families(entry: AttackEntry) -> Iterator[AttackEntry]:
         yield entry.model_copy(update={"family": family})
 
 
-def _libraries(names: Sequence[str], libraries: Mapping[str, AttackLibrary]) -> tuple[str, ...]:
-    if not names or tuple(names) == (EVERY,):
-        return tuple(libraries)
-    for name in names:
-        if name not in libraries:
-            raise UnknownNameError("attack library", name, libraries, "`frontdef ls attacks` lists what each offers.")
-    return tuple(names)
-
-
-def _attacks(
-    matrix: Matrix,
-    row: Row,
-    columns: Iterable[tuple[AttackEntry, AttackSpec]],
-    chosen: Sequence[str],
-    libraries: Mapping[str, AttackLibrary],
-    radii: Mapping[str, Sequence[float]],
-    device: str,
-    skipped: dict[str, None],
-) -> Iterator[Cell]:
-    for entry, spec in columns:
-        source = None
-        if entry.source is not None:
-            source = _source(matrix, row, entry.source)
-        able = []
-        for library in _libraries(entry.libraries, libraries) if entry.libraries else chosen:
-            if library not in chosen:
-                continue
-            reason = _why_not(spec, libraries[library])
-            if reason:
-                skipped[f"{spec.family.name} {spec.threat.norm} in {library}: {reason}"] = None
-                continue
-            able.append(library)
-        most = min(entry.samples or matrix.samples, matrix.samples)
-        for library, average in product(able, _averages(matrix, row, spec, source)):
-            for surrogate in _surrogates(row, entry, spec):
-                cell = Cell(
-                    row=row,
-                    surrogate=surrogate,
-                    spec=spec if average == spec.average else replace(spec, average=average),
-                    library=library,
-                    samples=most,
-                    sample_seed=matrix.seed,
-                    batch_size=matrix.batch_size,
-                    eot_draws=matrix.eot_draws,
-                    verify_draws=matrix.verify_draws,
-                    device=device,
-                    judged_eps=radii[spec.threat.norm][-1] if spec.family.minimum_norm else spec.threat.eps,
-                    source=source,
-                )
-                yield sized(cell, matrix) if len(able) > 1 else cell
-
-
-def _averages(matrix: Matrix, row: Row, spec: AttackSpec, source: Source | None) -> tuple[Average | None, ...]:
-    """What an attack averages over the draws of the model that it gets; nothing where that does not draw."""
-    victim = source.entry.name if source else row.entry.name
-    if not get_defense(victim).randomized:
-        return (None,)
-    follows = spec.family.follows in {"white box", "one step"} and not spec.family.averages
-    return matrix.eot_average if follows else matrix.eot_average[:1]
-
-
-def _source(matrix: Matrix, row: Row, entry: ModelEntry) -> Source:
-    """The model that is attacked instead; it is trained here.
-
-    Raises:
-        ConfigError: Before a user's model, and nothing says what stands behind it.
-    """
-    if isinstance(row.request, OwnRequest) and not entry.own_classifier:
-        raise ConfigError(
-            f"source {entry.title!r} is trained here, and nothing says as what: give it a classifier, "
-            f'source = {{ name = {entry.name!r}, classifier = "small-cnn" }}'
-        )
-    return Source(entry, request_for(matrix, row.dataset, row.classifier, entry))
-
-
-def _certificates(matrix: Matrix, row: Row, radii: Mapping[str, Sequence[float]]) -> Iterator[Certify]:
-    if get_defense(row.entry.name).certified:
-        for norm, values in radii.items():
-            for eps in values:
-                yield Certify(row, matrix.samples, matrix.seed, threat=ThreatModel(check_norm(norm), eps))
-
-
-def _diagnoses(matrix: Matrix, row: Row, radii: Mapping[str, Sequence[float]]) -> Iterator[Diagnose]:
-    first = min(matrix.diagnose_samples, matrix.samples)
-    most = min(max(matrix.diagnose_most, first), matrix.samples)
-    for norm in matrix.diagnose:
-        if radii.get(norm) and row.entry.diagnose:
-            threat = ThreatModel(norm, radii[norm][-1])
-            yield Diagnose(row, most, matrix.seed, threat=threat, budget=matrix.diagnose_budget, first=first)
-
-
-def _measurements(matrix: Matrix, metrics: Iterable[MetricEntry], row: Row) -> Iterator[Measure]:
-    for entry in metrics:
-        metric = get_metric(entry.name)
-        if entry.defenses and row.entry.name not in entry.defenses:
-            continue
-        parameters = build(metric.parameters_class(), entry.parameters, f"metric {entry.name!r}")
-        samples = min(entry.samples or matrix.samples, matrix.samples)
-        yield Measure(row, samples, matrix.seed, metric=metric, parameters=parameters)
-
-
 def _specs(entry: AttackEntry, radii: Mapping[str, Sequence[float]], seed: int) -> Iterable[AttackSpec]:
     family: Family = get_family(entry.family)
     norm: Norm = check_norm(entry.norm)
@@ -278,53 +146,3 @@ def _spec(entry: AttackEntry, family: Family, norm: Norm, eps: float, seed: int)
     spec = make_spec(family, norm, eps, entry.parameters, defaults=entry.defaults)
     own = digest([seed, spec.family.name, spec.threat.norm, spec.threat.eps, spec.settings()])
     return replace(spec, seed=int(own[:8], 16) % 2**31, precise=entry.precise)
-
-
-def _why_not(spec: AttackSpec, library: AttackLibrary) -> str:
-    try:
-        realization = library.offers(spec.family.name, spec.threat.norm)
-        return "not offered" if realization is None else str(realization.refusal(spec))
-    except Exception as error:  # a plugin's own code: what it breaks is its own
-        return f"it raises {type(error).__name__} when it is asked what it offers: {shortened(str(error))}"
-
-
-def _surrogates(row: Row, attack: AttackEntry, spec: AttackSpec) -> tuple[str | None, ...]:
-    entry = row.entry
-    if attack.source is not None:
-        return (attack.source.surrogate,)
-    if attack.surrogates is not None and spec.family.gradient:
-        return tuple(name for name in attack.surrogates if _name(name) in _offered(row)) or (entry.surrogate,)
-    if not entry.surrogates or not spec.family.gradient:
-        return (entry.surrogate,)
-    if entry.surrogate:
-        raise ConfigError(
-            f"defense {entry.title!r} names surrogate = {entry.surrogate!r} and surrogates = {list(entry.surrogates)}: "
-            "give one of the two"
-        )
-    available = get_defense(entry.name).front_end_class().surrogates
-    if entry.surrogates == (EVERY,):
-        return tuple(surrogate.name for surrogate in available)
-    for name in entry.surrogates:
-        select(available, name)
-    return entry.surrogates
-
-
-def _offered(row: Row) -> tuple[str, ...]:
-    return tuple(surrogate.name for surrogate in get_defense(row.entry.name).front_end_class().surrogates)
-
-
-def _name(surrogate: str) -> str:
-    """Without its steepness."""
-    return surrogate.partition(":")[0]
-
-
-def _check_surrogates(rows: Sequence[Row], attacks: Iterable[AttackEntry]) -> None:
-    """A surrogate of a column that no row offers is misspelt.
-
-    Raises:
-        UnknownNameError: There is one.
-    """
-    known = list(dict.fromkeys(name for row in rows for name in _offered(row)))
-    for name in (name for attack in attacks for name in attack.surrogates or ()):
-        if _name(name) not in known:
-            raise UnknownNameError("surrogate", name, known, "An attack names those that a row's front end offers.")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from frontdef._version import __version__
-from frontdef.matrix.entries import DefenseEntry
+from frontdef.attacks.spec import AttackSpec
+from frontdef.matrix.entries import AttackEntry, DefenseEntry, Matrix
 from frontdef.models.fingerprint import computing
 from frontdef.models.request import Request
 from frontdef.runs.job import Job
@@ -53,6 +54,27 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What a matrix asks of each of its rows: what every kind of job is made from.
+
+    Args:
+        matrix: The matrix.
+        columns: Its attacks, as they are written and as they are run.
+        libraries: Ids of the attack libraries that take part.
+        radii: Norm → the radii that it names, ascending.
+        device: Type of device.
+        skipped: What no job is made for, and why, one line each; kinds add to it.
+    """
+
+    matrix: Matrix
+    columns: Sequence[tuple[AttackEntry, AttackSpec]]
+    libraries: tuple[str, ...]
+    radii: Mapping[str, tuple[float, ...]]
+    device: str
+    skipped: dict[str, None]
+
+
+@dataclass(frozen=True)
 class RowJob(Job):
     """A job on a row: about one defended model, on the first of the run's test images.
 
@@ -65,6 +87,9 @@ class RowJob(Job):
     row: Row
     samples: int
     sample_seed: int
+
+    shared: ClassVar[bool] = True
+    """Whether rows that come to the same may share it; where they may not, nobody would learn that they are one."""
 
     @property
     @abstractmethod

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from frontdef.matrix.told import ToldDiagnosis
 from frontdef.runs.table import Column, Table
 
@@ -118,7 +120,17 @@ FIGURES = Table(
 )
 """One row a set of pictures by which a front end shows what it does; the pictures are kept beside it."""
 
-TABLES = (RECORDS, CERTIFIED, DIAGNOSES, METRICS, FIGURES)
+KINDS: Mapping[str, Table] = {
+    "frontdef.matrix.picture:jobs": FIGURES,
+    "frontdef.matrix.certify:jobs": CERTIFIED,
+    "frontdef.matrix.diagnose:jobs": DIAGNOSES,
+    "frontdef.matrix.measure:jobs": METRICS,
+    "frontdef.matrix.cells:jobs": RECORDS,
+}
+"""Every kind of job, in the order in which those of a row are run: ``(asked, row) -> jobs``, a reference because who
+reads a run imports none of them, and the table that they fill. A new kind is a file, and a table and a row here."""
+
+TABLES = tuple(KINDS.values())
 """What the jobs of a matrix fill."""
 
 CELLS: dict[str, Column] = {
