@@ -56,3 +56,11 @@ def test_float64_logits_help_l1_auto_pgd_of_adv_lib(task, left):
         return int((task.model.predict(examples.clamp(0, 1)).argmax(1) == task.y).sum())
 
     assert stand(True) == left < stand(False)
+
+
+@pytest.mark.parametrize("task", [linear, disc, corner])
+def test_zoo_of_art_only_lets_values_grow(task):
+    """Half of the linear model's weights ask for less, and so does the way out of half of the disc."""
+    task = task()
+    moved = attack("art", "zoo", "l2", 1e6, task.model, task.x, task.y, steps=60, parallel=32) - task.x
+    assert moved.min() == 0 < moved.max()

@@ -115,6 +115,7 @@ _NO_SEARCH = (
 )
 
 _FEW_QUERIES = "Four steps of 60 queries do not come close: twenty of 500 end at 1.2 to 1.3 of the distance."
+_ONLY_GROWS = "Values only grow: where the way is down they stay, and more steps come no closer."
 _NO_NOISE = "Gives up where 100 images of noise are all of the predicted class."
 _FAR = {
     "l2": (
@@ -209,6 +210,11 @@ BLACK_BOX: Mapping[tuple[str, str], Realization] = {
         # It keeps the closest misclassified iterate whatever its margin, so confidence is none of the result.
         unsupported={"confidence": 0.0},
         where=("`zoo.py`, `_optimizer`, `_optimizer_adam_coordinate`",),
+        violations=(
+            Violation("linear oracle", _ONLY_GROWS, "median 2.497 of the exact distance, 12 of 12 misclassified"),
+            Violation("disc oracle", _ONLY_GROWS, "median 1.482 of the exact distance, 9 of 12 misclassified"),
+            Violation("corner oracle", _ONLY_GROWS, "no example is misclassified"),
+        ),
     ),
     ("simba", "l2"): offer(
         "SimBA",
