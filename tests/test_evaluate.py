@@ -77,6 +77,42 @@ def test_a_function_of_a_model_elsewhere_has_no_gradient_and_says_so(net, go):
     assert any("no gradient" in note for note in go(remote).head.notes)
 
 
+def test_attacks_that_need_a_gradient_are_left_out_where_there_is_none(net, go, capsys):
+    """They would fail, and noise would be called the strongest attack there is."""
+
+    def decide(x):
+        with torch.no_grad():
+            return net(x).numpy()
+
+    few = [*FGSM, {"family": "transfer", "parameters": {"steps": 2}}, "noise"]
+    results = go(decide, attacks=few, quiet=False, diagnose=True)
+    assert set(results.cells()["family"]) == {"noise"}
+    assert not [job for job in results.jobs if job.status == "failed"]
+    assert "left out: fgsm, transfer linf on model: it needs a gradient" in capsys.readouterr().err
+    assert "fgsm" in set(go(net, attacks=few).cells()["family"])
+
+
+def test_a_module_that_writes_in_place_is_given_copies_even_where_the_values_stay(net, go, tmp_path):
+    """Images are positive, so that ReLU leaves them as they are; autograd refuses it all the same."""
+    inplace = nn.Sequential(nn.ReLU(inplace=True), net)
+    for kind, model in {"module": inplace, "protected": frontdef.protect(inplace, "none")}.items():
+        results = go(model, out=tmp_path / kind)
+        assert not [job for job in results.jobs if job.status == "failed"]
+        assert any("it is given copies" in note for note in results.head.notes)
+        assert results.worst()["robust"].equals(go(net, out=tmp_path / "net").worst()["robust"])
+
+
+def test_a_family_is_named_by_its_id_and_a_set_that_a_norm_does_not_have_is_refused(net, go, tmp_path):
+    named = go(net, attacks=["fgsm"])
+    assert keys(named) == keys(go(net, attacks=FGSM, out=tmp_path / "mapping"))
+    with pytest.raises(UnknownNameError, match="fgsm"):
+        go(net, attacks=["fgms"])
+    with pytest.raises(ConfigError, match="attacks holds a int"):
+        go(net, attacks=[3])
+    with pytest.raises(ConfigError, match=r"no attack of the set 'quick' exists in l0.*sigmazero"):
+        go(net, attacks="quick", norm="l0", eps=12)
+
+
 @pytest.mark.parametrize("form", ["arrays", "pair", "dataset", "lists of samples"])
 def test_samples_in_every_form_are_the_same_samples(net, go, samples, form):
     reference = keys(go(net))

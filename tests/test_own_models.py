@@ -245,6 +245,18 @@ def test_all_defenses_libraries_and_families(folder):
     assert {cell["family"] for cell in cells} == offered
 
 
+@pytest.mark.parametrize("libraries", ['"all"', '["all"]', '["all", "native"]'])
+def test_all_libraries_is_one_word_wherever_it_stands(folder, libraries):
+    """In a matrix as in a row of it, as a string as among others."""
+    chosen = set(frontdef.registry.get_attack_libraries())
+    for text in (
+        MATRIX.replace('["native"]', libraries),
+        MATRIX.replace('libraries = ["native"]\n', "") + f"libraries = {libraries}\n",
+    ):
+        offered = {cell.library for cell in plan_of(folder, text).of("records")}
+        assert {"native", "torchattacks"} <= offered <= chosen
+
+
 def test_what_all_leaves_out_is_said_at_the_head_of_a_run_a_line_a_reason(folder, tmp_path):
     start = MATRIX[: MATRIX.index("[[defense]]")].replace("samples", 'defense = "all"\nsamples', 1)
     text = start + MATRIX[MATRIX.index("[[attack]]") :]

@@ -33,6 +33,10 @@ def jobs(asked: Asked, row: Row) -> Iterator[Cell]:
         source = None
         if entry.source is not None:
             source = _source(matrix, row, entry.source)
+        elif spec.family.gradient and isinstance(row.request, OwnRequest) and not row.request.user.differentiable:
+            what = f"{spec.family.name} {spec.threat.norm} on {row.classifier}"
+            asked.skipped[f"{what}: it needs a gradient, and the model gives none"] = None
+            continue
         able = []
         for library in libraries_of(entry.libraries) if entry.libraries else asked.libraries:
             if library not in asked.libraries:
@@ -69,7 +73,7 @@ def libraries_of(names: Sequence[str]) -> tuple[str, ...]:
         UnknownNameError: One that nobody offers.
     """
     libraries = get_attack_libraries()
-    if not names or tuple(names) == (EVERY,):
+    if not names or EVERY in names:
         return tuple(libraries)
     for name in names:
         if name not in libraries:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import model_validator
+from pydantic import BeforeValidator, model_validator
 
 from frontdef.checks.masking.budget import Budget
 from frontdef.config import Config, build, field
@@ -19,6 +19,9 @@ from frontdef.toml import parse_toml, read_toml
 
 EVERY = "all"
 """Of libraries, families and surrogates: all that there are."""
+
+Libraries = Annotated[tuple[str, ...], BeforeValidator(lambda names: (names,) if names == "all" else names)]
+"""Ids of attack libraries, or ``all``."""
 
 
 class DefenseEntry(ModelEntry):
@@ -66,7 +69,7 @@ class AttackEntry(Config):
     samples: int | None = field(
         None, ge=1, description="test images, the first of the matrix's samples; all of these if absent"
     )
-    libraries: tuple[str, ...] = field((), description="libraries that run it; all that offer it if absent")
+    libraries: Libraries = field((), description="libraries that run it; all that offer it if absent, or 'all'")
     surrogates: tuple[str, ...] | None = field(
         None,
         description="surrogate gradients that it is run with, those of them that a front end offers, in place of the "
@@ -104,7 +107,7 @@ class Matrix(Config):
     )
     model: tuple[ModelSource, ...] = field((), description="models that somebody else trained, attacked as they are")
     base: str = field("", description="folder where the models' relative paths start; the matrix file's own if absent")
-    libraries: tuple[str, ...] = field((), description="attack libraries; all installed if absent, or ['all']")
+    libraries: Libraries = field((), description="attack libraries; all installed if absent, or 'all'")
     attacks: str = field("", description="a set of attacks by name, run at the threats: quick, standard, thorough")
     threats: dict[Norm, tuple[float | str, ...]] = field(
         default_factory=dict, description="norm → radii of the set, as linf = ['8/255']"

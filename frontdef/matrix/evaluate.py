@@ -46,7 +46,7 @@ def evaluate(
     norm: str | Sequence[str] = "linf",
     eps: Radii | Mapping[str, Radii] | None = None,
     defenses: Iterable[Wanted] | str = ("none",),
-    attacks: str | Iterable[AttackEntry | Mapping[str, Any]] = "standard",
+    attacks: str | Iterable[str | AttackEntry | Mapping[str, Any]] = "standard",
     libraries: Sequence[str] | str | None = None,
     diagnose: bool = True,
     decide: bool = False,
@@ -77,8 +77,9 @@ def evaluate(
             None takes 8/255 in ℓ∞, 0.5 in ℓ2, 12 in ℓ1.
         defenses: Front ends to put before the model as it is: ids, or ``(id, configuration)``; ``"all"`` for each of
             each installed plugin.
-        attacks: ``"quick"``, ``"standard"`` or ``"thorough"``, or attacks as a matrix writes them; those that name no
-            norm run in each of the call's, those that name no ε at its radii.
+        attacks: ``"quick"``, ``"standard"`` or ``"thorough"``, or a list: families by their ids, with their
+            defaults, or attacks as a matrix writes them; those that name no norm run in each of the call's, those that
+            name no ε at its radii.
         libraries: Attack libraries; None or ``"all"`` takes all that are installed.
         diagnose: Whether the gradient of each row is diagnosed.
         decide: Whether libraries are compared on few samples first, and on more while a comparison is undecided.
@@ -183,11 +184,18 @@ def _several(values: Radii) -> tuple[float | str, ...]:
 
 
 def _given(
-    attacks: Iterable[AttackEntry | Mapping[str, Any]], radii: Mapping[str, Sequence[float | str]]
+    attacks: Iterable[str | AttackEntry | Mapping[str, Any]], radii: Mapping[str, Sequence[float | str]]
 ) -> list[AttackEntry]:
     """Attacks as a matrix writes them, at the radii of the call where they name none."""
     entries = []
     for wanted in attacks:
+        if isinstance(wanted, str):
+            wanted = AttackEntry(family=wanted)
+        elif not isinstance(wanted, AttackEntry | Mapping):
+            raise ConfigError(
+                f"attacks holds a {type(wanted).__name__}; it is a set by its name, or a list of families: "
+                '["pgd", {"family": "pgd", "parameters": {"steps": 40}}]'
+            )
         entry = wanted if isinstance(wanted, AttackEntry) else build(AttackEntry, wanted, "attacks")
         if entry.source is not None:
             raise ConfigError(

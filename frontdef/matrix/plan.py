@@ -107,12 +107,30 @@ def attacks_of(matrix: Matrix) -> tuple[list[tuple[AttackEntry, AttackSpec]], di
     """
     entries = [entry for written in matrix.attack for entry in _families(written)]
     if matrix.attacks:
-        entries += get_attack_set(matrix.attacks).entries(matrix.threats)
+        entries += _set_of(matrix)
     radii: dict[str, set[float]] = {}
     for entry in entries:
         radii.setdefault(check_norm(entry.norm), set()).update(parse_eps(eps) for eps in entry.eps)
     ascending = {norm: tuple(sorted(values)) for norm, values in radii.items()}
     return [(entry, spec) for entry in entries for spec in _specs(entry, ascending, matrix.seed)], ascending
+
+
+def _set_of(matrix: Matrix) -> tuple[AttackEntry, ...]:
+    """The attacks of the set that a matrix names.
+
+    Raises:
+        UnknownNameError: No such set.
+        ConfigError: A norm in which it has no attack.
+    """
+    entries = get_attack_set(matrix.attacks).entries(matrix.threats)
+    for norm in matrix.threats:
+        if norm not in {entry.norm for entry in entries}:
+            families = ", ".join(dict.fromkeys(attack.family.name for attack in get_attacks(norm=norm)))
+            raise ConfigError(
+                f"no attack of the set {matrix.attacks!r} exists in {norm}, so nothing would be attacked. In {norm} "
+                f"there are: {families or 'none'}; [[attack]] entries name them (in Python attacks = ['FAMILY'])"
+            )
+    return entries
 
 
 def _families(entry: AttackEntry) -> Iterator[AttackEntry]:

@@ -17,7 +17,7 @@ from frontdef.frontend import Identity
 from frontdef.images import as_images
 from frontdef.models.digest import answers_digest, code_digest, state_digest
 from frontdef.models.notes import Note
-from frontdef.models.sources import UserModel, hooks, require_finite, stubborn, try_on
+from frontdef.models.sources import UserModel, has_gradient, hooks, no_gradient, require_finite, stubborn, try_on
 from frontdef.models.wrapped import Reading, UserClassifier
 from frontdef.protected import Protected
 
@@ -100,10 +100,8 @@ def adopt(
         notes += tried
         differentiable = has_gradient(module, x[:1])
         identity = identity_of_live(model, module, x)
-    if not differentiable:
-        text = f"{what} gives no gradient: only attacks that ask for scores or decisions can tell anything of it"
-        notes.append(Note("gradient", text, "warning"))
-    if isinstance(model, Protected) and reading == Reading():
+    notes += no_gradient(differentiable, what)
+    if isinstance(model, Protected) and reading == Reading() and not module.copies:
         module = model
     identity = {**identity, "reading": reading.to_dict(), "torch": importlib.metadata.version("torch")}
     return UserModel(name, module, identity, tuple(notes), classes, None, differentiable)
@@ -148,14 +146,6 @@ def identity_of_live(model: Any, predict: Callable[[Tensor], Tensor], images: Te
         "code": {"digest": code_digest(model)},
         "answers": answers,
     }
-
-
-def has_gradient(module: nn.Module, x: Tensor) -> bool:
-    """Whether a gradient of the logits reaches the images."""
-    image = x.clone().requires_grad_()
-    with torch.enable_grad():
-        logits = module(image)
-    return bool(logits.requires_grad)
 
 
 def _require_place(model: nn.Module, device: torch.device, what: str) -> None:

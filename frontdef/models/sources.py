@@ -150,10 +150,12 @@ def open_model(
     reading = source.reading(built.normalize)
     with foreign_errors(source.source, f"when it was moved to {device}"):
         module = UserClassifier(built.body, reading, name=what).to(device).eval().requires_grad_(False)
-    classes = None
+    classes, differentiable = None, True
     if image_shape is not None:
-        classes, tried = try_on(module, torch.full((2, *image_shape), 0.5, device=device), n_classes, source.source)
-        notes += tried
+        images = torch.full((2, *image_shape), 0.5, device=device)
+        classes, tried = try_on(module, images, n_classes, source.source)
+        differentiable = has_gradient(module, images[:1])
+        notes += [*tried, *no_gradient(differentiable, what)]
     identity = {
         **built.identity,
         "arguments": dict(source.arguments),
@@ -163,7 +165,9 @@ def open_model(
         "reading": reading.to_dict(),
         "torch": importlib.metadata.version("torch"),
     }
-    return UserModel(source.name, module, identity, tuple(notes), classes, built.preprocessing, random=built.random)
+    return UserModel(
+        source.name, module, identity, tuple(notes), classes, built.preprocessing, differentiable, built.random
+    )
 
 
 @dataclass(frozen=True)
@@ -284,13 +288,30 @@ def try_on(module: UserClassifier, images: Tensor, n_classes: int | None, source
     Raises:
         ModelError: It does not.
     """
-    before, notes = images.clone(), []
+    before, version, notes = images.clone(), images._version, []
     logits = first_pass(module, images)
-    if not torch.equal(images, before):
+    # Autograd refuses what writes in place even where the values stay, as those of ReLU on images do.
+    if images._version != version or not torch.equal(images, before):
         module.protect_input()
         notes.append(Note("input", f"{module.name} changes its input in place; it is given copies"))
     require_classes(logits.shape[1], n_classes, module.name, source)
     return int(logits.shape[1]), notes
+
+
+def has_gradient(module: UserClassifier, x: Tensor) -> bool:
+    """Whether a gradient of the logits reaches the images."""
+    image = x.clone().requires_grad_()
+    with torch.enable_grad():
+        logits = module(image)
+    return bool(logits.requires_grad)
+
+
+def no_gradient(differentiable: bool, what: str) -> list[Note]:
+    """What is to be said of a model without a gradient; nothing of others."""
+    if differentiable:
+        return []
+    text = f"{what} gives no gradient: only attacks that ask for scores or decisions can tell anything of it"
+    return [Note("gradient", text, "warning")]
 
 
 def require_classes(logits: int, n_classes: int | None, what: str, source: str = "") -> None:

@@ -72,7 +72,7 @@ class UserClassifier(nn.Module):
         order = reading.class_order
         if order is not None and sorted(order) != list(range(len(order))):
             raise ModelError(f"{name}: class_order holds each class from 0 to {len(order) - 1} once, got {list(order)}")
-        self._copies = False
+        self.copies = False
         moments = reading.normalize
         self.register_buffer("mean", None if moments is None else _column(moments.mean), persistent=False)
         self.register_buffer("std", None if moments is None else _column(moments.std), persistent=False)
@@ -99,7 +99,7 @@ class UserClassifier(nn.Module):
                     "or one a channel"
                 )
             x = (x - self.mean) / self.std
-        if self._copies and x is original:
+        if self.copies and x is original:
             x = x.clone()
         logits = self._logits(self.body(x))
         if self.columns is None:
@@ -120,12 +120,12 @@ class UserClassifier(nn.Module):
 
     def protect_input(self) -> None:
         """Give the module copies from now on, because it changes its input in place."""
-        self._copies = True
+        self.copies = True
 
     def with_reading(self, reading: Reading) -> UserClassifier:
         """The same module, shared, read in another way."""
         view = UserClassifier(self.body, reading, name=self.name)
-        view._copies = self._copies
+        view.copies = self.copies
         like = next((tensor for tensor in (*self.body.parameters(), *self.body.buffers())), None)
         return (view if like is None else view.to(like.device)).train(self.training)
 
