@@ -308,16 +308,6 @@ class ReportData:
         return by_setting
 
     @cached_property
-    def disagreements(self) -> frozenset[tuple[Setting, str, str]]:
-        """Setting, defense and family where libraries with the same parameters do not do the same."""
-        return frozenset(
-            (setting, row.defense, row.family)
-            for (setting, mode), rows in self.compared.items()
-            for row in rows
-            if mode == "matched" and row.verdict in {"different", "unexplained", "invalid"}
-        )
-
-    @cached_property
     def variants(self) -> Mapping[tuple[Setting, str, str], set[str]]:
         """Setting, defense and family → the surrogates and parameters that were compared."""
         by_setting: dict[tuple[Setting, str, str], set[str]] = {}
