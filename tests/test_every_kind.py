@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import sys
 import typing
 from collections import Counter
@@ -11,13 +13,14 @@ from pathlib import Path
 import pytest
 
 import frontdef
-from frontdef import lazy, registry
+from frontdef import lazy, registry, runs
 from frontdef.analysis.study import Study
 from frontdef.analysis.tables import MEASURES
 from frontdef.analysis.tables import TABLES as STUDY
 from frontdef.matrix.entries import parse_matrix
 from frontdef.matrix.plan import make_plan
 from frontdef.matrix.tables import KINDS, TABLES
+from frontdef.runs import kind
 from frontdef.runs.store import Store
 from tests.plugins.conftest import Site
 from tests.quiet import run_matrix
@@ -222,3 +225,15 @@ def test_every_kind_of_job_stands_in_one_table_of_kinds():
         assert callable(lazy.resolve(measure.of)), name
         assert set(measure.settings) <= set(Study.model_fields), name
     assert set(STUDY) == {*MEASURES, "partial"}
+
+
+def test_who_runs_jobs_names_no_kind_beside_the_table_of_kinds():
+    """References are strings, which the contract on imports does not see."""
+    reference = re.compile(r"frontdef\.(matrix|analysis|report|claim)\S*:\w+")
+    named = [
+        (file.name, node.value)
+        for file in Path(runs.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and reference.fullmatch(str(node.value))
+    ]
+    assert named == [("kind.py", reference) for reference in kind.KINDS.values()]

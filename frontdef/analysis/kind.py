@@ -8,8 +8,8 @@ from frontdef.runs.kind import Kind
 STUDY = Kind(
     "study",
     "frontdef.analysis.plan:remake",
+    "frontdef.analysis.summary:SUMMARY",
+    "frontdef.report.layers.build:build_layers_report",
     tuple(TABLES.values()),
     VIEWS,
-    summary="frontdef.analysis.summary:SUMMARY",
-    report="frontdef.report.layers.build:build_layers_report",
 )

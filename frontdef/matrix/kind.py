@@ -9,8 +9,11 @@ from frontdef.runs.kind import Kind
 MATRIX = Kind(
     "matrix",
     "frontdef.matrix.plan:remake",
+    "frontdef.matrix.summary:SUMMARY",
+    "frontdef.report.build:build_report",
     TABLES,
     VIEWS,
-    "frontdef.matrix.views:attacked",
+    papers=True,
+    attacked="frontdef.matrix.views:attacked",
     plot="frontdef.report.figures:plot",
 )

@@ -24,23 +24,25 @@ class Kind:
     Args:
         name: Its row in `KINDS`.
         make: ``(document, device) -> Plan``, as a reference.
-        tables: What its jobs fill.
-        views: What is computed from these.
-        attacked: ``(results) -> Models``, what its attacks broke, sorted out by model; a reference, empty where no
-            model is attacked.
         summary: Name → ``(results) -> frame``, what is small enough to keep of it, as a reference.
         report: ``(results, path) -> path`` that draws it, as a reference.
+        tables: What its jobs fill.
+        views: What is computed from these.
+        papers: Whether the report also takes ``paper``, whose numbers it sets beside the run's.
+        attacked: ``(results) -> Models``, what its attacks broke, sorted out by model; a reference, empty where no
+            model is attacked.
         plot: ``(results, what, **options) -> Axes`` that draws one figure of it, as a reference; empty where there is
             none.
     """
 
     name: str
     make: str
+    summary: str
+    report: str
     tables: tuple[Table, ...]
     views: tuple[View, ...] = ()
+    papers: bool = False
     attacked: str = ""
-    summary: str = "frontdef.matrix.summary:SUMMARY"
-    report: str = "frontdef.report.build:build_report"
     plot: str = ""
 
     def remake(self, document: Mapping[str, Any], device: str) -> Plan:

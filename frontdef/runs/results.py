@@ -424,7 +424,7 @@ class Results:
             ConfigError: The paper has no table of this run, or the run is a study.
         """
         write: Callable[..., Path] = resolve(self.kind.report)
-        if paper is not None and self.head.kind != "matrix":
+        if paper is not None and not self.kind.papers:
             raise ConfigError(
                 f"{self.path} is a {self.head.kind}, whose report has no section for a paper: `frontdef results "
                 f"{self.path} --expected FILE` sets them side by side"
