@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -79,14 +80,18 @@ def _trap() -> Iterator[tuple[str, list[bytes]]]:
         ended = threading.Event()
 
         def listen() -> None:
-            while not ended.is_set():
+            while True:
                 try:
                     connection, _ = server.accept()
                 except TimeoutError:
+                    if ended.is_set():  # whoever called before that was taken
+                        return
                     continue
-                with connection:
+                said = b"(it says nothing)"
+                with connection, contextlib.suppress(OSError):
                     connection.settimeout(1)
-                    called.append(connection.recv(200).partition(b"\r\n")[0])
+                    said = connection.recv(200).partition(b"\r\n")[0]
+                called.append(said)
 
         thread = threading.Thread(target=listen, daemon=True)
         thread.start()
