@@ -14,6 +14,26 @@ def shortened(text: str, longest: int = LONGEST) -> str:
     return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters)"
 
 
+LISTED = 400
+"""Characters up to which a message lists all names that there are; of more, the nearest five."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The names that there are, for a message: all, or where that would fill a page those nearest to what was given.
+
+    Args:
+        name: What was given.
+        known: What there is.
+    """
+    names = sorted(known)
+    listed = ", ".join(names)
+    if len(listed) <= LISTED:
+        return listed
+    lowered = {known_name.lower(): known_name for known_name in reversed(names)}
+    near = difflib.get_close_matches(name[:LONGEST].lower(), lowered, n=5, cutoff=0.0)
+    return f"{', '.join(lowered[match] for match in near)} and {len(names) - len(near):,} more"
+
+
 class FrontdefError(Exception):
     """Base of every error that frontdef raises on purpose; its message is meant for the user."""
 
@@ -33,7 +53,7 @@ class UnknownNameError(FrontdefError, KeyError):
         lowered = {known_name.lower(): known_name for known_name in reversed(names)}
         near = difflib.get_close_matches(name[:LONGEST].lower(), lowered, n=1, cutoff=0.5)
         hint = f" Did you mean {lowered[near[0]]!r}?" if near else ""
-        listed = ", ".join(names) or "none is installed"
+        listed = nearest(name, names) or "none is installed"
         super().__init__(f"unknown {kind} {shortened(repr(name))}.{hint} Known: {listed}.{' ' + mend if mend else ''}")
 
     def __str__(self) -> str:

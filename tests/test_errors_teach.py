@@ -44,6 +44,16 @@ def test_a_name_in_other_letters_is_recognized():
         raise UnknownNameError("name", "pgd", ["PGD", "FGSM"])
 
 
+def test_of_many_names_the_nearest_are_listed_and_of_few_all():
+    many = [f"resnet{number}" for number in range(2000)] + ["vit"]
+    told = str(UnknownNameError("model", "vitt", many, "`frontdef ls models` lists them."))
+    assert len(told) < 300
+    assert "Known: vit, " in told
+    assert told.endswith("and 1,996 more. `frontdef ls models` lists them.")
+    few = ["linf", "l2", "l1", "l0"]
+    assert "Known: l0, l1, l2, linf." in str(UnknownNameError("norm", "l3", few))
+
+
 @pytest.mark.parametrize("value", ["8/255", "[1/255, 8/255]", "8/255  # usual"])
 def test_a_fraction_without_quotes_is_said_to_be_a_text(value):
     with pytest.raises(ConfigError, match=r"write \d/255 as '\d/255', in quotes"):

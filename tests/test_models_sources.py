@@ -220,7 +220,10 @@ REFUSED = {
     "no function but a number": ("nets.py:number", "is a int, not a function"),
     "no package": ("surely_not_installed.nets:build", "no module 'surely_not_installed'"),
     "no such function in a package": ("torch.nn:Sequentiall", "Did you mean 'Sequential'"),
-    "needs arguments": ("nets.py:needs", "arguments = { depth = … }"),
+    "needs arguments": (
+        "nets.py:needs",
+        "{ depth = … } in [[model]], on the command line --argument depth=…",
+    ),
     "raises": ("nets.py:raises", "raised ValueError: no such depth, when it was called (nets.py, line "),
     "returns a pair": ("nets.py:pair", "returns a tuple, not a torch.nn.Module"),
     "returns a mapping": ("nets.py:Named", "output = 'logits'"),

@@ -257,6 +257,13 @@ def test_all_libraries_is_one_word_wherever_it_stands(folder, libraries):
         assert {"native", "torchattacks"} <= offered <= chosen
 
 
+def test_a_run_that_only_measures_is_not_told_to_go_on(folder, tmp_path):
+    text = MATRIX[: MATRIX.index("[[attack]]")] + '[[metric]]\nname = "gaussian-noise"\n'
+    answer = run(folder, tmp_path / "measured", text)
+    assert answer.exit_code == 0, answer.output
+    assert "no cell has finished" not in answer.output
+
+
 def test_what_all_leaves_out_is_said_at_the_head_of_a_run_a_line_a_reason(folder, tmp_path):
     start = MATRIX[: MATRIX.index("[[defense]]")].replace("samples", 'defense = "all"\nsamples', 1)
     text = start + MATRIX[MATRIX.index("[[attack]]") :]

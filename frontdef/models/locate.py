@@ -17,9 +17,9 @@ import torch
 from torch import nn
 
 import frontdef
-from frontdef.errors import FrontdefError, ModelError
+from frontdef.errors import FrontdefError, ModelError, nearest
 from frontdef.models.fingerprint import code_of
-from frontdef.models.place import place_of
+from frontdef.models.place import STARTS, place_of
 from frontdef.models.userfile import code_of_file, load_file, own_folder
 from frontdef.registry import Entry, zoo_entries
 
@@ -107,8 +107,10 @@ class Blueprint:
         ]
         if missing:
             hint = ", ".join(f"{name} = …" for name in missing)
+            options = " ".join(f"--argument {name}=…" for name in missing)
             raise ModelError(
-                f"{self.source} needs the argument {' and '.join(map(repr, missing))}. Mend: arguments = {{ {hint} }}"
+                f"{self.source} needs the argument {' and '.join(map(repr, missing))}. Mend: arguments = {{ {hint} }} "
+                f"in [[model]], on the command line {options}"
             )
 
 
@@ -135,8 +137,8 @@ def locate(source: str, base: Path) -> Blueprint:
 def _from_file(source: str, file: Path, name: str) -> Blueprint:
     if not file.is_file():
         near = sorted(path.name for path in file.parent.glob("*.py")) if file.parent.is_dir() else []
-        where = f"{file.parent} has {', '.join(near)}" if near else f"{file.parent} has no Python file"
-        raise ModelError(f"{file} does not exist.{_nearest(file.name, near)} {where}. Paths start at the matrix file")
+        where = f"{file.parent} has {nearest(file.name, near)}" if near else f"{file.parent} has no Python file"
+        raise ModelError(f"{file} does not exist.{_nearest(file.name, near)} {where}. {STARTS}")
 
     def surroundings() -> AbstractContextManager[None]:
         return own_folder(file)

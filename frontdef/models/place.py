@@ -7,6 +7,9 @@ from pathlib import Path
 from frontdef.errors import ModelError, shortened
 from frontdef.reading import why_no_path
 
+STARTS = "Paths start at the matrix file, those of a command line in the working directory"
+"""What is said of a path that leads nowhere."""
+
 
 def place_of(written: str, base: Path, what: str) -> Path:
     """The path that was written, from the folder where relative ones start.

@@ -330,7 +330,10 @@ def require_classes(logits: int, n_classes: int | None, what: str, source: str =
         if logits == n_classes + 1:
             mend = "networks that were converted from TensorFlow often have a background class first: drop that logit"
         elif source.startswith(("timm:", "torchvision:")):
-            mend = f"arguments = {{ num_classes = {n_classes} }}, or the data set that it was trained on"
+            mend = (
+                f"arguments = {{ num_classes = {n_classes} }} in [[model]], --argument num_classes={n_classes} on the "
+                "command line, or the data set that it was trained on"
+            )
         raise ModelError(f"{what} gives {logits} logits, the data set has {n_classes} classes. Mend: {mend}")
 
 

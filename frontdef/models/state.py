@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from frontdef.errors import ModelError
+from frontdef.errors import ModelError, nearest
 from frontdef.models.notes import Note
+from frontdef.models.place import STARTS
 
 SAFETENSORS = (".safetensors",)
 TORCH_FILES = (".pt", ".pth", ".bin", ".ckpt", ".tar")
@@ -46,8 +47,8 @@ def sha256_of(file: Path) -> str:
         there = sorted(path.name for path in folder.iterdir() if path.suffix in SUFFIXES) if folder.is_dir() else []
         near = difflib.get_close_matches(file.name, there, n=1, cutoff=0.5)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        listed = f"{folder} has {', '.join(there)}" if there else f"{folder} has no file of weights"
-        raise ModelError(f"the weights {file} do not exist.{hint} {listed}. Paths start at the matrix file")
+        listed = f"{folder} has {nearest(file.name, there)}" if there else f"{folder} has no file of weights"
+        raise ModelError(f"the weights {file} do not exist.{hint} {listed}. {STARTS}")
     try:
         with file.open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest()

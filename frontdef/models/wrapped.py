@@ -150,7 +150,11 @@ def _pick(returned: Any, output: str | int | None, name: str) -> Tensor:
         if isinstance(returned, Tensor):
             return returned
         options = _candidates(returned)
-        mend = f"Mend: output = {options[0]!r}" if options else "Mend: a function that returns the logits alone"
+        mend = (
+            f"Mend: output = {options[0]!r}, on the command line --output {options[0]}"
+            if options
+            else "Mend: a function that returns the logits alone"
+        )
         listed = f" with {', '.join(map(str, options))}" if options else ""
         raise ModelError(f"{name} returns a {type(returned).__name__}{listed}, not a tensor of logits. {mend}")
     if isinstance(returned, Tensor):

@@ -25,7 +25,7 @@ def print_results(console: Console, results: Results) -> bool:
     Returns:
         Whether every certified sample stood.
     """
-    if not results.attacked:
+    if not results.attacked and results.jobs_of("records"):
         console.print(f"no cell has finished: `{results.head.command}` goes on with it")
     all_brackets, believed = results.brackets(), _believed(results)
     for norm in dict.fromkeys(bracket.norm for bracket in all_brackets):
