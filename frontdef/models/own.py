@@ -142,7 +142,7 @@ def misfit(request: OwnRequest, *, trainable: bool) -> str:
     return ""
 
 
-_TRAINED = "give its row of the matrix a recipe = […], or train it: `frontdef train NAME --model SOURCE`"
+_TRAINED = "give its row a recipe = […], or train it: `frontdef train NAME --model SOURCE`"
 
 
 @load_model.register(OwnRequest)
