@@ -37,7 +37,7 @@ class Logger:
 
 
 def numbers(ended: JobEnded) -> dict[str, float]:
-    """The numbers that are known of a job, under names that say which it is: letters, digits, ``_-./ ``.
+    """The numbers that are known of a job, under names that say which it is: of letters, digits, space and ``_-./``.
 
     Args:
         ended: The job. ``failed`` is 1 where it failed.
