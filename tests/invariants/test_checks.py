@@ -395,6 +395,13 @@ def test_steps_that_do_not_adapt_are_found(halvings, found):
     assert CHECK[ADAPTS].attempt(Trial(library, APGD, "linf")).alarm == found
 
 
+def test_a_number_of_steps_that_can_not_be_asked_for_is_no_alarm():
+    library = Sample(pgd)
+    library.rows = {("pgd", "linf"): Realization("Sample", pgd, unsupported={"steps": 10})}
+    finding = CHECK["grows with effort"].attempt(Trial(library, PGD, "linf"))
+    assert (finding.status, finding.measured) == ("not applicable", "takes 10 steps and no others")
+
+
 def test_units_are_found():
     def fails_on_grey_levels(spec, model, x, y):
         gray = getattr(model.classifier.net, "unit", 1.0) != 1

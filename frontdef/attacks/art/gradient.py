@@ -203,6 +203,7 @@ GRADIENT: Mapping[tuple[str, str], Realization] = {
             strengthens=("projection",),
             unsupported={"version": "standard", "steps": 100, "queries": 5000},
             where=("`auto_attack.py`, `AutoAttack.__init__`, `run_attack`",),
+            violations=() if norm == "linf" else None,
         )
         for norm, shown in (("linf", "inf"), ("l2", "2"))
     },

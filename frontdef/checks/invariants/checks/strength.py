@@ -61,7 +61,10 @@ def grows_with_effort(trial: Trial) -> Finding:
     if trial.effort is None:
         return not_applicable("has no steps")
     full = getattr(trial.spec().parameters, trial.effort)
-    examples = trial.run(trial.task.model, trial.task.x, trial.labels, **{trial.effort: max(1, full // 4)}).examples
+    short = trial.variant(**{trial.effort: max(1, full // 4)})
+    if short is None:
+        return not_applicable(f"takes {full} {trial.effort} and no others")
+    examples = short.run(trial.task.model, trial.task.x, trial.labels).examples
     few, many = int(trial.successes(trial.task, examples, trial.labels).sum()), int(trial.fell.sum())
     measured = f"{few} and {many} of {len(trial.task.x)} with {max(1, full // 4)} and {full} {trial.effort}"
     return at_most(few - many, SLACK, measured)
