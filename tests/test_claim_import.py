@@ -361,7 +361,7 @@ def test_a_run_of_files_takes_no_object_and_one_of_other_code_is_repeated_first(
         frontdef.import_claim(claim, own, net)
     before = worst(own)[0]
     with monkeypatch.context() as other:
-        other.setattr("frontdef.matrix.attack.codes_of", lambda *references: ("other code",))
+        other.setattr("frontdef.matrix.row.computing", lambda *modules: ("other code",))
         with pytest.raises(ConfigError, match=r"was not made by what is here now.*Repeat it, frontdef run"):
             frontdef.import_claim(claim, own)
     assert worst(own)[0] == before

@@ -51,8 +51,9 @@ def read(path: Path, mend: str) -> bytes:
         return read_bounded(path, LARGEST)
     except OSError as error:
         if not path.parent.is_dir():
-            mend = f"{VARIABLE}, or --data, is the folder that holds it; --download fetches what can be fetched"
-            raise DataError(f"there is no folder {path.parent}: {mend}") from None
+            raise DataError(
+                f"there is no folder {path.parent}: {VARIABLE}, or --data, is the folder that holds it. {mend}"
+            ) from None
         raise DataError(f"cannot read {path}: {error.strerror}. {mend}") from None
 
 

@@ -16,7 +16,7 @@ from frontdef.classifiers import Classifier
 from frontdef.datasets import Dataset
 from frontdef.defense import Defense
 from frontdef.logger import Logger
-from frontdef.matrix.plan import _why_not
+from frontdef.matrix.cells import _why_not
 from frontdef.metrics import Metric
 from frontdef.registry.catalog import Catalog
 from frontdef.registry.hooks import ask
