@@ -652,8 +652,8 @@ def reporting() -> str:
     waits: dict[str, dict[str, str]] = {}
     for number, shape in enumerate(figures["shapes"], 1):
         for row in shape["rows"]:
-            own = f" ({row['processor']['median']:.0f})" if "processor" in row else ""
-            waits.setdefault(row["what"], {})[f"{number}: {row['width']}"] = f"{row['wall']['median']:.0f}{own}"
+            own = f" ({row['processor']['least']:.0f})" if "processor" in row else ""
+            waits.setdefault(row["what"], {})[f"{number}: {row['width']}"] = f"{row['wall']['least']:.0f}{own}"
     places = list(next(iter(waits.values())))
     rows = [(what, *(by_place[place] for place in places)) for what, by_place in waits.items()]
     titles = ("attacks", "cells × samples", "to build (aim)", "memory", "size (aim)", "elements")

@@ -114,6 +114,9 @@ def test_the_command_says_the_numbers_of_the_runs(tmp_path):
     assert all(
         said in page for said in ("other versions: torch none → 9", "2 worse", f"<td>{escape(WORST)}</td>", "</html>")
     )
+    assert "<h1>What changed from A to B</h1>" in page
+    assert "<li>A: a</li><li>B: b</li>" in page
+    assert page.count('<strong class="worse">worse</strong>') == 2
     code, told = asked(first, first, "--only-changed")
     assert code == 0
     assert told.startswith("3 numbers: 3 undecided")
@@ -126,6 +129,10 @@ def test_two_rows_of_one_run_and_what_has_no_partner(tmp_path):
     assert code == 0, "six pairs that all go one way are not enough, corrected for three"
     row = json.loads(told)[0]["rows"][1]
     assert (row["row_a"], row["row_b"], row["attack"]) == ("none", "wavelet", WORST)
+    _, page = asked(run, "--rows", "none", "wavelet", "--format", "html")
+    assert "<li>A: row none of run</li><li>B: row wavelet of run</li>" in page
+    assert "row_a" not in page
+    assert "<td>wavelet</td>" not in page, "said once"
     assert asked(run)[0] == 2
     code, told = asked(run, "--rows", "none", "wavelt")
     assert code == 2

@@ -13,6 +13,7 @@ from frontdef.report import look, tables
 from frontdef.report.build import render
 from frontdef.report.data import ReportData, Setting
 from frontdef.report.tables import correct_of
+from frontdef.verdicts.belief import MARKS
 from frontdef.verdicts.statistics import wilson
 from tests.browser import HOSTILE, all_of, centre, choose, column, first_of, keep, needs_browser, resize
 
@@ -90,6 +91,16 @@ def test_it_opens_on_one_setting(browser):
     assert (
         browser.execute_script("return performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd") < 5000
     )
+
+
+def test_beside_each_worst_case_stands_whether_it_may_be_believed(browser, data):
+    setting = Setting("digits8", "softmax", "linf", 0.1)
+    verdicts = {belief.defense: belief.verdict for belief in data.beliefs if Setting.of(belief) == setting}
+    assert len(set(verdicts.values())) > 1
+    told = dict(zip(column(browser, "brackets", "th"), column(browser, "brackets", "[data-k=belief]"), strict=True))
+    assert told == {name: f"{MARKS[verdict]} {verdict}".strip() for name, verdict in verdicts.items()}
+    chips = [chip for chip in all_of(browser, ".pane:not([hidden]) .chip") if chip.is_displayed()]
+    assert {first_of(c, "b").text: first_of(c, ".verdict").text for c in chips} == verdicts, "the two never contradict"
 
 
 def test_nothing_is_loaded(browser):
@@ -481,6 +492,36 @@ def test_a_folded_table_is_made_when_it_is_opened(long):
     assert first_of(cause, "td").get_attribute("data-h") == "Attack"
 
 
+LANDED = """
+const [place, done] = arguments, section = document.querySelector(place);
+const top = () => section.getBoundingClientRect().top;
+const drawn = (act) => requestAnimationFrame(() => setTimeout(act, 100));
+drawn(() => {
+  const first = top();
+  section.scrollIntoView();
+  drawn(() => {
+    section.scrollIntoView();
+    drawn(() => done([first, top()]));
+  });
+});
+"""
+"""Where a section stands on the screen, and where it stands when everything around it was drawn."""
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_link_leads_to_its_section(browser, address, width):
+    resize(browser, width)
+    places = [link.get_attribute("hash") for link in all_of(browser, "nav a")]
+    assert len(places) > 5
+    for place in places:
+        browser.get("about:blank")
+        browser.get(address)
+        browser.execute_script("document.documentElement.style.fontSize = '40px'")  # long sections
+        first_of(browser, f"nav a[href='{place}']").click()
+        first, again = browser.execute_async_script(LANDED, place)
+        assert first == pytest.approx(again, abs=3), place
+
+
 SAVED = """
 const [selector, name, done] = arguments;
 const make = URL.createObjectURL;
@@ -506,14 +547,22 @@ def test_a_table_is_saved_as_it_stands(browser, data):
     text, name = take(browser, box, "CSV")
     assert name == "sample-brackets-linf-0.1.csv"
     rows = list(csv.reader(io.StringIO(text)))
-    assert rows[0] == ["Defense", "Worst case %", "95 % interval", "Certified %", "Clean %", "Strongest attack"]
+    assert rows[0] == [
+        "Defense",
+        "Worst case %",
+        "95 % interval",
+        "Belief",
+        "Certified %",
+        "Clean %",
+        "Strongest attack",
+    ]
     assert [row[0] for row in rows[1:]] == column(browser, "brackets", "th")
     assert [row[1] for row in rows[1:]] == column(browser, "brackets", "[data-k=worst]")
     markdown, _ = take(browser, box, "Markdown")
     assert markdown.splitlines()[1].startswith("| --- | ---: |")
     latex, _ = take(browser, box, "LaTeX")
     assert r"\toprule" in latex
-    assert r"\begin{tabular}{lrrrrl}" in latex
+    assert r"\begin{tabular}{lrrlrrl}" in latex
     assert r"Worst case \%" in latex
     agree, _ = take(browser, "#agreement .pane:not([hidden]) .takes", "CSV")
     assert re.search(r"^bim,exact,identical 2,", agree, flags=re.MULTILINE)

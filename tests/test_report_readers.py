@@ -165,6 +165,24 @@ return {SEEN}.filter((e) => {{
 
 FLOATING = f"return {SEEN}.filter((e) => /fixed|sticky/.test(getComputedStyle(e).position)).map((e) => e.className)"
 
+HALVED = """
+const halved = [];
+for (const cell of document.querySelectorAll(".pane:not([hidden]) :is(th, td), #cells :is(th, td)")) {
+  const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT), range = document.createRange();
+  while (cell.checkVisibility() && walker.nextNode()) {
+    const node = walker.currentNode;
+    if (node.parentElement.closest("code")) continue;
+    for (const {0: word, index} of node.data.matchAll(/[\\w.]+/g)) {
+      range.setStart(node, index);
+      range.setEnd(node, index + word.length);
+      if (new Set([...range.getClientRects()].map(({top}) => top)).size > 1) halved.push(word);
+    }
+  }
+}
+return halved;
+"""
+"""Words of tables that stand on two lines."""
+
 TORN = f"""
 return {SEEN}.filter((e) => e.matches("main :is(tr, figure, .chip, .cause)"))
   .filter((e) => getComputedStyle(e).breakInside !== "avoid").length;
@@ -173,6 +191,7 @@ return {SEEN}.filter((e) => e.matches("main :is(tr, figure, .chip, .cause)"))
 
 def test_on_paper_nothing_is_cut_off_or_lies_over_something(paper):
     assert paper.execute_script(CUT) == []
+    assert paper.execute_script(HALVED) == []
     assert paper.execute_script(FLOATING) == []
     assert paper.execute_script(TORN) == 0, "a row is not torn apart"
     tables = all_of(paper, ".pane:not([hidden]) :is(.brackets, .heat-map, .agree)")

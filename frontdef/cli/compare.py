@@ -46,7 +46,8 @@ def compare_runs(a: Path, b: Path | None, rows: tuple[str, str] | None, only_cha
     console = PlainConsole()
     notes = _notes(*runs, pairs)
     if form == "html":
-        click.echo(to_html([_sheet(shown)], [*notes, _summary(changes)]), nl=False)
+        told = [*_sides(*runs, rows), *notes, _summary(changes), NEEDED]
+        click.echo(to_html([_sheet(shown, told=rows is not None)], told, "What changed from A to B"), nl=False)
     elif form != "table":
         click.echo(WRITERS[form]([_sheet(shown)]), nl=False)
     else:
@@ -57,6 +58,14 @@ def compare_runs(a: Path, b: Path | None, rows: tuple[str, str] | None, only_cha
         console.print(Text(_summary(changes)), soft_wrap=True)
     if any(change.verdict == "worse" for change in changes):
         sys.exit(1)
+
+
+def _sides(a: Results, b: Results, rows: tuple[str, str] | None) -> list[str]:
+    """What A is, and what B is."""
+    started = [run.head.started[:16].replace("T", " ") for run in (a, b)]
+    names = [f"{run.path.name} ({when})" if when else run.path.name for run, when in zip((a, b), started, strict=True)]
+    told = [f"row {row} of {name}" for row, name in zip(rows, names, strict=True)] if rows else names
+    return [f"{side}: {what}" for side, what in zip("AB", told, strict=True)]
 
 
 def _pairs(a: Results, b: Results, rows: tuple[str, str] | None) -> list[tuple[Model, Model]]:
@@ -108,12 +117,14 @@ def _notes(a: Results, b: Results, pairs: list[tuple[Model, Model]]) -> list[str
     return [*notes, *lines[:SHOWN], *more]
 
 
-def _sheet(changes: list[Change]) -> Sheet:
+def _sheet(changes: list[Change], told: bool = False) -> Sheet:
+    """The numbers; without the names of the two rows where these are told beside it."""
     several = len({(change.dataset, change.classifier) for change in changes}) > 1
     renamed = any(change.row_a != change.row_b for change in changes)
+    named = () if told else (Column("A", "row_a"), Column("B", "row_b")) if renamed else (Column("defense", "row_a"),)
     columns = [
         *((Column("data", "dataset"), Column("classifier", "classifier")) if several else ()),
-        *((Column("A", "row_a"), Column("B", "row_b")) if renamed else (Column("defense", "row_a"),)),
+        *named,
         Column("ε", "eps"),
         Column("attack", "attack"),
         Column("verdict", "verdict"),
@@ -122,7 +133,7 @@ def _sheet(changes: list[Change]) -> Sheet:
     rows = [
         [
             *((words(change.dataset), words(change.classifier)) if several else ()),
-            *((words(change.row_a), words(change.row_b)) if renamed else (words(change.row_a),)),
+            *(words(row) for row in (change.row_a, change.row_b)[: len(named)]),
             Cell(f"{NORM_LABELS[change.norm]} {format_eps(change.eps)}" if change.norm else "–", change.eps),
             words(change.attack),
             Cell(change.verdict, change.verdict, bold=change.changed),
@@ -135,15 +146,18 @@ def _sheet(changes: list[Change]) -> Sheet:
         ]
         for change in changes
     ]
-    keys = 2 * several + 1 + renamed + 2
+    keys = 2 * several + len(named) + 2
     return Sheet("accuracy in %, and the 95 % interval of B − A in points", columns, rows, keys=keys)
 
 
 NUMBERS = {
-    "n": "n", "A": "share_a", "B": "share_b", "from": "low", "to": "high", "p": "p_value", "p (Holm)": "p_holm",
+    "n": "n", "A %": "share_a", "B %": "share_b", "from": "low", "to": "high", "p": "p_value", "p (Holm)": "p_holm",
     f"n for ±{MARGIN:.0%}": "needed",
 }  # fmt: skip
 """Title → field of `Change`."""
+
+
+NEEDED = f"n for ±{MARGIN:.0%}: so many samples would narrow the interval to that, if the same share ended differently"
 
 
 def _summary(changes: list[Change]) -> str:

@@ -242,6 +242,11 @@ class ReportData:
         models = _distinct(setting.model for setting in distinct)
         return tuple(sorted(distinct, key=lambda s: (models.index(s.model), NORMS.index(check_norm(s.norm)), s.eps)))
 
+    @cached_property
+    def verdict_at(self) -> Mapping[tuple[Setting, str], str]:
+        """Setting and defense → the verdict on its number."""
+        return {(Setting.of(belief), belief.defense): belief.verdict for belief in self.beliefs}
+
     def alone(self, row: Diagnosed) -> bool:
         """Whether a model was diagnosed in a threat model in which no cell of it has finished."""
         where = (row.dataset, row.classifier, row.defense, row.diagnosis.norm, row.diagnosis.eps)
