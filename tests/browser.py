@@ -46,7 +46,7 @@ def column(driver, table, selector):
     return [cell.text for cell in all_of(driver, f"#{table} .pane:not([hidden]) tbody tr:not([hidden]) {selector}")]
 
 
-def centre(driver, element):
+def center(driver, element):
     """Scroll so that the sticky bar covers nothing of an element."""
     driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
 

@@ -15,7 +15,7 @@ from frontdef.report.data import ReportData, Setting
 from frontdef.report.tables import correct_of
 from frontdef.verdicts.belief import MARKS
 from frontdef.verdicts.statistics import wilson
-from tests.browser import HOSTILE, all_of, centre, choose, column, first_of, keep, needs_browser, resize
+from tests.browser import HOSTILE, all_of, center, choose, column, first_of, keep, needs_browser, resize
 
 pytest_plugins = ["tests.browser_fixtures"]
 pytestmark = needs_browser
@@ -119,7 +119,7 @@ def test_a_hostile_name_is_inert(browser):
 def test_headers_sort(browser):
     header = first_of(browser, "#heat .pane:not([hidden]) thead th[data-f='0']")
     button = first_of(header, "button")
-    centre(browser, header)
+    center(browser, header)
     for direction, sign in (("descending", -1), ("ascending", 1), ("descending", -1)):
         button.click()
         assert header.get_attribute("aria-sort") == direction
@@ -295,7 +295,7 @@ def test_a_heat_cell_opens_the_drawer(browser, data, by):
     row = next(r for r in all_of(browser, "#heat .pane:not([hidden]) tbody tr") if first_of(r, "th").text == "none")
     link = first_of(row, "td[data-f='1'] a")
     assert not drawer.is_displayed()
-    centre(browser, link)
+    center(browser, link)
     link.click() if by == "click" else link.send_keys(Keys.ENTER)
     assert drawer.is_displayed()
     assert first_of(drawer, "h2").text == "none under bim"
@@ -331,14 +331,14 @@ def test_a_failed_library_is_named_in_the_drawer(browser):
         if first_of(r, "th").text.startswith("rounding")
     )
     assert "1 failed" in first_of(row, "td[data-f='1']").get_attribute("textContent")
-    centre(browser, row)
+    center(browser, row)
     first_of(row, "td[data-f='1'] a").click()
     assert "beta: failed" in first_of(browser, "#drawer").text
 
 
 def test_reasons_open_in_place(browser):
     chip = first_of(browser, ".pane:not([hidden]) .chip.masked")
-    centre(browser, chip)
+    center(browser, chip)
     reason = first_of(chip, "li")
     assert not reason.is_displayed()
     first_of(chip, "summary").click()
@@ -459,7 +459,7 @@ def test_a_long_table_shows_some_rows_and_holds_all(long):
     assert seeds(browser) == known[:AT_ONCE]
     assert rest_of(browser).get_attribute("textContent").startswith(f"{AT_ONCE} of {len(known)} ")
     header = next(h for h in all_of(browser, "#cells .cells thead button") if h.get_attribute("textContent") == "Seed")
-    centre(browser, header)
+    center(browser, header)
     header.click()
     header.click()
     assert seeds(browser) == sorted(known)[:AT_ONCE], "the least of all, not of those that were shown"
@@ -484,7 +484,7 @@ def test_a_folded_table_is_made_when_it_is_opened(long):
     browser, _ = long
     cause = first_of(browser, ".cause:not(.undecided)")
     assert not all_of(cause, "tr")
-    centre(browser, cause)
+    center(browser, cause)
     first_of(cause, "summary").click()
     shown = int(first_of(cause, ".times").text)
     assert len(all_of(cause, "tbody tr")) == min(shown, AT_ONCE)

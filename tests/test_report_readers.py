@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser import all_of, centre, first_of, keep, needs_browser, resize
+from tests.browser import all_of, center, first_of, keep, needs_browser, resize
 
 pytest_plugins = ["tests.browser_fixtures"]
 pytestmark = needs_browser
@@ -55,7 +55,7 @@ def test_every_text_stands_out_from_its_ground(browser, scheme):
     browser.refresh()
     browser.execute_script(UNFOLD)
     link = first_of(browser, "#heat .pane:not([hidden]) td.heat a")
-    centre(browser, link)
+    center(browser, link)
     link.click()
     seen, faint = browser.execute_script(FAINT)
     assert seen > 500

@@ -125,8 +125,7 @@ def gate(
 
 _NO_READING = (
     "No usual normalization, order of channels, range of pixels or order of classes explains it. Mend: the checkpoint "
-    "and the "
-    "data set that the figure belongs to (other pixels, JPEG or a resize in between cost accuracy, too)"
+    "and the data set that the figure belongs to (other pixels, JPEG or a resize in between cost accuracy, too)"
 )
 
 
