@@ -1,6 +1,6 @@
 """``python -m tests.zoo``: judge every member and write the table of `docs/masking.md`.
 
-``--full`` takes the default budget of a diagnosis instead of the zoo's, at four times the cost. ``--out`` names the
+``--full`` takes the default budget of a diagnosis instead of the zoo's smaller one. ``--out`` names the
 folder of ``members.csv`` and ``about.json``; ``--only`` members by parts of their names. A member that stands there
 already, judged by the same code, is not judged again.
 """
