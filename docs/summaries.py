@@ -742,12 +742,17 @@ def aims() -> str:
             if attack == "pgd":
                 ratio, aim = by_library[fastest]["ratio"]["median"], float(FASTER[model])
                 what, met = f"time of {fastest} ÷ native's", ratio >= aim
+                needed = ratio / native["algorithm"]["median"]
+                bounds = f"{needed:.1f}", f"{needed / native['machine']['median']:.1f}"
             else:
                 ratio, aim = native["passes"]["median"] / by_library[fastest]["passes"]["median"], 0.2
                 what, met = "passes ÷ AutoAttack's", ratio <= aim
+                bounds = "–", "–"
             place = f"{'ℓ∞' if norm == 'linf' else 'ℓ2'} {eps:g}"
-            rows.append((attack, model, place, what, f"{ratio:.2f}", f"{aim:g}", "met" if met else "**missed**"))
-    return table_of(("attack", "model", "ε", "measured", "median", "aim", ""), rows)
+            verdict = "met" if met else "**missed**"
+            rows.append((attack, model, place, what, f"{ratio:.2f}", f"{aim:g}", verdict, *bounds))
+    titles = ("attack", "model", "ε", "measured", "median", "aim", "", "no pass in vain", "and each at t*")
+    return table_of(titles, rows)
 
 
 def _aim(value: float, aim: float | None, unit: str) -> str:
