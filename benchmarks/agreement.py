@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import summary
 
-from frontdef.runs.results import Results
+from frontdef.matrix.results import MatrixResults
 from frontdef.threat import NORM_LABELS
 from frontdef.verdicts.agreement import Agreement
 
@@ -31,7 +31,7 @@ def main() -> None:
     summary.write(out, {**summary.about(results), **_done(results)}, {"pairs": frame}, digits=6)
 
 
-def _done(results: Results) -> dict[str, Any]:
+def _done(results: MatrixResults) -> dict[str, Any]:
     """How far it came."""
     cells = results.cells()
     ran = cells[cells["status"] == "ok"]

@@ -218,7 +218,7 @@ WORK: dict[str, Callable[[Path, int, int], dict[str, float] | None]] = {
     "report": report,
 }
 
-SHOWN = ("frontdef.cli.tables.robustness", "frontdef.runs.results", "frontdef.matrix.kind")
+SHOWN = ("frontdef.cli.tables.robustness", "frontdef.matrix.results", "frontdef.matrix.kind")
 
 NEEDED = {"summarize": SHOWN, "report": (*SHOWN, "frontdef.report.build"), "verify": SHOWN}
 """Step → what is imported before it starts."""

@@ -334,3 +334,15 @@ def test_a_second_training_is_estimated_by_its_passes():
     steps = {"A": 2, "N": 1}
     assert passes == {code: 60 * 3 * steps[second[code]] + 20 * 2 for code in passes}
     assert {job.alike[2] for job in jobs} == {"A", "N"}, "a natural one says nothing of what an adversarial one takes"
+
+
+@pytest.mark.parametrize("asked", ["--worst", "--agreement", "--metrics"])
+def test_a_study_says_that_it_is_no_matrix(finished, asked):
+    for form in ("table", "json"):
+        result = CliRunner().invoke(main, ["results", str(finished[0]), asked, "--format", form])
+        assert result.exit_code == 2, result.output
+        assert "is a study, which has no" in result.output
+        assert f"leave out {asked}" in result.output
+    result = CliRunner().invoke(main, ["compare", str(finished[0]), str(finished[0])])
+    assert result.exit_code == 2
+    assert "is a study: two matrices are compared" in result.output

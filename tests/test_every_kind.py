@@ -21,6 +21,7 @@ from frontdef.matrix.entries import parse_matrix
 from frontdef.matrix.plan import make_plan
 from frontdef.matrix.tables import KINDS, TABLES
 from frontdef.runs import kind
+from frontdef.runs.results import Results
 from frontdef.runs.store import Store
 from tests.plugins.conftest import Site
 from tests.quiet import run_matrix
@@ -237,3 +238,13 @@ def test_who_runs_jobs_names_no_kind_beside_the_table_of_kinds():
         if isinstance(node, ast.Constant) and reference.fullmatch(str(node.value))
     ]
     assert named == [("kind.py", reference) for reference in kind.KINDS.values()]
+
+
+@pytest.mark.parametrize("name", kind.KINDS)
+def test_what_only_one_kind_of_run_is_asked_stands_with_it(name):
+    kept = lazy.resolve(kind.get_kind(name).results)
+    assert issubclass(kept, Results)
+    assert kept.__module__.startswith(kind.KINDS[name].rpartition(".")[0])
+    named = [table.name for table in (*kind.get_kind(name).tables, *kind.get_kind(name).views)]
+    assert not [asked for asked in named if hasattr(Results, asked)]
+    assert not {"brackets", "beliefs", "agreement", "worst", "models"} & set(dir(Results))

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from click.testing import CliRunner
 
 import frontdef
 from frontdef.cli import main
@@ -341,3 +342,9 @@ def test_a_disk_without_room_is_refused_before_anything_is_run(tmp_path, monkeyp
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 10, 0))
     with pytest.raises(StoreError, match="MB free"):
         go(tmp_path / "full")
+
+
+def test_a_matrix_says_that_it_is_no_study(finished):
+    result = CliRunner().invoke(main, ["analyze", str(finished[0])])
+    assert result.exit_code == 2
+    assert "is a matrix: `frontdef results" in result.output

@@ -10,6 +10,7 @@ STUDY = Kind(
     "frontdef.analysis.plan:remake",
     "frontdef.analysis.summary:SUMMARY",
     "frontdef.report.layers.build:build_layers_report",
+    "frontdef.analysis.results:StudyResults",
     tuple(TABLES.values()),
     VIEWS,
 )

@@ -13,6 +13,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from frontdef.analysis.look import Look
+from frontdef.analysis.results import StudyResults
 from frontdef.analysis.settings import LayerSettings
 from frontdef.analysis.tables import MEASURES, TOPICS, measured
 from frontdef.config import build
@@ -25,7 +26,6 @@ from frontdef.models.request import Keyed
 from frontdef.protected import Protected
 from frontdef.runs.plan import Held, Plan
 from frontdef.runs.progress import PlainProgress
-from frontdef.runs.results import Results
 from frontdef.runs.run import Settings, run
 
 SAMPLES = "arrays"
@@ -42,7 +42,7 @@ def analyze(
     seed: int = 0,
     name: str = "layers",
     **settings: Any,
-) -> Results:
+) -> StudyResults:
     """Look into the layers of models, and keep what is found in a folder; what is there already is not done again.
 
     Partial training needs recipes and training images: a study, `frontdef.analysis.make_plan`, or
@@ -107,7 +107,7 @@ def analyze(
         }
         plan = Plan("study", name, study, jobs, {SAMPLES: samples})
         run(plan, Settings(Path(out), command=""), PlainProgress(Console(quiet=True)))
-    return Results(out)
+    return StudyResults(out)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from frontdef.attacks.guard import isolated
 from frontdef.claim.read import Claimed, ClaimedRow, read_claim
 from frontdef.errors import ConfigError, UnknownNameError
 from frontdef.matrix.attack import Cell
+from frontdef.matrix.results import MatrixResults
 from frontdef.matrix.row import RowJob
 from frontdef.matrix.tables import RECORDS
 from frontdef.matrix.verify import score, verify
@@ -24,7 +25,7 @@ from frontdef.runs.head import BROUGHT
 from frontdef.runs.inventory import Inventory
 from frontdef.runs.plan import Plan
 from frontdef.runs.progress import Progress
-from frontdef.runs.results import Results
+from frontdef.runs.results import Results, require_kind
 from frontdef.runs.run import Settings, run
 from frontdef.runs.table import Rows
 from frontdef.runs.versions import environment, environment_of
@@ -179,7 +180,7 @@ def bring(
         UnknownNameError: No such row.
         StoreError: The claim can't be read.
     """
-    require_matrix(results)
+    results = require_matrix(results)
     if results.head.live:
         raise ConfigError(
             f"{results.path} was asked for in Python, of a model that no file holds, and examples are judged by the "
@@ -189,18 +190,17 @@ def bring(
     return count(results, plan, path, settings, progress, by=by, row=row)
 
 
-def require_matrix(results: Results) -> None:
-    """Check that examples are evidence in a run.
+def require_matrix(results: Results) -> MatrixResults:
+    """A run in which examples are evidence.
 
     Raises:
-        ConfigError: They are not.
+        ConfigError: They are not in one of this kind.
     """
-    if results.head.kind != "matrix":
-        raise ConfigError(f"{results.path} is a {results.head.kind}: examples are evidence in a matrix")
+    return require_kind(results, MatrixResults, ": examples are evidence in a matrix")
 
 
 def count(
-    results: Results, plan: Plan, path: Path, settings: Settings, progress: Progress, *, by: str, row: str
+    results: MatrixResults, plan: Plan, path: Path, settings: Settings, progress: Progress, *, by: str, row: str
 ) -> list[Brought]:
     """Judge a claim's examples by the models of a run's plan; see `bring`.
 

@@ -16,7 +16,8 @@ from safetensors.numpy import save
 
 from frontdef._version import __version__
 from frontdef.errors import ConfigError
-from frontdef.runs.results import Results
+from frontdef.matrix.results import MatrixResults
+from frontdef.runs.results import Results, require_kind
 from frontdef.threat import MEASURED, TOLERANCE
 from frontdef.verdicts.bracket import Bracket
 from frontdef.verdicts.broken import breaks_from
@@ -64,8 +65,7 @@ def bundle(results: Results, path: Path) -> Claim:
         ConfigError: The run is no matrix, or nothing was attacked in it yet.
         StoreError: A file of the run is damaged, or the archive can't be written.
     """
-    if results.head.kind != "matrix":
-        raise ConfigError(f"a claim is about robust accuracy, and {results.path} is a {results.head.kind}")
+    results = require_kind(results, MatrixResults, ", and a claim is about robust accuracy")
     rows = list(_rows(results))
     if not rows:
         raise ConfigError(f"nothing was attacked in {results.path} yet: `frontdef run` goes on where it was stopped")
@@ -93,7 +93,7 @@ def _counted(row: _Row) -> int:
     return sum(len(values) for name, values in row.tensors.items() if name.endswith(".examples"))
 
 
-def _rows(results: Results) -> Iterator[_Row]:
+def _rows(results: MatrixResults) -> Iterator[_Row]:
     threats: dict[tuple[str, ...], list[Bracket]] = {}
     for bracket in results.brackets():
         threats.setdefault((bracket.dataset, bracket.classifier, bracket.defense), []).append(bracket)
@@ -105,7 +105,7 @@ def _rows(results: Results) -> Iterator[_Row]:
 
 
 def _row(
-    results: Results, number: int, names: tuple[str, ...], group: pd.DataFrame, threats: list[Bracket], model: str
+    results: MatrixResults, number: int, names: tuple[str, ...], group: pd.DataFrame, threats: list[Bracket], model: str
 ) -> _Row:
     samples = {name: tensor.numpy() for name, tensor in results.samples(names[0]).items()}
     used = np.flatnonzero(np.isin(samples["ids"], group["sample_id"].unique()))
@@ -139,7 +139,7 @@ def _row(
 
 
 def _chosen(
-    results: Results, names: tuple[str, ...], group: pd.DataFrame, norm: str, radii: list[float]
+    results: MatrixResults, names: tuple[str, ...], group: pd.DataFrame, norm: str, radii: list[float]
 ) -> dict[int, tuple[float, np.ndarray]]:
     """Of each sample that falls the smallest radius at which it does, and of its examples there the farthest wrong."""
     rows = group.assign(away=breaks_from(group, norm), place=group.groupby("cell").cumcount())
@@ -159,7 +159,7 @@ def _chosen(
     return dict(sorted(chosen.items()))
 
 
-def _diagnosed(results: Results, names: tuple[str, ...], norm: str) -> dict[int, tuple[float, np.ndarray]]:
+def _diagnosed(results: MatrixResults, names: tuple[str, ...], norm: str) -> dict[int, tuple[float, np.ndarray]]:
     found: dict[int, tuple[float, np.ndarray]] = {}
     for job in results.jobs_of("diagnoses"):
         about = job.entry.about

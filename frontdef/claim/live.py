@@ -16,12 +16,13 @@ from frontdef.errors import ConfigError, ModelError
 from frontdef.matrix.entries import Matrix
 from frontdef.matrix.live import SAMPLES, lined_up
 from frontdef.matrix.plan import expand
+from frontdef.matrix.results import MatrixResults
 from frontdef.matrix.rows import defense_entries_of
 from frontdef.matrix.tables import RECORDS
 from frontdef.models.wrapped import Reading
 from frontdef.runs.plan import Held, Plan
 from frontdef.runs.progress import PlainProgress
-from frontdef.runs.results import Results
+from frontdef.runs.results import Results, load_results
 from frontdef.runs.run import Settings
 from frontdef.zoo import Normalization
 
@@ -39,7 +40,7 @@ def import_claim(
     normalize: Mapping[str, Any] | None = None,
     data: str | Path | None = None,
     cache: str | Path | None = None,
-) -> Results:
+) -> MatrixResults:
     """Judge somebody else's examples by a run's own models, and count those that hold as evidence in it.
 
     Args:
@@ -63,8 +64,7 @@ def import_claim(
         UnknownNameError: No such row.
         StoreError: The claim or the run can't be read.
     """
-    results = Results(into.path if isinstance(into, Results) else into)
-    require_matrix(results)
+    results = require_matrix(load_results(into.path if isinstance(into, Results) else into))
     head, progress = results.head, PlainProgress(Console(quiet=True))
     data, cache = (None if folder is None else Path(folder) for folder in (data, cache))
     settings = Settings(results.path, device=head.device, data=data, cache=cache)
@@ -72,7 +72,7 @@ def import_claim(
         raise ConfigError(f"{results.path} says which files its models are of, so it takes no model: leave it out")
     if model is None:
         bring(results, Path(claim), settings, progress, by=by, row=row)
-        return Results(results.path)
+        return MatrixResults(results.path)
     matrix = Matrix.model_validate(head.document)
     entries = defense_entries_of(matrix.defense) if isinstance(matrix.defense, str) else matrix.defense
     kept = results.samples(SAMPLES)
@@ -85,7 +85,7 @@ def import_claim(
         plan = expand(matrix, lineup, {SAMPLES: held}, head.device)
         _require_model(results, plan)
         count(results, plan, Path(claim), settings, progress, by=by, row=row)
-    return Results(results.path)
+    return MatrixResults(results.path)
 
 
 def _require_model(results: Results, plan: Plan) -> None:

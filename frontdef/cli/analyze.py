@@ -11,6 +11,7 @@ import click
 
 from frontdef.analysis.partial import CODES
 from frontdef.analysis.plan import make_plan
+from frontdef.analysis.results import StudyResults
 from frontdef.analysis.study import Study
 from frontdef.cli.answer import answer
 from frontdef.cli.arguments import COUNT, PATH, SEED
@@ -27,7 +28,7 @@ from frontdef.device import check_device
 from frontdef.errors import ConfigError
 from frontdef.models.sources import ModelSource
 from frontdef.runs.progress import make_progress
-from frontdef.runs.results import Results, load_results
+from frontdef.runs.results import load_results, require_kind
 from frontdef.runs.run import run
 
 
@@ -76,9 +77,9 @@ def analyze(path: Path | None, **options: Any) -> None:
     """
     console = PlainConsole()
     stored = path is not None and path.is_dir()
-    if stored:
+    if path is not None and stored:
         _refuse(options)
-        results = load_results(path)  # type: ignore[arg-type]
+        results = _stored(path)
     else:
         results, failed = _run(console, path, options)
     if options["sql"]:
@@ -105,7 +106,11 @@ def analyze(path: Path | None, **options: Any) -> None:
         sys.exit(1)
 
 
-def _run(console: PlainConsole, path: Path | None, options: dict[str, Any]) -> tuple[Results, list[str]]:
+def _stored(path: Path) -> StudyResults:
+    return require_kind(load_results(path), StudyResults, f": `frontdef results {path}` shows it")
+
+
+def _run(console: PlainConsole, path: Path | None, options: dict[str, Any]) -> tuple[StudyResults, list[str]]:
     check_device(options["device"])
     study = _read(path, options)
     plan = make_plan(study, device=options["device"])
@@ -117,7 +122,7 @@ def _run(console: PlainConsole, path: Path | None, options: dict[str, Any]) -> t
         sys.exit(STOPPED)
     done = f"{len(summary.ran)} done, {len(summary.cached)} were stored already"
     console.print(f"{done}: {settings.out}", soft_wrap=True)
-    return load_results(settings.out), summary.failed
+    return StudyResults(settings.out), summary.failed
 
 
 def _read(path: Path | None, options: dict[str, Any]) -> Study:

@@ -13,6 +13,7 @@ from frontdef.cli.arguments import PATH
 from frontdef.cli.console import PlainConsole
 from frontdef.cli.text import printable
 from frontdef.errors import ConfigError
+from frontdef.matrix.results import MatrixResults
 from frontdef.runs.results import Results, load_results
 
 
@@ -60,11 +61,11 @@ def _write(results: Results, out: Path) -> None:
 
 
 def _bring(results: Results, claim: Path, options: dict[str, Any]) -> None:
-    from frontdef.claim.brought import bring
+    from frontdef.claim.brought import bring, require_matrix
     from frontdef.runs.progress import PlainProgress
     from frontdef.runs.run import Settings
 
-    before = _left(results)
+    before = _left(require_matrix(results))
     settings = Settings(results.path, device=results.head.device, data=options["data"], cache=options["cache"])
     progress = PlainProgress(PlainConsole(stderr=True))
     counted = bring(results, claim, settings, progress, by=options["by"], row=options["row"])
@@ -89,6 +90,6 @@ def _bring(results: Results, claim: Path, options: dict[str, Any]) -> None:
         click.echo("no worst case is lower than it was: the run had broken these samples, or its model withstands them")
 
 
-def _left(results: Results) -> dict[tuple[str, str, str, str, float], float]:
+def _left(results: MatrixResults) -> dict[tuple[str, str, str, str, float], float]:
     """Worst cases."""
     return {(row.dataset, row.classifier, row.defense, row.norm, row.eps): row.worst_case for row in results.brackets()}

@@ -15,7 +15,8 @@ from frontdef.cli.console import PlainConsole
 from frontdef.cli.sheets import FORMATS, WRITERS, Cell, Column, Sheet, to_terminal, words
 from frontdef.cli.webpage import to_html
 from frontdef.errors import ConfigError, UnknownNameError
-from frontdef.runs.results import Results, load_results
+from frontdef.matrix.results import MatrixResults
+from frontdef.runs.results import load_results, require_kind
 from frontdef.threat import NORM_LABELS, format_eps
 from frontdef.verdicts.attacked import Model
 from frontdef.verdicts.compare import MARGIN, Change, Verdict, compare, unmatched
@@ -39,7 +40,7 @@ def compare_runs(a: Path, b: Path | None, rows: tuple[str, str] | None, only_cha
     """
     if b is None and rows is None:
         raise ConfigError("give two runs, or --rows X Y: two rows of one")
-    runs = load_results(a), load_results(a if b is None else b)
+    runs = _opened(a), _opened(a if b is None else b)
     pairs = _pairs(*runs, rows)
     changes = compare(runs[0].side, runs[1].side, pairs)
     shown = [change for change in changes if change.changed or not only_changed]
@@ -60,7 +61,11 @@ def compare_runs(a: Path, b: Path | None, rows: tuple[str, str] | None, only_cha
         sys.exit(1)
 
 
-def _sides(a: Results, b: Results, rows: tuple[str, str] | None) -> list[str]:
+def _opened(path: Path) -> MatrixResults:
+    return require_kind(load_results(path), MatrixResults, ": two matrices are compared")
+
+
+def _sides(a: MatrixResults, b: MatrixResults, rows: tuple[str, str] | None) -> list[str]:
     """What A is, and what B is."""
     started = [run.head.started[:16].replace("T", " ") for run in (a, b)]
     names = [f"{run.path.name} ({when})" if when else run.path.name for run, when in zip((a, b), started, strict=True)]
@@ -68,7 +73,7 @@ def _sides(a: Results, b: Results, rows: tuple[str, str] | None) -> list[str]:
     return [f"{side}: {what}" for side, what in zip("AB", told, strict=True)]
 
 
-def _pairs(a: Results, b: Results, rows: tuple[str, str] | None) -> list[tuple[Model, Model]]:
+def _pairs(a: MatrixResults, b: MatrixResults, rows: tuple[str, str] | None) -> list[tuple[Model, Model]]:
     """Rows that are compared.
 
     Raises:
@@ -93,11 +98,11 @@ def _pairs(a: Results, b: Results, rows: tuple[str, str] | None) -> list[tuple[M
     return pairs
 
 
-def _titles(run: Results) -> str:
+def _titles(run: MatrixResults) -> str:
     return ", ".join(" ".join(model) for model in run.attacked) or "none"
 
 
-def _notes(a: Results, b: Results, pairs: list[tuple[Model, Model]]) -> list[str]:
+def _notes(a: MatrixResults, b: MatrixResults, pairs: list[tuple[Model, Model]]) -> list[str]:
     """What differs beside the numbers, and what is compared with nothing."""
     notes = []
     if a.path != b.path:

@@ -9,8 +9,8 @@ import click
 
 from frontdef.cli.answer import answer
 from frontdef.cli.arguments import PATH
-from frontdef.errors import ConfigError
-from frontdef.runs.results import load_results
+from frontdef.matrix.results import MatrixResults
+from frontdef.runs.results import load_results, require_kind
 
 FIGURES = ("brackets", "curves", "heat")
 
@@ -26,13 +26,11 @@ FIGURES = ("brackets", "curves", "heat")
 def figure(path: Path, what: str, out: Path | None, **options: Any) -> None:
     """Draw a figure of RUN for a paper: brackets, curves or heat.
 
-    PDF or SVG, the same bytes for the same numbers. In Python `Results.plot` gives matplotlib's axes.
+    PDF or SVG, the same bytes for the same numbers. In Python `MatrixResults.plot` gives matplotlib's axes.
     """
-    results = load_results(path)
-    if results.head.kind != "matrix":
-        raise ConfigError(
-            f"{path} is a {results.head.kind}: `frontdef analyze {path} --figure FILE.pdf` draws its curve"
-        )
+    results = require_kind(
+        load_results(path), MatrixResults, f": `frontdef analyze {path} --figure FILE.pdf` draws its curve"
+    )
     from frontdef.report.figures import save
 
     written = save(results, out or Path(f"{what}.pdf"), what, **options)

@@ -6,12 +6,12 @@ import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
+from frontdef.analysis.results import StudyResults
 from frontdef.analysis.tables import labels_of
 from frontdef.cli.sheets import Cell, Column, Sheet, to_terminal, words
-from frontdef.runs.results import Results
 
 
-def print_analysis(console: Console, analysis: Results) -> None:
+def print_analysis(console: Console, analysis: StudyResults) -> None:
     """Ratios in dB by layer and model, partial trainings by code and cut, medians of the weights' statistics."""
     for sheet in sheets(analysis):
         to_terminal(console, sheet)
@@ -21,7 +21,7 @@ def print_analysis(console: Console, analysis: Results) -> None:
         console.print(Text(f"FAILED {failure['what']}: {failure['error'].strip().splitlines()[-1]}", style="red"))
 
 
-def sheets(analysis: Results) -> list[Sheet]:
+def sheets(analysis: StudyResults) -> list[Sheet]:
     """The same tables as data."""
     tables = []
     psr, partial, filters = (analysis.table(name) for name in ("psr", "partial", "filters"))

@@ -11,8 +11,8 @@ from frontdef.cli.answer import answer
 from frontdef.cli.arguments import PATH
 from frontdef.cli.console import PlainConsole
 from frontdef.cli.sheets import FORMATS, WRITERS, Sheet, to_terminal
-from frontdef.errors import ConfigError
-from frontdef.runs.results import Results, load_results
+from frontdef.matrix.results import MatrixResults
+from frontdef.runs.results import Results, load_results, require_kind
 from frontdef.verdicts.paper import load_paper
 
 
@@ -35,8 +35,6 @@ def results(path: Path, asked: str | None, expected: Path | None, sql: str | Non
     A table that is wider than the terminal is printed in parts; in the other formats numbers stand in full.
     """
     run_results, console = load_results(path), PlainConsole()
-    if asked == "worst":
-        _require_matrix(run_results)
     if expected:
         tables.print_comparison(console, run_results, load_paper(expected))
     elif form != "table":
@@ -48,11 +46,11 @@ def results(path: Path, asked: str | None, expected: Path | None, sql: str | Non
     elif asked == "failed":
         tables.print_failures(console, run_results)
     elif asked == "metrics":
-        tables.print_metrics(console, run_results)
+        tables.print_metrics(console, _matrix(run_results, asked))
     elif asked == "agreement":
-        tables.print_agreement(console, run_results)
+        tables.print_agreement(console, _matrix(run_results, asked))
     elif asked == "worst":
-        to_terminal(console, tables.worst_sheet(run_results))
+        to_terminal(console, tables.worst_sheet(_matrix(run_results, asked)))
     else:
         show.show(console, run_results)
 
@@ -63,15 +61,18 @@ def _sheets(results: Results, asked: str | None, sql: str | None) -> list[Sheet]
     if asked == "failed":
         return [tables.failed_sheet(results)]
     if asked == "metrics":
-        return tables.metric_sheets(results)
+        return tables.metric_sheets(_matrix(results, asked))
     if asked == "agreement":
-        return tables.agreement_sheets(results)
-    return [tables.worst_sheet(results)] if asked == "worst" else show.sheets(results)
+        return tables.agreement_sheets(_matrix(results, asked))
+    return [tables.worst_sheet(_matrix(results, asked))] if asked == "worst" else show.sheets(results)
 
 
-def _require_matrix(results: Results) -> None:
-    if results.head.kind != "matrix":
-        raise ConfigError(f"{results.path} is a {results.head.kind}, which has no worst cases: leave out --worst")
+OF_A_MATRIX = {"worst": "worst cases", "agreement": "libraries to compare", "metrics": "metrics"}
+"""Option → what it asks for."""
+
+
+def _matrix(results: Results, asked: str) -> MatrixResults:
+    return require_kind(results, MatrixResults, f", which has no {OF_A_MATRIX[asked]}: leave out --{asked}")
 
 
 @click.command()

@@ -28,6 +28,7 @@ from frontdef.errors import ConfigError
 from frontdef.matrix.decide import as_grown, next_look
 from frontdef.matrix.entries import DefenseEntry, Matrix
 from frontdef.matrix.plan import make_plan
+from frontdef.matrix.results import MatrixResults
 from frontdef.models.load import Means
 from frontdef.runs.estimate import estimate
 from frontdef.runs.executors import EXECUTORS
@@ -243,7 +244,8 @@ def _further(plan: Plan, settings: Settings) -> Plan | None:
 def _show(console: PlainConsole, results: Results, summary: Summary, report: bool) -> bool:
     """Print what was found; whether every certified sample stood."""
     stood = show(console, results)
-    answer(certificates_stood=stood, worst=results.worst().to_dict("records") if results.head.kind == "matrix" else [])
+    worst = results.worst().to_dict("records") if isinstance(results, MatrixResults) else []
+    answer(certificates_stood=stood, worst=worst)
     console.print(f"{len(summary.ran)} jobs run, {len(summary.cached)} were stored already: {results.path}")
     if report:
         written = results.report().resolve()

@@ -14,8 +14,8 @@ from frontdef.verdicts.looks import Looks
 from frontdef.verdicts.resolution import DISCORDANT, FINE, POWER, detectable, needed, within
 
 if TYPE_CHECKING:
+    from frontdef.matrix.results import MatrixResults
     from frontdef.runs.plan import Plan
-    from frontdef.runs.results import Results
     from frontdef.runs.store import Store
     from frontdef.verdicts.agreement import Agreement
 
@@ -84,7 +84,7 @@ def as_grown(matrix: Matrix, store: Store) -> Matrix:
     return matrix.model_copy(update={"grown": dict(document["grown"])})
 
 
-def next_look(plan: Plan, results: Results) -> Plan | None:
+def next_look(plan: Plan, results: MatrixResults) -> Plan | None:
     """The plan that goes on with what is undecided after a run; None where all is decided, or all samples are used.
 
     Args:

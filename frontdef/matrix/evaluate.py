@@ -20,12 +20,12 @@ from frontdef.matrix.decide import as_grown, grown
 from frontdef.matrix.entries import AttackEntry, DefenseEntry, Matrix
 from frontdef.matrix.live import SAMPLES, lined_up
 from frontdef.matrix.plan import expand
+from frontdef.matrix.results import MatrixResults
 from frontdef.matrix.rows import check_titles, defense_entries_of
 from frontdef.models.wrapped import Reading
 from frontdef.runs.ended import OnJob
 from frontdef.runs.plan import Held
 from frontdef.runs.progress import PlainProgress, make_progress
-from frontdef.runs.results import Results
 from frontdef.runs.run import Settings, run
 from frontdef.runs.store import Store
 from frontdef.threat import check_norm, usual_eps
@@ -60,7 +60,7 @@ def evaluate(
     batch_size: int = 256,
     quiet: bool = False,
     on_job: OnJob | str | None = None,
-) -> Results:
+) -> MatrixResults:
     """Attack a model that is at hand, alone and behind front ends, with every library, and say what it withstands.
 
     What is finished is kept in ``out``: the same call goes on where it was stopped. A model that was changed is another
@@ -96,7 +96,7 @@ def evaluate(
             plugin brings, such as ``"mlflow"``. What it raises is noted, and loses nothing.
 
     Returns:
-        `Results`: ``brackets()``, ``worst()``, ``agreement()``, ``report()``, ``outcomes()``, ``sql(…)``.
+        What was found: ``brackets()``, ``worst()``, ``agreement()``, ``report()``, ``outcomes()``, ``sql(…)``.
 
     Raises:
         ModelError: The model can't be believed on, or misses its stated accuracy; the mend is named.
@@ -145,8 +145,8 @@ def evaluate(
             progress.note([line for line in plan.left_out() if line not in told])
             told.update(plan.left_out())
             run(plan, settings, progress)
-            further = grown(further, plan, Results(folder).agreement()) if decide else None
-    return Results(folder)
+            further = grown(further, plan, MatrixResults(folder).agreement()) if decide else None
+    return MatrixResults(folder)
 
 
 def _entries(defenses: Iterable[Wanted] | str) -> tuple[DefenseEntry, ...]:

@@ -11,9 +11,9 @@ MATRIX = Kind(
     "frontdef.matrix.plan:remake",
     "frontdef.matrix.summary:SUMMARY",
     "frontdef.report.build:build_report",
+    "frontdef.matrix.results:MatrixResults",
     TABLES,
     VIEWS,
     papers=True,
-    attacked="frontdef.matrix.views:attacked",
     plot="frontdef.report.figures:plot",
 )

@@ -17,7 +17,7 @@ from frontdef.verdicts.agreement import VERDICTS
 from frontdef.verdicts.measured import measured
 
 if TYPE_CHECKING:
-    from frontdef.runs.results import Results
+    from frontdef.matrix.results import MatrixResults
 
 CELL = (
     "dataset", "classifier", "defense", "norm", "attack", "judged_eps", "library", "surrogate", "average", "n",
@@ -40,7 +40,7 @@ def attack_title(family: str, parameters: str) -> str:
     return family + (f" ({told})" if told else "")
 
 
-def _cells(results: Results) -> pd.DataFrame:
+def _cells(results: MatrixResults) -> pd.DataFrame:
     counted = results.sql(
         "select cell, count(*) as n, count(*) filter (clean_correct) as attacked, "
         "count(*) filter (clean_correct and success) as broke, "
@@ -53,7 +53,7 @@ def _cells(results: Results) -> pd.DataFrame:
     return cells.reindex(columns=list(CELL))
 
 
-def _agreement(results: Results) -> pd.DataFrame:
+def _agreement(results: MatrixResults) -> pd.DataFrame:
     """A row an attack and pair of libraries: the verdicts counted over models and front ends."""
     pairs = defaultdict(list)
     for pair in results.agreement():
@@ -75,11 +75,11 @@ def _agreement(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _metrics(results: Results) -> pd.DataFrame:
+def _metrics(results: MatrixResults) -> pd.DataFrame:
     return pd.DataFrame([asdict(quantity) for quantity in measured(results.metrics())])
 
 
-def _diagnoses(results: Results) -> pd.DataFrame:
+def _diagnoses(results: MatrixResults) -> pd.DataFrame:
     rows = [
         {
             **{name: diagnosis[name] for name in ("classifier", "defense", "norm", "eps", "verdict")},
@@ -96,7 +96,7 @@ def _diagnoses(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-SUMMARY: Mapping[str, Callable[[Results], pd.DataFrame]] = {
+SUMMARY: Mapping[str, Callable[[MatrixResults], pd.DataFrame]] = {
     "worst": lambda results: results.worst(),
     "cells": _cells,
     "agreement": _agreement,

@@ -25,7 +25,7 @@ from frontdef.verdicts.belief import MARKS
 from frontdef.whole import write_whole
 
 if TYPE_CHECKING:
-    from frontdef.runs.results import Results
+    from frontdef.matrix.results import MatrixResults
     from frontdef.verdicts.bracket import Strongest
     from frontdef.verdicts.paper import Paper
 
@@ -41,7 +41,7 @@ TOOLS = ("basics", "copy", "tables", "charts", "address", "start")
 ACCURACY = Axis(0, 1, (0, 0.25, 0.5, 0.75, 1))
 
 
-def build_report(results: Results, path: Path, paper: Paper | None = None) -> Path:
+def build_report(results: MatrixResults, path: Path, paper: Paper | None = None) -> Path:
     """Write the report of a run.
 
     Args:

@@ -36,7 +36,7 @@ from frontdef.verdicts.attacked import Models, medians
 from frontdef.verdicts.measured import measured
 
 if TYPE_CHECKING:
-    from frontdef.runs.results import Results
+    from frontdef.matrix.results import MatrixResults
 
 MODEL = ["dataset", "classifier", "defense"]
 
@@ -46,7 +46,7 @@ RECORDED = ("sample_id", "label", "clean_prediction", "adversarial_prediction", 
 _DIAGNOSIS = TypeAdapter(Diagnosis)
 
 
-def collect(results: Results) -> ReportData:
+def collect(results: MatrixResults) -> ReportData:
     """Gather what the report shows.
 
     Args:
@@ -78,7 +78,7 @@ def collect(results: Results) -> ReportData:
     return replace(data, pictures=tuple(_pictures(results, data, ids)))
 
 
-def _about(results: Results) -> About:
+def _about(results: MatrixResults) -> About:
     record = results.head
     matrix = record.document
     return About(
@@ -158,7 +158,7 @@ def _scores(data: ReportData, models: Models) -> Iterator[Score]:
 
 
 def _evidence(
-    data: ReportData, results: Results, ids: Mapping[tuple[str, str, str], np.ndarray]
+    data: ReportData, results: MatrixResults, ids: Mapping[tuple[str, str, str], np.ndarray]
 ) -> Iterator[DiagnosedAttack]:
     broke = results.evidence()
     for setting in data.settings:
@@ -169,13 +169,15 @@ def _evidence(
                 yield DiagnosedAttack(setting, model[2], str(attack), np.isin(ids[model], rows["sample_id"]))
 
 
-def _figures(results: Results, cells: Iterable[CellRow]) -> Iterator[Figure]:
+def _figures(results: MatrixResults, cells: Iterable[CellRow]) -> Iterator[Figure]:
     for names in dict.fromkeys((cell.dataset, cell.classifier, cell.defense) for cell in cells):
         for title, images in results.figures(*names).items():
             yield Figure(*names, title=title, images=images)
 
 
-def _pictures(results: Results, data: ReportData, ids: Mapping[tuple[str, str, str], np.ndarray]) -> Iterator[Picture]:
+def _pictures(
+    results: MatrixResults, data: ReportData, ids: Mapping[tuple[str, str, str], np.ndarray]
+) -> Iterator[Picture]:
     images = {name: results.clean(name) for name in {setting.dataset for setting in data.settings}}
     read = lru_cache(maxsize=None)(lambda key: results.open_tensors("records", key))
     states = {job.entry.key: job for job in results.jobs_of("records")}

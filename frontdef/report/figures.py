@@ -23,7 +23,7 @@ from frontdef.verdicts.bracket import Bracket
 from frontdef.whole import write_whole
 
 if TYPE_CHECKING:
-    from frontdef.runs.results import Results
+    from frontdef.matrix.results import MatrixResults
 
 
 class _Chosen(NamedTuple):
@@ -118,7 +118,7 @@ DRAWN: Mapping[str, Callable[[Axes, _Chosen], None]] = {"brackets": _brackets, "
 
 
 def plot(
-    results: Results,
+    results: MatrixResults,
     what: str = "brackets",
     *,
     norm: str | None = None,
@@ -152,7 +152,7 @@ def plot(
     return axes
 
 
-def save(results: Results, path: Path, what: str = "brackets", **options: Any) -> Path:
+def save(results: MatrixResults, path: Path, what: str = "brackets", **options: Any) -> Path:
     """Write one figure of a matrix as SVG or PDF, the same bytes for the same numbers.
 
     Args:
@@ -183,7 +183,7 @@ def _size(what: str, chosen: _Chosen) -> tuple[float, float]:
 
 
 def _choose(
-    results: Results, norm: str | None, eps: float | str | None, dataset: str | None, classifier: str | None
+    results: MatrixResults, norm: str | None, eps: float | str | None, dataset: str | None, classifier: str | None
 ) -> _Chosen:
     every = results.brackets()
     if not every:

@@ -26,11 +26,10 @@ class Kind:
         make: ``(document, device) -> Plan``, as a reference.
         summary: Name → ``(results) -> frame``, what is small enough to keep of it, as a reference.
         report: ``(results, path) -> path`` that draws it, as a reference.
+        results: Class of its results, as a reference.
         tables: What its jobs fill.
         views: What is computed from these.
         papers: Whether the report also takes ``paper``, whose numbers it sets beside the run's.
-        attacked: ``(results) -> Models``, what its attacks broke, sorted out by model; a reference, empty where no
-            model is attacked.
         plot: ``(results, what, **options) -> Axes`` that draws one figure of it, as a reference; empty where there is
             none.
     """
@@ -39,10 +38,10 @@ class Kind:
     make: str
     summary: str
     report: str
+    results: str
     tables: tuple[Table, ...]
     views: tuple[View, ...] = ()
     papers: bool = False
-    attacked: str = ""
     plot: str = ""
 
     def remake(self, document: Mapping[str, Any], device: str) -> Plan:

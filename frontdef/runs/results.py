@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -22,11 +22,6 @@ from frontdef.runs.kind import Kind, get_kind
 from frontdef.runs.packs import Block
 from frontdef.runs.store import ARROW, Store
 from frontdef.runs.table import Table
-from frontdef.threat import NORM_LABELS, check_norm, format_eps
-from frontdef.verdicts.attacked import Models
-from frontdef.verdicts.belief import Belief, beliefs
-from frontdef.verdicts.bracket import Bracket, brackets
-from frontdef.verdicts.compare import Side
 
 if TYPE_CHECKING:
     import duckdb
@@ -35,9 +30,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from frontdef.tensorfile import TensorFile
-    from frontdef.verdicts.agreement import Agreements
     from frontdef.verdicts.paper import Paper
     from frontdef.verdicts.reproduced import Comparison
+
+
+Kept = TypeVar("Kept", bound="Results")
 
 
 @dataclass(frozen=True)
@@ -58,17 +55,17 @@ class JobState:
 
 
 class Results:
-    """A run that was stored.
+    """A run that was stored, of whatever kind; a kind adds what only its runs are asked for.
 
     Args:
-        path: The run folder.
+        path: The run folder, or its store.
 
     Raises:
         StoreError: No run there, a damaged one, or one in another format.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.store: Store = Store(Path(path))
+    def __init__(self, path: str | Path | Store) -> None:
+        self.store: Store = path if isinstance(path, Store) else Store(Path(path))
         self.head: Head = self.store.require_head()
         self.kind: Kind = get_kind(self.head.kind)
 
@@ -275,109 +272,6 @@ class Results:
         """The same as `sql`, as an Arrow table."""
         return self._database.execute(query).to_arrow_table()
 
-    def cells(self) -> pd.DataFrame:
-        """One row a cell of a matrix."""
-        return self.table("cells")
-
-    def records(self) -> pd.DataFrame:
-        """One row a sample and cell, as recorded."""
-        return self.table("records")
-
-    def outcomes(self) -> pd.DataFrame:
-        """One row a sample, cell and radius; minimum-norm attacks are judged at every radius in their norm."""
-        return self.table("outcomes")
-
-    def to_dataframe(self) -> pd.DataFrame:
-        """The same as `outcomes`."""
-        return self.outcomes()
-
-    def certified(self) -> pd.DataFrame:
-        """One row a sample, defense and threat model for which a certificate was computed."""
-        return self.table("certified")
-
-    def metrics(self) -> pd.DataFrame:
-        """One row a sample, model, metric and quantity."""
-        return self.table("metrics")
-
-    def diagnoses(self) -> list[dict[str, Any]]:
-        """What was said of each model's gradient: the model's names, the verdict, and its checks."""
-        return [
-            {**job.entry.about, **job.about, "findings": [_costed(check) for check in self.rows(job).to_pylist()]}
-            for job in self.jobs_of("diagnoses")
-            if job.status == "ok"
-        ]
-
-    @cached_property
-    def attacked(self) -> Models:
-        """Each model of a matrix with what every cell of it broke, sorted out once."""
-        sort_out: Callable[[Results], Models] = resolve(self.kind.attacked) if self.kind.attacked else lambda _: {}
-        return sort_out(self)
-
-    @property
-    def side(self) -> Side:
-        """It as one side of a comparison."""
-        return Side(self.attacked, self._evidence)
-
-    def brackets(self) -> list[Bracket]:
-        """``certified ≤ true ≤ worst case`` of each defended model and threat model of a matrix."""
-        return brackets(self.attacked, self.columns("certified"), self._evidence)
-
-    def beliefs(self) -> list[Belief]:
-        """May each robust accuracy of a matrix be believed? One verdict a defended model and threat model."""
-        return beliefs(self.attacked, self._evidence, self.diagnoses())
-
-    def evidence(self) -> pd.DataFrame:
-        """What the attacks of the diagnoses broke, judged like every example.
-
-        Returns:
-            One row a sample and attack: ``dataset``, ``classifier``, ``defense``, ``norm``, ``eps``, ``attack``,
-            ``sample_id``.
-        """
-        import pandas as pd
-
-        return pd.DataFrame(self._evidence)
-
-    @cached_property
-    def _evidence(self) -> dict[str, np.ndarray]:
-        where = ("dataset", "classifier", "defense", "norm", "eps")
-        rows = [
-            (*(job.entry.about[name] for name in where), attack, sample_id)
-            for job in self.jobs_of("diagnoses")
-            if job.status == "ok"
-            for attack, broke in job.about.get("broke", {}).items()
-            for sample_id in broke
-        ]
-        types = (*(object,) * 4, float, object, np.int64)
-        columns = zip(*rows, strict=True) if rows else ((),) * len(types)
-        return {
-            name: np.array(values, dtype=kind)
-            for name, values, kind in zip((*where, "attack", "sample_id"), columns, types, strict=True)
-        }
-
-    def agreement(self) -> Agreements:
-        """Whether the libraries agree, a verdict for each pair that ran the same attack."""
-        from frontdef.verdicts.agreement import agreement
-
-        return agreement(self.attacked, self.examples, self.cells())
-
-    def worst(self) -> pd.DataFrame:
-        """Robust accuracy: the worst case over all attacks and libraries, per sample, with its 95 % interval.
-
-        Returns:
-            One row a model, defense, norm and ε: ``dataset``, ``classifier``, ``defense``, ``norm``, ``eps``, ``n``,
-            ``clean``, ``certified``, ``robust``, ``low``, ``high``, ``strongest``, ``belief`` (the verdict of
-            `beliefs`, which says why).
-        """
-        import pandas as pd
-
-        rows = [
-            {**asdict(bracket), "strongest": str(bracket.strongest or ""), "belief": belief.verdict}
-            for bracket, belief in zip(self.brackets(), self.beliefs(), strict=True)
-        ]
-        columns = ("dataset", "classifier", "defense", "norm", "eps", "n", "clean", "certified", "robust")
-        frame = pd.DataFrame(rows).rename(columns={"worst_case": "robust"})
-        return frame.reindex(columns=[*columns, "low", "high", "strongest", "belief"])
-
     def summary(self, names: Collection[str] | None = None) -> dict[str, pd.DataFrame]:
         """What is small enough to keep of the run: a few tables without a row a sample.
 
@@ -433,7 +327,7 @@ class Results:
         return write(self, self.path / "report.html" if path is None else Path(path), **beside)
 
     def plot(self, what: str = "brackets", **options: Any) -> Axes:
-        """Draw a figure of a matrix, as axes of matplotlib that a person can go on with.
+        """Draw a figure, as axes of matplotlib that a person can go on with.
 
         Args:
             what: ``brackets``, ``curves`` or ``heat``.
@@ -449,25 +343,12 @@ class Results:
         return draw(self, what, **options)
 
     def _repr_html_(self) -> str:
-        """A notebook shows the worst cases."""
-        states = [job.status for job in self.jobs]
-        said = f"{self.head.name}: {states.count('ok')} of {len(states)} jobs done, {states.count('failed')} failed"
-        if not self.attacked:
-            return notebook.lines([said])
-        titles = ("defense", "norm", "ε", "n", "clean %", "certified %", "worst case %", "95 %", "strongest", "belief")
-        rows = [
-            (
-                row.defense, NORM_LABELS[check_norm(row.norm)], format_eps(row.eps), row.n,
-                *map(notebook.percent, (row.clean, row.certified, row.worst_case)),
-                f"{notebook.percent(row.low)}–{notebook.percent(row.high)}", row.strongest or "", belief.verdict,
-            )
-            for row, belief in zip(self.brackets(), self.beliefs(), strict=True)
-        ]  # fmt: skip
-        return notebook.table(said, titles, rows)
+        """A notebook shows how far it is."""
+        return notebook.lines([self._how_far()])
 
-    def models(self) -> list[str]:
-        """Names of a study's models, in its order."""
-        return [str(job.entry.about["model"]) for job in self.jobs_of("layers")]
+    def _how_far(self) -> str:
+        states = [job.status for job in self.jobs]
+        return f"{self.head.name}: {states.count('ok')} of {len(states)} jobs done, {states.count('failed')} failed"
 
     def notes(self) -> list[str]:
         """What was left out in finished jobs, and why, one line each."""
@@ -476,10 +357,6 @@ class Results:
             for job in self.jobs
             for what, why in job.about.get("skipped", {}).items()
         ]
-
-    def examples(self, cell: str) -> np.ndarray:
-        """What the library returned for a cell, float32 ``(N,C,H,W)``, in the order of the records."""
-        return np.asarray(self.store.open_tensors("records", cell).array("x_adv"))
 
     def tensors(self, table: str, key: str) -> dict[str, Tensor]:
         """The pictures or examples that a job keeps beside its rows.
@@ -514,32 +391,34 @@ class Results:
             raise UnknownNameError("data set of this run", dataset, self.head.samples)
         return self.head.samples[dataset]
 
-    def figures(self, dataset: str, classifier: str, defense: str) -> dict[str, np.ndarray]:
-        """Title → pictures ``(n,C,H,W)`` of what a defense does to the run's first images."""
-        wanted = {"dataset": dataset, "classifier": classifier, "defense": defense}
-        for job in self.jobs_of("figures"):
-            if (
-                job.status == "ok"
-                and dict(job.entry.about) == wanted
-                and self.store.has_tensors("figures", job.entry.key)
-            ):
-                return self.store.arrays("figures", job.entry.key)
-        return {}
 
-
-def _costed(check: dict[str, Any]) -> dict[str, Any]:
-    """A row of the table ``diagnoses`` as a diagnosis holds it."""
-    rest = {name: value for name, value in check.items() if name not in {"forwards", "backwards"}}
-    return {**rest, "cost": {"forward": check["forwards"], "backward": check["backwards"]}}
-
-
-def load_results(path: str | Path) -> Results:
+def load_results(path: str | Path) -> Any:
     """Open a run folder.
 
     Args:
         path: The folder that ``frontdef run`` or ``frontdef analyze`` named.
 
+    Returns:
+        `frontdef.matrix.results.MatrixResults` or `frontdef.analysis.results.StudyResults`, by what was run.
+
     Raises:
         StoreError: No run there, or one in another format.
     """
-    return Results(path)
+    store = Store(Path(path))
+    return resolve(get_kind(store.require_head().kind).results)(store)
+
+
+def require_kind(results: Results, kind: type[Kept], why: str) -> Kept:
+    """A run as one of a kind.
+
+    Args:
+        results: The run.
+        kind: The class of that kind's results.
+        why: What ends the message, after the kind that it is.
+
+    Raises:
+        ConfigError: It is of another kind.
+    """
+    if not isinstance(results, kind):
+        raise ConfigError(f"{results.path} is a {results.head.kind}{why}")
+    return results

@@ -188,10 +188,10 @@ def agreement(
     Only samples count that both were run on and that are classified correctly before the attack.
 
     Args:
-        outcomes: As `frontdef.runs.results.Results.outcomes` gives them, or sorted out by model.
+        outcomes: As `frontdef.matrix.results.MatrixResults.outcomes` gives them, or sorted out by model.
         examples: Cell → examples ``(N,C,H,W)``, to see whether they are identical; None leaves that out.
-        cells: As `frontdef.runs.results.Results.cells` gives them: named differences, faults and passes; None leaves
-            these out.
+        cells: As `frontdef.matrix.results.MatrixResults.cells` gives them: named differences, faults and passes; None
+            leaves these out.
     """
     sides = {} if cells is None else {side.cell: side for side in _sides(cells)}
     distant = _distant(examples)

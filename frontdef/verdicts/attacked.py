@@ -137,7 +137,7 @@ def by_model(outcomes: pd.DataFrame | Models) -> Models:
     """Sort a run's outcomes out; what is sorted out is returned as it is.
 
     Args:
-        outcomes: As `frontdef.runs.results.Results.outcomes` gives them, the columns of `JUDGED` at least.
+        outcomes: As `frontdef.matrix.results.MatrixResults.outcomes` gives them, the columns of `JUDGED` at least.
     """
     if isinstance(outcomes, Mapping):
         return outcomes

@@ -179,9 +179,9 @@ def beliefs(
     worst case, whatever the cause. The diagnosis of the same norm says what is known of the gradient itself.
 
     Args:
-        outcomes: As `frontdef.runs.results.Results.outcomes` gives them, or sorted out by model.
-        evidence: What the attacks of diagnoses broke, as `frontdef.runs.results.Results.evidence` gives it.
-        diagnoses: As `frontdef.runs.results.Results.diagnoses` gives them.
+        outcomes: As `frontdef.matrix.results.MatrixResults.outcomes` gives them, or sorted out by model.
+        evidence: What the attacks of diagnoses broke, as `frontdef.matrix.results.MatrixResults.evidence` gives it.
+        diagnoses: As `frontdef.matrix.results.MatrixResults.diagnoses` gives them.
     """
     diagnosed, judged = list(diagnoses), []
     kind_of = cache(_kind)

@@ -86,10 +86,10 @@ def brackets(outcomes: pd.DataFrame | Models, certified: Columns, evidence: Colu
     ε.
 
     Args:
-        outcomes: As `frontdef.runs.results.Results.outcomes` gives them, or sorted out by model.
-        certified: As `frontdef.runs.results.Results.certified` gives them.
-        evidence: What the attacks of diagnoses broke, as `frontdef.runs.results.Results.evidence` gives it; it counts
-            like any other example in its norm.
+        outcomes: As `frontdef.matrix.results.MatrixResults.outcomes` gives them, or sorted out by model.
+        certified: As `frontdef.matrix.results.MatrixResults.certified` gives them.
+        evidence: What the attacks of diagnoses broke, as `frontdef.matrix.results.MatrixResults.evidence` gives it; it
+            counts like any other example in its norm.
     """
     return [
         bracket

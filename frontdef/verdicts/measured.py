@@ -57,7 +57,7 @@ def measured(metrics: pd.DataFrame) -> list[Measured]:
     """One row a model and quantity, in the order of the run.
 
     Args:
-        metrics: As `frontdef.runs.results.Results.metrics` gives them.
+        metrics: As `frontdef.matrix.results.MatrixResults.metrics` gives them.
     """
     return [
         _summarize(dict(zip(GROUP, map(str, names), strict=True)), group["value"].dropna().to_numpy())

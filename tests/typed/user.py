@@ -14,10 +14,10 @@ import frontdef
 from frontdef import bpda
 from frontdef.attacks.native.evasion import PGD
 from frontdef.checks.masking import diagnose
-from frontdef.runs.results import Results
+from frontdef.matrix.results import MatrixResults
 
 
-def evaluated(net: nn.Module, images: Tensor, labels: Tensor) -> Results:
+def evaluated(net: nn.Module, images: Tensor, labels: Tensor) -> MatrixResults:
     def told(ended: frontdef.JobEnded) -> None:
         print(ended.what, ended.about)
 
@@ -40,7 +40,7 @@ def scores(x: Tensor) -> Tensor:
     return x.flatten(1)
 
 
-def read(results: Results) -> float:
+def read(results: MatrixResults) -> float:
     worst: pd.DataFrame = results.worst()
     print(worst[["defense", "eps", "clean", "robust", "low", "high", "strongest"]])
     page: Path = results.report()
@@ -50,7 +50,7 @@ def read(results: Results) -> float:
     for pair in results.agreement():
         print(pair.verdict)
     outcomes: pd.DataFrame = results.outcomes()
-    again = frontdef.load_results("runs/mine")
+    again: MatrixResults = frontdef.load_results("runs/mine")
     counted = frontdef.import_claim("claim.zip", again, by="a reviewer")
     print(again.sql("select 1"), again.cells(), counted.failures())
     return float(outcomes["success"].mean())

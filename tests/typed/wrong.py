@@ -5,10 +5,10 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 import frontdef
-from frontdef.runs.results import Results
+from frontdef.matrix.results import MatrixResults
 
 
-def calls(net: nn.Module, images: Tensor, labels: Tensor, results: Results) -> None:
+def calls(net: nn.Module, images: Tensor, labels: Tensor, results: MatrixResults) -> None:
     frontdef.evaluate("net", images, labels)  # type: ignore[arg-type]
     frontdef.evaluate(net, images, labels, nrom="linf")  # type: ignore[call-arg]
     frontdef.evaluate(net, images, labels, on_job=3)  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from frontdef.threat import NORM_LABELS, format_eps
 from frontdef.verdicts.agreement import DISAGREE, VERDICTS, Agreement
 
 if TYPE_CHECKING:
-    from frontdef.runs.results import Results
+    from frontdef.matrix.results import MatrixResults
 
 MARKS = {"identical": "=", "equivalent": "≈", "inconclusive": "?", "unexplained": "≉", "different": "≠", "invalid": "!"}
 """One mark a verdict, for the agreement grid."""
@@ -28,7 +28,7 @@ QUESTIONS = {
 }
 
 
-def print_agreement(console: Console, results: Results) -> None:
+def print_agreement(console: Console, results: MatrixResults) -> None:
     """Grids of library pairs × attacks, the worst verdict over defenses and radii, and the reasons below."""
     rows = results.agreement()
     if not rows:
@@ -44,7 +44,7 @@ def print_agreement(console: Console, results: Results) -> None:
             console.print(Text(f"{_where(row)}: {row.reason}{_spent(row)}"), soft_wrap=True)
 
 
-def agreement_sheets(results: Results) -> list[Sheet]:
+def agreement_sheets(results: MatrixResults) -> list[Sheet]:
     """Every pair of libraries that ran the same attack, a row each."""
     columns = [Column(name, name) for name in ("dataset", "classifier", "defense", "attack", "parameters")]
     columns += [Column("ε", "eps", numbers=True), Column("A", "library_a"), Column("B", "library_b")]

@@ -11,10 +11,10 @@ from frontdef.cli.sheets import Cell, Column, Sheet, to_terminal, words
 from frontdef.verdicts.measured import measured
 
 if TYPE_CHECKING:
-    from frontdef.runs.results import Results
+    from frontdef.matrix.results import MatrixResults
 
 
-def print_metrics(console: Console, results: Results) -> None:
+def print_metrics(console: Console, results: MatrixResults) -> None:
     """Each metric as a table: a row a defense and quantity."""
     tables = metric_sheets(results)
     if not tables:
@@ -23,7 +23,7 @@ def print_metrics(console: Console, results: Results) -> None:
         to_terminal(console, sheet)
 
 
-def metric_sheets(results: Results) -> list[Sheet]:
+def metric_sheets(results: MatrixResults) -> list[Sheet]:
     """A table a metric."""
     rows = measured(results.metrics())
     several = len({(row.dataset, row.classifier) for row in rows}) > 1

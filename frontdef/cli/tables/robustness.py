@@ -16,10 +16,10 @@ from frontdef.verdicts.belief import MARKS, Belief
 from frontdef.verdicts.bracket import Bracket
 
 if TYPE_CHECKING:
-    from frontdef.runs.results import Results
+    from frontdef.matrix.results import MatrixResults
 
 
-def print_results(console: Console, results: Results) -> bool:
+def print_results(console: Console, results: MatrixResults) -> bool:
     """Brackets first, then robust accuracy by defense and attack, worst over libraries; in percent.
 
     Returns:
@@ -75,7 +75,7 @@ def _where(verdict: Bracket | Belief) -> tuple[str, str, str, str, float]:
     return *_row(verdict), verdict.norm, verdict.eps
 
 
-def sheets(results: Results) -> list[Sheet]:
+def sheets(results: MatrixResults) -> list[Sheet]:
     """A table a norm: a row a defense and radius, a column an attack."""
     found, believed = results.brackets(), _believed(results)
     return [
@@ -84,7 +84,7 @@ def sheets(results: Results) -> list[Sheet]:
     ]
 
 
-def worst_sheet(results: Results) -> Sheet:
+def worst_sheet(results: MatrixResults) -> Sheet:
     """The headline: robust accuracy of each defense in each threat model, with its 95 % interval."""
     found, believed = results.brackets(), _believed(results)
     several = len({(bracket.dataset, bracket.classifier) for bracket in found}) > 1
@@ -120,7 +120,7 @@ def worst_sheet(results: Results) -> Sheet:
     return Sheet(title, columns, rows, keys=(3 if several else 1) + 2)
 
 
-def _believed(results: Results) -> dict[tuple[str, str, str, str, float], Belief]:
+def _believed(results: MatrixResults) -> dict[tuple[str, str, str, str, float], Belief]:
     return {_where(belief): belief for belief in results.beliefs()}
 
 

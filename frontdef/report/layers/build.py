@@ -9,10 +9,10 @@ from typing import Any
 from markupsafe import Markup
 
 from frontdef._version import __version__
+from frontdef.analysis.results import StudyResults
 from frontdef.analysis.tables import TABLES, VIEWS
 from frontdef.report import chart, page, svg
 from frontdef.report.layers import charts, figures
-from frontdef.runs.results import Results
 from frontdef.runs.table import Column
 from frontdef.threat import ThreatModel, parse_eps
 from frontdef.whole import write_whole
@@ -20,7 +20,7 @@ from frontdef.whole import write_whole
 SCRIPTS = ("scripts/core.js", "rows/sort.js", "layers/page.js")
 
 
-def build_layers_report(analysis: Results, path: Path) -> Path:
+def build_layers_report(analysis: StudyResults, path: Path) -> Path:
     """Write the report of an analysis.
 
     Args:
@@ -37,7 +37,7 @@ def build_layers_report(analysis: Results, path: Path) -> Path:
     return path
 
 
-def render(analysis: Results) -> str:
+def render(analysis: StudyResults) -> str:
     """The page as text; whatever its names contain, they are shown as text."""
     style, script = page.style("layers/style.css"), page.script(SCRIPTS)
     models = analysis.models()
@@ -80,7 +80,7 @@ def _columns() -> dict[str, Mapping[str, Column]]:
     return {**{table.name: table.columns for table in TABLES.values()}, **{view.name: view.columns for view in VIEWS}}
 
 
-def layers_of(analysis: Results) -> list[dict[str, Any]]:
+def layers_of(analysis: StudyResults) -> list[dict[str, Any]]:
     """The layers, each once, with the models that have it."""
     layers = analysis.table("layers")
     rest = [name for name in layers.columns if name != "model"]
@@ -88,12 +88,12 @@ def layers_of(analysis: Results) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in grouped.to_dict("records")]
 
 
-def accuracies(analysis: Results) -> dict[str, dict[str, Any]]:
+def accuracies(analysis: StudyResults) -> dict[str, dict[str, Any]]:
     """Model → loss and accuracy, clean and attacked, where the ratios were measured."""
     return {job.entry.about["model"]: dict(job.about) for job in analysis.jobs_of("ratios") if job.status == "ok"}
 
 
-def attack_of(analysis: Results) -> str:
+def attack_of(analysis: StudyResults) -> str:
     """The attack in words."""
     attack = analysis.head.document["attack"]
     threat = ThreatModel(attack["norm"], parse_eps(attack["eps"]))

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from frontdef.analysis.results import StudyResults
 from frontdef.analysis.tables import labels_of
 from frontdef.report import axes
 from frontdef.report.axes import Axis
 from frontdef.report.chart import Line
-from frontdef.runs.results import Results
 
 BINS = 48
 POINTS = 120
@@ -70,7 +70,7 @@ class Curves:
     across: str
 
 
-def ratio_curves(analysis: Results, models: Sequence[str]) -> list[Curves]:
+def ratio_curves(analysis: StudyResults, models: Sequence[str]) -> list[Curves]:
     """Fig. 3.13: means in dB, one chart for each p."""
     ratios = analysis.table("psr")
     charts = []
@@ -89,7 +89,7 @@ def ratio_curves(analysis: Results, models: Sequence[str]) -> list[Curves]:
     return charts
 
 
-def ratio_panels(analysis: Results, models: Sequence[str]) -> list[Panel]:
+def ratio_panels(analysis: StudyResults, models: Sequence[str]) -> list[Panel]:
     """Fig. 3.12: distributions over the images, one panel for each p."""
     ratios = analysis.table("ratios")
     return [
@@ -110,7 +110,7 @@ BATCH_NORM = {
 }
 
 
-def weight_panels(analysis: Results, models: Sequence[str]) -> list[Panel]:
+def weight_panels(analysis: StudyResults, models: Sequence[str]) -> list[Panel]:
     """Figs. 3.14 to 3.21: sparsity of filters, singular values, batch norms."""
     filters, spectra, norms = (analysis.table(name) for name in ("filters", "singular_values", "batch_norm"))
     panels = []
@@ -147,7 +147,7 @@ MODES = {
 }  # fmt: skip
 
 
-def partial_curves(analysis: Results) -> list[tuple[str, str, list[Curves]]]:
+def partial_curves(analysis: StudyResults) -> list[tuple[str, str, list[Curves]]]:
     """Figs. 3.6 to 3.11: heading, text and charts of each mode."""
     measured = analysis.table("partial")
     sections = []

@@ -9,10 +9,10 @@ from pathlib import Path
 from matplotlib import style
 from matplotlib.figure import Figure
 
+from frontdef.analysis.results import StudyResults
 from frontdef.errors import ConfigError, StoreError
 from frontdef.report import palette
 from frontdef.report.layers.figures import Curves, ratio_curves
-from frontdef.runs.results import Results
 from frontdef.whole import write_whole
 
 FORMATS = ("svg", "pdf")
@@ -39,7 +39,7 @@ MARKERS = "os^Dv"
 DASHES = ("-", "--", ":")
 
 
-def save_figure(analysis: Results, path: Path) -> Path:
+def save_figure(analysis: StudyResults, path: Path) -> Path:
     """Write Fig. 3.13 of an analysis: the mean perturbation-to-signal ratio of each layer, in dB.
 
     Args:
