@@ -49,9 +49,15 @@ def load(request: ZooRequest) -> ZooModel:
             f"robustbench:{request.name} is no DATASET/THREAT/NAME, as in robustbench:cifar10/Linf/Standard"
         )
     if request.weights is not None or request.file is not None:
-        raise ModelError("a model of RobustBench has its own weights: leave `weights` out; arguments = { folder = … }")
+        raise ModelError(
+            f"a model of RobustBench has its own weights: leave weights = {str(request.weights or request.file)!r} out "
+            f"(--weights), and put the file at FOLDER/{request.name}.pt. Mend: {named_folder('FOLDER')}"
+        )
     if unknown := set(request.arguments) - {"folder"}:
-        raise ModelError(f"robustbench: takes the argument folder alone, got {', '.join(sorted(unknown))}")
+        raise ModelError(
+            f"robustbench: takes the argument folder alone, got {', '.join(sorted(unknown))}. Mend: leave it out; "
+            f"where checkpoints do not lie in {FOLDER!r}, {named_folder('FOLDER')}"
+        )
     dataset, threat, name = steps
     folder = request.base / Path(str(request.arguments.get("folder", FOLDER))).expanduser()
     entry = _entry(dataset, threat, name)
@@ -100,8 +106,14 @@ def require_on_disk(files: Iterable[Path], folder: Path, name: str) -> None:
         listed = f"{folder} has {', '.join(there)}" if there else f"{folder} has no checkpoint (DATASET/THREAT/NAME.pt)"
         raise ModelError(
             f"the checkpoint of robustbench:{name} is not on disk: {missing[0]}. {listed}. Nothing is downloaded "
-            'unasked. Mend: --download, or arguments = { folder = "…" } where it lies'
+            f"unasked. Mend: --download; or where it lies elsewhere, at FOLDER/{missing[0].relative_to(folder)}, "
+            + named_folder("FOLDER")
         )
+
+
+def named_folder(folder: str) -> str:
+    """How a user says where checkpoints lie, for messages."""
+    return f'arguments = {{ folder = "{folder}" }} in [[model]], on the command line --argument folder={folder}'
 
 
 def preprocessing(name: Any) -> Preprocessing | None:

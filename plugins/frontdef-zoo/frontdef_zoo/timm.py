@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ def load(request: ZooRequest) -> ZooModel:
     if tag and tag not in tags:
         raise UnknownNameError(f"weights of timm:{architecture}", tag, tags)
     if "pretrained" in request.arguments:
-        raise ConfigError("timm's weights are named: weights = 'TAG' in place of arguments = { pretrained = true }")
+        raise ConfigError(f"timm's weights are named, in place of the argument pretrained. Mend: {_by_tag(tags)}")
     module = timm.create_model(f"{architecture}.{tag}" if tag else architecture, pretrained=False, **request.arguments)
     settings: Mapping[str, Any] = getattr(module, "pretrained_cfg", None) or {}
     file = request.file if request.weights is None else _on_disk(request.weights, settings, request.download)
@@ -55,6 +55,13 @@ def load(request: ZooRequest) -> ZooModel:
     )
 
 
+def _by_tag(tags: Sequence[str]) -> str:
+    if not tags:
+        return "leave it out; timm has no weights of this model"
+    more = f" (or {', '.join(tags[1:4])}{', …' if len(tags) > 4 else ''})" if tags[1:] else ""
+    return f"weights = {tags[0]!r} in [[model]], on the command line --weights {tags[0]}{more}"
+
+
 def _on_disk(tag: str, settings: Mapping[str, Any], download: bool) -> Path:
     """The file of weights in the hub's own cache; fetched there where that is allowed."""
     repository = str(settings.get("hf_hub_id", ""))
@@ -65,7 +72,7 @@ def _on_disk(tag: str, settings: Mapping[str, Any], download: bool) -> Path:
         where = f"https://huggingface.co/{repository}" if repository else "their authors"
         raise ModelError(
             f"the weights {tag!r} are not on disk, and nothing is downloaded unasked. Mend: --download, or get {FILE} "
-            f"from {where} and name the file: weights = {FILE!r}"
+            f"from {where} and name the file: weights = {FILE!r} in [[model]], on the command line --weights {FILE}"
         )
     return Path(hf_hub_download(repository, FILE))
 

@@ -73,7 +73,8 @@ def _on_disk(chosen: Any, download: bool) -> Path:
         if not download:
             raise ModelError(
                 f"the weights {chosen} are not on disk ({file}), and nothing is downloaded unasked. Mend: --download, "
-                f"or fetch {chosen.url} and name the file: weights = {file.name!r}"
+                f"or fetch {chosen.url} and name the file: weights = {file.name!r} in [[model]], on the command line "
+                f"--weights {file.name}"
             )
         file.parent.mkdir(parents=True, exist_ok=True)
         digest = file.stem.rpartition("-")[2]

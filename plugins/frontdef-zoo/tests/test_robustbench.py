@@ -186,13 +186,31 @@ def test_the_layout_of_single_models_ensembles_and_corruptions(tmp_path):
     assert zoo.checkpoints(tmp_path, "imagenet", "corruptions_3d", "A", "id")[0].parent.name == "corruptions"
 
 
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"weights": "mine.pt"}, r"leave weights = '.*mine\.pt' out \(--weights\).* at FOLDER/cifar10/Linf/Mine\.pt"),
+        ({"arguments": {"root": "here"}}, "takes the argument folder alone, got root"),
+    ],
+)
+def test_a_mend_says_what_to_write(tmp_path, keys, said):
+    (tmp_path / "mine.pt").write_bytes(b"")
+    source = ModelSource(name="mine", source="robustbench:cifar10/Linf/Mine", **keys)
+    with pytest.raises(ModelError, match=said) as refused:
+        open_model(source, base=tmp_path)
+    assert 'arguments = { folder = "FOLDER" } in [[model]]' in str(refused.value)
+    assert "--argument folder=FOLDER" in str(refused.value)
+
+
 def test_what_is_on_disk_is_named_where_a_checkpoint_is_missing(tmp_path):
     there = tmp_path / "cifar10" / "Linf" / "Mine.pt"
     there.parent.mkdir(parents=True)
     torch.save({}, there)
     zoo.require_on_disk([there], tmp_path, "cifar10/Linf/Mine")
-    with pytest.raises(ModelError, match=r"has cifar10/Linf/Mine\. Nothing is downloaded unasked"):
+    with pytest.raises(ModelError, match=r"has cifar10/Linf/Mine\. Nothing is downloaded unasked") as refused:
         zoo.require_on_disk([there.with_name("Other.pt")], tmp_path, "cifar10/Linf/Other")
+    assert "at FOLDER/cifar10/Linf/Other.pt" in str(refused.value)
+    assert "--argument folder=FOLDER" in str(refused.value)
 
 
 class Bomb:

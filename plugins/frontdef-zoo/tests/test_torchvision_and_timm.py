@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
-from frontdef.errors import ModelError, UnknownNameError
+from frontdef.errors import ConfigError, ModelError, UnknownNameError
 from frontdef.models.sources import ModelSource, open_model
 
 IMAGENET = torch.tensor((0.485, 0.456, 0.406)).view(3, 1, 1), torch.tensor((0.229, 0.224, 0.225)).view(3, 1, 1)
@@ -129,3 +130,11 @@ def test_what_the_model_does_not_take_is_an_error_of_our_own():
         open_model(ModelSource(name="x", source="timm:resnet18"), image_shape=(3, 32, 32), n_classes=10)
     with pytest.raises(ModelError, match="on images"):
         opened("timm:vit_tiny_patch16_224")
+
+
+def test_pretrained_weights_are_asked_for_by_a_name_that_exists():
+    source = ModelSource(name="mine", source="timm:resnet18", arguments={"pretrained": True})
+    with pytest.raises(ConfigError, match=r"Mend: weights = '([^']+)' in .*, on the command line --weights") as refused:
+        open_model(source)
+    tag = re.search("weights = '([^']+)'", str(refused.value)).group(1)
+    assert f"resnet18.{tag}" in timm.list_pretrained("resnet18.*")
