@@ -36,7 +36,6 @@ DIAGNOSIS = {
         {"name": "white box", "surrogate": "identity", "steps": 40, "restarts": 1, "n": 55, "broken": 48},
     ],
     "most": 60, "looks": [60], "detectable": 0.17,
-    "reasons": ["noise beats PGD by 3 % (threshold 0)"],
     "findings": [
         {"name": "random noise", "status": "alarm", "alarm": True, "detail": "",
          "strength": "hint", "figure": 0.031, "threshold": 0.0,

@@ -147,7 +147,10 @@ def test_a_diagnosis_spends_what_the_matrix_allows_it(tmp_path):
     text = f"diagnose_budget = {{ {', '.join(f'{name} = {value}' for name, value in budget.items())} }}\n" + MATRIX
     out = tmp_path / "run"
     go(out, text, only=("diagnoses",))
-    (diagnosis,) = frontdef.load_results(out).diagnoses()
+    results = frontdef.load_results(out)
+    (diagnosis,) = results.diagnoses()
+    assert diagnosis["reasons"]
+    assert "reasons" not in results.jobs_of("diagnoses")[0].about
     assert {name: diagnosis["budget"][name] for name in budget} == budget
     (usual,), (cut,) = (make_plan(parse_matrix(source)).of("diagnoses") for source in (MATRIX, text))
     assert usual.key != cut.key

@@ -342,7 +342,7 @@ def test_reasons_open_in_place(browser):
     reason = first_of(chip, "li")
     assert not reason.is_displayed()
     first_of(chip, "summary").click()
-    assert reason.text.endswith("noise beats PGD by 3 % (threshold 0)")
+    assert reason.text.endswith("random noise: noise breaks more (noise breaks 34%, PGD 31%)")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -138,6 +138,7 @@ class Diagnose(RowJob):
                 keep=keep,
             )
         values = {**diagnosis.to_dict(), "broke": broke}
+        del values["reasons"]  # words, composed when they are shown
         checks = [
             {**{name: value for name, value in check.items() if name != "cost"},
              "forwards": check["cost"]["forward"], "backwards": check["cost"]["backward"]}

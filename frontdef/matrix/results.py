@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from frontdef import notebook
+from frontdef.checks.masking.record import read_diagnosis
 from frontdef.matrix import views
 from frontdef.runs.results import Results
 from frontdef.threat import NORM_LABELS, check_norm, format_eps
@@ -52,11 +53,12 @@ class MatrixResults(Results):
 
     def diagnoses(self) -> list[dict[str, Any]]:
         """What was said of each model's gradient: the model's names, the verdict, and its checks."""
-        return [
+        stored = [
             {**job.entry.about, **job.about, "findings": [_costed(check) for check in self.rows(job).to_pylist()]}
             for job in self.jobs_of("diagnoses")
             if job.status == "ok"
         ]
+        return [{**diagnosis, "reasons": list(read_diagnosis(diagnosis).reasons)} for diagnosis in stored]
 
     @cached_property
     def attacked(self) -> Models:

@@ -24,7 +24,6 @@ class ToldDiagnosis(BaseModel):
     """A diagnosis without its findings, as `frontdef.checks.masking.record.Diagnosis`, and whom its attacks broke."""
 
     verdict: Literal["trusted", "suspicious", "masked", "invalid"]
-    reasons: tuple[str, ...]
     norm: str
     eps: NonNegativeFloat
     n: NonNegativeInt

@@ -10,10 +10,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import TypeAdapter
 
 from frontdef.attacks.spec import family_of, shown
-from frontdef.checks.masking.record import Diagnosis
+from frontdef.checks.masking.record import read_diagnosis
 from frontdef.errors import UnknownNameError
 from frontdef.registry import get_family
 from frontdef.report.data import (
@@ -42,8 +41,6 @@ MODEL = ["dataset", "classifier", "defense"]
 
 RECORDED = ("sample_id", "label", "clean_prediction", "adversarial_prediction", *MEASURED)
 """Columns that a picture is told with."""
-
-_DIAGNOSIS = TypeAdapter(Diagnosis)
 
 
 def collect(results: MatrixResults) -> ReportData:
@@ -95,7 +92,7 @@ def _about(results: MatrixResults) -> About:
 
 def _diagnosed(diagnosis: Mapping[str, Any]) -> Diagnosed:
     names = {name: str(diagnosis[name]) for name in MODEL}
-    return Diagnosed(**names, diagnosis=_DIAGNOSIS.validate_python(diagnosis))
+    return Diagnosed(**names, diagnosis=read_diagnosis(diagnosis))
 
 
 def _named(verdicts: Iterable[Agreement]) -> Iterator[Agreement]:

@@ -116,7 +116,6 @@ def test_forged_rows_are_refused_by_name(run, case):
     "changes",
     [
         {"verdict": "fine"},
-        {"reasons": 3},
         {"eps": "large"},
         {"broke": [1]},
         {"attempts": [{"name": "pgd"}]},
@@ -297,3 +296,13 @@ def test_a_compressed_checkpoint_is_not_unpacked(tmp_path):
     with pytest.raises(ModelError, match="compressed"):
         read_state(tmp_path / "bomb.pt")
     assert read_state(tmp_path / "plain.pt")[0]["x"].shape == (1_000_000,)
+
+
+def test_the_reasons_of_a_diagnosis_are_composed_when_they_are_asked_for(tmp_path):
+    """Runs of an earlier version stored them as sentences."""
+    rows = diagnosis()
+    writer = RunWriter(tmp_path / "run")
+    writer.add(DIAGNOSES, "a", MODEL, replace(rows, about={**rows.about, "reasons": ["as it was worded once"]}))
+    writer.finish(radii={"linf": [0.1]})
+    (told,) = load_results(tmp_path / "run").diagnoses()
+    assert told["reasons"] == ["random noise: noise breaks more (noise breaks 34%, PGD 31%)"]

@@ -14,9 +14,9 @@ from frontdef.lazy import attributes
 if TYPE_CHECKING:
     from frontdef.checks.kit import Check, Cost, Finding, Strength
     from frontdef.checks.masking.budget import Budget
-    from frontdef.checks.masking.diagnosis import RULE, code, diagnose, measure, verdict
+    from frontdef.checks.masking.diagnosis import code, diagnose, measure, verdict
     from frontdef.checks.masking.markdown import to_markdown
-    from frontdef.checks.masking.record import Diagnosis, Verdict
+    from frontdef.checks.masking.record import RULE, Diagnosis, Verdict
     from frontdef.checks.masking.table import CHECKS
 
 __all__ = [
@@ -41,8 +41,8 @@ __getattr__ = attributes(
     {
         "frontdef.checks.kit": ("Check", "Cost", "Finding", "Strength"),
         "frontdef.checks.masking.budget": ("Budget",),
-        "frontdef.checks.masking.diagnosis": ("CHECKS", "RULE", "code", "diagnose", "measure", "verdict"),
+        "frontdef.checks.masking.diagnosis": ("CHECKS", "code", "diagnose", "measure", "verdict"),
         "frontdef.checks.masking.markdown": ("to_markdown",),
-        "frontdef.checks.masking.record": ("Diagnosis", "Verdict"),
+        "frontdef.checks.masking.record": ("RULE", "Diagnosis", "Verdict"),
     },
 )

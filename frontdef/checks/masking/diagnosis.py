@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import dropwhile, takewhile
@@ -17,12 +17,12 @@ from torch import Tensor
 import frontdef.checks.masking.checks  # noqa: F401  fills the table of checks
 from frontdef._version import __version__
 from frontdef.attacks.native.geometry import PROJECTIONS
-from frontdef.checks.kit import Check, Cost, Finding, Strength, alarms
+from frontdef.checks.kit import Check, Cost, Finding, alarms
 from frontdef.checks.masking.attempts import merged
 from frontdef.checks.masking.budget import Budget
 from frontdef.checks.masking.evidence import Evidence
-from frontdef.checks.masking.looks import POWER, Looks
-from frontdef.checks.masking.record import Diagnosis, Verdict
+from frontdef.checks.masking.looks import Looks
+from frontdef.checks.masking.record import FEWEST, RULE, Diagnosis, Verdict
 from frontdef.checks.masking.samples import Certified, Samples
 from frontdef.checks.masking.table import CHECKS
 from frontdef.checks.masking.wrappers import RaisesError
@@ -35,13 +35,6 @@ from frontdef.threat import NORM_LABELS, ThreatModel
 
 Keep = Callable[[str, Tensor, Tensor], None]
 """Takes what an attack is called, the numbers ``(M,)`` of its samples among those given, its examples ``(M,C,H,W)``."""
-
-FEWEST = 10
-"""Samples without which no test reaches its level: eight of eight is the first result that does."""
-
-RULE: Mapping[Strength, Verdict] = {"invalid": "invalid", "proof": "masked", "hint": "suspicious"}
-"""The verdict is that of the strongest alarm; without any it is ``trusted``. Hints do not add up to a proof."""
-
 
 FINAL: tuple[Verdict, ...] = ("invalid", "masked")
 """Verdicts that no answer to an undecided question can change."""
@@ -162,10 +155,8 @@ def diagnose(
         for numbers, block in zip(samples.numbers if blocks else (), blocks, strict=True):
             for name, some, examples in block.examples():
                 keep(name, numbers[some.cpu()], examples)
-    judged, reasons = _conclude(findings, samples, base)
     return Diagnosis(
-        verdict=judged,
-        reasons=reasons,
+        verdict=_conclude(findings, samples, base),
         findings=tuple(findings),
         norm=threat.norm,
         eps=threat.eps,
@@ -225,26 +216,11 @@ def _copied(protected: Protected) -> Protected | None:
         return None
 
 
-def _conclude(findings: Sequence[Finding], samples: Samples, base: Evidence | None) -> tuple[Verdict, tuple[str, ...]]:
+def _conclude(findings: Sequence[Finding], samples: Samples, base: Evidence | None) -> Verdict:
+    """That of the findings; too few samples that are correct and not proved leave it open."""
     judged = verdict(findings)
-    order = list(RULE)
-    raised = sorted(alarms(findings), key=lambda alarm: order.index(alarm.strength))
-    if raised:
-        return judged, tuple(map(str, raised))
-    if base is not None:
-        said = f"{len(findings)} checks on {samples.n_open} samples raised no objection"
-        if not any(bool(block.survivors.any()) for block in base.blocks):
-            return judged, (f"{said}; the white-box attack breaks them all, so nothing is claimed that could be false",)
-        gain = base.looks.detectable(samples.n_open / samples.n)
-        said += f"; a rival that breaks {gain:.0%} more would have been seen with a probability of {POWER:.0%}"
-        doubts = [f"{finding.name} ({finding.measured})" for finding in findings if finding.undecided]
-        return judged, (said, *([f"undecided with all samples: {'; '.join(doubts)}"] if doubts else []))
-    if samples.n_correct and not samples.n_open:
-        proved = f"a certificate proves all {samples.n_correct} correctly classified samples: no gradient is needed"
-        return "trusted", (proved,)
-    return "suspicious", (
-        f"too few samples to tell: {samples.n_open} correct and not certified, at least {FEWEST} are needed",
-    )
+    proved = bool(samples.n_correct) and not samples.n_open
+    return "suspicious" if judged == "trusted" and base is None and not proved else judged
 
 
 def _total(evidence: Sequence[Evidence], n: int) -> Cost:

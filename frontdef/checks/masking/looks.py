@@ -13,9 +13,7 @@ from scipy.stats import binom
 
 from frontdef.checks.masking.statistics import LEVEL, MARGIN, OPEN
 from frontdef.verdicts.looks import Looks as Sequential
-
-POWER = 0.8
-"""Probability with which a gain must be seen that counts as one that could have been."""
+from frontdef.verdicts.resolution import POWER
 
 
 @dataclass(frozen=True)

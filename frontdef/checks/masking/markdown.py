@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from frontdef.checks import kit
-from frontdef.checks.masking.looks import POWER
 from frontdef.checks.masking.record import Diagnosis, Verdict
 from frontdef.threat import NORM_LABELS, format_eps
+from frontdef.verdicts.resolution import POWER
 
 SAID: dict[Verdict, str] = {
     "trusted": "nothing suggests that the gradient lies",

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-from frontdef.checks.kit import Cost, Finding, alarms, plain
+from pydantic import TypeAdapter
+
+from frontdef.checks.kit import Cost, Finding, Strength, alarms, plain
 from frontdef.checks.masking.attempts import Attempt
 from frontdef.notebook import lines, table
 from frontdef.threat import format_eps
+from frontdef.verdicts.resolution import POWER
 
 Verdict = Literal["trusted", "suspicious", "masked", "invalid"]
+
+FEWEST = 10
+"""Samples without which no test reaches its level: eight of eight is the first result that does."""
+
+RULE: Mapping[Strength, Verdict] = {"invalid": "invalid", "proof": "masked", "hint": "suspicious"}
+"""The verdict is that of the strongest alarm; without any it is ``trusted``. Hints do not add up to a proof."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +29,6 @@ class Diagnosis:
 
     Args:
         verdict: ``trusted``, ``suspicious``, ``masked`` or ``invalid``.
-        reasons: Why, strongest first.
         findings: All that was found, in the order of the checks.
         norm: Norm of the threat model.
         eps: Its radius.
@@ -42,7 +50,6 @@ class Diagnosis:
     """
 
     verdict: Verdict
-    reasons: tuple[str, ...]
     findings: tuple[Finding, ...]
     norm: str
     eps: float
@@ -67,13 +74,40 @@ class Diagnosis:
         """The findings that object."""
         return alarms(self.findings)
 
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why, strongest first."""
+        strengths = [*RULE, ""]
+        raised = sorted(self.alarms, key=lambda alarm: strengths.index(alarm.strength))
+        return tuple(map(str, raised)) or tuple(self._quiet())
+
+    def _quiet(self) -> Iterator[str]:
+        """What is said where no check objects."""
+        if self.n_survived is None and self.n_correct and not self.n_attacked:
+            yield f"a certificate proves all {self.n_correct} correctly classified samples: no gradient is needed"
+            return
+        if self.n_survived is None:
+            yield f"too few samples to tell: {self.n_attacked} correct and not certified, at least {FEWEST} are needed"
+            return
+        said = f"{len(self.findings)} checks on {self.n_attacked} samples raised no objection"
+        if not self.n_survived:
+            yield f"{said}; the white-box attack breaks them all, so nothing is claimed that could be false"
+            return
+        if self.detectable is not None:
+            said += f"; a rival that breaks {self.detectable:.0%} more would have been seen with a probability of "
+            said += f"{POWER:.0%}"
+        yield said
+        if doubts := [f"{finding.name} ({finding.measured})" for finding in self.findings if finding.undecided]:
+            yield f"undecided with all samples: {'; '.join(doubts)}"
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for `json.dumps`; a figure that is not finite becomes None."""
+        """Plain data for `json.dumps`, its reasons among them; a figure that is not finite becomes None."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         cost = {"forward": self.cost.forward, "backward": self.cost.backward}
         data: dict[str, Any] = plain(
             {
                 **values,
+                "reasons": self.reasons,
                 "cost": cost,
                 "findings": [finding.to_dict() for finding in self.findings],
                 "attempts": [asdict(attempt) for attempt in self.attempts],
@@ -89,3 +123,15 @@ class Diagnosis:
             for check in sorted(self.findings, key=lambda check: not check.alarm)
         ]
         return lines(self.reasons) + table(said, ("result", "check", "measured", "published"), rows)
+
+
+def read_diagnosis(stored: Mapping[str, Any]) -> Diagnosis:
+    """A diagnosis as it was stored; what else stands there is left out.
+
+    Args:
+        stored: As `Diagnosis.to_dict` gives it.
+    """
+    return _DIAGNOSIS.validate_python(stored)
+
+
+_DIAGNOSIS = TypeAdapter(Diagnosis)
