@@ -73,6 +73,17 @@ def run(tmp_path, no_tensors):
     return filled(tmp_path / "run", range(CELLS - 2))
 
 
+def test_what_is_not_a_number_is_packed_as_it_is(run):
+    """A metric has no value where it does not apply, and Arrow calls two tables with such a value different."""
+    drawn = rows(0)
+    blank = Rows({**drawn.columns, "margin": np.array([np.nan, 1.0, -np.inf, np.nan, 0.0])}, drawn.about)
+    run.write("records", key(0), encode(RECORDS, key(0), blank), {})
+    before = load_results(run.root).records()
+    assert before.margin.isna().sum() == 2
+    assert compact(run).packs == 1
+    assert load_results(run.root).records().equals(before)
+
+
 def test_few_files_hold_what_many_held(run):
     before, outcomes = load_results(run.root).records(), load_results(run.root).outcomes()
     done = compact(run)

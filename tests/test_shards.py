@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from collections.abc import Mapping
@@ -213,16 +214,35 @@ def test_a_model_that_came_out_differently_on_two_machines_is_refused(shards, tm
         merge([shards / "shard1", tmp_path / "other"], tmp_path / "all")
 
 
-def test_rows_that_differ_are_named_and_the_first_are_kept(shards, tmp_path):
-    shutil.copytree(shards / "whole", tmp_path / "other")
+def with_loss(folder: Path, out: Path, loss: float) -> str:
+    """A copy of a run folder in which one job has another loss; returns the job in words."""
+    shutil.copytree(folder, out)
     job = make_plan(parse_matrix(MATRIX)).of("records")[0]
-    store = Store(tmp_path / "other")
+    store = Store(out)
     rows, about = store.read("records", job.key)
-    columns = {**rows.to_pydict(), "loss_adv": [7.0] * len(rows)}
+    columns = {**rows.to_pydict(), "loss_adv": [loss] * len(rows)}
     store.path("records", job.key).write_bytes(encode(job.table, job.key, Rows(columns, about)))
+    return str(job)
+
+
+def test_rows_that_differ_are_named_and_the_first_are_kept(shards, tmp_path):
+    job = with_loss(shards / "whole", tmp_path / "other", 7.0)
     merged = merge([shards / "whole", tmp_path / "other"], tmp_path / "all")
-    assert merged.unequal == (str(job),)
+    assert merged.unequal == (job,)
     assert contents(tmp_path / "all") == contents(shards / "whole")
+
+
+def test_rows_that_differ_from_those_that_were_merged_before_are_named_too(shards, tmp_path):
+    job = with_loss(shards / "whole", tmp_path / "other", 7.0)
+    merge([shards / "whole"], tmp_path / "all")
+    assert merge([tmp_path / "other"], tmp_path / "all").unequal == (job,)
+    assert contents(tmp_path / "all") == contents(shards / "whole")
+
+
+def test_what_is_not_a_number_in_both_folders_is_no_difference(shards, tmp_path):
+    for name in ("one", "other"):
+        with_loss(shards / "whole", tmp_path / name, math.nan)
+    assert merge([tmp_path / "one", tmp_path / "other"], tmp_path / "all").unequal == ()
 
 
 def test_the_command_line_shares_and_merges(shards, tmp_path):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from frontdef.errors import StoreError
 from frontdef.runs.packs import Block, joined
+from frontdef.runs.sealed import same_rows
 from frontdef.runs.store import Store
 from frontdef.whole import delete
 
@@ -75,7 +76,7 @@ def _pack(store: Store, table: str, block: Block) -> None:
         list(written.keys) == list(block.keys),
         list(written.counts) == list(block.counts),
         list(written.abouts) == list(block.abouts),
-        written.rows.equals(block.rows),
+        same_rows(written.rows, block.rows),
     )
     if not all(same):
         raise StoreError(f"{path} does not hold what was written to it: look after the disk; nothing was deleted")

@@ -12,6 +12,7 @@ from pathlib import Path
 from frontdef.errors import StoreError
 from frontdef.runs.head import JobEntry
 from frontdef.runs.integrity import CLEAN, Integrity, inspect
+from frontdef.runs.sealed import same_rows
 from frontdef.runs.store import Store
 from frontdef.runs.versions import environment_of
 from frontdef.whole import cannot_write, temporary
@@ -28,7 +29,7 @@ class Merged:
         copied: Jobs that were taken over.
         missing: Jobs that no folder holds.
         failed: Jobs that failed in one folder and were done in none.
-        unequal: Jobs that two folders hold with other rows; those of the first are kept.
+        unequal: Jobs that two folders hold with other rows; those of ``out`` are kept, else the first.
     """
 
     copied: int
@@ -73,14 +74,15 @@ def _join(stores: Sequence[Store], target: Store) -> Merged:
     packed: dict[tuple[str, int], list[str]] = {}
     for entry in first.jobs:
         holders = [store for store in stores if store.has(entry.table, entry.key)]
-        if len(holders) > 1 and not _equal(holders, entry):
+        there = target.has(entry.table, entry.key)
+        if not _equal([*holders, target] if there else holders, entry):
             unequal.append(entry.what)
-        if holders and not target.has(entry.table, entry.key):
+        if holders and not there:
             copied += 1
             _take(holders[0], target, entry)
             if not holders[0].path(entry.table, entry.key).is_file():
                 packed.setdefault((entry.table, stores.index(holders[0])), []).append(entry.key)
-        elif not holders and not target.has(entry.table, entry.key):
+        elif not holders and not there:
             _take_failure(stores, target, entry)
     for (table, source_number), keys in packed.items():
         for block in stores[source_number].scan(table, keys):
@@ -141,8 +143,10 @@ def _weights(store: Store) -> Iterator[tuple[JobEntry, str]]:
 
 
 def _equal(stores: Sequence[Store], entry: JobEntry) -> bool:
+    if len(stores) < 2:
+        return True
     rows = [store.read(entry.table, entry.key)[0] for store in stores]
-    return all(table.equals(rows[0]) for table in rows[1:])
+    return all(same_rows(table, rows[0]) for table in rows[1:])
 
 
 def _take(source: Store, target: Store, entry: JobEntry) -> None:

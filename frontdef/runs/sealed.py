@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -83,6 +84,18 @@ def rows_of(data: bytes, file: pq.ParquetFile) -> pa.Table:
             raise ValueError(f"its column {name!r} has {size:,} bytes of text, at most {LARGEST:,} are read")
         table = table.set_column(table.schema.get_field_index(name), name, column.cast(pa.string()))
     return table
+
+
+def same_rows(one: pa.Table, other: pa.Table) -> bool:
+    """Whether two tables hold the same; what is not a number is the same as itself, which Arrow denies."""
+    return bool(one.schema.equals(other.schema)) and all(map(_same_column, one.columns, other.columns))
+
+
+def _same_column(one: Any, other: Any) -> bool:
+    if not pa.types.is_floating(one.type):
+        return bool(one.equals(other))
+    same_blanks = one.is_null().equals(other.is_null())
+    return bool(same_blanks and np.array_equal(one.to_numpy(), other.to_numpy(), equal_nan=True))
 
 
 def _expanded(chunk: Any) -> int:
