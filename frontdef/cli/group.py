@@ -132,6 +132,8 @@ class LazyGroup(SuggestingGroup):
         except Exception as error:
             if ctx.meta[DEBUG]:
                 click.echo(whole_traceback(error), err=True)
+            if package := missing(error):
+                error = MissingExtraError(f"`frontdef {ctx.invoked_subcommand}`", package)
             said = " ".join(str(error).split())
             ctx.meta[ANSWER] = {"error": said}
             if isinstance(error, FrontdefError):
@@ -142,6 +144,15 @@ class LazyGroup(SuggestingGroup):
             ) from error
         finally:
             say(ctx)
+
+
+def missing(error: Exception) -> str:
+    """The package that a file of frontdef's own asks for and that is not installed; empty for any other error."""
+    if not isinstance(error, ModuleNotFoundError):
+        return ""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    package = str(error.name).partition(".")[0]
+    return package if frame.f_globals["__name__"].startswith("frontdef.") and package != "frontdef" else ""
 
 
 def whole_traceback(error: BaseException) -> str:

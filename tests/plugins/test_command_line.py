@@ -52,6 +52,18 @@ def test_a_missing_package_is_named(site):
     assert site.cli("plugins").code == 0
 
 
+def test_no_command_of_the_core_alone_ends_in_a_fault(site):
+    """Whatever package a command asks for first, and however late."""
+    extra = ["duckdb", "filelock", "jinja2", "matplotlib", "pandas", "platformdirs", "pyarrow", "rich"]
+    (site.folder / "sitecustomize.py").write_text(
+        f"import sys\nsys.modules.update(dict.fromkeys({extra}))\n", encoding="utf-8"
+    )
+    for command in (["plan"], ["status", "runs/x"], ["retry", "runs/x"]):
+        ended = site.cli(*command)
+        assert ended.code == 2, ended.err
+        assert "which is not installed. Mend: pip install" in ended.err
+
+
 def test_the_core_alone_names_the_extra_and_tests_what_it_can(site):
     """Without the runner's packages its names say what to install, and a promise is not tested, not broken."""
     said = site.ask(
