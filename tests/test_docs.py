@@ -29,6 +29,15 @@ def test_links_lead_somewhere(page):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+def test_the_pythons_that_are_claimed_are_those_that_ci_runs():
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    run = re.findall(r'"(3\.\d+)"', re.search(r"python: \[(.*)\]", workflow)[1])
+    for file in [ROOT / "pyproject.toml", *ROOT.glob("plugins/*/pyproject.toml")]:
+        said = tomllib.loads(file.read_text(encoding="utf-8"))["project"]["classifiers"]
+        claimed = [line.rpartition(" ")[2] for line in said if re.search(r":: 3\.\d+$", line)]
+        assert claimed == run, file.parent.name
+
+
 def test_every_dependency_has_its_reason():
     page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
