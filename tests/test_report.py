@@ -544,6 +544,13 @@ def test_metrics_have_a_table_with_intervals(root, data, page):
     assert HOSTILE not in section
 
 
+def test_a_share_is_told_in_percent_like_every_accuracy(data):
+    row = replace(data.measured[0], unit="share", mean=0.9948, low=0.98438, high=1.0)
+    section = render(replace(data, measured=(row,))).partition('<section id="measures">')[2].partition("</section>")[0]
+    assert '<span class="quiet">%</span>' in section
+    assert f'99.5 <span class="quiet">(98.4 to 100.0; {row.n})' in section
+
+
 def test_a_run_without_metrics_has_no_such_section(data):
     assert "measures" not in re.sub(
         r"<(script|style)>.*?</\1>", "", render(replace(data, measured=())), flags=re.DOTALL

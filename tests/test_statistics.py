@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -11,6 +13,8 @@ from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
+from frontdef.registry import get_metrics
+from frontdef.verdicts.measured import SHARE, measured, written
 from frontdef.verdicts.statistics import at_least, holm, mcnemar, paired_difference, wilson
 
 
@@ -92,11 +96,18 @@ def test_tails_and_intervals_are_those_of_scipy(n, place, share):
 def test_the_interval_of_a_share_stays_a_share():
     import pandas as pd
 
-    from frontdef.verdicts.measured import measured
-
     values = [0.0, 0.01, 0.0, 0.4]
     rows = {"dataset": "d", "classifier": "c", "defense": "none", "metric": "m", "parameters": "{}", "quantity": "q"}
     (share,) = measured(pd.DataFrame([{**rows, "unit": "share", "value": value} for value in values]))
     (number,) = measured(pd.DataFrame([{**rows, "unit": "", "value": value} for value in values]))
     assert number.low < 0 == share.low
     assert (share.mean, share.high) == (number.mean, number.high)
+    assert written(0.12345, "share") == "12.3"
+    assert written(0.12345, "") == "0.123"
+
+
+def test_a_metric_that_is_a_share_says_so():
+    """Else its interval leaves [0,1], and beside accuracies in percent stand some that are not."""
+    shares = [metric for metric in get_metrics() if re.search(r"\b(accuracy|shares?)\b", metric.summary)]
+    assert len(shares) > 3
+    assert [metric.name for metric in shares if metric.unit != SHARE] == []

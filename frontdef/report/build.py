@@ -22,6 +22,7 @@ from frontdef.report.payload import notes, payload
 from frontdef.threat import NORM_LABELS, check_norm, format_eps
 from frontdef.verdicts import reproduced
 from frontdef.verdicts.belief import MARKS
+from frontdef.verdicts.measured import written, written_unit
 from frontdef.whole import write_whole
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ def render(data: ReportData) -> str:
 
 def _environment() -> Environment:
     environment = page.environment()
-    environment.filters.update(share=share, short=short, attack=attack, eps=format_eps, norm=NORM_LABELS.__getitem__)
+    environment.filters.update(share=share, short=short, written=written, unit=written_unit)
+    environment.filters.update(attack=attack, eps=format_eps, norm=NORM_LABELS.__getitem__)
     environment.tests.update(known=known)
     return environment
 
@@ -118,7 +120,7 @@ def share(value: float | None) -> str:
 
 def short(value: float | None) -> str:
     """A number with three digits at most; a dash where there is none."""
-    return "–" if not known(value) else f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return written(value, "") if known(value) else "–"
 
 
 def _chart(data: ReportData, group: Sequence[int]) -> Markup:

@@ -65,6 +65,20 @@ def measured(metrics: pd.DataFrame) -> list[Measured]:
     ]
 
 
+def written(value: float, unit: str) -> str:
+    """A value as people read it: a share in percent like every accuracy, the rest with three digits; NaN as a dash."""
+    if np.isnan(value):
+        return "–"
+    if unit == SHARE:
+        return f"{100 * value:.1f}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def written_unit(unit: str) -> str:
+    """The unit of what `written` gives."""
+    return "%" if unit == SHARE else unit
+
+
 def _summarize(where: dict[str, str], values: np.ndarray) -> Measured:
     n = len(values)
     if n == 0:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from frontdef.cli.sheets import Cell, Column, Sheet, to_terminal, words
-from frontdef.verdicts.measured import measured
+from frontdef.verdicts.measured import measured, written, written_unit
 
 if TYPE_CHECKING:
     from frontdef.matrix.results import MatrixResults
@@ -32,11 +32,8 @@ def metric_sheets(results: MatrixResults) -> list[Sheet]:
         *((Column("data", "dataset"), Column("classifier", "classifier")) if several else ()),
         Column("quantity", "quantity"),
         Column("unit", "unit"),
-        Column("mean", "mean", numbers=True),
-        Column("from (95 %)", "low", numbers=True),
-        Column("to", "high", numbers=True),
-        Column("median", "median", numbers=True),
-        Column("samples", "n", numbers=True),
+        Column("n", "n", numbers=True),
+        *(Column(name, name, numbers=True) for name in ("mean", "low", "high", "median")),
     ]
     tables = []
     for metric, parameters in dict.fromkeys((row.metric, row.parameters) for row in rows):
@@ -46,14 +43,14 @@ def metric_sheets(results: MatrixResults) -> list[Sheet]:
                 words(row.defense),
                 *((words(row.dataset), words(row.classifier)) if several else ()),
                 words(row.quantity),
-                words(row.unit),
-                Cell(f"{row.mean:.4g}", row.mean, bold=True),
-                *(Cell(f"{end:.3g}", end) for end in (row.low, row.high)),
-                Cell(f"{row.median:.4g}", row.median),
+                Cell(written_unit(row.unit), row.unit),
                 Cell(str(row.n), row.n),
+                Cell(written(row.mean, row.unit), row.mean, bold=True),
+                *(Cell(written(value, row.unit), value) for value in (row.low, row.high, row.median)),
             ]
             for row in rows
             if (row.metric, row.parameters) == (metric, parameters)
         ]
-        tables.append(Sheet(f"{metric}  {settings}".strip(), columns, lines, keys=4 if several else 2))
+        title = f"{metric}{f' ({settings})' if settings else ''}: mean over the samples, its 95 % interval, and median"
+        tables.append(Sheet(title, columns, lines, keys=4 if several else 2))
     return tables

@@ -18,6 +18,7 @@ def frontdef_metrics() -> Iterable[frontdef.Metric]:
         parameters="frontdef_corruptions.metrics:GaussianNoiseParameters",
         summary="accuracy under i.i.d. Gaussian noise, clipped to [0,1]",
         paper=PAPER,
+        unit="share",
         better="higher",
     )
     yield frontdef.Metric(
@@ -26,5 +27,6 @@ def frontdef_metrics() -> Iterable[frontdef.Metric]:
         parameters="frontdef_corruptions.metrics:CorruptionsParameters",
         summary="accuracy under common corruptions at five severities, with the parameters of CIFAR-10-C",
         paper=PAPER,
+        unit="share",
         better="higher",
     )

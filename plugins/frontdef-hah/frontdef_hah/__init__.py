@@ -85,5 +85,6 @@ def frontdef_metrics() -> Iterable[frontdef.Metric]:
         parameters="frontdef_hah.channels:ChannelParameters",
         summary="share of an image's strongest channels that are the strongest of all images: 1 where a network cheats",
         paper=f"{PAPER}, section 5.2.2",
+        unit="share",
         better="lower",
     )

@@ -88,5 +88,6 @@ def frontdef_metrics() -> Iterable[frontdef.Metric]:
         parameters="frontdef_latent.transfer:TransferConfig",
         summary="accuracy on such examples made for an undefended classifier of images",
         paper=PAPER,
+        unit="share",
         better="higher",
     )

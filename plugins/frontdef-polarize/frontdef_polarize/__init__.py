@@ -50,4 +50,5 @@ def frontdef_metrics() -> Iterable[frontdef.Metric]:
         parameters="frontdef_polarize.danger:ZoneConfig",
         summary="share of the activations within ε of a threshold, and of the images that have none there",
         paper=PAPER,
+        unit="share",
     )
