@@ -370,6 +370,14 @@ def test_it_fits_and_reads(browser, width, scheme):
         "e.clientWidth + 1).map(e => e.textContent.trim().slice(0, 60))"
     )
     assert shortened == [], "a name is cut off"
+    left_out = browser.execute_script(
+        "return [...document.querySelectorAll('#brackets .pane:not([hidden]) [data-k]')]"
+        ".filter(e => !e.checkVisibility()).map(e => e.dataset.k)"
+    )
+    assert left_out == [], "a column is left out"
+    marks = [mark.size["height"] for mark in all_of(browser, ".mark") if mark.is_displayed()]
+    assert marks
+    assert max(marks) < 28, "a mark is as high as its line"
     ground, ink = browser.execute_script(
         "const s = getComputedStyle(document.documentElement); return [s.backgroundColor, s.color]"
     )
