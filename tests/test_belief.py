@@ -46,6 +46,14 @@ def test_nothing_objects_and_the_attack_is_named_with_its_budget():
     assert any("none of 1 weaker attacks breaks more" in reason for reason in belief.reasons)
 
 
+def test_of_equal_attacks_the_judged_one_is_the_one_that_the_table_names():
+    """The first by its names, in whichever order a run holds them: else a chip and its row name two attacks."""
+    cells = [cell(range(80), name, library=name) for name in ("native", "art", "foolbox")]
+    for order in (cells, cells[::-1]):
+        (bracket,) = brackets(pd.concat(order), NO_CERTIFICATE, NOTHING)
+        assert judge(*order).suspect.library == bracket.strongest.library == "art"
+
+
 def test_without_a_diagnosis_silence_is_no_trust():
     assert judge(cell(range(80)), diagnoses=()).verdict == "not diagnosed"
 

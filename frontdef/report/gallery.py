@@ -77,15 +77,15 @@ def choose(data: ReportData, values_per_image: int, budget: int = BYTES) -> list
 def _ranked(
     data: ReportData, setting: Setting, defense: str, common: dict[tuple[str, str], np.ndarray]
 ) -> Iterator[Choice]:
-    best: dict[str, tuple[int, str, np.ndarray]] = {}
+    best: dict[str, tuple[int, str, str, str, np.ndarray]] = {}
     for family in data.family_names:
         for cell in data.judged.get((setting, defense, family), []):
             score = data.score_at.get((cell.key, setting))
             if score is not None and score.broken.any():
-                candidate = (int(score.broken.sum()), cell.key, score.broken)
-                best[family] = max(best.get(family, candidate), candidate, key=lambda item: item[0])
-    families = sorted(best.values(), key=lambda item: -item[0])
-    orders = [(key, _order(broken, common[setting.model])) for _, key, broken in families]
+                candidate = (-int(score.broken.sum()), family, cell.library, cell.key, score.broken)
+                best[family] = min(best.get(family, candidate), candidate, key=lambda item: item[:3])
+    families = sorted(best.values(), key=lambda item: item[:3])  # of equals the first by name, as the table says it
+    orders = [(key, _order(broken, common[setting.model])) for *_, key, broken in families]
     for rank in range(PER_CELL):
         yield from (Choice(setting, key, int(order[rank])) for key, order in orders if rank < len(order))
 

@@ -172,11 +172,12 @@ def beliefs(
 ) -> list[Belief]:
     """One verdict for each defense and threat model of the run.
 
-    The suspect is the single white-box cell that broke most. Two things object to it. *Less breaks more*: a single
-    step, another model's examples, or an attack without gradients breaks more samples, in an exact paired test, which
-    a gradient that leads somewhere does not allow (Athalye et al. 2018, arXiv:1802.00420). *Together*: all examples of
-    the run, those of diagnoses included, break at least `UNION` more than it does, so that its number is far from the
-    worst case, whatever the cause. The diagnosis of the same norm says what is known of the gradient itself.
+    The suspect is the single white-box cell that broke most, of equals the first by its names. Two things object to
+    it. *Less breaks more*: a single step, another model's examples, or an attack without gradients breaks more samples,
+    in an exact paired test, which a gradient that leads somewhere does not allow (Athalye et al. 2018,
+    arXiv:1802.00420). *Together*: all examples of the run, those of diagnoses included, break at least `UNION` more
+    than it does, so that its number is far from the worst case, whatever the cause. The diagnosis of the same norm says
+    what is known of the gradient itself.
 
     Args:
         outcomes: As `frontdef.matrix.results.MatrixResults.outcomes` gives them, or sorted out by model.
@@ -213,7 +214,8 @@ def _seen(
     ran = attacked.ran[made]
     broke = ran & (attacked.breaks(bare.norm)[made] <= bare.eps + TOLERANCE)
     share = broke.sum(axis=1) / ran.sum(axis=1)
-    judged = max(white, key=lambda place: share[place])
+    names = list(zip(*([cells[name][cell] for cell in made] for name in ("family", "source", "library")), strict=True))
+    judged = min(white, key=lambda place: (-share[place], names[place]))
     right = ran[judged] & attacked.correct
     own = broke[judged] & right
     union = np.logical_or.reduce([attacked.fell(bare.norm, bare.eps), *asked.values()]) & right
