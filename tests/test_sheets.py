@@ -94,6 +94,24 @@ def test_programs_get_the_numbers_in_full(tmp_path):
     assert float(line["low"]) == worst["low"]
 
 
+def test_what_people_find_in_a_title_or_beside_a_number_programs_find_in_a_column(tmp_path):
+    root = matrix_run(tmp_path / "run", {name: {"broken": [1], "library": name} for name in ("art", "foolbox")})
+    (worst,) = frontdef.load_results(root).worst().to_dict("records")
+    (table,) = json.loads(asked(root, "--json").stdout)
+    names = ("norm", "eps", "robust", "low", "high", "belief")
+    assert [table["rows"][0][name] for name in names] == [worst[name] for name in names]
+    (line,) = csv.DictReader(io.StringIO(asked(root, "--agreement", "--csv").stdout))
+    assert line["norm"] == worst["norm"]
+    told = CliRunner().invoke(main, ["compare", str(root), str(root), "--json"]).stdout
+    assert [row["norm"] for row in json.loads(told)[0]["rows"]] == [
+        None,
+        *["linf"] * (len(json.loads(told)[0]["rows"]) - 1),
+    ]
+    for form in ("table", "md", "latex", "html"):
+        told = CliRunner().invoke(main, ["results", str(root), "--format", form]).stdout
+        assert "linf" not in told, "people read it once, in the title"
+
+
 def test_several_tables_in_one_csv_are_told_apart_and_what_is_no_number_is_empty():
     tables = [Sheet(name, [Column("a", "a", True)], [[Cell("–", float("nan"))]]) for name in ("one", "two")]
     assert to_csv(tables) == "table,a\none,\ntwo,\n"

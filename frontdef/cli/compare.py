@@ -130,6 +130,7 @@ def _sheet(changes: list[Change], told: bool = False) -> Sheet:
     columns = [
         *((Column("data", "dataset"), Column("classifier", "classifier")) if several else ()),
         *named,
+        Column("norm", "norm", told=False),
         Column("ε", "eps"),
         Column("attack", "attack"),
         Column("verdict", "verdict"),
@@ -139,6 +140,7 @@ def _sheet(changes: list[Change], told: bool = False) -> Sheet:
         [
             *((words(change.dataset), words(change.classifier)) if several else ()),
             *(words(row) for row in (change.row_a, change.row_b)[: len(named)]),
+            Cell(change.norm, change.norm or None),
             Cell(f"{NORM_LABELS[change.norm]} {format_eps(change.eps)}" if change.norm else "–", change.eps),
             words(change.attack),
             Cell(change.verdict, change.verdict, bold=change.changed),
@@ -151,7 +153,7 @@ def _sheet(changes: list[Change], told: bool = False) -> Sheet:
         ]
         for change in changes
     ]
-    keys = 2 * several + len(named) + 2
+    keys = 2 * several + len(named) + 3
     return Sheet("accuracy in %, and the 95 % interval of B − A in points", columns, rows, keys=keys)
 
 

@@ -55,11 +55,13 @@ class Column:
         title: As people read it.
         name: As programs do.
         numbers: Whether it holds numbers: these are never wrapped.
+        told: Whether people read it; else it is for programs, and people find it in another column or the title.
     """
 
     title: str
     name: str
     numbers: bool = False
+    told: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,9 +80,17 @@ class Sheet:
     rows: Sequence[Sequence[Cell]]
     keys: int = 1
 
+    def for_people(self) -> Sheet:
+        """Without the columns that only programs read."""
+        kept = [place for place, column in enumerate(self.columns) if column.told]
+        rows = [[row[place] for place in kept] for row in self.rows]
+        keys = sum(place < self.keys for place in kept)
+        return Sheet(self.title, [self.columns[place] for place in kept], rows, keys)
+
 
 def to_terminal(console: Console, sheet: Sheet) -> None:
     """Print it: in parts where it is too wide, one below the other. Nothing is left out, and no number is wrapped."""
+    sheet = sheet.for_people()
     first = list(range(min(sheet.keys, len(sheet.columns))))
     left, title = list(range(len(first), len(sheet.columns))), sheet.title
     texts = next((widest for widest in TEXTS if _width(console, sheet, first, widest) <= console.width / 2), TEXTS[-1])
@@ -151,7 +161,7 @@ def to_json(sheets: Sequence[Sheet]) -> str:
 
 def to_markdown(sheets: Sequence[Sheet]) -> str:
     """As Markdown, a table under its title."""
-    return "\n".join(_markdown(sheet) for sheet in sheets)
+    return "\n".join(_markdown(sheet.for_people()) for sheet in sheets)
 
 
 def _markdown(sheet: Sheet) -> str:
@@ -189,7 +199,7 @@ def escaped(text: str) -> str:
 
 def to_latex(sheets: Sequence[Sheet]) -> str:
     """As LaTeX, for the package booktabs (and amssymb for marks), a ``table`` with its caption each."""
-    return "% \\usepackage{booktabs,amssymb}\n" + "\n".join(_latex(sheet) for sheet in sheets)
+    return "% \\usepackage{booktabs,amssymb}\n" + "\n".join(_latex(sheet.for_people()) for sheet in sheets)
 
 
 def _latex(sheet: Sheet) -> str:

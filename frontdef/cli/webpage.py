@@ -50,7 +50,7 @@ def to_html(sheets: Sequence[Sheet], told: Sequence[str] = (), heading: str = ""
         f"<style>:root {{ {light} }}\n@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}{STYLE}</style>"
     )
     top = f"<h1>{title}</h1>\n" if heading else ""
-    body = f"{top}{lines(map(printable, told))}\n{''.join(map(_table, sheets))}"
+    body = f"{top}{lines(map(printable, told))}\n{''.join(_table(sheet.for_people()) for sheet in sheets)}"
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>{body}</body></html>\n'
 
 

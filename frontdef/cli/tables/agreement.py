@@ -47,7 +47,7 @@ def print_agreement(console: Console, results: MatrixResults) -> None:
 def agreement_sheets(results: MatrixResults) -> list[Sheet]:
     """Every pair of libraries that ran the same attack, a row each."""
     columns = [Column(name, name) for name in ("dataset", "classifier", "defense", "attack", "parameters")]
-    columns += [Column("ε", "eps", numbers=True), Column("A", "library_a"), Column("B", "library_b")]
+    columns += [Column("norm", "norm", told=False), Column("ε", "eps", numbers=True), Column("A", "library_a"), Column("B", "library_b")]
     columns += [Column(name.replace("_", " "), name, numbers=True) for name in FIGURES]
     columns += [Column(name, name) for name in ("mode", "verdict", "weaker", "cause")]
     rows = [
@@ -55,6 +55,7 @@ def agreement_sheets(results: MatrixResults) -> list[Sheet]:
             *map(words, (row.dataset, row.classifier, row.defense)),
             Cell(f"{shown(row.family, row.source)} {NORM_LABELS[row.norm]}", shown(row.family, row.source)),
             words(row.parameters),
+            words(row.norm),
             Cell(format_eps(row.eps), row.eps),
             *map(words, (row.library_a, row.library_b)),
             *(Cell(f"{getattr(row, name):.3g}", getattr(row, name)) for name in FIGURES),

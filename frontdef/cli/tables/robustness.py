@@ -134,29 +134,34 @@ def _norm_sheet(
     columns = [
         Column("defense", "defense"),
         *((Column("data", "dataset"), Column("classifier", "classifier")) if several else ()),
+        Column("norm", "norm", told=False),
         Column("ε", "eps", numbers=True),
         Column("clean", "clean", numbers=True),
         *((Column("proved", "certified", numbers=True),) if proved else ()),
         Column("worst (95 %)", "robust", numbers=True),
+        *(Column(name, name, told=False) for name in ("low", "high", "belief")),
         *(Column(name, name, numbers=True) for name in attacks),
     ]
     rows = []
     for bracket in _sorted(of_norm):
         left = unbroken(models[_row(bracket)], norm, bracket.eps)
+        verdict = believed[_where(bracket)].verdict
         interval = f"{_percent(bracket.worst_case)} ({100 * bracket.low:.0f}–{100 * bracket.high:.0f})"
         rows.append(
             [
                 words(bracket.defense),
                 *((words(bracket.dataset), words(bracket.classifier)) if several else ()),
+                words(norm),
                 Cell(format_eps(bracket.eps), bracket.eps),
                 _share(bracket.clean),
                 *((_share(bracket.certified),) if proved else ()),
-                Cell(f"{interval} {MARKS[believed[_where(bracket)].verdict]:1}", bracket.worst_case, bold=True),
+                Cell(f"{interval} {MARKS[verdict]:1}", bracket.worst_case, bold=True),
+                *(_share(bracket.low), _share(bracket.high), words(verdict)),
                 *(_share(left[name]) if name in left else Cell("", None) for name in attacks),
             ]
         )
     title = f"{NORM_LABELS[norm]}: robust accuracy in %, per sample the worst over libraries"
-    return Sheet(title, columns, rows, keys=4 if several else 2)
+    return Sheet(title, columns, rows, keys=5 if several else 3)
 
 
 def _sorted(of_norm: list[Bracket]) -> list[Bracket]:
