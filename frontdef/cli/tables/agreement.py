@@ -47,7 +47,12 @@ def print_agreement(console: Console, results: MatrixResults) -> None:
 def agreement_sheets(results: MatrixResults) -> list[Sheet]:
     """Every pair of libraries that ran the same attack, a row each."""
     columns = [Column(name, name) for name in ("dataset", "classifier", "defense", "attack", "parameters")]
-    columns += [Column("norm", "norm", told=False), Column("ε", "eps", numbers=True), Column("A", "library_a"), Column("B", "library_b")]
+    columns += [
+        Column("norm", "norm", told=False),
+        Column("ε", "eps", numbers=True),
+        Column("A", "library_a"),
+        Column("B", "library_b"),
+    ]
     columns += [Column(name.replace("_", " "), name, numbers=True) for name in FIGURES]
     columns += [Column(name, name) for name in ("mode", "verdict", "weaker", "cause")]
     rows = [
