@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from frontdef.runs.packs import JOBS, Block
+from frontdef.runs.packs import JOBS, RowBlock
 
 MODELS = 50
 RADII = 20
@@ -83,7 +83,7 @@ def begin(out: Path, cells: int, samples: int) -> tuple[Any, Any, Any]:
     return plan, store, split
 
 
-def drawn(jobs: Sequence[Any], split: Any) -> Block:
+def drawn(jobs: Sequence[Any], split: Any) -> RowBlock:
     """What attacks might have found: rows of cells, the same images right in every cell of a model."""
     samples = len(split)
     rng = np.random.default_rng(len(jobs))
@@ -113,7 +113,7 @@ def drawn(jobs: Sequence[Any], split: Any) -> Block:
         for share in (correct & ~fell).mean(1)
     ]  # fmt: skip
     rows = pa.table({name: np.ascontiguousarray(values).reshape(-1) for name, values in columns.items()})
-    return Block([job.key for job in jobs], [samples] * len(jobs), abouts, rows)
+    return RowBlock([job.key for job in jobs], [samples] * len(jobs), abouts, rows)
 
 
 def write(out: Path, cells: int, samples: int) -> None:

@@ -17,7 +17,7 @@ from frontdef import hookspecs, registry
 from frontdef.attacks.library import AttackLibrary, Realization
 from frontdef.attacks.native import stages
 from frontdef.checks import invariants, kit, masking
-from frontdef.checks.masking.looks import Looks
+from frontdef.checks.masking.looks import DiagnosisLooks
 from frontdef.matrix import sets
 from frontdef.matrix import tables as matrix
 from frontdef.stage import Stage
@@ -136,7 +136,8 @@ def detectable() -> str:
     """The smallest gain that a diagnosis would see, by its samples."""
     sizes = ((32, 32), (32, 64), (64, 64), (64, 256))
     rows = (
-        (str(first), str(most), f"{100 * Looks.between(first, most).detectable():.0f} points") for first, most in sizes
+        (str(first), str(most), f"{100 * DiagnosisLooks.between(first, most).detectable():.0f} points")
+        for first, most in sizes
     )
     return _table(("first look", "at most", "smallest gain seen with a probability of 0.8"), rows)
 

@@ -12,8 +12,8 @@ from torch import nn
 
 from frontdef.checks.kit import Cost
 from frontdef.checks.masking import Budget, diagnose
-from frontdef.checks.masking.looks import POWER, Looks
-from frontdef.checks.masking.questions import Pairs, Shares
+from frontdef.checks.masking.looks import POWER, DiagnosisLooks
+from frontdef.checks.masking.questions import PairedSamples, Shares
 from frontdef.checks.masking.statistics import GROSS, LEVEL, MARGIN, STRONGER
 from frontdef.config import Config
 from frontdef.errors import ConfigError
@@ -21,7 +21,7 @@ from frontdef.frontend import Identity
 from frontdef.protected import Protected
 from frontdef.threat import ThreatModel
 
-LOOKS = Looks.between(32, 256)
+LOOKS = DiagnosisLooks.between(32, 256)
 RUNS = 20_000
 BUDGET = Budget(
     steps=10, restarts=2, noise=5, queries=20, passes=2, directions=2, binarized=4, inner=10, eot=2, judge=4
@@ -41,7 +41,7 @@ def alarms(only_rival, only_own, runs=RUNS, seed=0, looks=LOOKS):
     @functools.cache
     def judged(look, rival, own):
         numbers = torch.arange(looks.sizes[look])
-        return Pairs(numbers < rival, numbers >= len(numbers) - own, "a rival").finding((), looks.levels[look])
+        return PairedSamples(numbers < rival, numbers >= len(numbers) - own, "a rival").finding((), looks.levels[look])
 
     raised = 0
     for run in counts.tolist():
@@ -51,14 +51,14 @@ def alarms(only_rival, only_own, runs=RUNS, seed=0, looks=LOOKS):
 
 
 def test_looks_double_up_to_the_most():
-    assert Looks.between(32, 200).sizes == (32, 64, 128, 200)
-    assert Looks.between(64, 64).sizes == Looks.between(64, 10 * 64).sizes[:1] == (64,)
-    assert Looks.between(100, 30).sizes == (30,)
+    assert DiagnosisLooks.between(32, 200).sizes == (32, 64, 128, 200)
+    assert DiagnosisLooks.between(64, 64).sizes == DiagnosisLooks.between(64, 10 * 64).sizes[:1] == (64,)
+    assert DiagnosisLooks.between(100, 30).sizes == (30,)
 
 
 @pytest.mark.parametrize("most", [32, 50, 64, 200, 5000])
 def test_the_levels_of_all_looks_add_up_to_that_of_one_test(most):
-    levels = Looks.between(32, most).levels
+    levels = DiagnosisLooks.between(32, most).levels
     assert sum(levels) == pytest.approx(LEVEL)
     assert levels[0] > 0.5**8  # eight of eight suffice
     assert all(later <= earlier for earlier, later in pairwise(levels))
@@ -73,7 +73,7 @@ def test_equal_attacks_raise_no_more_alarms_than_the_level_allows(share):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("share", [0.02, 0.05, 0.1, 0.2, 0.3, 0.5])
-@pytest.mark.parametrize("looks", [Looks.between(32, 64), LOOKS, Looks.between(64, 1024)])
+@pytest.mark.parametrize("looks", [DiagnosisLooks.between(32, 64), LOOKS, DiagnosisLooks.between(64, 1024)])
 def test_equal_attacks_raise_no_more_alarms_than_the_level_allows_by_many_runs(share, looks):
     assert alarms(share, share, looks=looks) <= LEVEL + 3 * (LEVEL * (1 - LEVEL) / RUNS) ** 0.5
 
@@ -84,9 +84,9 @@ def test_what_could_have_been_detected_is_detected_as_often_as_is_said():
     apart = 4 * (POWER * (1 - POWER) / runs) ** 0.5
     assert alarms(gain, 0.0, runs=runs) >= POWER - apart
     assert alarms(gain - 0.02, 0.0, runs=runs) <= POWER + apart
-    assert Looks((32,)).detectable() > Looks((64,)).detectable() > LOOKS.detectable() > MARGIN
+    assert DiagnosisLooks((32,)).detectable() > DiagnosisLooks((64,)).detectable() > LOOKS.detectable() > MARGIN
     assert LOOKS.detectable(tested=0.5) > LOOKS.detectable()
-    assert Looks((4,)).detectable() == 1.0
+    assert DiagnosisLooks((4,)).detectable() == 1.0
 
 
 def broken(*numbers, n=64):
@@ -96,7 +96,7 @@ def broken(*numbers, n=64):
 
 
 def test_answers_of_several_blocks_count_together():
-    block = Pairs(broken(*range(5)), broken(), "a rival")
+    block = PairedSamples(broken(*range(5)), broken(), "a rival")
     one, both = block.finding((), LEVEL), block.finding([block], LEVEL)
     assert (one.alarm, one.undecided, one.n) == (False, True, 64)
     assert (both.alarm, both.undecided, both.n, both.p) == (True, False, 128, 0.5**10)
@@ -106,15 +106,17 @@ def test_answers_of_several_blocks_count_together():
 
 def test_a_weaker_rival_proves_nothing_where_only_the_loss_is_poor():
     rival, own = broken(*range(40)), broken(*range(20))
-    proof = Pairs(rival, own, "search", best=own).finding((), LEVEL)
-    hint = Pairs(rival, own, "search", best=rival).finding((), LEVEL)
+    proof = PairedSamples(rival, own, "search", best=own).finding((), LEVEL)
+    hint = PairedSamples(rival, own, "search", best=rival).finding((), LEVEL)
     assert (proof.strength, hint.strength) == ("proof", "hint")
     assert "on its best loss 62%" in hint.measured
 
 
 @pytest.mark.parametrize(("n", "alarm", "strength"), [(9, False, ""), (13, True, "hint"), (40, True, "proof")])
 def test_a_stronger_rival_is_a_hint_from_a_tenth_on_and_a_proof_from_a_quarter(n, alarm, strength):
-    finding = Pairs(broken(*range(n), n=128), broken(n=128), "targets", least=STRONGER, gross=GROSS).finding((), LEVEL)
+    finding = PairedSamples(broken(*range(n), n=128), broken(n=128), "targets", least=STRONGER, gross=GROSS).finding(
+        (), LEVEL
+    )
     assert (finding.alarm, finding.strength) == (alarm, strength)
 
 
@@ -162,7 +164,7 @@ def test_an_undecided_diagnosis_takes_more_samples_and_only_for_what_is_undecide
         assert finding.alarm
         assert finding.n > diagnosis.looks[0]
         assert finding.n == diagnosis.looks[-1] == diagnosis.n == diagnosis.n_attacked
-        assert finding.level == Looks.between(diagnosis.looks[0], 128).levels[len(diagnosis.looks) - 1]
+        assert finding.level == DiagnosisLooks.between(diagnosis.looks[0], 128).levels[len(diagnosis.looks) - 1]
         others = [other.n for other in diagnosis.findings if other.n is not None and not other.alarm]
         assert min(others) <= diagnosis.looks[0]
         assert diagnosis.n_survived == margin_of(diagnosis).n // 8

@@ -7,7 +7,7 @@ import torch
 
 import frontdef
 from frontdef.checks.masking import diagnose
-from frontdef.checks.masking.questions import Pairs, settled
+from frontdef.checks.masking.questions import PairedSamples, settled
 from frontdef.checks.masking.statistics import LEVEL, MARGIN, OPEN, STRONGER
 from tests.test_masking import BUDGET, THREAT, N, ask, named, protect, samples  # noqa: F401
 
@@ -24,7 +24,7 @@ def test_what_is_settled_by_the_samples_that_pgd_leaves_is_settled_on_all(least,
             for missed in range(n - beyond + 1):
                 rival, own = torch.zeros(2, n, dtype=torch.bool)
                 rival[:beyond] = own[beyond : beyond + missed] = True
-                finding = Pairs(rival, own, "a rival", least=least).finding((), level)
+                finding = PairedSamples(rival, own, "a rival", least=least).finding((), level)
                 assert (finding.status, finding.undecided) == ("passed", False)
                 some += 1
     assert some > 500
@@ -35,7 +35,7 @@ def test_what_is_not_settled_could_be_an_alarm_or_undecided():
         for beyond in range(n + 1):
             rival, own = torch.zeros(2, n, dtype=torch.bool)
             rival[:beyond] = True
-            finding = Pairs(rival, own, "a rival").finding((), LEVEL)
+            finding = PairedSamples(rival, own, "a rival").finding((), LEVEL)
             assert settled(beyond, n, MARGIN) is not (finding.alarm or finding.undecided), (n, beyond, OPEN)
 
 

@@ -17,7 +17,18 @@ from hypothesis import strategies as st
 import frontdef
 from frontdef.cli import main
 from frontdef.cli.console import PlainConsole
-from frontdef.cli.sheets import FORMATS, LATEX, Cell, Column, Sheet, escaped, to_csv, to_json, to_terminal, words
+from frontdef.cli.sheets import (
+    FORMATS,
+    LATEX,
+    Sheet,
+    SheetCell,
+    SheetColumn,
+    escaped,
+    to_csv,
+    to_json,
+    to_terminal,
+    words,
+)
 from frontdef.cli.webpage import to_html
 from tests.stored_runs import matrix_run
 
@@ -37,12 +48,16 @@ def sheets(draw):
     kinds = [False, *(draw(st.booleans()) for _ in range(columns - 1))]
     rows = [
         [
-            Cell(f"{10 * row + place}.25", 10 * row + place + 0.25) if kind else words(f"w{row}x{place}" + draw(NAMES))
+            SheetCell(f"{10 * row + place}.25", 10 * row + place + 0.25)
+            if kind
+            else words(f"w{row}x{place}" + draw(NAMES))
             for place, kind in enumerate(kinds)
         ]
         for row in range(draw(st.integers(1, 4)))
     ]
-    names = [Column(title, f"{place}", kind) for place, (title, kind) in enumerate(zip(titles, kinds, strict=True))]
+    names = [
+        SheetColumn(title, f"{place}", kind) for place, (title, kind) in enumerate(zip(titles, kinds, strict=True))
+    ]
     return Sheet("t", names, rows, keys=draw(st.integers(0, 2)))
 
 
@@ -113,7 +128,7 @@ def test_what_people_find_in_a_title_or_beside_a_number_programs_find_in_a_colum
 
 
 def test_several_tables_in_one_csv_are_told_apart_and_what_is_no_number_is_empty():
-    tables = [Sheet(name, [Column("a", "a", True)], [[Cell("–", float("nan"))]]) for name in ("one", "two")]
+    tables = [Sheet(name, [SheetColumn("a", "a", True)], [[SheetCell("–", float("nan"))]]) for name in ("one", "two")]
     assert to_csv(tables) == "table,a\none,\ntwo,\n"
     assert json.loads(to_json(tables))[0]["rows"] == [{"a": None}]
 
@@ -165,7 +180,11 @@ class Read(HTMLParser):
 
 def test_a_web_page_holds_every_cell_as_text_and_fetches_nothing():
     hostile = "<script>alert(1)</script> & <b>"
-    sheet = Sheet(hostile, [Column("defense", "d"), Column("n", "n", True)], [[words(hostile), Cell("1,000", 1000)]])
+    sheet = Sheet(
+        hostile,
+        [SheetColumn("defense", "d"), SheetColumn("n", "n", True)],
+        [[words(hostile), SheetCell("1,000", 1000)]],
+    )
     page = to_html([sheet], [hostile])
     read = Read(page)
     assert read.rows == [["defense", "n"], [hostile, "1,000"]]

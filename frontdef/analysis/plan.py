@@ -15,7 +15,7 @@ from frontdef.analysis.tables import MEASURES, measured
 from frontdef.errors import ConfigError
 from frontdef.models.entry import ModelEntry, request_of
 from frontdef.models.fingerprint import digest
-from frontdef.models.own import Brought, OwnRequest, misfit
+from frontdef.models.own import BroughtModel, OwnRequest, misfit
 from frontdef.models.request import ModelRequest
 from frontdef.models.sources import open_model
 from frontdef.registry import get_classifier, get_dataset, get_defense
@@ -63,7 +63,7 @@ def make_plan(study: Study, *, device: str = "cpu") -> Plan:
         samples={study.dataset: Samples(study.dataset, study.samples, study.seed)},
         device=device,
         brought=tuple(
-            Brought(request.user, study.dataset, dataset.n_classes, entry.clean_accuracy)
+            BroughtModel(request.user, study.dataset, dataset.n_classes, entry.clean_accuracy)
             for entry, request in rows
             if isinstance(entry, OwnEntry) and isinstance(request, OwnRequest)
         ),

@@ -78,7 +78,7 @@ _COLUMNS: dict[str, dict[str, Column]] = {
 }
 
 
-class Measure(NamedTuple):
+class LayerMeasure(NamedTuple):
     """How the rows of a table are measured of one model.
 
     Args:
@@ -93,14 +93,16 @@ class Measure(NamedTuple):
     settings: frozenset[str] = frozenset()
 
 
-MEASURES: Mapping[str, Measure] = {
-    "layers": Measure("frontdef.analysis.measure:layers", frozenset({"psr", "weights"})),
-    "ratios": Measure(
+MEASURES: Mapping[str, LayerMeasure] = {
+    "layers": LayerMeasure("frontdef.analysis.measure:layers", frozenset({"psr", "weights"})),
+    "ratios": LayerMeasure(
         "frontdef.analysis.measure:ratios", frozenset({"psr"}), frozenset({"attack", "ratio", "samples", "seed"})
     ),
-    "filters": Measure("frontdef.analysis.measure:filters", frozenset({"weights"})),
-    "batch_norm": Measure("frontdef.analysis.measure:batch_norm", frozenset({"weights"})),
-    "singular_values": Measure("frontdef.analysis.measure:spectra", frozenset({"weights"}), frozenset({"weights"})),
+    "filters": LayerMeasure("frontdef.analysis.measure:filters", frozenset({"weights"})),
+    "batch_norm": LayerMeasure("frontdef.analysis.measure:batch_norm", frozenset({"weights"})),
+    "singular_values": LayerMeasure(
+        "frontdef.analysis.measure:spectra", frozenset({"weights"}), frozenset({"weights"})
+    ),
 }
 """Table → how it is measured; a new measure is its function, and its columns and a row here."""
 

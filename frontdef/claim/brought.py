@@ -39,7 +39,7 @@ LONGEST = 60
 """Letters of whoever made the examples, as tables show them."""
 
 
-class Brought(NamedTuple):
+class BroughtExamples(NamedTuple):
     """What was brought into a run.
 
     Args:
@@ -160,7 +160,7 @@ class ImportedCell(RowJob):
 
 def bring(
     results: Results, path: Path, settings: Settings, progress: Progress, *, by: str = "", row: str = ""
-) -> list[Brought]:
+) -> list[BroughtExamples]:
     """Judge a claim's examples on the run's own models and count them as evidence.
 
     Args:
@@ -201,7 +201,7 @@ def require_matrix(results: Results) -> MatrixResults:
 
 def count(
     results: MatrixResults, plan: Plan, path: Path, settings: Settings, progress: Progress, *, by: str, row: str
-) -> list[Brought]:
+) -> list[BroughtExamples]:
     """Judge a claim's examples by the models of a run's plan; see `bring`.
 
     Raises:
@@ -227,7 +227,7 @@ def count(
         progress,
     )
     return [
-        Brought(cell.row.entry.title, cell.claimed_norm, len(cell.examples), unknown, cell.key)
+        BroughtExamples(cell.row.entry.title, cell.claimed_norm, len(cell.examples), unknown, cell.key)
         for cell, unknown in cells
     ]
 

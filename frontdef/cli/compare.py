@@ -12,7 +12,7 @@ from rich.text import Text
 
 from frontdef.cli.arguments import PATH
 from frontdef.cli.console import PlainConsole
-from frontdef.cli.sheets import FORMATS, WRITERS, Cell, Column, Sheet, to_terminal, words
+from frontdef.cli.sheets import FORMATS, WRITERS, Sheet, SheetCell, SheetColumn, to_terminal, words
 from frontdef.cli.webpage import to_html
 from frontdef.errors import ConfigError, UnknownNameError
 from frontdef.matrix.results import MatrixResults
@@ -126,30 +126,36 @@ def _sheet(changes: list[Change], told: bool = False) -> Sheet:
     """The numbers; without the names of the two rows where these are told beside it."""
     several = len({(change.dataset, change.classifier) for change in changes}) > 1
     renamed = any(change.row_a != change.row_b for change in changes)
-    named = () if told else (Column("A", "row_a"), Column("B", "row_b")) if renamed else (Column("defense", "row_a"),)
+    named = (
+        ()
+        if told
+        else (SheetColumn("A", "row_a"), SheetColumn("B", "row_b"))
+        if renamed
+        else (SheetColumn("defense", "row_a"),)
+    )
     columns = [
-        *((Column("data", "dataset"), Column("classifier", "classifier")) if several else ()),
+        *((SheetColumn("data", "dataset"), SheetColumn("classifier", "classifier")) if several else ()),
         *named,
-        Column("norm", "norm", told=False),
-        Column("ε", "eps"),
-        Column("attack", "attack"),
-        Column("verdict", "verdict"),
-        *(Column(title, name, numbers=True) for title, name in NUMBERS.items()),
+        SheetColumn("norm", "norm", told=False),
+        SheetColumn("ε", "eps"),
+        SheetColumn("attack", "attack"),
+        SheetColumn("verdict", "verdict"),
+        *(SheetColumn(title, name, numbers=True) for title, name in NUMBERS.items()),
     ]
     rows = [
         [
             *((words(change.dataset), words(change.classifier)) if several else ()),
             *(words(row) for row in (change.row_a, change.row_b)[: len(named)]),
-            Cell(change.norm, change.norm or None),
-            Cell(f"{NORM_LABELS[change.norm]} {format_eps(change.eps)}" if change.norm else "–", change.eps),
+            SheetCell(change.norm, change.norm or None),
+            SheetCell(f"{NORM_LABELS[change.norm]} {format_eps(change.eps)}" if change.norm else "–", change.eps),
             words(change.attack),
-            Cell(change.verdict, change.verdict, bold=change.changed),
-            Cell(str(change.n), change.n),
-            *(Cell(f"{100 * share:.1f}", share) for share in (change.share_a, change.share_b)),
-            *(Cell(f"{100 * end:+.1f}", end) for end in (change.low, change.high)),
-            Cell(f"{change.p_value:.2g}", change.p_value),
-            Cell(f"{change.p_holm:.2g}", change.p_holm),
-            Cell("" if change.needed is None else f"{change.needed:,}", change.needed),
+            SheetCell(change.verdict, change.verdict, bold=change.changed),
+            SheetCell(str(change.n), change.n),
+            *(SheetCell(f"{100 * share:.1f}", share) for share in (change.share_a, change.share_b)),
+            *(SheetCell(f"{100 * end:+.1f}", end) for end in (change.low, change.high)),
+            SheetCell(f"{change.p_value:.2g}", change.p_value),
+            SheetCell(f"{change.p_holm:.2g}", change.p_holm),
+            SheetCell("" if change.needed is None else f"{change.needed:,}", change.needed),
         ]
         for change in changes
     ]

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from frontdef.analysis.results import StudyResults
 from frontdef.analysis.tables import labels_of
-from frontdef.cli.sheets import Cell, Column, Sheet, to_terminal, words
+from frontdef.cli.sheets import Sheet, SheetCell, SheetColumn, to_terminal, words
 
 
 def print_analysis(console: Console, analysis: StudyResults) -> None:
@@ -55,9 +55,12 @@ def _by_layer(rows: pd.DataFrame, column: str, models: list[str]) -> pd.DataFram
 
 
 def _sheet(title: str, frame: pd.DataFrame, form: str) -> Sheet:
-    columns = [Column("layer", "layer"), *(Column(str(name), str(name), numbers=True) for name in frame.columns)]
+    columns = [
+        SheetColumn("layer", "layer"),
+        *(SheetColumn(str(name), str(name), numbers=True) for name in frame.columns),
+    ]
     rows = [
-        [words(str(label)), *(Cell("–" if pd.isna(value) else form.format(value), value) for value in values)]
+        [words(str(label)), *(SheetCell("–" if pd.isna(value) else form.format(value), value) for value in values)]
         for label, values in zip(frame.index, frame.to_numpy(), strict=True)
     ]
     return Sheet(title, columns, rows)

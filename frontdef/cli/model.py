@@ -167,7 +167,7 @@ def own_look(
         ModelError: It can't be built or believed.
     """
     from frontdef.models.load import Means, load_model
-    from frontdef.models.own import Brought
+    from frontdef.models.own import BroughtModel
     from frontdef.registry import get_dataset
 
     if not options["dataset"]:
@@ -177,7 +177,7 @@ def own_look(
     request = own_request(source, options["dataset"], defense, config, device=device, seed=seed, tell=tell)
     dataset = get_dataset(request.dataset)
     split = dataset.load("test", root=root, download=download, samples=options["samples"], seed=seed)
-    for line in Brought(request.user, request.dataset, dataset.n_classes, source.clean_accuracy).admit(split):
+    for line in BroughtModel(request.user, request.dataset, dataset.n_classes, source.clean_accuracy).admit(split):
         tell(line)
     protected = load_model(request, Means(device, root, None, download))
     return protected, split.images.to(protected.device), split.labels.to(protected.device)

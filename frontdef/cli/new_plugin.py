@@ -21,7 +21,7 @@ PREFIX = "frontdef-"
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
-class Kind(NamedTuple):
+class PluginKind(NamedTuple):
     """What a plugin can bring, and the templates of a small one that works.
 
     Args:
@@ -38,13 +38,17 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "defense": Kind("The $name front end", "defenses", ("config", "front_end"), "frontdef check $name"),
-    "attacks": Kind("The attack library $name", "attack libraries", ("library",), "frontdef check-attack $name:fgsm"),
-    "dataset": Kind("The data set $name", "data sets", ("data",), "frontdef train none --dataset $name"),
-    "classifier": Kind("The classifier $name", "classifiers", ("network",), "frontdef train none --classifier $name"),
-    "metric": Kind("The metric $name", "metrics", ("metric",), "frontdef ls metrics"),
-    "logger": Kind("The logger $name", "loggers", ("log",), "frontdef ls loggers"),
-    "models": Kind("The zoo $name", "model zoos", ("models",), "frontdef ls models $name"),
+    "defense": PluginKind("The $name front end", "defenses", ("config", "front_end"), "frontdef check $name"),
+    "attacks": PluginKind(
+        "The attack library $name", "attack libraries", ("library",), "frontdef check-attack $name:fgsm"
+    ),
+    "dataset": PluginKind("The data set $name", "data sets", ("data",), "frontdef train none --dataset $name"),
+    "classifier": PluginKind(
+        "The classifier $name", "classifiers", ("network",), "frontdef train none --classifier $name"
+    ),
+    "metric": PluginKind("The metric $name", "metrics", ("metric",), "frontdef ls metrics"),
+    "logger": PluginKind("The logger $name", "loggers", ("log",), "frontdef ls loggers"),
+    "models": PluginKind("The zoo $name", "model zoos", ("models",), "frontdef ls models $name"),
 }
 """Kind → its row; the templates of a kind are in a folder of its name."""
 

@@ -28,7 +28,7 @@ WIDEST = 1 << 20
 """Columns of no terminal."""
 
 
-class Cell(NamedTuple):
+class SheetCell(NamedTuple):
     """What stands in a place: as people read it, and as programs do.
 
     Args:
@@ -42,13 +42,13 @@ class Cell(NamedTuple):
     bold: bool = False
 
 
-def words(text: str) -> Cell:
+def words(text: str) -> SheetCell:
     """A cell of words."""
-    return Cell(text, text)
+    return SheetCell(text, text)
 
 
 @dataclass(frozen=True)
-class Column:
+class SheetColumn:
     """A column.
 
     Args:
@@ -76,8 +76,8 @@ class Sheet:
     """
 
     title: str
-    columns: Sequence[Column]
-    rows: Sequence[Sequence[Cell]]
+    columns: Sequence[SheetColumn]
+    rows: Sequence[Sequence[SheetCell]]
     keys: int = 1
 
     def for_people(self) -> Sheet:

@@ -21,7 +21,7 @@ from frontdef.memory import at_once
 from frontdef.models import saved
 from frontdef.models.cache import ModelCache, TrainedModel
 from frontdef.models.gate import accuracy
-from frontdef.models.own import Brought
+from frontdef.models.own import BroughtModel
 from frontdef.models.recipes import recipe_of
 from frontdef.models.train import make_request
 from frontdef.protected import Protected
@@ -126,7 +126,7 @@ def _request(name: str, config: dict[str, Any], options: dict[str, Any]) -> Requ
     )  # fmt: skip
     dataset = get_dataset(request.dataset)
     split = dataset.load("test", root=options["data"], download=options["download"], samples=None, seed=0)
-    for line in Brought(request.user, request.dataset, dataset.n_classes, source.clean_accuracy).admit(split):
+    for line in BroughtModel(request.user, request.dataset, dataset.n_classes, source.clean_accuracy).admit(split):
         tell(line)
     return request
 

@@ -11,7 +11,7 @@ from frontdef.notebook import lines
 from frontdef.report.palette import variables
 
 if TYPE_CHECKING:
-    from frontdef.cli.sheets import Cell, Sheet
+    from frontdef.cli.sheets import Sheet, SheetCell
 
 VERDICTS = ("worse", "better")
 """Words that are colored where they are bold."""
@@ -75,7 +75,7 @@ def _table(sheet: Sheet) -> str:
     )
 
 
-def _cell(cell: Cell) -> str:
+def _cell(cell: SheetCell) -> str:
     text = "<br>".join(escape(printable(line)) for line in cell.text.split("\n"))
     kind = f' class="{cell.text}"' if cell.text in VERDICTS else ""
     return f"<strong{kind}>{text}</strong>" if cell.bold and text else text

@@ -26,7 +26,7 @@ from frontdef.models.fingerprint import version_of
 from frontdef.models.request import ModelRequest, Request
 from frontdef.protected import Protected
 from frontdef.registry import get_attack_libraries, get_defense
-from frontdef.runs.job import Batch
+from frontdef.runs.job import BatchSize
 from frontdef.runs.table import Rows
 from frontdef.tensorfile import Layout
 from frontdef.threat import format_eps
@@ -162,10 +162,10 @@ class Cell(RowJob):
         )
 
     @property
-    def batch(self) -> Batch:
+    def batch(self) -> BatchSize:
         """Images that the attack gets at once; of a randomized front end times the draws that it averages."""
         draws = self.eot_draws if self._randomized else 1
-        return Batch(min(self.batch_size, self.samples) * draws, self.spec.family.gradient)
+        return BatchSize(min(self.batch_size, self.samples) * draws, self.spec.family.gradient)
 
     def bytes(self, shapes: Mapping[str, tuple[int, ...]]) -> int:
         """Examples, the same after the front end, and records, about."""

@@ -19,7 +19,7 @@ from frontdef.matrix.verify import Scores, score, verify
 from frontdef.memory import at_once
 from frontdef.models.fingerprint import version_of
 from frontdef.registry import get_defense
-from frontdef.runs.job import Batch
+from frontdef.runs.job import BatchSize
 from frontdef.runs.table import Rows
 from frontdef.threat import ThreatModel
 from frontdef.verdicts import broken
@@ -69,11 +69,11 @@ class Diagnose(RowJob):
         return self.first
 
     @property
-    def batch(self) -> Batch:
+    def batch(self) -> BatchSize:
         """Images that an attack gets at once, each draw of a randomized front end by itself."""
         defense, shape = get_defense(self.row.entry.name), self.row.request.image_shape
         draws = masking.Budget().eot if defense.randomized else 1
-        return Batch(min(at_once((draws, *shape)), self.samples) * draws, gradients=True)
+        return BatchSize(min(at_once((draws, *shape)), self.samples) * draws, gradients=True)
 
     @property
     def column(self) -> str:

@@ -11,7 +11,7 @@ from torch import nn
 from frontdef.matrix.entries import DefenseEntry
 from frontdef.matrix.rows import Lineup, own_rows
 from frontdef.models.live import adopt, restored
-from frontdef.models.own import Brought
+from frontdef.models.own import BroughtModel
 from frontdef.models.wrapped import Reading
 from frontdef.runs.plan import Held
 
@@ -52,7 +52,7 @@ def lined_up(
     user = adopt(model, held.split.images, name=name, reading=reading, device=device)
     with restored(model) if isinstance(model, nn.Module) else nullcontext():
         user.module.eval().requires_grad_(False)
-        lineup = Lineup(brought=[Brought(user, SAMPLES, None, clean_accuracy)])
+        lineup = Lineup(brought=[BroughtModel(user, SAMPLES, None, clean_accuracy)])
         lineup.rows += own_rows(
             user, entries, lineup,
             dataset=SAMPLES, data=held.key, image_shape=held.image_shape, trainable=False, seed=seed, every=every,

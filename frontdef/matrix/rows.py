@@ -16,7 +16,7 @@ from frontdef.matrix.row import Row
 from frontdef.models.entry import ModelEntry, request_of
 from frontdef.models.fingerprint import digest
 from frontdef.models.fromfile import open_trained
-from frontdef.models.own import Brought, OwnRequest, misfit
+from frontdef.models.own import BroughtModel, OwnRequest, misfit
 from frontdef.models.request import ModelRequest, Request
 from frontdef.models.sources import UserModel, open_model
 from frontdef.registry import get_dataset, get_defense, get_defenses
@@ -35,7 +35,7 @@ class Lineup:
     """
 
     rows: list[Row] = field(default_factory=list)
-    brought: list[Brought] = field(default_factory=list)
+    brought: list[BroughtModel] = field(default_factory=list)
     skipped: dict[str, None] = field(default_factory=dict)
 
 
@@ -62,7 +62,7 @@ def line_up(matrix: Matrix, device: str) -> Lineup:
                 image_shape=dataset.image_shape,
                 device=device,
             )
-            lineup.brought.append(Brought(user, name, dataset.n_classes, source.clean_accuracy))
+            lineup.brought.append(BroughtModel(user, name, dataset.n_classes, source.clean_accuracy))
             before = [entry for entry in entries if not (entry.classifier or entry.weights)]
             lineup.rows += own_rows(
                 user, before, lineup,

@@ -230,7 +230,7 @@ def _train_split(request: OwnRequest, data_root: Any, download: bool) -> Split:
 
 
 @dataclass(frozen=True, eq=False)
-class Brought:
+class BroughtModel:
     """A user's model before anything is attacked.
 
     Args:

@@ -17,13 +17,13 @@ from frontdef.errors import UnknownNameError
 from frontdef.registry import get_family
 from frontdef.report.data import (
     About,
+    AttackedPicture,
     CellRow,
     CleanRow,
     Diagnosed,
     DiagnosedAttack,
     FamilyNote,
     Figure,
-    Picture,
     ReportData,
     Score,
 )
@@ -174,7 +174,7 @@ def _figures(results: MatrixResults, cells: Iterable[CellRow]) -> Iterator[Figur
 
 def _pictures(
     results: MatrixResults, data: ReportData, ids: Mapping[tuple[str, str, str], np.ndarray]
-) -> Iterator[Picture]:
+) -> Iterator[AttackedPicture]:
     images = {name: results.clean(name) for name in {setting.dataset for setting in data.settings}}
     read = lru_cache(maxsize=None)(lambda key: results.open_tensors("records", key))
     states = {job.entry.key: job for job in results.jobs_of("records")}
@@ -187,7 +187,7 @@ def _pictures(
         at = int(np.flatnonzero(rows["sample_id"] == sample_id)[0])
         clean = images[cell.dataset][at]
         seen = kept.array_rows("seen", at, at + 1)[0] if "seen" in kept else None
-        yield Picture(
+        yield AttackedPicture(
             setting=choice.setting,
             defense=cell.defense,
             family=cell.family,

@@ -155,7 +155,7 @@ class Diagnosed:
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class AttackedPicture:
     """One attacked sample: images ``(C,H,W)`` in [0,1]; ``seen`` is what the classifier gets, None if no image."""
 
     setting: Setting
@@ -230,7 +230,7 @@ class ReportData:
     evidence: tuple[DiagnosedAttack, ...] = ()
     measured: tuple[Measured, ...] = ()
     families: tuple[FamilyNote, ...] = ()
-    pictures: tuple[Picture, ...] = ()
+    pictures: tuple[AttackedPicture, ...] = ()
     figures: tuple[Figure, ...] = ()
     paper: str = ""
     reproductions: Mapping[str, Sequence[Comparison]] = field(default_factory=dict)

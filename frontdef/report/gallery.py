@@ -8,7 +8,7 @@ from itertools import zip_longest
 
 import numpy as np
 
-from frontdef.report.data import Picture, ReportData, Setting
+from frontdef.report.data import AttackedPicture, ReportData, Setting
 from frontdef.report.pictures import LONGEST, magnification, magnified, png, tiles
 
 BYTES = 600_000
@@ -22,7 +22,7 @@ PER_CELL = 3
 
 
 @dataclass(frozen=True)
-class Choice:
+class PictureChoice:
     """A sample of a cell that is to be shown; ``index`` is its row."""
 
     setting: Setting
@@ -42,7 +42,7 @@ class Thumbnail:
 class Card:
     """An attacked sample, drawn; ``lead`` marks the strongest attack of its defense and setting."""
 
-    picture: Picture
+    picture: AttackedPicture
     panels: tuple[Thumbnail, ...]
     lead: bool
 
@@ -52,7 +52,7 @@ def weight(values_per_image: int) -> int:
     return 4 * (values_per_image * 4 // 3 + PER_IMAGE)
 
 
-def choose(data: ReportData, values_per_image: int, budget: int = BYTES) -> list[Choice]:
+def choose(data: ReportData, values_per_image: int, budget: int = BYTES) -> list[PictureChoice]:
     """Pick the samples that are shown: of each defense, setting and family, some that its strongest library broke.
 
     Samples that many attacks broke come first, so that one and the same image is seen under many attacks. Where the
@@ -76,7 +76,7 @@ def choose(data: ReportData, values_per_image: int, budget: int = BYTES) -> list
 
 def _ranked(
     data: ReportData, setting: Setting, defense: str, common: dict[tuple[str, str], np.ndarray]
-) -> Iterator[Choice]:
+) -> Iterator[PictureChoice]:
     best: dict[str, tuple[int, str, str, str, np.ndarray]] = {}
     for family in data.family_names:
         for cell in data.judged.get((setting, defense, family), []):
@@ -87,14 +87,14 @@ def _ranked(
     families = sorted(best.values(), key=lambda item: item[:3])  # of equals the first by name, as the table says it
     orders = [(key, _order(broken, common[setting.model])) for *_, key, broken in families]
     for rank in range(PER_CELL):
-        yield from (Choice(setting, key, int(order[rank])) for key, order in orders if rank < len(order))
+        yield from (PictureChoice(setting, key, int(order[rank])) for key, order in orders if rank < len(order))
 
 
 def _order(broken: np.ndarray, common: np.ndarray) -> Sequence[int]:
     return sorted(np.flatnonzero(broken), key=lambda i: (-common[i], i))
 
 
-def draw(picture: Picture, lead: bool) -> Card:
+def draw(picture: AttackedPicture, lead: bool) -> Card:
     """Turn a picture into panels: clean, attacked, perturbation ×k, after the front end."""
     delta = picture.attacked - picture.clean
     factor = magnification(delta)

@@ -13,7 +13,7 @@ from frontdef.verdicts.resolution import deciding
 
 
 @dataclass(frozen=True)
-class Cause:
+class Disagreement:
     """The comparisons in which libraries disagree for one reason.
 
     Args:
@@ -44,14 +44,14 @@ class Cause:
         return " · ".join(said)
 
 
-def causes(data: ReportData) -> list[Cause]:
+def causes(data: ReportData) -> list[Disagreement]:
     """Where libraries disagree, once a cause: the gravest first, then what happens most often."""
     by_cause: dict[tuple[str, str, str, str], list[Agreement]] = {}
     for row in data.agreements:
         if row.verdict in DISAGREE:
             by_cause.setdefault((row.mode, row.verdict, row.cause, row.known or row.family), []).append(row)
     grouped = [
-        Cause(mode, verdict, name, rows[0].known, tuple(sorted(rows, key=lambda row: row.p_holm)))
+        Disagreement(mode, verdict, name, rows[0].known, tuple(sorted(rows, key=lambda row: row.p_holm)))
         for (mode, verdict, name, _), rows in by_cause.items()
     ]
     modes = list(MODES)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from frontdef.errors import StoreError
-from frontdef.runs.packs import Block, joined
+from frontdef.runs.packs import RowBlock, joined
 from frontdef.runs.sealed import same_rows
 from frontdef.runs.store import Store
 from frontdef.whole import delete
@@ -68,7 +68,7 @@ def _small(store: Store, table: str, key: str) -> bool:
     return store.path(table, key).stat().st_size < LARGE
 
 
-def _pack(store: Store, table: str, block: Block) -> None:
+def _pack(store: Store, table: str, block: RowBlock) -> None:
     path = store.packs.write(table, block)
     pack = next(pack for pack in store.packs.of(table) if pack.path == path)
     written = pack.load()

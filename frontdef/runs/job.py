@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from frontdef.runs.inventory import Inventory
 
 
-class Batch(NamedTuple):
+class BatchSize(NamedTuple):
     """Images that pass through a model at once, and whether their gradients do."""
 
     images: int
@@ -85,7 +85,7 @@ class Job(ABC):
         """Its row and its column in the grid that fills while a run works."""
 
     @property
-    def batch(self) -> Batch | None:
+    def batch(self) -> BatchSize | None:
         """What passes through a model at once; None where images pass without gradients, as `at_once` has it."""
         return None
 

@@ -28,7 +28,7 @@ FOLDER = "packs"
 INDEX, ABOUTS = b"index", b"abouts"
 
 
-class Block(NamedTuple):
+class RowBlock(NamedTuple):
     """Rows of some jobs, one after the other.
 
     Args:
@@ -48,7 +48,7 @@ class Block(NamedTuple):
         """Where the rows of each job begin, int64 ``(jobs,)``."""
         return np.cumsum([0, *self.counts], dtype=np.int64)[:-1]
 
-    def of(self, keys: Iterable[str]) -> Block:
+    def of(self, keys: Iterable[str]) -> RowBlock:
         """The same of some of its jobs."""
         wanted = set(keys)
         at = [i for i, key in enumerate(self.keys) if key in wanted]
@@ -57,7 +57,7 @@ class Block(NamedTuple):
         starts = self.starts
         taken = [np.arange(starts[i], starts[i] + self.counts[i]) for i in at]
         rows = self.rows.take(np.concatenate(taken) if taken else np.empty(0, dtype=np.int64))
-        return Block([self.keys[i] for i in at], [self.counts[i] for i in at], [self.abouts[i] for i in at], rows)
+        return RowBlock([self.keys[i] for i in at], [self.counts[i] for i in at], [self.abouts[i] for i in at], rows)
 
 
 class Pack:
@@ -87,7 +87,7 @@ class Pack:
             raise self._damaged(error) from None
         self.place: dict[str, int] = {key: i for i, key in enumerate(self.keys)}
 
-    def load(self) -> Block:
+    def load(self) -> RowBlock:
         """All of it, once the checksum is found right.
 
         Raises:
@@ -100,7 +100,7 @@ class Pack:
             index = parse_json(file.metadata.metadata[INDEX])
             if (index["table"], index["keys"], index["counts"]) != (self.table, self.keys, self.counts):
                 raise ValueError("it is another pack than the one that was looked into")
-            block = Block(self.keys, self.counts, abouts, rows_of(data, file))
+            block = RowBlock(self.keys, self.counts, abouts, rows_of(data, file))
             if not len(self.keys) == len(abouts) == len(self.counts) or sum(self.counts) != len(block.rows):
                 raise ValueError("its index does not fit its rows")
         except (OSError, ValueError, KeyError, TypeError, zlib.error, pa.ArrowException) as error:
@@ -136,7 +136,7 @@ class Packs:
         self.root = root
         self._known: dict[str, dict[Path, Pack]] = {}
         self._seen: dict[str, int] = {}
-        self._last: tuple[Path, Block] | None = None
+        self._last: tuple[Path, RowBlock] | None = None
 
     def of(self, table: str) -> list[Pack]:
         """Those of a table.
@@ -189,7 +189,7 @@ class Packs:
         """Look again, whatever the folder's time says."""
         self._seen.pop(table, None)
 
-    def write(self, table: str, block: Block) -> Path:
+    def write(self, table: str, block: RowBlock) -> Path:
         """Write one.
 
         Raises:
@@ -217,14 +217,14 @@ class Packs:
                 self.forget(table)
 
 
-def encode(table: str, block: Block) -> bytes:
+def encode(table: str, block: RowBlock) -> bytes:
     """The file of a pack."""
     index = json.dumps({"table": table, "keys": list(block.keys), "counts": list(map(int, block.counts))})
     abouts = base64.b64encode(zlib.compress(json.dumps(list(block.abouts), sort_keys=True).encode()))
     return seal(block.rows, {INDEX: index.encode(), ABOUTS: abouts})
 
 
-def joined(blocks: Iterable[tuple[str, pa.Table, Mapping[str, Any]]]) -> Iterator[Block]:
+def joined(blocks: Iterable[tuple[str, pa.Table, Mapping[str, Any]]]) -> Iterator[RowBlock]:
     """Jobs that stand alone, some thousands of rows together.
 
     Args:
@@ -242,9 +242,9 @@ def joined(blocks: Iterable[tuple[str, pa.Table, Mapping[str, Any]]]) -> Iterato
         yield _block(lot)
 
 
-def _block(lot: Sequence[tuple[str, pa.Table, Mapping[str, Any]]]) -> Block:
+def _block(lot: Sequence[tuple[str, pa.Table, Mapping[str, Any]]]) -> RowBlock:
     keys, tables, abouts = zip(*lot, strict=True)
-    return Block(keys, [len(table) for table in tables], abouts, pa.concat_tables(tables).combine_chunks())
+    return RowBlock(keys, [len(table) for table in tables], abouts, pa.concat_tables(tables).combine_chunks())
 
 
 ROWS, JOBS = 1 << 18, 1 << 13

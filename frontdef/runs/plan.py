@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frontdef.models.fingerprint import digest
-from frontdef.models.own import Brought
+from frontdef.models.own import BroughtModel
 from frontdef.models.request import Request
 from frontdef.registry import get_dataset
 from frontdef.runs.job import Job
@@ -114,7 +114,7 @@ class Plan:
     device: str = "cpu"
     radii: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     skipped: tuple[str, ...] = ()
-    brought: tuple[Brought, ...] = ()
+    brought: tuple[BroughtModel, ...] = ()
     twins: tuple[Job, ...] = ()
 
     @cached_property

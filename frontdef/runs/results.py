@@ -19,7 +19,7 @@ from frontdef.reading import uncollected
 from frontdef.runs.columns import NUMPY, arrays
 from frontdef.runs.head import Head, JobEntry
 from frontdef.runs.kind import Kind, get_kind
-from frontdef.runs.packs import Block
+from frontdef.runs.packs import RowBlock
 from frontdef.runs.store import ARROW, Store
 from frontdef.runs.table import Table
 
@@ -136,7 +136,7 @@ class Results:
         return rows.select(list(wanted))
 
     @uncollected()
-    def blocks(self, table: str) -> list[Block]:
+    def blocks(self, table: str) -> list[RowBlock]:
         """The rows of all jobs of a table that are done, many jobs at a time, read once.
 
         Raises:
@@ -152,11 +152,11 @@ class Results:
         return self._blocks[table]
 
     @cached_property
-    def _blocks(self) -> dict[str, list[Block]]:
+    def _blocks(self) -> dict[str, list[RowBlock]]:
         return {}
 
     @cached_property
-    def _places(self) -> dict[tuple[str, str], tuple[Block, int, int]]:
+    def _places(self) -> dict[tuple[str, str], tuple[RowBlock, int, int]]:
         """Table and key → where its rows stand: in which block, from which row, and how many."""
         return {
             (name, key): (block, int(start), count)

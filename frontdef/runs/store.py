@@ -27,7 +27,7 @@ from frontdef.lock import HeldError, locked
 from frontdef.reading import parse_json, read_bounded
 from frontdef.runs import head as heads
 from frontdef.runs.head import Head
-from frontdef.runs.packs import Block, Packs, joined
+from frontdef.runs.packs import Packs, RowBlock, joined
 from frontdef.runs.sealed import LARGEST, rows_of, seal, unseal
 from frontdef.runs.table import Rows, Table
 from frontdef.tensorfile import Layout, TensorFile, TensorWriter
@@ -203,7 +203,7 @@ class Store:
 
     def scan(
         self, table: str, keys: Iterable[str], check: Callable[[pa.Table, Path], pa.Table] = lambda rows, _: rows
-    ) -> Iterator[Block]:
+    ) -> Iterator[RowBlock]:
         """The rows of many jobs that are done, many at a time.
 
         Args:

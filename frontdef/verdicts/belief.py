@@ -15,7 +15,7 @@ from frontdef.errors import UnknownNameError
 from frontdef.registry import get_family
 from frontdef.threat import NORM_LABELS, TOLERANCE, check_norm, format_eps
 from frontdef.verdicts.attacked import GROUP, Attacked, Models, by_model
-from frontdef.verdicts.bracket import DIAGNOSIS, Diagnosed
+from frontdef.verdicts.bracket import DIAGNOSIS, DiagnosisEvidence
 from frontdef.verdicts.statistics import FEWEST, UNION, holm, mcnemar
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def beliefs(
     kind_of = cache(_kind)
     for model, attacked in by_model(outcomes).items():
         where = dict(zip(GROUP, model, strict=True))
-        broke = Diagnosed.of(model, attacked, evidence)
+        broke = DiagnosisEvidence.of(model, attacked, evidence)
         for norm, eps in attacked.threats:
             seen = _seen(Belief(*model, norm, eps), attacked, broke.within(norm, eps), kind_of)
             judged.append(_judge(seen, _nearest(diagnosed, where, norm, eps)))

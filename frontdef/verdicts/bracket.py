@@ -94,7 +94,9 @@ def brackets(outcomes: pd.DataFrame | Models, certified: Columns, evidence: Colu
     return [
         bracket
         for model, attacked in by_model(outcomes).items()
-        for bracket in _brackets(model, attacked, _of_model(certified, model), Diagnosed.of(model, attacked, evidence))
+        for bracket in _brackets(
+            model, attacked, _of_model(certified, model), DiagnosisEvidence.of(model, attacked, evidence)
+        )
     ]
 
 
@@ -106,7 +108,7 @@ def _of_model(rows: Columns, model: Model) -> dict[str, np.ndarray]:
 
 
 @dataclass(frozen=True, eq=False)
-class Diagnosed:
+class DiagnosisEvidence:
     """What the attacks of a model's diagnoses broke, of its own samples.
 
     Args:
@@ -124,7 +126,7 @@ class Diagnosed:
     samples: int
 
     @classmethod
-    def of(cls, model: Model, attacked: Attacked, evidence: Columns | None) -> Diagnosed:
+    def of(cls, model: Model, attacked: Attacked, evidence: Columns | None) -> DiagnosisEvidence:
         """That of one model of a run.
 
         Args:
@@ -152,7 +154,7 @@ class Diagnosed:
 
 
 def _brackets(
-    model: Model, attacked: Attacked, certified: Mapping[str, np.ndarray], diagnosed: Diagnosed
+    model: Model, attacked: Attacked, certified: Mapping[str, np.ndarray], diagnosed: DiagnosisEvidence
 ) -> Iterator[Bracket]:
     attackers = _Attackers(attacked)
     dataset, classifier, defense = model

@@ -10,7 +10,7 @@ import numpy as np
 
 from frontdef.threat import format_eps
 from frontdef.verdicts.attacked import Attacked, Model, Models, stood
-from frontdef.verdicts.bracket import Diagnosed
+from frontdef.verdicts.bracket import DiagnosisEvidence
 from frontdef.verdicts.resolution import needed
 from frontdef.verdicts.statistics import holm, mcnemar, paired_difference
 
@@ -131,7 +131,7 @@ def _numbers(a: Side, model_a: Model, b: Side, model_b: Model) -> Iterator[Chang
     everywhere = np.ones(len(own.ids), bool), np.ones(len(other.ids), bool)
     clean = (own, everywhere[0], own.correct), (other, everywhere[1], other.correct)
     yield _paired((*where, "", float("nan"), CLEAN), *clean)
-    broke = Diagnosed.of(model_a, own, a.evidence), Diagnosed.of(model_b, other, b.evidence)
+    broke = DiagnosisEvidence.of(model_a, own, a.evidence), DiagnosisEvidence.of(model_b, other, b.evidence)
     for norm, eps in own.threats:
         if (norm, eps) not in other.threats:
             continue

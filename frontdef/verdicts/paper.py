@@ -47,7 +47,7 @@ class PaperRow(Config):
     )
 
 
-class Cause(Config):
+class PaperCause(Config):
     """Why a number of the paper did not come back, or can't be right."""
 
     row: str = field("", description="name of the row; every one if absent")
@@ -73,7 +73,7 @@ class PaperTable(Config):
     where: dict[str, Value] = field(default_factory=dict, description="column of the summary → value, of every number")
     column: tuple[PaperColumn, ...] = field(min_length=1, description="its columns")
     row: tuple[PaperRow, ...] = field(min_length=1, description="its rows")
-    cause: tuple[Cause, ...] = field((), description="what is known of differences")
+    cause: tuple[PaperCause, ...] = field((), description="what is known of differences")
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

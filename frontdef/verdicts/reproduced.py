@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from frontdef.errors import ConfigError
-from frontdef.verdicts.paper import Cause, PaperColumn, PaperRow, PaperTable, Value
+from frontdef.verdicts.paper import PaperCause, PaperColumn, PaperRow, PaperTable, Value
 from frontdef.verdicts.statistics import wilson
 
 Verdict = Literal[
@@ -175,7 +175,7 @@ def _ended(frame: pd.DataFrame) -> pd.Series:
     return ended
 
 
-def _causes(table: PaperTable, row: PaperRow, column: PaperColumn) -> Iterator[Cause]:
+def _causes(table: PaperTable, row: PaperRow, column: PaperColumn) -> Iterator[PaperCause]:
     """What is known of a number, the most particular first."""
     fitting = (each for each in table.cause if each.row in {"", row.name} and each.column in {"", column.name})
     return iter(sorted(fitting, key=lambda each: (each.row == "") + (each.column == "")))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from frontdef import bpda
-from frontdef.attacks.native.adaptive import Borrowed, Choice, adaptive, choices
+from frontdef.attacks.native.adaptive import Borrowed, Combination, adaptive, choices
 from frontdef.attacks.native.cascade import cascade
 from frontdef.attacks.native.stages import STAGES
 from frontdef.config import Config
@@ -101,7 +101,7 @@ def test_the_combinations_are_what_the_defense_allows(cnn, few):
     plain, noisy = choices(cnn, few[0]), choices(behind(Noisy(Config()), cnn).eot(4), few[0])
     assert len(plain) == 1 * 3 * 2
     assert len(noisy) == 2 * 3 * 2 * 3
-    assert noisy[0] == Choice("true", "cross-entropy", False, 4, "probabilities")
+    assert noisy[0] == Combination("true", "cross-entropy", False, 4, "probabilities")
     assert {choice.surrogate for choice in noisy} == {"true", ""}
 
     class Smooth(Rounded):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from frontdef.attacks.native import wave
-from frontdef.attacks.native.autopgd import AutoPgd, Run, apgd, apgdt
+from frontdef.attacks.native.autopgd import AutoPgd, ClimbRun, apgd, apgdt
 from frontdef.attacks.native.losses import DIRECTIONS, cross_entropy, gap, log_odds, targeted_dlr
 from frontdef.attacks.native.square import random_search, square
 from frontdef.errors import ConfigError
@@ -61,7 +61,7 @@ def beside_torchattacks(net, x, y, norm, loss, shift=0.0):
     climbed = DIRECTIONS["cross-entropy" if loss == "ce" else "dlr"]
     result = x.clone()
     attack = AutoPgd(net, x, y, threat, 30, lambda logits, labels, _: climbed(logits, labels))
-    left = attack.climb(result, torch.arange(len(x)), iter([Run(started[0], y)]), 1)
+    left = attack.climb(result, torch.arange(len(x)), iter([ClimbRun(started[0], y)]), 1)
     with torch.no_grad():
         losses = [climbed(net(examples[left]), y[left]) for examples in (result, expected)]
     return result[left], expected[left], left, right.nonzero().flatten(), losses

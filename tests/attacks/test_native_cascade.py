@@ -8,7 +8,7 @@ from torch import nn
 
 from frontdef.attacks.native.autopgd import apgd, apgdt
 from frontdef.attacks.native.cascade import LOOKS, STANDS, WRONG, cascade
-from frontdef.attacks.native.stages import PASSES, STAGES, Stage
+from frontdef.attacks.native.stages import PASSES, STAGES, CascadeStage
 from frontdef.threat import ThreatModel
 from tests.attacks.conftest import protect
 
@@ -61,7 +61,7 @@ def test_it_is_no_weaker_than_its_parts_alone(cnn, few, threat, right):
 
 
 def test_a_seed_fixes_it_and_the_others_do_not_matter(cnn, few, threat):
-    stages = (STAGES[0], STAGES[2], Stage("scores", "search", steps=30))
+    stages = (STAGES[0], STAGES[2], CascadeStage("scores", "search", steps=30))
     first, again = (run(cnn, few, threat, stages=stages) for _ in range(2))
     assert torch.equal(first.examples, again.examples)
     wrong = torch.cat([few[1][:20], (few[1][20:] + 1) % 10])
@@ -75,7 +75,7 @@ def test_the_nearest_class_is_tried_first_though_another_has_the_larger_logit(li
     model = linear([[0.0] * 4, [0.1, 0, 0, 0], [0, 1.0, 0, 0], [0, 0, 0, 0]], bias=[1.0, 0.85, 0.3, -9.0])
     x, y = torch.full((1, 1, 1, 4), 0.5), torch.tensor([0])
     assert model.predict(x).argsort(1, descending=True)[0, 1] == 1
-    once = (Stage("nearest", "classes", "gap", steps=3, runs=1),)
+    once = (CascadeStage("nearest", "classes", "gap", steps=3, runs=1),)
     outcome = run(model, (x, y), ThreatModel("linf", 0.25), stages=once)
     assert outcome.broken_by.tolist() == [0]
     assert model.predict(outcome.examples).argmax(1).tolist() == [2]
@@ -137,7 +137,7 @@ class Drawn(nn.Module):
 def test_of_a_model_that_draws_only_what_holds_each_time_is_broken():
     x = torch.linspace(0.1, 0.9, 5).view(5, 1, 1, 1).expand(5, 1, 4, 4).clone()
     y = torch.zeros(5, dtype=torch.int64)
-    stages = (Stage("points", "climb", "margin", steps=8, random=True),)
+    stages = (CascadeStage("points", "climb", "margin", steps=8, random=True),)
     broken = {
         looks: (
             cascade(Drawn(x), x, y, threat=ThreatModel("linf", 0.05), stages=stages, looks=looks).broken_by == 0

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Generator, Tensor, nn
 
-from frontdef.attacks.native.cascade import LOOKS, Outcome, Spent, cascade
+from frontdef.attacks.native.cascade import LOOKS, CascadeOutcome, Spent, cascade
 from frontdef.attacks.native.losses import DIRECTIONS, margin
-from frontdef.attacks.native.stages import COMBINATIONS, STAGES, WINNER_STEPS, Stage
+from frontdef.attacks.native.stages import COMBINATIONS, STAGES, WINNER_STEPS, CascadeStage
 from frontdef.attacks.spec import Loss
 from frontdef.frontend import Identity
 from frontdef.threat import ThreatModel
@@ -32,7 +32,7 @@ STEEPNESS = (1.0, 0.25, 4.0)
 
 
 @dataclass(frozen=True)
-class Choice:
+class Combination:
     """One combination.
 
     Args:
@@ -54,9 +54,9 @@ class Choice:
         draws = f", {self.average} of {self.draws} draws" if self.draws > 1 else ""
         return f"{through}, {self.climbed}, {'random start' if self.random else 'from the image'}{draws}"
 
-    def stage(self, name: str, steps: int) -> Stage:
+    def stage(self, name: str, steps: int) -> CascadeStage:
         """Its climb."""
-        return Stage(name, "climb", self.climbed, steps=steps, random=self.random)
+        return CascadeStage(name, "climb", self.climbed, steps=steps, random=self.random)
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,11 @@ class Adapted:
     """
 
     examples: Tensor
-    winner: Choice | None
+    winner: Combination | None
     spent: tuple[Spent, ...]
 
 
-def choices(protected: Protected, x: Tensor) -> tuple[Choice, ...]:
+def choices(protected: Protected, x: Tensor) -> tuple[Combination, ...]:
     """Every combination that a defended classifier allows, its own defaults first.
 
     Args:
@@ -88,7 +88,7 @@ def choices(protected: Protected, x: Tensor) -> tuple[Choice, ...]:
     if protected.draws > 1:
         averaged = [(protected.draws, "probabilities"), (protected.draws, "logits"), *averaged]
     return tuple(
-        Choice(source, loss, random, *over)
+        Combination(source, loss, random, *over)
         for source, loss, random, over in product(sources, DIRECTIONS, (False, True), averaged)
     )
 
@@ -131,7 +131,7 @@ def adaptive(
     threat: ThreatModel,
     steps: int = 5,
     probed: int = 32,
-    stages: tuple[Stage, ...] = STAGES,
+    stages: tuple[CascadeStage, ...] = STAGES,
     generator: Generator | None = None,
 ) -> Adapted:
     """Find the combination that breaks most, and run the cascade with it.
@@ -167,7 +167,7 @@ class _Search:
         self.left = (self._margins(torch.arange(len(x), device=x.device), x) <= 0).nonzero().flatten()
         self.spent: list[Spent] = []
 
-    def run(self, steps: int, probed: int, stages: tuple[Stage, ...]) -> Adapted:
+    def run(self, steps: int, probed: int, stages: tuple[CascadeStage, ...]) -> Adapted:
         if not len(self.left):
             return Adapted(self.result, None, ())
         pool, number = choices(self.protected, self.x), 0
@@ -179,7 +179,7 @@ class _Search:
         self._finish(winner, (winner.stage("own climb", WINNER_STEPS), *stages))
         return Adapted(self.result, winner, tuple(self.spent))
 
-    def _round(self, name: str, pool: tuple[Choice, ...], steps: int, probed: int) -> tuple[Choice, ...]:
+    def _round(self, name: str, pool: tuple[Combination, ...], steps: int, probed: int) -> tuple[Combination, ...]:
         """The better half, best first."""
         share = min(
             1.0, COMBINATIONS / len(pool)
@@ -198,14 +198,16 @@ class _Search:
         best = sorted(range(len(pool)), key=ranks.__getitem__, reverse=True)  # stable: of equals the first stays first
         return tuple(pool[place] for place in best[: (len(pool) + 1) // 2])
 
-    def _finish(self, winner: Choice, stages: tuple[Stage, ...]) -> None:
+    def _finish(self, winner: Combination, stages: tuple[CascadeStage, ...]) -> None:
         if not len(self.left):
             return
         outcome = self._attack(winner, self.left, stages, self.looks)
         self.result[self.left] = outcome.examples
         self.spent += [replace(stage, stage=f"{stage.stage} ({winner})") for stage in outcome.spent[1:]]
 
-    def _attack(self, choice: Choice, rows: Tensor, stages: tuple[Stage, ...], looks: int = 1) -> Outcome:
+    def _attack(
+        self, choice: Combination, rows: Tensor, stages: tuple[CascadeStage, ...], looks: int = 1
+    ) -> CascadeOutcome:
         protected = self.protected
         view = protected.eot(choice.draws, average=choice.average) if protected.front_end.randomized else protected
         model = view if choice.surrogate else Borrowed(view, protected.without())

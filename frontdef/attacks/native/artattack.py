@@ -19,7 +19,7 @@ from frontdef.attacks.native.eotpgd import READINGS
 from frontdef.attacks.native.estimator import Pipeline, Units, check_estimator, resting, value_range
 from frontdef.attacks.native.locallylinear import Input, Knowledge, WorstPair
 from frontdef.attacks.native.losses import LOSSES
-from frontdef.attacks.native.stages import Stage
+from frontdef.attacks.native.stages import CascadeStage
 from frontdef.errors import ConfigError
 from frontdef.threat import Norm, ThreatModel
 
@@ -62,7 +62,7 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "x2": _one_of(Input),
     "worst_pair": _one_of(WorstPair),
     "stages": (
-        lambda value: bool(value) and all(isinstance(stage, Stage) for stage in value),
+        lambda value: bool(value) and all(isinstance(stage, CascadeStage) for stage in value),
         "some Stage of frontdef.attacks.native.stages, in order",
     ),
 }

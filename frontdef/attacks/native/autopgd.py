@@ -20,7 +20,7 @@ Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Run:
+class ClimbRun:
     """One run of every sample.
 
     Args:
@@ -56,7 +56,7 @@ class AutoPgd:
     rho: float = 0.75
     targeted: bool = False
 
-    def climb(self, result: Tensor, left: Tensor, runs: Iterator[Run], count: int) -> Tensor:
+    def climb(self, result: Tensor, left: Tensor, runs: Iterator[ClimbRun], count: int) -> Tensor:
         """Make runs of the samples that are left, several at once where they are few.
 
         Args:
@@ -70,7 +70,7 @@ class AutoPgd:
             Samples that still stand.
         """
 
-        def attempt(some: list[Run], standing: Tensor, to_come: int) -> Tensor:
+        def attempt(some: list[ClimbRun], standing: Tensor, to_come: int) -> Tensor:
             return _Climb(self, Wave.of(result, standing, len(some)), some).run()
 
         return waves(attempt, runs, count, left, len(result))
@@ -88,7 +88,7 @@ class AutoPgd:
 class _Climb:
     """Some runs of the samples that are left, as one batch."""
 
-    def __init__(self, attack: AutoPgd, wave: Wave, runs: list[Run]) -> None:
+    def __init__(self, attack: AutoPgd, wave: Wave, runs: list[ClimbRun]) -> None:
         self.attack, self.wave, left = attack, wave, wave.left
         self.y = attack.y[wave.sample]
         self.target = torch.cat([run.target[left] for run in runs])
@@ -199,7 +199,7 @@ def apgd(
 
     attack = AutoPgd(model, x, y, threat, steps, objective, rho, targeted)
     result = x.detach().clone()
-    runs = (Run(random_perturbation(x, threat.norm, threat.eps, generator), y) for _ in range(restarts))
+    runs = (ClimbRun(random_perturbation(x, threat.norm, threat.eps, generator), y) for _ in range(restarts))
     attack.climb(result, attack.standing(), runs, restarts)
     return result
 
@@ -242,7 +242,7 @@ def apgdt(
     targets = wrong.unbind(1)[:classes]
     result = x.detach().clone()
     runs = (
-        Run(random_perturbation(x, threat.norm, threat.eps, generator), target)
+        ClimbRun(random_perturbation(x, threat.norm, threat.eps, generator), target)
         for target in targets
         for _ in range(restarts)
     )

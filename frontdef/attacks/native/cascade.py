@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor, nn
 
-from frontdef.attacks.native.autopgd import AutoPgd, Objective, Run
+from frontdef.attacks.native.autopgd import AutoPgd, ClimbRun, Objective
 from frontdef.attacks.native.geometry import random_perturbation
 from frontdef.attacks.native.losses import DIRECTIONS, gap, targeted_dlr
 from frontdef.attacks.native.square import random_search
-from frontdef.attacks.native.stages import RANKED, STAGES, Climbed, Kind, Stage
+from frontdef.attacks.native.stages import RANKED, STAGES, CascadeStage, Climbed, Kind
 from frontdef.threat import Norm, ThreatModel
 
 STANDS, WRONG = -1, -2
@@ -51,7 +51,7 @@ class Spent:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CascadeOutcome:
     """What came of a cascade.
 
     Args:
@@ -71,11 +71,11 @@ def cascade(
     y: Tensor,
     *,
     threat: ThreatModel,
-    stages: tuple[Stage, ...] = STAGES,
+    stages: tuple[CascadeStage, ...] = STAGES,
     looks: int = 1,
     generator: Generator | None = None,
     count: Count | None = None,
-) -> Outcome:
+) -> CascadeOutcome:
     """Run stage after stage on the samples that stand.
 
     The wrong classes are ranked by how far away each one's boundary is on the model's linearization, the gap of logits
@@ -163,7 +163,7 @@ class _Cascade:
         self.result = x.detach().clone()
         self.targets: Tensor | None = None
 
-    def run(self, stages: tuple[Stage, ...]) -> Outcome:
+    def run(self, stages: tuple[CascadeStage, ...]) -> CascadeOutcome:
         before = self.count()
         with torch.no_grad():
             logits = self.model(self.x)
@@ -180,25 +180,25 @@ class _Cascade:
             fell[left] = False
             broken_by[fell] = number
             spent.append(Spent(stage.name, tried, tried - len(left), *self._since(before)))
-        return Outcome(self.result, broken_by, tuple(spent))
+        return CascadeOutcome(self.result, broken_by, tuple(spent))
 
     def _since(self, before: tuple[int, int]) -> tuple[int, int]:
         forward, backward = self.count()
         return forward - before[0], backward - before[1]
 
-    def climb(self, stage: Stage, left: Tensor) -> Tensor:
+    def climb(self, stage: CascadeStage, left: Tensor) -> Tensor:
         """Auto-PGD on any wrong class; the samples that still stand."""
-        runs = (Run(self._start(stage), self.y) for _ in range(stage.runs))
+        runs = (ClimbRun(self._start(stage), self.y) for _ in range(stage.runs))
         return self._auto(stage, left, runs, stage.runs)
 
-    def classes(self, stage: Stage, left: Tensor) -> Tensor:
+    def classes(self, stage: CascadeStage, left: Tensor) -> Tensor:
         """Auto-PGD once for each of some wrong classes, nearest first; the samples that still stand."""
         if self.targets is None:
             self.targets = self._nearest(left)
         targets = self.targets.unbind(1)[stage.skip : stage.skip + stage.runs]
-        return self._auto(stage, left, (Run(self._start(stage), target) for target in targets), len(targets))
+        return self._auto(stage, left, (ClimbRun(self._start(stage), target) for target in targets), len(targets))
 
-    def search(self, stage: Stage, left: Tensor) -> Tensor:
+    def search(self, stage: CascadeStage, left: Tensor) -> Tensor:
         """Squares, by scores alone; the samples that still stand."""
         found = random_search(
             self.model, self.x, self.y,
@@ -207,14 +207,14 @@ class _Cascade:
         self.result[left] = found[left]
         return left[:0]  # what it broke is seen when it is looked at once more
 
-    def _auto(self, stage: Stage, left: Tensor, runs: Iterator[Run], count: int) -> Tensor:
+    def _auto(self, stage: CascadeStage, left: Tensor, runs: Iterator[ClimbRun], count: int) -> Tensor:
         model = self.model if stage.neighbors == 1 else _Averaged(self.model, self._around, stage.neighbors)
         attack = AutoPgd(
             model, self.x, self.y, self.threat, stage.steps, _objective(stage.climbed, self.logits.shape[1])
         )
         return attack.climb(self.result, left, runs, count)
 
-    def _start(self, stage: Stage) -> Tensor:
+    def _start(self, stage: CascadeStage) -> Tensor:
         if not stage.random:
             return self.x
         return random_perturbation(self.x, self.threat.norm, self.threat.eps, self.generator)
@@ -270,7 +270,7 @@ _OBJECTIVES: Mapping[Climbed, Objective] = {
     "targeted-dlr": targeted_dlr,
 }
 
-_KINDS: Mapping[Kind, Callable[[_Cascade, Stage, Tensor], Tensor]] = {
+_KINDS: Mapping[Kind, Callable[[_Cascade, CascadeStage, Tensor], Tensor]] = {
     "climb": _Cascade.climb,
     "classes": _Cascade.classes,
     "search": _Cascade.search,

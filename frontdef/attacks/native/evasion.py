@@ -25,14 +25,14 @@ from torch import Tensor
 
 from frontdef.attacks.native.artattack import NativeAttack
 from frontdef.attacks.native.autopgd import apgd
-from frontdef.attacks.native.cascade import Outcome, cascade
+from frontdef.attacks.native.cascade import CascadeOutcome, cascade
 from frontdef.attacks.native.eotpgd import Reading, eotpgd
 from frontdef.attacks.native.estimator import Pipeline, Units, check_estimator, undefended
 from frontdef.attacks.native.locallylinear import Input, Knowledge, WorstPair, locally_linear
 from frontdef.attacks.native.noise import noise
 from frontdef.attacks.native.pgd import pgd
 from frontdef.attacks.native.smoothpgd import smoothpgd
-from frontdef.attacks.native.stages import STAGES, Stage
+from frontdef.attacks.native.stages import STAGES, CascadeStage
 from frontdef.attacks.spec import Loss
 from frontdef.errors import ConfigError
 from frontdef.threat import ThreatModel
@@ -158,10 +158,10 @@ class Cascade(NativeAttack):
         estimator: PyTorchClassifier,
         norm: float | str = np.inf,
         eps: float = 0.3,
-        stages: tuple[Stage, ...] = STAGES,
+        stages: tuple[CascadeStage, ...] = STAGES,
         batch_size: int = 256,
     ) -> None:
-        self.outcomes: list[Outcome] = []
+        self.outcomes: list[CascadeOutcome] = []
         super().__init__(estimator, norm=norm, eps=eps, stages=stages, batch_size=batch_size)
 
     def generate(self, x: np.ndarray, y: np.ndarray | None = None, **kwargs: Any) -> np.ndarray:

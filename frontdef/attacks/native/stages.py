@@ -11,7 +11,7 @@ Kind = Literal["climb", "classes", "search"]
 
 
 @dataclass(frozen=True)
-class Stage:
+class CascadeStage:
     """One stage.
 
     Args:
@@ -43,15 +43,15 @@ class Stage:
         return self.runs * (1 + 2 * self.steps * self.neighbors)
 
 
-STAGES: tuple[Stage, ...] = (
-    Stage("one step", "climb", "cross-entropy"),
-    Stage("margin", "climb", "margin", steps=12),
-    Stage("cross-entropy", "climb", "cross-entropy", steps=40, random=True),
-    Stage("nearest classes", "classes", "targeted-dlr", steps=40, runs=3),
-    Stage("next classes", "classes", "gap", steps=20, runs=6, skip=3),
-    Stage("restarts", "climb", "dlr", steps=50, runs=2, random=True),
-    Stage("smoothed", "climb", "margin", steps=15, neighbors=4, random=True),
-    Stage("scores", "search", steps=1000),
+STAGES: tuple[CascadeStage, ...] = (
+    CascadeStage("one step", "climb", "cross-entropy"),
+    CascadeStage("margin", "climb", "margin", steps=12),
+    CascadeStage("cross-entropy", "climb", "cross-entropy", steps=40, random=True),
+    CascadeStage("nearest classes", "classes", "targeted-dlr", steps=40, runs=3),
+    CascadeStage("next classes", "classes", "gap", steps=20, runs=6, skip=3),
+    CascadeStage("restarts", "climb", "dlr", steps=50, runs=2, random=True),
+    CascadeStage("smoothed", "climb", "margin", steps=15, neighbors=4, random=True),
+    CascadeStage("scores", "search", steps=1000),
 )
 """The cascade, in order. A sample that stands costs about 2,000 passes, AutoAttack about 10,000."""
 

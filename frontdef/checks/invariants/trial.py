@@ -21,7 +21,7 @@ from frontdef.threat import Norm, ThreatModel, distance
 
 
 @dataclass(frozen=True)
-class Run:
+class TrialRun:
     """What came of one attack.
 
     Args:
@@ -135,7 +135,7 @@ class Trial:
         eps: float | None = None,
         seed: int = 0,
         **parameters: Any,
-    ) -> Run:
+    ) -> TrialRun:
         """Attack."""
         spec = self.spec(eps, seed, **parameters)
         charged, observed = model.passes.forward, model.observed.rows
@@ -144,7 +144,7 @@ class Trial:
             examples = attacked(self.library, spec, model, x, labels, conduct)
         faults = tuple(conduct.faults)
         rows = model.observed.rows - observed
-        return Run(examples, faults, model.passes.forward - charged, rows, model.observed.trained)
+        return TrialRun(examples, faults, model.passes.forward - charged, rows, model.observed.trained)
 
     def fooled(self, predicted: Tensor, y: Tensor, labels: Tensor) -> Tensor:
         """Which predictions count: wrong ones, or for a targeted attack those that it was asked for; bool ``(N,)``."""
@@ -177,7 +177,7 @@ class Trial:
         return self.goal(self.task)
 
     @cached_property
-    def first(self) -> Run:
+    def first(self) -> TrialRun:
         """The attack on the trained model."""
         return self.run(self.task.model, self.task.x, self.labels)
 

@@ -21,9 +21,9 @@ from frontdef.checks.kit import Check, Cost, Finding, alarms
 from frontdef.checks.masking.attempts import merged
 from frontdef.checks.masking.budget import Budget
 from frontdef.checks.masking.evidence import Evidence
-from frontdef.checks.masking.looks import Looks
+from frontdef.checks.masking.looks import DiagnosisLooks
 from frontdef.checks.masking.record import FEWEST, RULE, Diagnosis, Verdict
-from frontdef.checks.masking.samples import Certified, Samples
+from frontdef.checks.masking.samples import Certified, OpenSamples
 from frontdef.checks.masking.table import CHECKS
 from frontdef.checks.masking.wrappers import RaisesError
 from frontdef.code import code_reached
@@ -133,8 +133,8 @@ def diagnose(
     images = as_images(x, protected.image_shape).to(protected.device)
     labels = as_labels(y, len(images)).to(protected.device)
     started = time.perf_counter()
-    samples = Samples(images, labels, certified)
-    looks = Looks.between(first or len(images), len(images))
+    samples = OpenSamples(images, labels, certified)
+    looks = DiagnosisLooks.between(first or len(images), len(images))
     whole = Evidence(
         protected, *samples.between(0, looks.sizes[0]), threat, budget or Budget(), seed, _copied(protected)
     )
@@ -147,7 +147,7 @@ def diagnose(
             samples.extend(looks)
         if samples.n_open >= FEWEST:
             base = whole.on(*samples.open())
-            base.looks = Looks(looks.sizes[len(samples.slices) - 1 :])
+            base.looks = DiagnosisLooks(looks.sizes[len(samples.slices) - 1 :])
             with protected.surrogate(base.strongest):
                 findings += _settled(base, samples, looks)
     blocks = [] if base is None else base.blocks
@@ -188,7 +188,7 @@ def _validity(whole: Evidence) -> list[Finding]:
     return findings
 
 
-def _settled(base: Evidence, samples: Samples, looks: Looks) -> list[Finding]:
+def _settled(base: Evidence, samples: OpenSamples, looks: DiagnosisLooks) -> list[Finding]:
     """What the other checks find, each at the look at which it is decided; none is taken once the verdict stands."""
     checks = list(dropwhile(lambda check: check.strength == "invalid", CHECKS))
     findings = [measure(check, base) for check in checks]
@@ -216,7 +216,7 @@ def _copied(protected: Protected) -> Protected | None:
         return None
 
 
-def _conclude(findings: Sequence[Finding], samples: Samples, base: Evidence | None) -> Verdict:
+def _conclude(findings: Sequence[Finding], samples: OpenSamples, base: Evidence | None) -> Verdict:
     """That of the findings; too few samples that are correct and not proved leave it open."""
     judged = verdict(findings)
     proved = bool(samples.n_correct) and not samples.n_open

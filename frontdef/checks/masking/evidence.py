@@ -22,7 +22,7 @@ from frontdef.checks.kit import Cost
 from frontdef.checks.masking.attempts import Attempt, Effort
 from frontdef.checks.masking.budget import Budget
 from frontdef.checks.masking.climb import AttackResult, Climb
-from frontdef.checks.masking.looks import Looks
+from frontdef.checks.masking.looks import DiagnosisLooks
 from frontdef.checks.masking.statistics import MARGIN
 from frontdef.checks.masking.targets import pgd_at_each
 from frontdef.checks.masking.wrappers import Answering, RaisesError, Recorder, Rescaled
@@ -61,7 +61,7 @@ class Evidence:
         budget: Budget,
         seed: int = 0,
         pristine: Protected | None = None,
-        looks: Looks | None = None,
+        looks: DiagnosisLooks | None = None,
         whole: tuple[Evidence, Tensor] | None = None,
     ) -> None:
         self.model, self.x, self.y = model, x, y
@@ -69,7 +69,7 @@ class Evidence:
         self.randomized = model.front_end.randomized
         self.attacked = model.eot(budget.eot, average="probabilities") if self.randomized else model
         self.selected = str(model.front_end.surrogate)
-        self.looks = looks or Looks((len(x),))
+        self.looks = looks or DiagnosisLooks((len(x),))
         self.taken = 1
         self.blocks = [self]
         self.total = Cost()

@@ -17,7 +17,7 @@ from frontdef.verdicts.resolution import POWER
 
 
 @dataclass(frozen=True)
-class Looks(Sequential):
+class DiagnosisLooks(Sequential):
     """The sizes at which a diagnosis may stop; eight of eight pairs suffice at the first.
 
     Args:

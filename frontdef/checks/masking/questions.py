@@ -18,7 +18,7 @@ from frontdef.checks.masking.table import CHECKS
 
 
 @dataclass(frozen=True)
-class Pairs:
+class PairedSamples:
     """What a rival broke of some samples, and what the attack under suspicion did.
 
     Args:
@@ -39,7 +39,7 @@ class Pairs:
     least: float = MARGIN
     gross: float | None = MARGIN
 
-    def finding(self, others: Sequence[Pairs], level: float) -> Finding:
+    def finding(self, others: Sequence[PairedSamples], level: float) -> Finding:
         """The verdict over these samples and those of other blocks: one-sided exact McNemar tests at the level.
 
         A rival that beats PGD on the cross-entropy by ``least`` is an alarm. It is a proof where it beats PGD on every
@@ -91,7 +91,7 @@ class Shares:
 
 
 @dataclass(frozen=True)
-class Rival:
+class RivalAttack:
     """An attack that is held against the one under suspicion.
 
     It is run on the samples that PGD leaves. Whatever it does on the others, it gains at most what it breaks of these,
@@ -102,7 +102,7 @@ class Rival:
         evidence: The samples.
         attack: Runs it on any of them.
         who: What it is called.
-        least: As in `Pairs`.
+        least: As in `PairedSamples`.
         gross: As there.
         best: Whether a proof has to beat PGD on every loss.
     """
@@ -114,8 +114,8 @@ class Rival:
     gross: float | None = MARGIN
     best: bool = True
 
-    def finding(self, others: Sequence[Rival], level: float) -> Finding:
-        """The verdict over these samples and those of other blocks, as `Pairs` gives it."""
+    def finding(self, others: Sequence[RivalAttack], level: float) -> Finding:
+        """The verdict over these samples and those of other blocks, as `PairedSamples` gives it."""
         blocks = (self, *others)
         left = [each.attack(each.evidence.left) for each in blocks if bool(each.evidence.survivors.any())]
         for result in left:
@@ -129,11 +129,11 @@ class Rival:
         first, *rest = (each._pairs() for each in blocks)
         return first.finding(rest, level)
 
-    def _pairs(self) -> Pairs:
+    def _pairs(self) -> PairedSamples:
         own = self.evidence.white_box.broken
         best = self.evidence.best_loss if self.best else None
         rival = self.evidence.everywhere(self.attack)
-        return Pairs(rival, own, self.who, best=best, least=self.least, gross=self.gross)
+        return PairedSamples(rival, own, self.who, best=best, least=self.least, gross=self.gross)
 
 
 def settled(beyond: int, n: int, least: float) -> bool:
@@ -147,9 +147,9 @@ def settled(beyond: int, n: int, least: float) -> bool:
     return beyond / n < least or binomial(beyond, beyond, 0.5, "greater") > OPEN
 
 
-Answer = Rival | Pairs | Shares | Finding
+Answer = RivalAttack | PairedSamples | Shares | Finding
 Question = Callable[[Evidence], Answer]
-Asked = TypeVar("Asked", Rival, Pairs, Shares)
+Asked = TypeVar("Asked", RivalAttack, PairedSamples, Shares)
 
 
 def asks(name: str, *, strength: Strength, reference: str) -> Callable[[Question], Question]:
@@ -170,10 +170,10 @@ def asks(name: str, *, strength: Strength, reference: str) -> Callable[[Question
                 if isinstance(answer, Finding):
                     return answer
             match answers[0]:
-                case Rival() as rival:
-                    return rival.finding(_alike(Rival, answers[1:]), level)
-                case Pairs() as pairs:
-                    return pairs.finding(_alike(Pairs, answers[1:]), level)
+                case RivalAttack() as rival:
+                    return rival.finding(_alike(RivalAttack, answers[1:]), level)
+                case PairedSamples() as pairs:
+                    return pairs.finding(_alike(PairedSamples, answers[1:]), level)
                 case Shares() as shares:
                     return shares.finding(_alike(Shares, answers[1:]), level)
             raise AssertionError(f"no answer: {answers[0]!r}")
@@ -188,6 +188,6 @@ def _alike(kind: type[Asked], answers: Sequence[Answer]) -> list[Asked]:
     return [answer for answer in answers if isinstance(answer, kind)]
 
 
-def stronger(evidence: Evidence, attack: Callable[[Evidence], AttackResult], who: str) -> Rival:
+def stronger(evidence: Evidence, attack: Callable[[Evidence], AttackResult], who: str) -> RivalAttack:
     """A rival that may be expected to break more, as it costs more or aims elsewhere; on honest models, too."""
-    return Rival(evidence, attack, who, least=STRONGER, gross=GROSS)
+    return RivalAttack(evidence, attack, who, least=STRONGER, gross=GROSS)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from frontdef.checks.masking.evidence import Evidence
-from frontdef.checks.masking.looks import Looks
+from frontdef.checks.masking.looks import DiagnosisLooks
 from frontdef.errors import ConfigError
 
 Certified = Tensor | Callable[[Tensor, Tensor], Tensor | None]
@@ -17,7 +17,7 @@ Certified = Tensor | Callable[[Tensor, Tensor], Tensor | None]
 
 
 @dataclass
-class Samples:
+class OpenSamples:
     """All that may be looked at, and the slices that were.
 
     Args:
@@ -79,7 +79,7 @@ class Samples:
         self.n_correct += int(correct.sum())
         self.n_certified += int(proved.sum())
 
-    def extend(self, looks: Looks) -> None:
+    def extend(self, looks: DiagnosisLooks) -> None:
         """Take the samples that the next look adds."""
         self.add(self.slices[0].on(*self.between(self.n, looks.sizes[len(self.slices)])))
 

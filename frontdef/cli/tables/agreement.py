@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from frontdef.attacks.spec import shown
-from frontdef.cli.sheets import Cell, Column, Sheet, to_terminal, words
+from frontdef.cli.sheets import Sheet, SheetCell, SheetColumn, to_terminal, words
 from frontdef.registry import get_family
 from frontdef.threat import NORM_LABELS, format_eps
 from frontdef.verdicts.agreement import DISAGREE, VERDICTS, Agreement
@@ -46,24 +46,24 @@ def print_agreement(console: Console, results: MatrixResults) -> None:
 
 def agreement_sheets(results: MatrixResults) -> list[Sheet]:
     """Every pair of libraries that ran the same attack, a row each."""
-    columns = [Column(name, name) for name in ("dataset", "classifier", "defense", "attack", "parameters")]
+    columns = [SheetColumn(name, name) for name in ("dataset", "classifier", "defense", "attack", "parameters")]
     columns += [
-        Column("norm", "norm", told=False),
-        Column("ε", "eps", numbers=True),
-        Column("A", "library_a"),
-        Column("B", "library_b"),
+        SheetColumn("norm", "norm", told=False),
+        SheetColumn("ε", "eps", numbers=True),
+        SheetColumn("A", "library_a"),
+        SheetColumn("B", "library_b"),
     ]
-    columns += [Column(name.replace("_", " "), name, numbers=True) for name in FIGURES]
-    columns += [Column(name, name) for name in ("mode", "verdict", "weaker", "cause")]
+    columns += [SheetColumn(name.replace("_", " "), name, numbers=True) for name in FIGURES]
+    columns += [SheetColumn(name, name) for name in ("mode", "verdict", "weaker", "cause")]
     rows = [
         [
             *map(words, (row.dataset, row.classifier, row.defense)),
-            Cell(f"{shown(row.family, row.source)} {NORM_LABELS[row.norm]}", shown(row.family, row.source)),
+            SheetCell(f"{shown(row.family, row.source)} {NORM_LABELS[row.norm]}", shown(row.family, row.source)),
             words(row.parameters),
             words(row.norm),
-            Cell(format_eps(row.eps), row.eps),
+            SheetCell(format_eps(row.eps), row.eps),
             *map(words, (row.library_a, row.library_b)),
-            *(Cell(f"{getattr(row, name):.3g}", getattr(row, name)) for name in FIGURES),
+            *(SheetCell(f"{getattr(row, name):.3g}", getattr(row, name)) for name in FIGURES),
             *map(words, (row.mode, row.verdict, row.weaker, row.cause)),
         ]
         for row in results.agreement()
@@ -82,7 +82,7 @@ def _grid(rows: list[Agreement], question: str) -> Sheet:
         mine = [row for row in rows if _attack(row) == attack]
         worst = (_worst([row for row in mine if (row.library_a, row.library_b) == pair]) for pair in pairs)
         lines.append([words(attack), *map(words, worst)])
-    columns = [Column("attack", "attack"), *(Column(f"{a} / {b}", f"{a} {b}") for a, b in pairs)]
+    columns = [SheetColumn("attack", "attack"), *(SheetColumn(f"{a} / {b}", f"{a} {b}") for a, b in pairs)]
     return Sheet(f"{question} Worst over defenses and radii, with its cause", columns, lines)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from frontdef.cli.sheets import Column, Sheet, to_terminal, words
+from frontdef.cli.sheets import Sheet, SheetColumn, to_terminal, words
 from frontdef.verdicts.reproduced import TITLES, Comparison, causes, told
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def print_comparison(console: Console, results: Results, paper: Paper) -> None:
 
 
 def _print(console: Console, name: str, comparisons: list[Comparison]) -> None:
-    columns = [Column(title, title, numbers=title in NUMBERS) for title in TITLES]
+    columns = [SheetColumn(title, title, numbers=title in NUMBERS) for title in TITLES]
     to_terminal(console, Sheet(name, columns, [list(map(words, told(comparison))) for comparison in comparisons]))
     for cause in causes(comparisons):
         console.print(Text(cause), soft_wrap=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
-from frontdef.cli.sheets import Cell, Column, Sheet, to_terminal, words
+from frontdef.cli.sheets import Sheet, SheetCell, SheetColumn, to_terminal, words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +29,7 @@ def failed_sheet(results: Results) -> Sheet:
     """What failed, a row each, with its traceback."""
     names = ("key", "what", "error")
     rows = [[words(failure[name]) for name in names] for failure in results.failures()]
-    return Sheet("what failed", [Column(name, name) for name in names], rows)
+    return Sheet("what failed", [SheetColumn(name, name) for name in names], rows)
 
 
 def print_frame(console: Console, frame: pd.DataFrame) -> None:
@@ -47,10 +47,10 @@ def frame_sheet(frame: pd.DataFrame, title: str = "") -> Sheet:
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
     columns = [
-        Column(str(name), str(name), numbers=bool(is_numeric_dtype(kind) and not is_bool_dtype(kind)))
+        SheetColumn(str(name), str(name), numbers=bool(is_numeric_dtype(kind) and not is_bool_dtype(kind)))
         for name, kind in frame.dtypes.items()
     ]
-    rows = [[Cell(_value(value), value) for value in row] for row in frame.itertuples(index=False)]
+    rows = [[SheetCell(_value(value), value) for value in row] for row in frame.itertuples(index=False)]
     return Sheet(title, columns, rows, keys=min(1, len(columns) - 1))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from frontdef.cli.sheets import Cell, Column, Sheet, to_terminal, words
+from frontdef.cli.sheets import Sheet, SheetCell, SheetColumn, to_terminal, words
 from frontdef.verdicts.measured import measured, written, written_unit
 
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ def metric_sheets(results: MatrixResults) -> list[Sheet]:
     rows = measured(results.metrics())
     several = len({(row.dataset, row.classifier) for row in rows}) > 1
     columns = [
-        Column("defense", "defense"),
-        *((Column("data", "dataset"), Column("classifier", "classifier")) if several else ()),
-        Column("quantity", "quantity"),
-        Column("unit", "unit"),
-        Column("n", "n", numbers=True),
-        *(Column(name, name, numbers=True) for name in ("mean", "low", "high", "median")),
+        SheetColumn("defense", "defense"),
+        *((SheetColumn("data", "dataset"), SheetColumn("classifier", "classifier")) if several else ()),
+        SheetColumn("quantity", "quantity"),
+        SheetColumn("unit", "unit"),
+        SheetColumn("n", "n", numbers=True),
+        *(SheetColumn(name, name, numbers=True) for name in ("mean", "low", "high", "median")),
     ]
     tables = []
     for metric, parameters in dict.fromkeys((row.metric, row.parameters) for row in rows):
@@ -43,10 +43,10 @@ def metric_sheets(results: MatrixResults) -> list[Sheet]:
                 words(row.defense),
                 *((words(row.dataset), words(row.classifier)) if several else ()),
                 words(row.quantity),
-                Cell(written_unit(row.unit), row.unit),
-                Cell(str(row.n), row.n),
-                Cell(written(row.mean, row.unit), row.mean, bold=True),
-                *(Cell(written(value, row.unit), value) for value in (row.low, row.high, row.median)),
+                SheetCell(written_unit(row.unit), row.unit),
+                SheetCell(str(row.n), row.n),
+                SheetCell(written(row.mean, row.unit), row.mean, bold=True),
+                *(SheetCell(written(value, row.unit), value) for value in (row.low, row.high, row.median)),
             ]
             for row in rows
             if (row.metric, row.parameters) == (metric, parameters)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from frontdef.cli.sheets import Cell, Column, Sheet, to_terminal, words
+from frontdef.cli.sheets import Sheet, SheetCell, SheetColumn, to_terminal, words
 from frontdef.threat import NORM_LABELS, format_eps
 from frontdef.verdicts.attacked import Models, attacks_in, unbroken
 from frontdef.verdicts.belief import MARKS, Belief
@@ -89,25 +89,25 @@ def worst_sheet(results: MatrixResults) -> Sheet:
     found, believed = results.brackets(), _believed(results)
     several = len({(bracket.dataset, bracket.classifier) for bracket in found}) > 1
     columns = [
-        Column("defense", "defense"),
-        *((Column("data", "dataset"), Column("classifier", "classifier")) if several else ()),
-        Column("norm", "norm"),
-        Column("ε", "eps", numbers=True),
-        *(Column(name, name, numbers=True) for name in ("n", "clean", "certified", "robust", "low", "high")),
-        Column("strongest attack", "strongest"),
-        Column("belief", "belief"),
+        SheetColumn("defense", "defense"),
+        *((SheetColumn("data", "dataset"), SheetColumn("classifier", "classifier")) if several else ()),
+        SheetColumn("norm", "norm"),
+        SheetColumn("ε", "eps", numbers=True),
+        *(SheetColumn(name, name, numbers=True) for name in ("n", "clean", "certified", "robust", "low", "high")),
+        SheetColumn("strongest attack", "strongest"),
+        SheetColumn("belief", "belief"),
     ]
     norms = list(dict.fromkeys(bracket.norm for bracket in found))
     rows = [
         [
             words(bracket.defense),
             *((words(bracket.dataset), words(bracket.classifier)) if several else ()),
-            Cell(NORM_LABELS[bracket.norm], bracket.norm),
-            Cell(format_eps(bracket.eps), bracket.eps),
-            Cell(str(bracket.n), bracket.n),
+            SheetCell(NORM_LABELS[bracket.norm], bracket.norm),
+            SheetCell(format_eps(bracket.eps), bracket.eps),
+            SheetCell(str(bracket.n), bracket.n),
             _share(bracket.clean),
             _share(bracket.certified),
-            Cell(_percent(bracket.worst_case), bracket.worst_case, bold=True),
+            SheetCell(_percent(bracket.worst_case), bracket.worst_case, bold=True),
             _share(bracket.low),
             _share(bracket.high),
             words(str(bracket.strongest or "")),
@@ -132,15 +132,15 @@ def _norm_sheet(
     several = len({(bracket.dataset, bracket.classifier) for bracket in of_norm}) > 1
     proved = any(not math.isnan(bracket.certified) for bracket in of_norm)
     columns = [
-        Column("defense", "defense"),
-        *((Column("data", "dataset"), Column("classifier", "classifier")) if several else ()),
-        Column("norm", "norm", told=False),
-        Column("ε", "eps", numbers=True),
-        Column("clean", "clean", numbers=True),
-        *((Column("proved", "certified", numbers=True),) if proved else ()),
-        Column("worst (95 %)", "robust", numbers=True),
-        *(Column(name, name, told=False) for name in ("low", "high", "belief")),
-        *(Column(name, name, numbers=True) for name in attacks),
+        SheetColumn("defense", "defense"),
+        *((SheetColumn("data", "dataset"), SheetColumn("classifier", "classifier")) if several else ()),
+        SheetColumn("norm", "norm", told=False),
+        SheetColumn("ε", "eps", numbers=True),
+        SheetColumn("clean", "clean", numbers=True),
+        *((SheetColumn("proved", "certified", numbers=True),) if proved else ()),
+        SheetColumn("worst (95 %)", "robust", numbers=True),
+        *(SheetColumn(name, name, told=False) for name in ("low", "high", "belief")),
+        *(SheetColumn(name, name, numbers=True) for name in attacks),
     ]
     rows = []
     for bracket in _sorted(of_norm):
@@ -152,12 +152,12 @@ def _norm_sheet(
                 words(bracket.defense),
                 *((words(bracket.dataset), words(bracket.classifier)) if several else ()),
                 words(norm),
-                Cell(format_eps(bracket.eps), bracket.eps),
+                SheetCell(format_eps(bracket.eps), bracket.eps),
                 _share(bracket.clean),
                 *((_share(bracket.certified),) if proved else ()),
-                Cell(f"{interval} {MARKS[verdict]:1}", bracket.worst_case, bold=True),
+                SheetCell(f"{interval} {MARKS[verdict]:1}", bracket.worst_case, bold=True),
                 *(_share(bracket.low), _share(bracket.high), words(verdict)),
-                *(_share(left[name]) if name in left else Cell("", None) for name in attacks),
+                *(_share(left[name]) if name in left else SheetCell("", None) for name in attacks),
             ]
         )
     title = f"{NORM_LABELS[norm]}: robust accuracy in %, per sample the worst over libraries"
@@ -178,8 +178,8 @@ def _row(verdict: Bracket | Belief) -> tuple[str, str, str]:
     return verdict.dataset, verdict.classifier, verdict.defense
 
 
-def _share(share: float) -> Cell:
-    return Cell(_percent(share), share)
+def _share(share: float) -> SheetCell:
+    return SheetCell(_percent(share), share)
 
 
 def _percent(share: float) -> str:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from frontdef.cli.answer import answer
-from frontdef.cli.sheets import Cell, Column, Sheet, to_terminal, words
+from frontdef.cli.sheets import Sheet, SheetCell, SheetColumn, to_terminal, words
 
 if TYPE_CHECKING:
     from frontdef.runs.results import Results
@@ -18,14 +18,19 @@ STORED = {"ok": "yes", "failed": "failed", "missing": "no"}
 
 def print_stored_plan(console: Console, results: Results) -> None:
     """Each job, whether it is stored, and the seconds that it took."""
-    columns = [Column("key", "key"), Column("table", "table"), Column("job", "what"), Column("stored", "stored")]
+    columns = [
+        SheetColumn("key", "key"),
+        SheetColumn("table", "table"),
+        SheetColumn("job", "what"),
+        SheetColumn("stored", "stored"),
+    ]
     rows = [
         [
             words(job.entry.key[:8]),
             words(job.entry.table),
             words(job.entry.what),
             words(STORED[job.status]),
-            Cell(f"{job.about['wall']:.1f} s" if "wall" in job.about else "", job.about.get("wall")),
+            SheetCell(f"{job.about['wall']:.1f} s" if "wall" in job.about else "", job.about.get("wall")),
         ]
         for job in results.jobs
     ]
@@ -36,7 +41,7 @@ def print_stored_plan(console: Console, results: Results) -> None:
             for job in results.jobs
         ]
     )  # fmt: skip
-    to_terminal(console, Sheet(f"{len(rows)} jobs", [*columns, Column("took", "wall", numbers=True)], rows))
+    to_terminal(console, Sheet(f"{len(rows)} jobs", [*columns, SheetColumn("took", "wall", numbers=True)], rows))
     for line in results.head.skipped:
         console.print(Text(f"no job: {line}"), soft_wrap=True)
     took = sum(job.about.get("wall", 0.0) for job in results.jobs)

@@ -14,7 +14,7 @@ FAST_STEP = 1.25
 
 
 @dataclass(frozen=True)
-class Setting:
+class UsualTraining:
     """What is usual on a data set.
 
     Args:
@@ -36,11 +36,11 @@ def _cosine(lr: float, batch_size: int) -> dict[str, Any]:
     return {"lr": lr, "final_lr": lr / 100, "batch_size": batch_size}
 
 
-SETTINGS: Mapping[str, Setting] = {
-    "mnist": Setting(0.3, 40, 1 / 30, 10, _cosine(1e-3, 50)),
-    "fashion-mnist": Setting(0.1, 20, 1 / 10, 10, _cosine(1e-3, 50)),
-    "digits": Setting(0.1, 3, 1 / 2, 6, _cosine(2e-3, 32)),
-    "cifar10": Setting(
+SETTINGS: Mapping[str, UsualTraining] = {
+    "mnist": UsualTraining(0.3, 40, 1 / 30, 10, _cosine(1e-3, 50)),
+    "fashion-mnist": UsualTraining(0.1, 20, 1 / 10, 10, _cosine(1e-3, 50)),
+    "digits": UsualTraining(0.1, 3, 1 / 2, 6, _cosine(2e-3, 32)),
+    "cifar10": UsualTraining(
         8 / 255,
         10,
         1 / 8,
@@ -53,7 +53,7 @@ SETTINGS: Mapping[str, Setting] = {
 }  # fmt: skip
 """Data set → its setting. The attacks are the papers'; the lengths of the trainings on gray images are not."""
 
-FALLBACK = Setting(8 / 255, 10, 1 / 8, 20, {**_cosine(1e-3, 128), "weight_decay": 5e-4})
+FALLBACK = UsualTraining(8 / 255, 10, 1 / 8, 20, {**_cosine(1e-3, 128), "weight_decay": 5e-4})
 """For every other data set; a start, not a tuned recipe."""
 
 
@@ -83,7 +83,7 @@ def recipe(config: AdvTrainConfig, dataset: str) -> tuple[Stage, ...]:
     )
 
 
-def _steps(config: AdvTrainConfig, setting: Setting) -> tuple[int, float | None]:
+def _steps(config: AdvTrainConfig, setting: UsualTraining) -> tuple[int, float | None]:
     """Steps, and their size over ε; None for the size that a stage takes by itself, 2.5 over their number."""
     if config.method == "fast":
         return 1, config.relative_step or FAST_STEP

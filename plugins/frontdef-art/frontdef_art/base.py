@@ -14,7 +14,7 @@ from torch import Tensor
 from frontdef import bpda
 from frontdef.config import Config
 from frontdef.frontend import FrontEnd
-from frontdef_art.layouts import CHANNELS_FIRST, Layout
+from frontdef_art.layouts import CHANNELS_FIRST, ArrayLayout
 from frontdef_art.randomness import draw_seed, numpy_seeded
 
 ConfigT = TypeVar("ConfigT", bound=Config)
@@ -29,7 +29,7 @@ def straight_through(x: Tensor, exact: Tensor, config: Any, surrogate: bpda.Surr
 
 
 @dataclass(frozen=True)
-class Row:
+class ArtPreprocessor:
     """What makes a front end of one of ART's numpy preprocessors.
 
     Args:
@@ -42,7 +42,7 @@ class Row:
     art: Any
     gradients: Mapping[bpda.Surrogate, Gradient]
     fixed: Mapping[str, Any]
-    layout: Layout = CHANNELS_FIRST
+    layout: ArrayLayout = CHANNELS_FIRST
 
 
 class ArtFrontEnd(FrontEnd[ConfigT]):
@@ -58,7 +58,7 @@ class ArtFrontEnd(FrontEnd[ConfigT]):
         surrogate: One of those that the row offers; None takes the first.
     """
 
-    row: ClassVar[Row]
+    row: ClassVar[ArtPreprocessor]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -12,7 +12,7 @@ from frontdef import bpda
 from frontdef.errors import ConfigError
 from frontdef.frontend import FrontEnd
 from frontdef_art import configs
-from frontdef_art.base import ArtFrontEnd, Row, straight_through
+from frontdef_art.base import ArtFrontEnd, ArtPreprocessor, straight_through
 from frontdef_art.jpeg import jpeg
 from frontdef_art.layouts import CHANNELS_LAST, PIXELS
 from frontdef_art.median import median_filter
@@ -47,7 +47,7 @@ class Jpeg(ArtFrontEnd[configs.JpegConfig]):
     Three channels are coded as RGB with 4:2:0 chroma, of any other number each as gray. ART truncates to 8 bits.
     """
 
-    row = Row(
+    row = ArtPreprocessor(
         art.JpegCompression,
         gradients={
             bpda.IDENTITY: straight_through,
@@ -60,7 +60,7 @@ class Jpeg(ArtFrontEnd[configs.JpegConfig]):
 class FeatureSqueezing(ArtFrontEnd[configs.FeatureSqueezingConfig]):
     """Bit depth reduction (Xu et al. 2018, arXiv:1704.01155). ART rounds halves to even."""
 
-    row = Row(
+    row = ArtPreprocessor(
         art.FeatureSqueezing,
         gradients={bpda.IDENTITY: straight_through, bpda.SMOOTH: _levels},
         fixed={"clip_values": BOX},
@@ -70,7 +70,7 @@ class FeatureSqueezing(ArtFrontEnd[configs.FeatureSqueezingConfig]):
 class SpatialSmoothing(ArtFrontEnd[configs.SpatialSmoothingConfig]):
     """Median filter (Xu et al. 2018, arXiv:1704.01155) with scipy's borders."""
 
-    row = Row(
+    row = ArtPreprocessor(
         art.SpatialSmoothing,
         gradients={
             MEDIAN: lambda x, exact, config, surrogate: median_filter(x, config.window_size),
@@ -86,7 +86,7 @@ class TvMin(ArtFrontEnd[configs.TvMinConfig]):
     ART's class has no ``channels_first`` and takes the last axis for channels, so it is handed ``(N,H,W,C)``.
     """
 
-    row = Row(
+    row = ArtPreprocessor(
         art.TotalVarMin,
         gradients={bpda.IDENTITY: straight_through},
         fixed={"clip_values": BOX},
@@ -101,7 +101,7 @@ class Thermometer(ArtFrontEnd[configs.ThermometerConfig]):
     Plane ``k`` of a channel is 1 where ``x > k/num_space``; plane 0 is 1 always.
     """
 
-    row = Row(
+    row = ArtPreprocessor(
         art.ThermometerEncoding,
         gradients={
             bpda.SMOOTH: _sigmoids,
@@ -124,7 +124,7 @@ class GaussianAugmentation(ArtFrontEnd[configs.GaussianAugmentationConfig]):
     With ART's default ``augmentation=True`` the class enlarges training sets and does nothing at prediction.
     """
 
-    row = Row(
+    row = ArtPreprocessor(
         art.GaussianAugmentation,
         gradients={
             CLIPPED: lambda x, exact, config, surrogate: x * ((exact > 0) & (exact < 1)),

@@ -13,7 +13,7 @@ Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Layout:
+class ArrayLayout:
     """A layout of image arrays.
 
     Args:
@@ -25,9 +25,9 @@ class Layout:
     unpack: Callable[[Array, tuple[int, ...]], Array]
 
 
-CHANNELS_FIRST = Layout(pack=lambda images: images, unpack=lambda result, shape: result)
+CHANNELS_FIRST = ArrayLayout(pack=lambda images: images, unpack=lambda result, shape: result)
 
-CHANNELS_LAST = Layout(
+CHANNELS_LAST = ArrayLayout(
     pack=lambda images: np.ascontiguousarray(images.transpose(0, 2, 3, 1)),
     unpack=lambda result, shape: result.transpose(0, 3, 1, 2),
 )
@@ -39,5 +39,5 @@ def _unpack_pixels(result: Array, shape: tuple[int, ...]) -> Array:
     return result.reshape(n, height, width, -1).transpose(0, 3, 1, 2)
 
 
-PIXELS = Layout(pack=lambda images: images.transpose(0, 2, 3, 1).reshape(1, -1), unpack=_unpack_pixels)
+PIXELS = ArrayLayout(pack=lambda images: images.transpose(0, 2, 3, 1).reshape(1, -1), unpack=_unpack_pixels)
 """All values as the channels of one pixel: for an encoding of single values, which ART calls in Python once a pixel."""

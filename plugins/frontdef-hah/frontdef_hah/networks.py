@@ -15,7 +15,7 @@ POOL = 0
 
 
 @dataclass(frozen=True)
-class Layout:
+class NetworkLayout:
     """Filters of each block of a network, and where it pools.
 
     Args:
@@ -27,14 +27,16 @@ class Layout:
     tail: tuple[int, ...]
 
 
-LAYOUTS: dict[str, Layout] = {
-    "vgg16": Layout((64, 64, POOL, 128, 128, POOL, 256, 256), (256, POOL, 512, 512, 512, POOL, 512, 512, 512, POOL)),
-    "narrow": Layout((20, 20, POOL, 40, 40, POOL, 80, 80), (80, POOL, 160, 160, 160, POOL, 160, 160, 160, POOL)),
-    "small": Layout((16, 32, POOL, 64), (POOL, 64, POOL)),
+LAYOUTS: dict[str, NetworkLayout] = {
+    "vgg16": NetworkLayout(
+        (64, 64, POOL, 128, 128, POOL, 256, 256), (256, POOL, 512, 512, 512, POOL, 512, 512, 512, POOL)
+    ),
+    "narrow": NetworkLayout((20, 20, POOL, 40, 40, POOL, 80, 80), (80, POOL, 160, 160, 160, POOL, 160, 160, 160, POOL)),
+    "small": NetworkLayout((16, 32, POOL, 64), (POOL, 64, POOL)),
 }
 
 
-def layout_of(size: str, image_shape: tuple[int, ...]) -> Layout:
+def layout_of(size: str, image_shape: tuple[int, ...]) -> NetworkLayout:
     """The layout for images ``(C,H,W)``; ``auto`` takes VGG-16 from 32x32 on."""
     auto = "vgg16" if min(image_shape[1:]) >= 32 else "small"
     return LAYOUTS[auto if size == "auto" else size]

@@ -17,7 +17,7 @@ LARGE_FROM = 64
 
 
 @dataclass(frozen=True)
-class Settings:
+class FilledConfig:
     """A configuration with every value that depends on the images filled in.
 
     Args:
@@ -45,14 +45,14 @@ class Settings:
     upsampling: Literal["transposed", "bicubic"]
 
 
-GRAY = Settings(4, 2, 160, 0.5, 300, 25, 16, 0.1, (32, 16), "transposed")
-COLOR = Settings(4, 2, 500, 1.0, 1000, 5, 50, 8 / 255, (300, 100), "transposed")
-LARGE = Settings(8, 4, 1000, 0.5, 10000, 5, 50, 8 / 255, (300, 100), "bicubic")
+GRAY = FilledConfig(4, 2, 160, 0.5, 300, 25, 16, 0.1, (32, 16), "transposed")
+COLOR = FilledConfig(4, 2, 500, 1.0, 1000, 5, 50, 8 / 255, (300, 100), "transposed")
+LARGE = FilledConfig(8, 4, 1000, 0.5, 10000, 5, 50, 8 / 255, (300, 100), "bicubic")
 FIXED_TOP = {GRAY: 5, COLOR: 15, LARGE: 15}
 """T of the encoder without dropout."""
 
 
-def preset(image_shape: Sequence[int]) -> Settings:
+def preset(image_shape: Sequence[int]) -> FilledConfig:
     """The values for images ``(C,H,W)``: 4.2.4 and appendix B.3 for color ones, ours for gray ones."""
     channels, height, width = image_shape
     if max(height, width) >= LARGE_FROM:
@@ -116,7 +116,7 @@ class FixedSparseCodeConfig(frontdef.Config):
             raise PydanticCustomError("width", "both widths are at least 1")
         return value
 
-    def settings(self, image_shape: Sequence[int]) -> Settings:
+    def settings(self, image_shape: Sequence[int]) -> FilledConfig:
         """Fill in what depends on the images.
 
         Args:
@@ -126,12 +126,12 @@ class FixedSparseCodeConfig(frontdef.Config):
             ConfigError: Patches larger than the image, T > atoms, or a decoder that cannot reach the image's size.
         """
         own = preset(image_shape)
-        stated = {field.name: getattr(self, field.name) for field in fields(Settings)}
+        stated = {field.name: getattr(self, field.name) for field in fields(FilledConfig)}
         filled = replace(own, **{"top": self._top(own), **{key: value for key, value in stated.items() if value}})
         _check(filled, stated, image_shape)
         return filled
 
-    def _top(self, own: Settings) -> int:
+    def _top(self, own: FilledConfig) -> int:
         return FIXED_TOP[own]
 
 
@@ -151,11 +151,11 @@ class SparseCodeConfig(FixedSparseCodeConfig):
             )
         return value
 
-    def _top(self, own: Settings) -> int:
+    def _top(self, own: FilledConfig) -> int:
         return own.top
 
 
-def _check(settings: Settings, stated: dict[str, Any], image_shape: Sequence[int]) -> None:
+def _check(settings: FilledConfig, stated: dict[str, Any], image_shape: Sequence[int]) -> None:
     _, height, width = image_shape
     if settings.patch > min(height, width):
         raise ConfigError(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from frontdef_sparsecode.config import Settings
+from frontdef_sparsecode.config import FilledConfig
 
 
 class Decoder(nn.Module):
@@ -22,7 +22,7 @@ class Decoder(nn.Module):
         image_shape: ``(C,H,W)``.
     """
 
-    def __init__(self, settings: Settings, image_shape: Sequence[int]) -> None:
+    def __init__(self, settings: FilledConfig, image_shape: Sequence[int]) -> None:
         super().__init__()
         channels, height, width = image_shape
         wide, narrow = settings.widths

@@ -7,7 +7,7 @@ from sklearn.decomposition import MiniBatchDictionaryLearning
 from torch import Tensor
 
 from frontdef.errors import ConfigError
-from frontdef_sparsecode.config import Settings
+from frontdef_sparsecode.config import FilledConfig
 
 ROUNDS = 64
 """How often patches are drawn before too few with enough content is an error."""
@@ -16,7 +16,7 @@ UNIT = 1e-4
 """How far the ℓ2 norm of a given atom may be from 1."""
 
 
-def learn_dictionary(images: Tensor, settings: Settings, seed: int) -> Tensor:
+def learn_dictionary(images: Tensor, settings: FilledConfig, seed: int) -> Tensor:
     """Learn atoms of unit ℓ2 norm by scikit-learn's mini-batch dictionary learning (Mairal et al. 2009).
 
     Every step sees fresh patches, ``iterations · batch_size`` in all. Patches are values in [0,1], neither centered nor
@@ -52,7 +52,7 @@ def learn_dictionary(images: Tensor, settings: Settings, seed: int) -> Tensor:
     return dictionary
 
 
-def draw_patches(images: Tensor, settings: Settings, count: int, seed: int) -> Tensor:
+def draw_patches(images: Tensor, settings: FilledConfig, count: int, seed: int) -> Tensor:
     """Random patches on the grid of the encoder with an ℓ2 norm above λ, with replacement; ``(count,C,n,n)``."""
     generator = torch.Generator().manual_seed(seed)
     images, patches = images.cpu(), []
@@ -68,7 +68,7 @@ def draw_patches(images: Tensor, settings: Settings, count: int, seed: int) -> T
     )
 
 
-def _random_patches(images: Tensor, settings: Settings, count: int, generator: torch.Generator) -> Tensor:
+def _random_patches(images: Tensor, settings: FilledConfig, count: int, generator: torch.Generator) -> Tensor:
     sides = [(side - settings.patch) // settings.stride + 1 for side in images.shape[2:]]
     which, row, column = (torch.randint(high, (count,), generator=generator) for high in (len(images), *sides))
     within = torch.arange(settings.patch)

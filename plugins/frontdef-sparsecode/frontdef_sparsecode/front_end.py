@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from frontdef import FrontEnd
 from frontdef.bpda import Surrogate, replace_gradient
 from frontdef_sparsecode import figures
-from frontdef_sparsecode.config import FixedSparseCodeConfig, Settings, SparseCodeConfig
+from frontdef_sparsecode.config import FilledConfig, FixedSparseCodeConfig, SparseCodeConfig
 from frontdef_sparsecode.decoder import Decoder
 from frontdef_sparsecode.dictionary import check_dictionary, learn_dictionary
 from frontdef_sparsecode.encoder import activate, largest, project, soft_activate
@@ -53,7 +53,7 @@ class SparseCoding(FrontEnd[ConfigT]):
     ) -> None:
         super().__init__(config, image_shape=image_shape, surrogate=surrogate)
         assert self.image_shape is not None
-        self.settings: Settings = config.settings(self.image_shape)
+        self.settings: FilledConfig = config.settings(self.image_shape)
         self.threshold: float = config.beta * self.settings.eps
         side = self.settings.patch
         drawn = torch.randn(self.settings.atoms, self.image_shape[0], side, side)

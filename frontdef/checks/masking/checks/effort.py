@@ -5,7 +5,7 @@ from __future__ import annotations
 from frontdef.checks.kit import not_applicable
 from frontdef.checks.masking.climb import AttackResult
 from frontdef.checks.masking.evidence import Evidence
-from frontdef.checks.masking.questions import Answer, Pairs, asks, stronger
+from frontdef.checks.masking.questions import Answer, PairedSamples, asks, stronger
 from frontdef.checks.masking.statistics import STRONGER
 
 
@@ -50,4 +50,4 @@ def more_restarts(evidence: Evidence) -> Answer:
         if more.error or half.error:
             return not_applicable(f"PGD from random starts could not run: {more.error or half.error}")
         rival[evidence.survivors], own[evidence.survivors] = more.broken, half.broken
-    return Pairs(rival, own, f"PGD from {many} random starts", f"from {few}", least=STRONGER, gross=None)
+    return PairedSamples(rival, own, f"PGD from {many} random starts", f"from {few}", least=STRONGER, gross=None)

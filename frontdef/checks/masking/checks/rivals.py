@@ -6,7 +6,7 @@ from functools import partial
 
 from frontdef.checks.kit import not_applicable
 from frontdef.checks.masking.evidence import Evidence
-from frontdef.checks.masking.questions import Answer, Pairs, Rival, asks, stronger
+from frontdef.checks.masking.questions import Answer, PairedSamples, RivalAttack, asks, stronger
 from frontdef.checks.masking.statistics import MARGIN
 
 
@@ -17,7 +17,7 @@ from frontdef.checks.masking.statistics import MARGIN
 )
 def one_step(evidence: Evidence) -> Answer:
     """A single step breaks more than many steps, which contain it."""
-    return Rival(evidence, lambda some: some.pgd("one step", steps=1), "one step")
+    return RivalAttack(evidence, lambda some: some.pgd("one step", steps=1), "one step")
 
 
 @asks(
@@ -27,7 +27,7 @@ def one_step(evidence: Evidence) -> Answer:
 )
 def random_noise(evidence: Evidence) -> Answer:
     """Random noise of the same size breaks more than the gradient."""
-    return Rival(evidence, Evidence.noise, f"the worst of {evidence.budget.noise} draws")
+    return RivalAttack(evidence, Evidence.noise, f"the worst of {evidence.budget.noise} draws")
 
 
 @asks(
@@ -37,7 +37,7 @@ def random_noise(evidence: Evidence) -> Answer:
 )
 def black_box(evidence: Evidence) -> Answer:
     """A search that asks for scores and never for a gradient breaks more than the gradient."""
-    return Rival(evidence, Evidence.search, f"random search ({evidence.budget.queries} queries)")
+    return RivalAttack(evidence, Evidence.search, f"random search ({evidence.budget.queries} queries)")
 
 
 @asks(
@@ -50,7 +50,7 @@ def transfer(evidence: Evidence) -> Answer:
     bare = evidence.bare()
     if bare is None:
         return not_applicable("no front end to leave out, or the classifier cannot read images")
-    return Rival(evidence, lambda some: some.pgd("transfer", model=bare), "PGD on the bare classifier")
+    return RivalAttack(evidence, lambda some: some.pgd("transfer", model=bare), "PGD on the bare classifier")
 
 
 @asks(
@@ -93,7 +93,7 @@ def logit_scale(evidence: Evidence) -> Answer:
     """The same attack breaks more once the logits have another scale, which changes no prediction."""
     rescaled, scale = evidence.rescaled()
     # Logits that are too large saturate the softmax; those that are too small only weigh the classes otherwise.
-    return Rival(
+    return RivalAttack(
         evidence,
         lambda some: some.pgd("logit scale", model=rescaled),
         f"PGD on logits / {scale:.3g}",
@@ -128,4 +128,4 @@ def surrogate_swap(evidence: Evidence) -> Answer:
     if selected.error:
         return not_applicable(f"{evidence.selected!r} gives no gradient to compare with")
     who, whom = f"PGD through {evidence.strongest!r}", f"through {evidence.selected!r}"
-    return Pairs(strongest.broken, selected.broken, who, whom, gross=None)
+    return PairedSamples(strongest.broken, selected.broken, who, whom, gross=None)
