@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from frontdef.errors import MissingExtraError
+from frontdef.reading import open_file
 
 NOTE_LIMIT = 4096
 """Bytes of a lock file that are read, whatever somebody put there."""
@@ -98,7 +99,7 @@ def read_holder(path: Path) -> Holder | None:
         None where nobody has, or the file says something else.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             values = json.loads(file.read(NOTE_LIMIT))
         return Holder(int(values["process"]), str(values["host"]), str(values["since"]))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

@@ -1,4 +1,4 @@
-"""Files that somebody else wrote: opened only where they are files, and read only as far as they may go."""
+"""Files in folders of somebody else: opened only where they are files, and read only as far as they may go."""
 
 from __future__ import annotations
 
@@ -70,6 +70,17 @@ def read_bounded(path: Path, limit: int) -> bytes:
     if len(data) > limit:
         raise OSError(errno.EFBIG, f"it has more than {limit:,} bytes, which is more than any such file needs", path)
     return data
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a file, which is made if it is not there.
+
+    Raises:
+        OSError: It can't be written, or is a link, a pipe or something else that is no file.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags, 0o666), "w", encoding="utf-8") as file:
+        file.write(f"{line}\n")
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -14,7 +15,7 @@ from rich.console import Console
 
 from frontdef.cli import main
 from frontdef.errors import StoreError
-from frontdef.lock import Holder, locked
+from frontdef.lock import Holder, locked, read_holder
 from frontdef.runs.log import LOG, LoggedProgress, unfinished
 from frontdef.runs.progress import PlainProgress
 from frontdef.runs.status import status_of
@@ -119,6 +120,20 @@ def test_a_log_that_cannot_be_written_or_read_hinders_nobody(tmp_path):
     (root / LOG).rmdir()
     (root / LOG).write_bytes(b"\xff\xfe\tstarted\nrubbish\n\t\t\t\n" * 3)
     asked(root)
+
+
+def test_a_log_that_is_a_link_or_a_pipe_is_left_alone_and_not_waited_for(tmp_path):
+    (tmp_path / "thesis.tex").write_text("mine")
+    for name, make in (("link", lambda path: path.symlink_to(tmp_path / "thesis.tex")), ("pipe", os.mkfifo)):
+        (tmp_path / name).mkdir()
+        make(tmp_path / name / LOG)
+        logged(tmp_path / name).started(Job(key="d"))
+    assert (tmp_path / "thesis.tex").read_text() == "mine"
+
+
+def test_a_lock_that_is_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "lock")
+    assert read_holder(tmp_path / "lock") is None
 
 
 def test_a_line_says_that_a_job_has_begun(capsys):

@@ -107,6 +107,18 @@ def test_images_that_are_gone_are_named(out):
     assert verify(out).exit_code == 1
 
 
+@pytest.mark.parametrize("made", [lambda path: path.mkdir(), lambda path: path.symlink_to("/dev/zero"), os.mkfifo])
+@pytest.mark.parametrize("kind", ["records/*.parquet", "records/*.safetensors"])
+def test_what_stands_in_the_place_of_a_file_is_named(out, kind, made):
+    """`results` and `status` take it for a job that is done, so it is none that has not been run."""
+    path = files(out, kind)[0]
+    path.unlink()
+    made(path)
+    answer = verify(out)
+    assert answer.exit_code == 1, answer.output
+    assert path.name in answer.output
+
+
 def test_what_has_not_been_run_is_no_damage(out):
     rows = files(out, "records/*.parquet")[0]
     rows.unlink()

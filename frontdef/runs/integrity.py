@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -81,9 +82,9 @@ def inspect(store: Store) -> Integrity:
                 damaged.append(Damage(f"a pack of {name}", str(error)))
     for what, path, check in _files(store, head, tables):
         named.add(path)
-        if path.suffix == ".parquet" and path.stem in packed and not path.is_file():
+        if path.suffix == ".parquet" and path.stem in packed and not os.path.lexists(path):
             continue
-        if not path.is_file() and path.parent.name != CLEAN:
+        if not os.path.lexists(path) and path.parent.name != CLEAN:
             missing += path.suffix == ".parquet"
             continue
         read += 1
@@ -102,7 +103,7 @@ def _files(store: Store, head: Head, tables: dict[str, Table]) -> Iterator[tuple
     for job in head.jobs:
         rows, tensors = store.path(job.table, job.key), store.root / job.table / f"{job.key}.safetensors"
         failure = store.root / "failures" / f"{job.key}.json"
-        if failure.is_file() and not rows.is_file():
+        if failure.is_file() and not os.path.lexists(rows):
             yield job.what, failure, partial(store.failure, job.key)
             continue
         yield job.what, rows, partial(_rows, store, job, tables[job.table], tensors)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from frontdef.reading import read_bounded
+from frontdef.reading import append_line, read_bounded
 
 if TYPE_CHECKING:
     from frontdef.models.request import Request
@@ -78,8 +78,8 @@ class LoggedProgress:
     def _write(self, event: str, key: str, words: str) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         line = "\t".join((now, event, key, " ".join(words.split())))
-        with contextlib.suppress(OSError), self._path.open("a", encoding="utf-8") as file:
-            file.write(f"{line}\n")
+        with contextlib.suppress(OSError):
+            append_line(self._path, line)
 
 
 @dataclass(frozen=True)
