@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -31,3 +34,10 @@ def test_the_readmes_snippet(tmp_path, monkeypatch):
     names = Readme.beside(__file__).run(net=net, images=images, labels=net(images).argmax(1), frontdef=frontdef)
     assert not names["results"].failures()
     assert list((tmp_path / "runs" / "mine").glob("mlruns*"))
+
+
+def test_it_requires_the_core_alone():
+    """MLflow's requests is newer than the one that torchattacks pins: with frontdef[bench] no installer finds both."""
+    file = Path(__file__).parents[1] / "pyproject.toml"
+    required = tomllib.loads(file.read_text(encoding="utf-8"))["project"]["dependencies"]
+    assert [each for each in required if each.startswith("frontdef")] == ["frontdef>=0.1,<0.2"]
