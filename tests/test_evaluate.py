@@ -12,7 +12,7 @@ from torch import nn
 
 import frontdef
 from frontdef.cli import main
-from frontdef.errors import ConfigError, ModelError, UnknownNameError
+from frontdef.errors import ConfigError, ImageError, ModelError, UnknownNameError
 from frontdef.registry import get_dataset
 from tests import own_models
 
@@ -54,6 +54,16 @@ def test_what_is_left_out_is_told(net, go, capsys):
     assert "left out: mifgsm linf in native: not offered" in capsys.readouterr().err
     go(net, attacks=[{"family": "mifgsm"}, *FGSM])
     assert not capsys.readouterr().err
+
+
+def test_names_that_do_not_say_which_output_is_meant_are_refused(net, go, samples):
+    """Numbered as they occur they would count as wrong, without a word."""
+    names = [f"digit {label}" for label in samples.labels]
+    with pytest.raises(ImageError, match=r"the labels have 1 names \(cat\), the model has 10 outputs.*'classes': \["):
+        go(net, samples.images, ["cat"] * len(samples))
+    every = [f"digit {i}" for i in range(10)]
+    told = go(net, {"x": samples.images, "y": names, "classes": every}).worst()
+    assert told["clean"].item() == go(net).worst()["clean"].item()
 
 
 # What it takes

@@ -28,7 +28,7 @@ from frontdef.matrix.plan import make_plan
 from frontdef.memory import MOST, VALUES, Batches, at_once, exhausted
 from frontdef.models.load import Means
 from frontdef.protected import Protected
-from frontdef.runs.estimate import estimate
+from frontdef.runs.estimate import Estimate, estimate
 from frontdef.runs.progress import PlainProgress
 from frontdef.runs.run import Settings, run
 from frontdef.runs.store import Store
@@ -265,6 +265,13 @@ def test_memory_does_not_grow_with_the_samples(site, tmp_path):
     assert many - few < 1.5 * images, "the images themselves, and nothing of their examples"
     file = next((tmp_path / "152" / "records").glob("*.safetensors"))
     assert file.stat().st_size > 2 * 152 * image
+
+
+def test_of_what_nothing_is_known_no_time_is_said():
+    """`0 s` would be a promise."""
+    told = Estimate({"k": None, "l": None}, 0.0, 0, None).summary()
+    assert told == "to do: 2 jobs; how long they take is not known until one like them has been run"
+    assert "about 5 s" in Estimate({"k": None, "l": 5.0}, 0.0, 0, None).summary()
 
 
 SIZES = {

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from frontdef.errors import ImageError
 from frontdef.matrix.entries import DefenseEntry
 from frontdef.matrix.rows import Lineup, own_rows
 from frontdef.models.live import adopt, restored
@@ -48,8 +49,10 @@ def lined_up(
     Raises:
         ModelError: No model, one in half precision or on another device, or one that does not read the images.
         ConfigError: A defense that is named and does not fit.
+        ImageError: Labels that are other names than the model has outputs.
     """
     user = adopt(model, held.split.images, name=name, reading=reading, device=device)
+    _require_names(held.split.classes, user.n_classes)
     with restored(model) if isinstance(model, nn.Module) else nullcontext():
         user.module.eval().requires_grad_(False)
         lineup = Lineup(brought=[BroughtModel(user, SAMPLES, None, clean_accuracy)])
@@ -58,3 +61,13 @@ def lined_up(
             dataset=SAMPLES, data=held.key, image_shape=held.image_shape, trainable=False, seed=seed, every=every,
         )  # fmt: skip
         yield lineup
+
+
+def _require_names(names: tuple[str, ...], outputs: int | None) -> None:
+    """Refuse labels whose names do not say which output each is: numbered as they occur they'd count as wrong."""
+    if names and len(names) != outputs:
+        raise ImageError(
+            f"the labels have {len(names)} names ({', '.join(names[:5])}{', …' * (len(names) > 5)}), the model has "
+            f"{outputs} outputs, so which output a name stands for is not known. Give labels as indices, or "
+            "evaluate(model, {'x': x, 'y': y, 'classes': [every name, in the order of the model's outputs]})"
+        )

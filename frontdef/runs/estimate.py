@@ -45,6 +45,8 @@ class Estimate:
         known = [seconds for seconds in self.jobs.values() if seconds is not None]
         unknown = len(self.jobs) - len(known)
         left_out = f"; of {unknown} jobs nothing is known until one like them has been run" if unknown else ""
+        if not known and not self.training and unknown:
+            return f"to do: {unknown} jobs; how long they take is not known until one like them has been run"
         return (
             f"to do: {len(self.jobs)} jobs, about {_duration(sum(known) + self.training)} "
             f"({_duration(self.training)} of it training), from a timed pass through each model "
