@@ -12,7 +12,7 @@ import re
 import runpy
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -23,11 +23,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from frontdef.errors import StoreError
-from frontdef.matrix.tables import RECORDS
+from frontdef.matrix.tables import CELLS, RECORDS
 from frontdef.report import believed, chart, gallery, look, palette, pictures, svg, tables
 from frontdef.report.axes import Axis
 from frontdef.report.build import ROWS, SCRIPTS, TOOLS, build_report, render
-from frontdef.report.collect import collect
+from frontdef.report.collect import ADDED, collect
 from frontdef.report.data import About, CellRow, Diagnosed, ReportData, Setting
 from frontdef.report.payload import bits, payload
 from frontdef.runs.results import load_results
@@ -577,8 +577,13 @@ def test_a_report_that_cannot_be_written_says_so(root, tmp_path):
         build_report(load_results(root), tmp_path / "file" / "report.html")
 
 
+def test_what_is_shown_of_a_cell_are_columns_of_its_table():
+    shown = {field.name for field in fields(CellRow)}
+    assert set(ADDED) <= shown
+    assert shown - set(ADDED) <= set(CELLS)
+
+
 def test_a_cells_notes_say_what_speaks_against_it():
-    from frontdef.report.data import CellRow
     from frontdef.report.payload import notes
 
     cell = CellRow(

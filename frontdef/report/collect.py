@@ -109,8 +109,12 @@ def _families(cells: Iterable[CellRow]) -> Iterator[FamilyNote]:
         yield FamilyNote(name, family.title, family.agreement)
 
 
+ADDED = ("key", "invalid")
+"""What a row of the report has that is no column of the table ``cells``."""
+
+
 def _cell(row: dict[Any, Any]) -> CellRow:
-    known = {name: _plain(row[name]) for name in (f.name for f in fields(CellRow)) if name in row}
+    known = {name: _plain(row[name]) for name in (f.name for f in fields(CellRow)) if name not in ADDED}
     present = {name: value for name, value in known.items() if value is not None}
     attack = {"family": shown(row["family"], row["source"])}
     return CellRow(key=str(row["cell"]), **{"eps": None, **present, **attack})

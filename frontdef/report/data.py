@@ -71,10 +71,9 @@ class CleanRow:
 
 @dataclass(frozen=True)
 class CellRow:
-    """A cell of the matrix.
+    """What the page shows of a cell: columns of `frontdef.matrix.tables.CELLS`, which says what they hold.
 
-    ``eps`` is None for minimum-norm attacks, passes are means a sample, ``invalid`` counts examples outside the threat
-    model, ``zero_loss`` and ``zero_gradient`` are the shares of samples of which float32 loses these.
+    ``key`` is its column ``cell``, ``invalid`` counts examples outside the threat model.
     """
 
     key: str
