@@ -71,6 +71,18 @@ def test_diagnose_tells_what_is_missing(folder, words, message):
     assert "Traceback" not in answer.output
 
 
+# evaluate
+
+
+def test_evaluate_takes_defenses_as_run_and_analyze_do(folder):
+    words = ("evaluate", "nets.py:build", "--weights", "mine.pt", "--dataset", "digits", "--samples", 4)
+    asked = ("--norm", "linf", "--attacks", "quick", "--library", "foolbox", "-d", "none,art-jpeg")
+    answer = frontdef_(*words, *asked, "-d", "wavelet keep=0.5", "--out", "several")
+    assert answer.exit_code == 0, answer.output
+    worst = frontdef.load_results("several").worst()
+    assert sorted(worst["defense"]) == ["art-jpeg", "none", "wavelet keep=0.5"]
+
+
 # check-attack
 
 

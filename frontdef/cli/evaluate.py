@@ -40,7 +40,7 @@ from frontdef.threat import usual_eps
 )  # fmt: skip
 @click.option(
     "--defense", "-d", "defenses", multiple=True, metavar="'ID [KEY=VALUE]…'", shell_complete=names("defense"),
-    help="Front end before the model as it is; repeatable; all for each of each installed plugin. Default: none.",
+    help="Front end before the model as it is; repeatable, or ids by commas; all: each of each plugin. Default: none.",
 )  # fmt: skip
 @click.option("--attacks", default="standard", show_default=True, help="Set of attacks: quick, standard, thorough.")
 @click.option(
@@ -96,8 +96,13 @@ def _matrix(source: str, options: dict[str, Any]) -> dict[str, Any]:
         "diagnose": list(norms) if options["diagnose"] else [],
         "diagnose_samples": max(10, min(64, options["samples"])),
         "decide": options["decide"],
-        "defense": "all" if defenses == ("all",) else [_defense(text) for text in defenses],
+        "defense": "all" if defenses == ("all",) else [_defense(text) for words in defenses for text in _ids(words)],
     }
+
+
+def _ids(words: str) -> list[str]:
+    """Ids that are separated by commas, as `frontdef run` takes them; with a configuration it is one."""
+    return [words] if re.search(r"[\s=]", words) else words.split(",")
 
 
 def _defense(text: str) -> dict[str, Any]:
