@@ -105,6 +105,11 @@ def test_a_light_model_stays_in_one_shard(jobs, count):
             assert len(holders) == 1
 
 
+def test_more_shares_than_jobs_cost_nothing():
+    jobs = [Weighed(i, "", 1.0) for i in range(3)]
+    assert [len(Shard(i, 999_999_999).of(jobs)) for i in (1, 2, 3, 4, 999_999_999)] == [1, 1, 1, 0, 0]
+
+
 @pytest.mark.parametrize("text", ["0/4", "5/4", "1", "a/b", "1/0", "-1/4", "1/2/3", ""])
 def test_a_shard_that_is_none_is_explained(text):
     with pytest.raises(ConfigError, match="shard"):

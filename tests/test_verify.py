@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from frontdef.cli import main
+from frontdef.errors import StoreError
 from frontdef.runs.store import Store
 from tests.quiet import run_matrix
 
@@ -152,6 +153,30 @@ def test_the_mend_mends(out):
     path.unlink()
     run_matrix(MATRIX, out)
     assert verify(out).exit_code == 0
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b'{"sha256": "x", "format": 2}'])
+def test_the_mend_of_a_damaged_run_json_mends(out, data):
+    """A run folder that lost its head, by a power cut as by anything else, is no folder of somebody else."""
+    verify(out)
+    (out / "run.json").write_bytes(data)
+    (out / "report.html").write_text("an earlier report")
+    answer = verify(out)
+    assert answer.exit_code == 2
+    assert "delete it" in answer.output or "format" in answer.output
+    (out / "run.json").unlink()
+    _, summary = run_matrix(MATRIX, out)
+    assert not summary.ran
+    assert verify(out).exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["thesis.tex", "records/thesis.tex", "records/packs/thesis.parquet"])
+def test_a_folder_with_anything_else_and_no_run_json_is_not_written(out, name):
+    (out / "run.json").unlink()
+    (out / name).parent.mkdir(exist_ok=True)
+    (out / name).write_text("mine")
+    with pytest.raises(StoreError, match="no run folder"):
+        Store(out)
 
 
 def test_a_changed_run_json_and_a_folder_of_something_else_are_errors(out, tmp_path):

@@ -105,6 +105,8 @@ START, JOBS, END = b'{\n "sha256": "', b',\n "jobs": [\n', b"\n]}"
 KEY = re.compile(rb'^\{"key": "([^"]*)"', re.MULTILINE)
 """How the line of a job begins."""
 
+MEND = "delete it, and the command that made the run writes it anew and keeps what is stored"
+
 NEW = frozenset({"command", "started", "notes", "jobs"})
 """What a run that goes on may say otherwise than before while its jobs are the same ones."""
 
@@ -197,10 +199,10 @@ def parse(data: bytes, where: str) -> Head:
         checksum = values.get("sha256")
         sound = _unchanged(data) or checksum == digest({k: v for k, v in values.items() if k != "sha256"})
     except (ValueError, AttributeError, RecursionError) as error:
-        raise StoreError(f"{where} is damaged: {error}") from None
+        raise StoreError(f"{where} is damaged ({error}): {MEND}") from None
     _require_format(values, where)
     if not sound:
-        raise StoreError(f"{where} was changed after it was written (sha256 differs): the same command writes it anew")
+        raise StoreError(f"{where} was changed after it was written (sha256 differs): {MEND}")
     return _validated(_shared(values), where)
 
 
@@ -218,7 +220,9 @@ def _validated(values: dict[str, Any], where: str) -> Head:
     try:
         return Head.model_validate(values)
     except ValidationError as error:
-        raise StoreError(f"{where} is damaged: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}") from None
+        raise StoreError(
+            f"{where} is damaged ({error.errors()[0]['loc']}: {error.errors()[0]['msg']}): {MEND}"
+        ) from None
 
 
 def _shared(values: dict[str, Any]) -> dict[str, Any]:

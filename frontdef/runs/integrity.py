@@ -14,7 +14,7 @@ from frontdef.runs.head import Head, JobEntry
 from frontdef.runs.kind import get_kind
 from frontdef.runs.log import LOG
 from frontdef.runs.packs import FOLDER, Pack
-from frontdef.runs.store import HEAD, LOCK, Store
+from frontdef.runs.store import HEAD, LOCK, REPORT, Store
 from frontdef.runs.table import Table
 
 CLEAN = "clean"
@@ -69,7 +69,7 @@ def inspect(store: Store) -> Integrity:
     tables = {table.name: table for table in get_kind(head.kind).tables}
     read, missing = 0, 0
     damaged: list[Damage] = []
-    named = {store.root / name for name in (HEAD, LOCK, LOG, "report.html")}
+    named = {store.root / name for name in (HEAD, LOCK, LOG, REPORT)}
     alone = {name: store.alone(name) for name in tables}
     packed: set[str] = set()
     for name, table in tables.items():

@@ -20,7 +20,7 @@ from frontdef.runs.columns import NUMPY, arrays
 from frontdef.runs.head import Head, JobEntry
 from frontdef.runs.kind import Kind, get_kind
 from frontdef.runs.packs import RowBlock
-from frontdef.runs.store import ARROW, Store
+from frontdef.runs.store import ARROW, REPORT, Store
 from frontdef.runs.table import Table
 
 if TYPE_CHECKING:
@@ -324,7 +324,7 @@ class Results:
                 f"{self.path} --expected FILE` sets them side by side"
             )
         beside = {} if paper is None else {"paper": paper}
-        return write(self, self.path / "report.html" if path is None else Path(path), **beside)
+        return write(self, self.path / REPORT if path is None else Path(path), **beside)
 
     def plot(self, what: str = "brackets", **options: Any) -> Axes:
         """Draw a figure, as axes of matplotlib that a person can go on with.

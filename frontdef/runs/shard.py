@@ -60,7 +60,7 @@ class Shard:
             jobs: Those of the whole plan.
         """
         pieces = sorted(_pieces(jobs, self.count), key=lambda piece: -piece[0])
-        loads = [(0.0, shard) for shard in range(1, self.count + 1)]
+        loads = [(0.0, shard) for shard in range(1, min(self.count, len(pieces)) + 1)]  # no piece reaches another share
         mine: set[int] = set()
         for weight, positions in pieces:
             load, shard = heapq.heappop(loads)

@@ -12,6 +12,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -27,6 +28,8 @@ from frontdef.lock import HeldError, locked
 from frontdef.reading import parse_json, read_bounded
 from frontdef.runs import head as heads
 from frontdef.runs.head import Head
+from frontdef.runs.log import LOG
+from frontdef.runs.packs import FOLDER as PACKS
 from frontdef.runs.packs import Packs, RowBlock, joined
 from frontdef.runs.sealed import LARGEST, rows_of, seal, unseal
 from frontdef.runs.table import Rows, Table
@@ -36,7 +39,10 @@ from frontdef.whole import cannot_write, delete, is_temporary, sweep, write_whol
 if TYPE_CHECKING:
     from torch import Tensor
 
-HEAD, LOCK = "run.json", ".lock"
+HEAD, LOCK, REPORT = "run.json", ".lock", "report.html"
+FILE = re.compile(r"[0-9a-f]{24}\.(parquet|safetensors|json)")
+"""A job's file, or a pack."""
+
 ABOUT = b"frontdef"
 
 Values = (np.ndarray, list)
@@ -81,14 +87,14 @@ class Store:
         return self._head
 
     def exists(self) -> bool:
-        """Whether a run was begun here. What a run leaves that was stopped before it said what it is is no matter.
+        """Whether a run was begun here. What a run leaves beside its head is no matter: keys say what it is.
 
         Raises:
             StoreError: The folder holds something else.
         """
         if (self.root / HEAD).is_file():
             return True
-        if self.root.exists() and (not self.root.is_dir() or not all(map(_before_head, self.root.iterdir()))):
+        if self.root.exists() and (not self.root.is_dir() or not all(map(_of_a_run, self.root.iterdir()))):
             raise StoreError(f"{self.root} is no run folder (it has no {HEAD}) and is not empty: choose another --out")
         return False
 
@@ -398,8 +404,14 @@ class Store:
             )
 
 
-def _before_head(path: Path) -> bool:
-    return path.name == LOCK or is_temporary(path)
+def _of_a_run(path: Path) -> bool:
+    """Whether it is what a run leaves in its folder, with names that hashes give."""
+    if path.name in {LOCK, LOG, REPORT} or is_temporary(path):
+        return True
+    return path.is_dir() and all(
+        is_temporary(file) or FILE.fullmatch(file.name) or (file.name == PACKS and _of_a_run(file))
+        for file in path.iterdir()
+    )
 
 
 def encode(table: Table, key: str, rows: Rows) -> bytes:
