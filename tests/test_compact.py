@@ -73,6 +73,27 @@ def run(tmp_path, no_tensors):
     return filled(tmp_path / "run", range(CELLS - 2))
 
 
+@pytest.mark.parametrize("step", ["__init__", "load"])
+def test_a_pack_that_is_written_anew_while_it_is_read_is_found_again(run, monkeypatch, step):
+    """As by a compaction after jobs were run again, or by a job that fails now."""
+    compact(run)
+    run.write("records", key(0), encode(RECORDS, key(0), rows(0)), {})
+    before = load_results(run.root).records().sort_values(["cell", "sample_id"], ignore_index=True)
+    done = getattr(packs.Pack, step)
+    others = []
+
+    def first_another(pack, *args):
+        monkeypatch.setattr(packs.Pack, step, done)
+        others.append(Store(run.root))
+        others[0].packs.drop("records", [key(0)])
+        return done(pack, *args)
+
+    monkeypatch.setattr(packs.Pack, step, first_another)
+    after = load_results(run.root).records().sort_values(["cell", "sample_id"], ignore_index=True)
+    assert after.equals(before)
+    assert others
+
+
 def test_what_is_not_a_number_is_packed_as_it_is(run):
     """A metric has no value where it does not apply, and Arrow calls two tables with such a value different."""
     drawn = rows(0)

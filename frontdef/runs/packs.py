@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -153,7 +154,12 @@ class Packs:
         if self._seen.get(table) != changed or table not in self._known:
             known = self._known.get(table, {})
             paths = sorted(folder.glob("*.parquet"))
-            self._known[table] = {path: known.get(path) or Pack(path, table) for path in paths}
+            try:
+                self._known[table] = {path: known.get(path) or Pack(path, table) for path in paths}
+            except StoreError:
+                if all(map(os.path.lexists, paths)):
+                    raise
+                return self.of(table)  # another process has written one anew
             self._seen[table] = changed
         return list(self._known[table].values())
 

@@ -225,7 +225,12 @@ class Store:
         packed = {pack: (pack.place.keys() & left.keys()) - alone for pack in self.packs.of(table)}
         for pack in sorted(filter(packed.get, packed), key=lambda pack: min(left[key] for key in packed[pack])):
             if mine := packed[pack] & left.keys():
-                block = pack.load()
+                try:
+                    block = pack.load()
+                except StoreError:
+                    if os.path.lexists(pack.path):
+                        raise
+                    continue  # another process has written it anew, without what was run again: found below
                 yield block._replace(rows=check(block.rows, pack.path)).of(mine)
                 for key in mine:
                     del left[key]
