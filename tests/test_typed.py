@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -14,17 +15,13 @@ ROOT = Path(__file__).parents[1]
 PYRIGHT = shutil.which("pyright")
 
 
-@pytest.fixture(scope="module")
-def told(tmp_path_factory):
+def objections(folder, files, **settings):
     """File → lines of what pyright objects to."""
     if PYRIGHT is None:
         pytest.skip("needs pyright: npm install --global pyright")
-    folder = tmp_path_factory.mktemp("typed")
-    for file in (ROOT / "tests" / "typed").glob("*.py"):
-        shutil.copy(file, folder)
-    rules = {"typeCheckingMode": "strict", "reportUnnecessaryTypeIgnoreComment": True}
-    art = {"reportMissingTypeStubs": False}  # ART has no types, which is not the user's fault
-    (folder / "pyrightconfig.json").write_text(json.dumps({**rules, **art, "extraPaths": [str(ROOT)]}))
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(text, encoding="utf-8")
+    (folder / "pyrightconfig.json").write_text(json.dumps({**settings, "extraPaths": [str(ROOT)]}))
     ended = subprocess.run(
         [PYRIGHT, "--outputjson", "--pythonpath", sys.executable],
         cwd=folder,
@@ -33,12 +30,30 @@ def told(tmp_path_factory):
         check=False,
     )
     found = json.loads(ended.stdout)
-    assert found["summary"]["filesAnalyzed"] == 3, found
+    assert found["summary"]["filesAnalyzed"] == len(files), found
     lines: dict[str, list[str]] = {}
     for each in found["generalDiagnostics"]:
         line = each["range"]["start"]["line"] + 1
         lines.setdefault(Path(each["file"]).stem, []).append(f"{line}: {each['message']}")
     return lines
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    files = {file.stem: file.read_text(encoding="utf-8") for file in (ROOT / "tests" / "typed").glob("*.py")}
+    return objections(
+        tmp_path_factory.mktemp("typed"),
+        files,
+        typeCheckingMode="strict",
+        reportUnnecessaryTypeIgnoreComment=True,
+        reportMissingTypeStubs=False,  # ART has no types, which is not the user's fault
+    )
+
+
+def test_pyright_objects_to_nothing_that_the_page_about_plugins_shows(tmp_path):
+    page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert objections(tmp_path, {f"block{i}": text for i, text in enumerate(blocks)}) == {}
 
 
 @pytest.mark.parametrize("file", ["user", "plugin", "wrong"])
