@@ -157,7 +157,9 @@ def test_from_a_matrix_to_the_table_and_the_figure_of_a_paper(whole, tmp_path):
 def test_a_run_that_two_machines_share_is_that_of_one(matrix, whole, tmp_path):
     parts = [tmp_path / f"part{i}" for i in (1, 2)]
     for i, part in enumerate(parts, start=1):
-        typed("run", matrix, "--shard", f"{i}/2", "--out", part)
+        said = typed("run", matrix, "--shard", f"{i}/2", "--out", part)
+        assert f"this is shard {i}/2" in said
+        assert "goes on with it" not in said, "that command would run the other shards here, too"
     told = json.loads(typed("status", *parts, "--json"))
     assert told["failed"] == told["left"] == 0
     typed("merge", *parts, "--out", tmp_path / "merged")

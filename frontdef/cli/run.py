@@ -223,7 +223,7 @@ def execute(plan: Plan, settings: Settings, report: bool) -> None:
     answer(run=settings.out, ran=summary.ran, stored=len(summary.cached), failed=summary.failed)
     stood = True
     if summary.ran or summary.cached:
-        stood = _show(console, load_results(settings.out), summary, report)
+        stood = _show(console, load_results(settings.out), summary, settings.shard, report)
     if summary.failed:
         click.echo(
             f"{len(summary.failed)} jobs failed: `frontdef results {settings.out} --failed` shows why, "
@@ -241,9 +241,9 @@ def _further(plan: Plan, settings: Settings) -> Plan | None:
     return next_look(plan, load_results(settings.out))
 
 
-def _show(console: PlainConsole, results: Results, summary: Summary, report: bool) -> bool:
+def _show(console: PlainConsole, results: Results, summary: Summary, shard: Shard | None, report: bool) -> bool:
     """Print what was found; whether every certified sample stood."""
-    stood = show(console, results)
+    stood = show(console, results, shard)
     worst = results.worst().to_dict("records") if isinstance(results, MatrixResults) else []
     answer(certificates_stood=stood, worst=worst)
     console.print(f"{len(summary.ran)} jobs run, {len(summary.cached)} were stored already: {results.path}")

@@ -11,6 +11,7 @@ from rich.text import Text
 from frontdef.cli.sheets import Sheet
 from frontdef.lazy import resolve
 from frontdef.runs.results import Results
+from frontdef.runs.shard import Shard
 
 
 class Shown(NamedTuple):
@@ -32,15 +33,20 @@ SHOWN: Mapping[str, Shown] = {
 """Kind of a run → how it is shown."""
 
 
-def show(console: Console, results: Results) -> bool:
+def show(console: Console, results: Results, shard: Shard | None = None) -> bool:
     """Print what a run found.
+
+    Args:
+        console: Where to.
+        results: The run.
+        shard: Which share of its jobs was asked for; None for all.
 
     Returns:
         Whether every certified sample stood.
     """
     print_kind: Callable[[Console, Results], bool | None] = resolve(SHOWN[results.head.kind].print)
     stood = print_kind(console, results) is not False
-    if said := unfinished(results):
+    if said := unfinished(results, shard):
         console.print(Text(said, style="yellow"), soft_wrap=True)
     return stood
 
@@ -51,7 +57,7 @@ def sheets(results: Results) -> list[Sheet]:
     return make(results)
 
 
-def unfinished(results: Results) -> str:
+def unfinished(results: Results, shard: Shard | None = None) -> str:
     """That not all of a run is there, and what goes on with it; empty where all is."""
     states = [job.status for job in results.jobs]
     missing, failed = states.count("missing"), states.count("failed")
@@ -59,6 +65,11 @@ def unfinished(results: Results) -> str:
         return ""
     parts = [f"{missing} of {len(states)} jobs have not been run"] if missing else []
     parts += [f"{failed} have failed" if missing else f"{failed} of {len(states)} jobs have failed"] if failed else []
-    mend = [f"`{results.head.command}` goes on with it"] if missing else []
+    further = (
+        f"this is shard {shard.index}/{shard.count}, and `frontdef merge` joins the folders of all"
+        if shard
+        else f"`{results.head.command}` goes on with it"
+    )
+    mend = [further] if missing else []
     mend += [f"`frontdef results {results.path} --failed` shows why"] if failed else []
     return f"not all of it: {' and '.join(parts)}; {', '.join(mend)}"

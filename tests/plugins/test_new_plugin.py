@@ -67,6 +67,20 @@ def test_its_own_tests_pass(installed, kind):
     assert " skipped" not in ended.out
 
 
+@pytest.mark.slow
+def test_a_model_of_a_zoo_is_evaluated_by_its_name(installed, tmp_path):
+    """Path: my zoo, as the README says that the template writes."""
+    site, source = installed
+    readme = (source / "frontdef-tiny-models" / "README.md").read_text(encoding="utf-8")
+    (command,) = [line for line in readme.splitlines() if line.startswith("frontdef evaluate ")]
+    small = "--samples 6 --attacks quick --library native --no-diagnose".split()
+    ended = site.cli(*command.split()[1:], *small, "--out", str(tmp_path / "run"))
+    assert ended.code == 0, ended.err
+    misspelt = site.cli("evaluate", "tiny-models:linaer", "--dataset", "digits", "--out", str(tmp_path / "other"))
+    assert misspelt.code == 2
+    assert "it has linear" in misspelt.err
+
+
 @pytest.mark.parametrize(
     ("part", "arguments"),
     [
