@@ -22,19 +22,27 @@ const updateBrackets = () => {
   }
 };
 
+// What a cell of the heat map is made of is looked up once.
+const parts = new Map();
+const partsOf = (cell) => {
+  const link = one("a", cell);
+  return link && {value: one(".value", link), cross: one(".cross", link), some: one(".n", link), dot: one(".dot", link)};
+};
 const updateHeat = () => {
   for (const row of shown("heat", "tr[data-d]:not([hidden])")) {
     const d = +row.dataset.d;
     put(one(".worst", row), worst(state.s, d).value);
     for (const cell of all("[data-f]", row)) {
-      const f = +cell.dataset.f, own = ownScores(d, f), n = own.length, link = one("a", cell), {value, n: of} = n ? robust(state.s, d, own, "success") : {};
+      const f = +cell.dataset.f, own = ownScores(d, f), n = own.length, {value, n: of} = n ? robust(state.s, d, own, "success") : {};
       cell.className = n ? `heat h${Math.round(value * (data.steps - 1))}` : "heat";
       cell.dataset.v = value ?? -1;
-      if (!link) continue;
-      write(one(".value", link), n || !one(".cross", link) ? share(value) : "");
-      write(one(".n", link), `/${of}`);
-      show(one(".n", link), n && of < cleanOf(state.s, d).n);
-      show(one(".dot", link), pairsOf(f, [d], "matched").some((row) => /diff|unexp|inval/.test(row[5])));
+      if (!parts.has(cell)) parts.set(cell, partsOf(cell));
+      const part = parts.get(cell);
+      if (!part) continue;
+      write(part.value, n || !part.cross ? share(value) : "");
+      write(part.some, `/${of}`);
+      show(part.some, n && of < cleanOf(state.s, d).n);
+      show(part.dot, pairsOf(f, [d], "matched").some((row) => /diff|unexp|inval/.test(row[5])));
     }
   }
 };

@@ -1,7 +1,11 @@
 // Worst cases over any choice of families and libraries, sample by sample, from the bits of the page.
 const unpack = (text) => Uint8Array.from(atob(text), (byte) => byte.charCodeAt());
 const ONES = Uint8Array.from({length: 256}, (_, byte) => byte.toString(2).replaceAll("0", "").length);
-const count = (bytes) => bytes.reduce((sum, byte) => sum + ONES[byte], 0);
+const count = (bytes) => {
+  let sum = 0;
+  for (let i = 0; i < bytes.length; i++) sum += ONES[bytes[i]];
+  return sum;
+};
 const union = (n, rows, what = "broken") => {
   const joined = new Uint8Array((n + 7) / 8);
   for (const {[what]: bytes} of rows) for (let i = 0; i < bytes.length; i++) joined[i] |= bytes[i];
@@ -28,7 +32,9 @@ const ownScores = (d, f) => (state.f.has(f) ? (own[[state.s, d, f]] ?? []) : [])
 const robust = (s, d, rows, what) => {
   const {n, bits} = cleanOf(s, d), broken = union(n, rows, what);
   const some = rows.length && rows.every(({attacked}) => attacked) && union(n, rows, "attacked");
-  const k = count(bits.map((byte, i) => byte & ~broken[i] & (some?.[i] ?? 255))), of = some ? count(some) : n;
+  const of = some ? count(some) : n;
+  let k = 0;
+  for (let i = 0; i < bits.length; i++) k += ONES[bits[i] & ~broken[i] & (some ? some[i] : 255)];
   return {k, n: of, value: k / of};
 };
 const worst = (s, d) => robust(s, d, scoresOf(s, d));
