@@ -119,6 +119,26 @@ def test_the_excess_is_that_of_loops(scale):
         assert float(bounds.excess(torch.from_numpy(weight))) == pytest.approx(min(totals))
 
 
+@pytest.mark.parametrize("block", [1, 2, 3, 256])
+def test_the_excess_and_its_gradient_do_not_depend_on_how_it_is_computed(monkeypatch, block):
+    monkeypatch.setattr(bounds, "BLOCK", block)
+    generator = torch.Generator().manual_seed(0)
+    chosen = set()
+    for scale in (0.4, 0.7, 1.0):
+        for shape in [(2, 3), (3, 4), (4, 3), (5, 5), (2, 9)] * 20:
+            weight = (scale * torch.randn(*shape, generator=generator, dtype=torch.float64)).requires_grad_()
+            grams = (weight @ weight.T, weight.T @ weight)
+            totals = [(gram.abs().sum(1) - 1).clamp_min(0).sum() for gram in grams]
+            excess = bounds.excess(weight)
+            assert excess.item() == pytest.approx(min(totals).item())
+            if abs(totals[0] - totals[1]) > 1e-6:
+                less = min(totals)
+                chosen.add((less is totals[0]) == (shape[0] <= shape[1]))
+                (expected,) = torch.autograd.grad(less, weight, retain_graph=True)
+                torch.testing.assert_close(torch.autograd.grad(excess, weight)[0], expected)
+    assert chosen == {True, False}, "both of the matrices are the smaller one somewhere"
+
+
 def test_the_excess_may_be_that_of_the_larger_matrix():
     """WWᵀ has the row sums 0.85 and 3.4, WᵀW 0.3, 3.19 and 0.4: 2.4 against 2.19. The gradient is the latter's."""
     weight = torch.tensor([[0.3, -0.3, 0.4], [0.0, -1.7, 0.0]], requires_grad=True)
