@@ -92,8 +92,9 @@ class Descent:
         with torch.enable_grad():
             code = state[0] if differentiable else state[0].detach().requires_grad_()
             decoded = torch.func.functional_call(self.decoder, dict(zip(names, parameters, strict=True)), (code,))
-            half_squared = (decoded - flat).square().sum() / 2
-            (gradient,) = torch.autograd.grad(half_squared, code, create_graph=differentiable)
+            # The residual is the derivative of half its square: no graph of that square is needed.
+            residual = decoded - flat
+            (gradient,) = torch.autograd.grad(decoded, code, residual, create_graph=differentiable)
         with torch.set_grad_enabled(differentiable):
             return STEPS[self.config.optimizer][1](state, gradient, t, self.config.lr)
 
