@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SKIP ?=
 PLUGINS := $(filter-out $(SKIP:%=plugins/%),$(sort $(wildcard plugins/*)))
 # The pages with tables that docs/tables.py writes.
-TABLES := README.md docs/results.md $(wildcard docs/papers/*.md) docs/agreement.md docs/attacks.md $(wildcard docs/attacks/*.md) $(wildcard docs/defenses/*.md) docs/demo.md docs/dependencies.md docs/hostile.md docs/invariants.md docs/masking.md docs/mutants.md docs/plugins.md docs/reliability.md docs/running.md docs/scale.md docs/speed.md docs/training.md docs/your-model.md
+TABLES := README.md docs/results.md $(wildcard docs/papers/*.md) docs/agreement.md docs/attacks.md $(wildcard docs/attacks/*.md) docs/certificates.md $(wildcard docs/defenses/*.md) docs/demo.md docs/dependencies.md docs/hostile.md docs/invariants.md docs/masking.md docs/mutants.md docs/plugins.md docs/reliability.md docs/running.md docs/scale.md docs/speed.md docs/training.md docs/your-model.md
 COG := $(BIN)/cog -I docs -p "import reproduction, summaries, tables, zoo"
 STAMP := $(VENV)/.frontdef-$(shell cat constraints.txt pyproject.toml $(PLUGINS:%=%/pyproject.toml) 2>/dev/null | cksum | cut -d' ' -f1)
 JOBS ?= 2

@@ -282,6 +282,27 @@ def cascade(run: str) -> str:
     return f"\n{commands}; {versions}, {said[-1]['device']}.\n{table}\nWhat each stage of the cascade did:\n{stages}"
 
 
+def border(run: str) -> str:
+    """What fell of the samples whose certified radius ends just above the attacks'."""
+    said = json.loads((RESULTS / run / "about.json").read_text(encoding="utf-8"))
+    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows_of(run, "border"):
+        groups[row["defense"], row["norm"]].append(row)
+    rows = [
+        (
+            defense, NORM_LABELS[check_norm(norm)], f"{first['certifiable']} of {said['samples']}", first["samples"],
+            f"{float(first['eps_from']):.2g} to {float(first['eps_to']):.2g}",
+            str(len(attacks)), str(len({row["library"] for row in attacks})),
+            str(sum(bool(row["raised"]) for row in attacks)), str(sum(int(row["fell"]) for row in attacks)),
+        )
+        for (defense, norm), attacks in groups.items() for first in attacks[:1]
+    ]  # fmt: skip
+    titles = ("defense", "norm", "provable", "attacked", "ε", "attacks", "libraries", "raised an error", "fell")
+    versions = ", ".join(f"{name} {version}" for name, version in said["versions"].items())
+    how = f"`{said['command']}`, {', '.join(said['datasets'])}, seed {said['seed']}; {versions}"
+    return f"{table_of(titles, rows)}{how}.\n\n"
+
+
 def averages(*runs: str) -> str:
     """What attacks on randomized models leave, by what they average over the draws."""
     kinds = ("logits", "probabilities", "log-probabilities")

@@ -73,7 +73,7 @@ def test_a_model_of_a_zoo_is_evaluated_by_its_name(installed, tmp_path):
     site, source = installed
     readme = (source / "frontdef-tiny-models" / "README.md").read_text(encoding="utf-8")
     (command,) = [line for line in readme.splitlines() if line.startswith("frontdef evaluate ")]
-    small = "--samples 6 --attacks quick --library native --no-diagnose".split()
+    small = ["--samples", "6", "--attacks", "quick", "--library", "native", "--no-diagnose"]
     ended = site.cli(*command.split()[1:], *small, "--out", str(tmp_path / "run"))
     assert ended.code == 0, ended.err
     misspelt = site.cli("evaluate", "tiny-models:linaer", "--dataset", "digits", "--out", str(tmp_path / "other"))
