@@ -209,7 +209,23 @@ def borders(run: str) -> str:
     for row in rows_of(run, "border"):
         groups[row["defense"], row["norm"]].append(row)
     titles = ("defense", "norm", "samples with a proof", "attacked", "their radii", "attacks", "libraries", "fell")
-    return table_of(titles, (_border(*names, rows) for names, rows in groups.items()))
+    table = table_of(titles, (_border(*names, rows) for names, rows in groups.items()))
+    said = json.loads((RESULTS / run / "about.json").read_text(encoding="utf-8"))
+    versions = ", ".join(f"{name} {version}" for name, version in said["versions"].items())
+    where = f"{said['samples']} samples of {', '.join(said['datasets'])}, seed {said['seed']}"
+    return f"{table}`{said['command']}`: {where}, {versions}.\n\n"
+
+
+def tally(run: str) -> str:
+    """How often each verdict on a pair of libraries stands, and the share that was not decided."""
+    rows = rows_of(run, "pairs")
+    lines = []
+    for mode in ("matched", "defaults"):
+        said = [row["verdict"] for row in rows if row["mode"] == mode]
+        if said:
+            share = said.count("inconclusive") / len(said)
+            lines.append((mode, str(len(said)), *(str(said.count(name)) for name in VERDICTS), f"{100 * share:.0f} %"))
+    return table_of(("parameters", "pairs", *VERDICTS, "not decided"), lines)
 
 
 def pairs(run: str, mode: str) -> str:
@@ -280,27 +296,6 @@ def cascade(run: str) -> str:
         ),
     )
     return f"\n{commands}; {versions}, {said[-1]['device']}.\n{table}\nWhat each stage of the cascade did:\n{stages}"
-
-
-def border(run: str) -> str:
-    """What fell of the samples whose certified radius ends just above the attacks'."""
-    said = json.loads((RESULTS / run / "about.json").read_text(encoding="utf-8"))
-    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for row in rows_of(run, "border"):
-        groups[row["defense"], row["norm"]].append(row)
-    rows = [
-        (
-            defense, NORM_LABELS[check_norm(norm)], f"{first['certifiable']} of {said['samples']}", first["samples"],
-            f"{float(first['eps_from']):.2g} to {float(first['eps_to']):.2g}",
-            str(len(attacks)), str(len({row["library"] for row in attacks})),
-            str(sum(bool(row["raised"]) for row in attacks)), str(sum(int(row["fell"]) for row in attacks)),
-        )
-        for (defense, norm), attacks in groups.items() for first in attacks[:1]
-    ]  # fmt: skip
-    titles = ("defense", "norm", "provable", "attacked", "ε", "attacks", "libraries", "raised an error", "fell")
-    versions = ", ".join(f"{name} {version}" for name, version in said["versions"].items())
-    how = f"`{said['command']}`, {', '.join(said['datasets'])}, seed {said['seed']}; {versions}"
-    return f"{table_of(titles, rows)}{how}.\n\n"
 
 
 def averages(*runs: str) -> str:
