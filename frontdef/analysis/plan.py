@@ -12,6 +12,7 @@ from frontdef.analysis.partial import NAMES, find_cut, parse_code
 from frontdef.analysis.retraining import Retraining
 from frontdef.analysis.study import Entry, OwnEntry, Study
 from frontdef.analysis.tables import MEASURES, measured
+from frontdef.config import build
 from frontdef.errors import ConfigError
 from frontdef.models.entry import ModelEntry, request_of
 from frontdef.models.fingerprint import digest
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 def remake(document: Mapping[str, Any], device: str) -> Plan:
     """The plan of a study that was validated before, as `frontdef.runs.kind.Kind.remake` makes it."""
-    return make_plan(Study.model_validate(document), device=device)
+    return make_plan(build(Study, document, "the study that the run names"), device=device)
 
 
 def make_plan(study: Study, *, device: str = "cpu") -> Plan:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from frontdef.attacks.spec import AttackSpec, Family, make_spec
+from frontdef.config import build
 from frontdef.errors import ConfigError
 from frontdef.lazy import resolve
 from frontdef.matrix.cells import check_surrogates, libraries_of
@@ -41,7 +42,7 @@ def make_plan(matrix: Matrix, *, device: str = "cpu") -> Plan:
 
 def remake(document: Mapping[str, Any], device: str) -> Plan:
     """The plan of a matrix that was validated before, as `frontdef.runs.kind.Kind.remake` makes it."""
-    return make_plan(Matrix.model_validate(document), device=device)
+    return make_plan(build(Matrix, document, "the matrix that the run names"), device=device)
 
 
 def expand(matrix: Matrix, lineup: Lineup, samples: Mapping[str, Samples | Held], device: str) -> Plan:

@@ -47,6 +47,7 @@ RECORDS = Table(
         "margin": Column("double", "logit of the label minus the largest other logit, of the example"),
     },
     joined=("cell",),
+    described=("dataset", "classifier", "defense", "family", "norm", "judged_eps", "parameters", "library"),
     tensors=True,
 )
 """One row a sample and cell."""

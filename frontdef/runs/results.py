@@ -17,11 +17,11 @@ from frontdef.errors import ConfigError, StoreError, UnknownNameError
 from frontdef.lazy import resolve
 from frontdef.reading import uncollected
 from frontdef.runs.columns import NUMPY, arrays
-from frontdef.runs.head import Head, JobEntry
+from frontdef.runs.head import MEND, Head, JobEntry
 from frontdef.runs.kind import Kind, get_kind
 from frontdef.runs.packs import RowBlock
 from frontdef.runs.store import ARROW, REPORT, Store
-from frontdef.runs.table import Table
+from frontdef.runs.table import JSON, Table
 
 if TYPE_CHECKING:
     import duckdb
@@ -99,15 +99,19 @@ class Results:
         if about is not None:
             self._require_told(entry, about)
             return JobState(entry, "ok", about)
+        self._require_described(entry)
         if self.store.failed(entry.key):
             return JobState(entry, "failed", error=self.store.failure(entry.key)["error"])
         return JobState(entry, "missing")
 
     def _require_described(self, entry: JobEntry) -> None:
         """A run.json with the right checksum may still have been written by somebody else."""
-        joined = self._tables[entry.table].joined
-        if missing := [name for name in joined if name not in entry.about]:
-            raise StoreError(f"{self.path}: run.json does not say the {', '.join(missing)} of {entry.what}")
+        table, about = self._tables[entry.table], entry.about
+        said = (name for name, value in about.items() if value is not None and name in self._kinds)
+        asked = dict.fromkeys((*table.joined, *table.described, *said))
+        if wrong := [name for name in asked if not isinstance(about.get(name), self._kinds[name])]:
+            names = ", ".join(wrong)
+            raise StoreError(f"{self.path}: run.json does not say the {names} of {entry.what} as it should: {MEND}")
 
     def _require_told(self, entry: JobEntry, about: Mapping[str, Any]) -> None:
         """A file with the right checksum may still have been written by somebody else."""
@@ -213,6 +217,12 @@ class Results:
     @cached_property
     def _tables(self) -> dict[str, Table]:
         return {table.name: table for table in self.kind.tables}
+
+    @cached_property
+    def _kinds(self) -> dict[str, type | tuple[type, ...]]:
+        """Column of a table or a view → the type of its values in JSON."""
+        made = (*(table.columns for table in self.kind.tables), *(view.columns for view in self.kind.views))
+        return {name: JSON[column.type] for columns in made for name, column in columns.items()}
 
     @property
     def _names(self) -> list[str]:

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 Type = Literal["varchar", "bigint", "integer", "double", "boolean"]
 
+JSON: dict[Type, type | tuple[type, ...]] = {
+    "varchar": str, "bigint": int, "integer": int, "double": (int, float), "boolean": bool,
+}  # fmt: skip
+"""A column's type → that of its values in JSON."""
+
 
 class Column(NamedTuple):
     """A column: its type in DuckDB, and what it means, with its unit."""
@@ -31,6 +36,7 @@ class Table:
         name: Of the folder and in SQL.
         columns: Column → type and meaning, in their order.
         joined: Columns that a job's description holds instead of its file; they are added when the table is read.
+        described: Further columns, of views, that a job's description has to hold.
         tensors: Whether a job that has rows keeps pictures or examples beside them.
         told: What a job tells beside its rows is read back through this model; None: it may be anything.
     """
@@ -38,6 +44,7 @@ class Table:
     name: str
     columns: Mapping[str, Column]
     joined: tuple[str, ...] = ()
+    described: tuple[str, ...] = ()
     tensors: bool = False
     told: type[BaseModel] | None = None
 

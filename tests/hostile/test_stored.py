@@ -185,6 +185,23 @@ def test_a_head_that_does_not_say_what_a_job_is_about(run):
         load_results(run).certified()
 
 
+@pytest.mark.parametrize("value", [None, 7, [], {"x": 1}])
+def test_a_head_that_says_something_else_of_a_job(run, value):
+    about = {**MODEL, "defense": value}
+    (run / "run.json").write_bytes(signed(jobs=[{"key": "a", "table": "certified", "what": "x", "about": about}]))
+    with pytest.raises(StoreError, match=r"the defense of x.*delete it"):
+        load_results(run).certified()
+
+
+@pytest.mark.parametrize("document", [{"recipe": ["none"]}, {"defense": [{"name": 0}]}, {"nothing": 1}, {"name": None}])
+@pytest.mark.parametrize("kind", ["matrix", "study"])
+def test_a_document_that_is_none_is_no_plan(run, kind, document):
+    (run / "run.json").write_bytes(signed(kind=kind, document=document, device="cpu"))
+    ended = CliRunner().invoke(main, ["retry", str(run)])
+    assert ended.exit_code == 2
+    assert f"the {kind} that the run names" in ended.stderr
+
+
 @pytest.mark.parametrize("name", ["run.json", "certified/a.parquet", "failures/b.json", "clean/d.safetensors"])
 def test_pipes_in_a_run_folder_are_not_waited_for(run, name):
     path = run / name
