@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
@@ -213,15 +214,29 @@ def violations() -> str:
 
 
 def licenses() -> str:
-    """What the core and its runner require, each under which license, as its own metadata say."""
-    named = {
-        Requirement(line).name for line in metadata.requires("frontdef") or () if _of_the_runner(Requirement(line))
-    }
-    return _table(("distribution", "license"), ((name, _license(name)) for name in sorted(named, key=str.lower)))
+    """What the core, its extras and the plugins require, each under which license, as its own metadata say."""
+    first: dict[str, str] = {}
+    for owner, requirements in _required():
+        for name in (Requirement(line).name for line in requirements):
+            first.setdefault(name, owner)
+    theirs = sorted((name for name in first if not name.startswith("frontdef")), key=str.lower)
+    rows = ((name, _license(name), first[name]) for name in theirs)
+    return _table(("distribution", "license", "required by"), rows)
 
 
-def _of_the_runner(requirement: Requirement) -> bool:
-    return requirement.marker is None or requirement.marker.evaluate({"extra": "bench"})
+def _required() -> Iterator[tuple[str, list[str]]]:
+    """Who requires what: the core, its extras but Ray's, which is not in the development set, the plugins."""
+    root = Path(__file__).parents[1]
+    core, *plugins = (
+        tomllib.loads(file.read_text(encoding="utf-8"))["project"]
+        for file in (root / "pyproject.toml", *sorted(root.glob("plugins/*/pyproject.toml")))
+    )
+    yield "the core", core["dependencies"]
+    for extra, requirements in core["optional-dependencies"].items():
+        if extra != "ray":
+            yield f"`frontdef[{extra}]`", requirements
+    for plugin in plugins:
+        yield plugin["name"], plugin["dependencies"]
 
 
 def _license(name: str) -> str:
