@@ -72,5 +72,5 @@ def _explain(cls: type[BaseModel], problem: Any) -> str:
         return f"{place} = {shortened(repr(problem['input']))}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
     known = sorted(_model_at(cls, problem["loc"][:-1]).model_fields)
     near = difflib.get_close_matches(str(problem["loc"][-1])[:LONGEST], known, n=1, cutoff=0.5)
-    hint = f", did you mean {near[0]!r}?" if near else "."
+    hint = f", did you mean {near[0]!r}?" if near else ""
     return f"unknown key {place!r}{hint} Known keys: {', '.join(known) or 'none'}"
