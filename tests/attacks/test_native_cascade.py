@@ -153,3 +153,31 @@ def test_two_classes_are_enough(linear):
     x, y = torch.tensor([[0.7, 0.5], [0.9, 0.1]]).view(2, 1, 1, 2), torch.tensor([0, 0])
     outcome = run(model, (x, y), ThreatModel("linf", 0.15), stages=SHORT)
     assert outcome.broken_by.tolist() == [0, STANDS]
+
+
+class Receding(nn.Module):
+    """Wrong of brighter images in three passes of four, until a stage has ended; then never, and its slope turns."""
+
+    def __init__(self):
+        super().__init__()
+        self.passes = self.counted = 0
+
+    def forward(self, x):
+        self.passes += 1
+        first = self.counted < 5  # a cascade counts before and after the clean pass and each stage
+        slope = 0.01 * (x.flatten(1).mean(1) - 0.5) * (1 if first else -1)
+        wrong = (x.flatten(1).mean(1) > 0.5) & bool(first and self.passes % 4)
+        return torch.stack([torch.zeros(len(x)), slope + 2.0 * wrong - 1, -torch.ones(len(x))], 1)
+
+    def count(self):
+        self.counted += 1
+        return self.passes, 0
+
+
+def test_of_what_stands_again_the_example_that_held_most_often_is_kept():
+    x, y = torch.full((1, 1, 4, 4), 0.5), torch.zeros(1, dtype=torch.int64)
+    stages = tuple(CascadeStage(name, "climb", "margin", steps=8) for name in ("up", "down"))
+    model = Receding()
+    outcome = cascade(model, x, y, threat=ThreatModel("linf", 0.05), stages=stages, looks=LOOKS, count=model.count)
+    assert outcome.broken_by.tolist() == [STANDS]
+    assert (outcome.examples > x).all()

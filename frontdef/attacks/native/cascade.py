@@ -161,6 +161,7 @@ class _Cascade:
         self.looks, self.count = looks, count
         self.model, self.x, self.y, self.threat, self.generator = model, x, y, threat, generator
         self.result = x.detach().clone()
+        self.best, self.held = self.result.clone(), torch.full_like(y, -1)
         self.targets: Tensor | None = None
 
     def run(self, stages: tuple[CascadeStage, ...]) -> CascadeOutcome:
@@ -180,6 +181,8 @@ class _Cascade:
             fell[left] = False
             broken_by[fell] = number
             spent.append(Spent(stage.name, tried, tried - len(left), *self._since(before)))
+        nearly = (broken_by == STANDS) & (self.held >= 0)
+        self.result[nearly] = self.best[nearly]
         return CascadeOutcome(self.result, broken_by, tuple(spent))
 
     def _since(self, before: tuple[int, int]) -> tuple[int, int]:
@@ -225,13 +228,19 @@ class _Cascade:
     def _holding(self, tried: Tensor, left: Tensor) -> Tensor:
         """Samples that stand once what fell was looked at again."""
         with torch.no_grad():
-            for _ in range(self.looks):
+            for look in range(self.looks):
                 fell = tried[~torch.isin(tried, left)]
                 if not len(fell):
                     break
                 stand = fell[self.model(self.result[fell]).argmax(dim=1) == self.y[fell]]
+                self._remember(stand, look)
                 left = torch.cat([left, stand]).sort().values
         return left
+
+    def _remember(self, rows: Tensor, held: int) -> None:
+        """Of samples that stand again, keep the example that held in most looks."""
+        better = rows[held > self.held[rows]]
+        self.best[better], self.held[better] = self.result[better], held
 
     def _nearest(self, left: Tensor) -> Tensor:
         """Wrong classes of each sample, nearest first, ``(N,M)``; of samples that are not left in any order."""
