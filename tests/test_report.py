@@ -32,6 +32,7 @@ from frontdef.report.data import About, CellRow, Diagnosed, ReportData, Setting
 from frontdef.report.payload import bits, payload
 from frontdef.runs.results import load_results
 from frontdef.verdicts.agreement import DISAGREE, MARGIN
+from frontdef.verdicts.causes import causes as causes_of
 from frontdef.verdicts.statistics import paired_difference
 from tests.run_writer import RunWriter
 
@@ -182,7 +183,7 @@ def test_agreement_counts_every_comparison_once(data):
 def test_banner_dots_and_list_say_the_same(data, page):
     """What the banner counts is what the list holds, and a dot stands where the list has the defense's attack."""
     ((words, differing, compared, _),) = look.disagreements(data)
-    listed = [row for cause in look.causes(data) for row in cause.rows]
+    listed = [row for cause in causes_of(data.agreements) for row in cause.rows]
     assert words == "with the same parameters"
     assert differing == len(listed) == sum(row.verdict in DISAGREE for row in data.agreements) > 0
     assert compared == len(data.agreements)
@@ -198,7 +199,7 @@ def test_banner_dots_and_list_say_the_same(data, page):
 
 
 def test_a_cause_stands_once(data):
-    causes = look.causes(data)
+    causes = causes_of(data.agreements)
     names = [(cause.mode, cause.verdict, cause.name, cause.known or cause.rows[0].family) for cause in causes]
     assert len(set(names)) == len(names)
     assert [cause.verdict for cause in causes] == sorted((cause.verdict for cause in causes), key=DISAGREE.index)
@@ -224,7 +225,7 @@ def test_what_is_open_comes_with_the_samples_that_decide_it(data):
 def test_both_p_values_and_their_family_are_told(data, page):
     text = "".join(Reader(page).texts)
     assert f"corrected by Holm for all {len(data.agreements)} comparisons" in text
-    listed = [row for cause in look.causes(data) for row in cause.rows]
+    listed = [row for cause in causes_of(data.agreements) for row in cause.rows]
     for row in listed:
         assert f'data-v="{row.p_value}"' in page
         assert f'data-v="{row.p_holm}"' in page
@@ -560,7 +561,7 @@ def test_a_run_without_metrics_has_no_such_section(data):
 def test_a_run_without_a_finished_cell_says_what_to_run(tmp_path):
     writer = RunWriter(tmp_path / "run")
     cell = {"dataset": "d", "classifier": "c", "defense": "none", "family": "pgd", "source": "", "norm": "linf"}
-    cell |= {"cell": "k", "eps": 0.1, "judged_eps": 0.1, "library": "art"}
+    cell |= {"cell": "k", "eps": 0.1, "judged_eps": 0.1, "library": "art", "parameters": "{}"}
     writer.add(RECORDS, "k", cell, failure="ValueError: no")
     writer.finish(name="m", document={"name": "m"}, command="frontdef run m.toml")
     path = build_report(load_results(tmp_path / "run"), tmp_path / "report.html")

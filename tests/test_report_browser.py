@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from frontdef.report import look, tables
+from frontdef.report import tables
 from frontdef.report.build import render
 from frontdef.report.data import ReportData, Setting
 from frontdef.report.tables import correct_of
 from frontdef.verdicts.belief import MARKS
+from frontdef.verdicts.causes import causes as causes_of
 from frontdef.verdicts.statistics import wilson
 from tests.browser import HOSTILE, all_of, center, choose, column, first_of, keep, needs_browser, resize
 
@@ -394,7 +395,7 @@ def test_it_fits_and_reads(browser, width, scheme):
 
 
 def test_a_list_of_causes_is_folded_and_follows_the_filters(browser, data):
-    causes = look.causes(data)
+    causes = causes_of(data.agreements)
     shown = [cause for cause in all_of(browser, ".cause:not(.undecided)") if cause.is_displayed()]
     assert [int(first_of(cause, ".times").text) for cause in shown] == [len(cause.rows) for cause in causes]
     assert not any(table.is_displayed() for table in all_of(browser, ".findings"))

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from frontdef.verdicts.agreement import IDENTICAL, SHOWN, agreement
+from frontdef.verdicts.agreement import IDENTICAL, agreement
 from frontdef.verdicts.bracket import Strongest, brackets
 from frontdef.verdicts.measured import measured
 from frontdef.verdicts.statistics import wilson
@@ -104,10 +104,9 @@ def test_a_notebook_shows_what_was_found_and_first_what_is_worst():
         ("matched", "different", "70"), ("matched", "invalid", "1"), ("matched", "inconclusive", "1"),
     }  # fmt: skip
     assert said == "71 of 72 comparisons disagree; p is corrected (Holm) for all 72"
-    assert columns == ["verdict", "defense", "attack", "norm", "ε", "libraries", "p", "p corrected", "cause", "why"]
-    assert [row[0] for row in shown] == ["invalid"] + ["different"] * (SHOWN - 1)
-    assert "… and 21 more" in pairs._repr_html_()
-    assert "more" not in agreement(pd.concat(frames[:4]))._repr_html_()
+    assert columns[:4] == ["parameters", "verdict", "comparisons", "where"]
+    assert [row[1:3] for row in shown] == [["invalid", "1"], ["different", "70"]]
+    assert all("pgd · art / foolbox · ℓ∞" in row[3] for row in shown)
 
 
 def tables(page):

@@ -53,10 +53,10 @@ def compare_runs(a: Path, b: Path | None, rows: tuple[str, str] | None, only_cha
         click.echo(WRITERS[form]([_sheet(shown)]), nl=False)
     else:
         for line in notes:
-            console.print(Text(line), soft_wrap=True)
+            console.print(Text(line))
         if shown:
             to_terminal(console, _sheet(shown))
-        console.print(Text(_summary(changes)), soft_wrap=True)
+        console.print(Text(_summary(changes)))
     if any(change.verdict == "worse" for change in changes):
         sys.exit(1)
 

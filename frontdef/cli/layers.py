@@ -16,7 +16,7 @@ def print_analysis(console: Console, analysis: StudyResults) -> None:
     for sheet in sheets(analysis):
         to_terminal(console, sheet)
     for note in analysis.notes():
-        console.print(Text(note), soft_wrap=True)
+        console.print(Text(note))
     for failure in analysis.failures():
         console.print(Text(f"FAILED {failure['what']}: {failure['error'].strip().splitlines()[-1]}", style="red"))
 

@@ -1,4 +1,4 @@
-"""Plain tables for the terminal, at most 100 columns wide; need nothing but click."""
+"""Plain tables for the terminal, at most 100 columns wide, 80 in a pipe; need nothing but click."""
 
 from __future__ import annotations
 
@@ -6,17 +6,25 @@ import json
 import shutil
 import textwrap
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
 import click
 
 WIDTH = 100
+PIPE = 80
 GAP = "  "
+
+LAST = 20
+"""Columns that the last column of a table has, whatever the others take."""
+
+NARROW = 8
+"""Columns below which no column gets."""
 
 
 def width() -> int:
-    """Columns to write in: the terminal's, at most 100; 100 where there is no terminal."""
-    return max(60, min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns))
+    """Columns to write in: the terminal's, at most 100; 80 where there is no terminal."""
+    return max(60, min(WIDTH, shutil.get_terminal_size((PIPE, 24)).columns))
 
 
 def printable(text: str) -> str:
@@ -35,7 +43,7 @@ def print_json(value: Any) -> None:
 
 
 class TextTable:
-    """A table that is printed row by row; its columns are aligned and its last one is wrapped.
+    """A table that is printed row by row; its columns are aligned, and words that have no room are wrapped.
 
     A row's color is that of its last column but one.
 
@@ -51,10 +59,10 @@ class TextTable:
     def row(self, cells: Sequence[str], color: str | None = None) -> None:
         """Print a row; line breaks in its last cell are kept."""
         indent = sum(self._widths) + len(GAP) * len(self._widths)
-        first, *rest = _wrap(cells[-1], max(20, width() - indent)) or [""]
-        click.echo(self._line([printable(cell) for cell in cells[:-1]], first, color))
-        for line in rest:
-            click.echo(" " * indent + line)
+        columns = [_cell(cell, size) for cell, size in zip(cells, self._widths, strict=False)]
+        columns.append(_wrap(cells[-1], max(LAST, width() - indent), break_long_words=True))
+        for number, (*line, last) in enumerate(zip_longest(*columns, fillvalue="")):
+            click.echo(self._line(line, last, color if number == 0 else None))
 
     def _line(self, cells: Sequence[str], last: str, color: str | None = None) -> str:
         padded = [cell.ljust(size) for cell, size in zip(cells, self._widths, strict=True)]
@@ -71,7 +79,7 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, colors:
         rows: Cells.
         colors: One for each row; none at all by default.
     """
-    table = TextTable(titles, [max((len(row[column]) for row in rows), default=0) for column in range(len(titles) - 1)])
+    table = TextTable(titles, _widths(titles, rows))
     for number, row in enumerate(rows):
         table.row(row, colors[number] if colors else None)
 
@@ -84,9 +92,35 @@ def print_note(text: str, *, bullet: str = "") -> None:
         bullet = " " * len(bullet)
 
 
-def _wrap(text: str, columns: int) -> list[str]:
+def _widths(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    """Of all columns but the last, the widest ones narrowed until all have room: to their longest word, then below."""
+    columns = [[title, *cells] for title, *cells in zip(titles, *rows, strict=True)]
+    words = [max(len(word) for cell in column for word in _pieces(cell)) for column in columns]
+    widths = [max(map(len, column)) for column in columns[:-1]]
+    room = width() - len(GAP) * len(widths) - max(min(LAST, max(map(len, columns[-1]))), min(words[-1], LAST))
+    for least in (words[:-1], [NARROW] * len(widths)):
+        while sum(widths) > room:
+            spare = [size - floor for size, floor in zip(widths, least, strict=True)]
+            if max(spare) <= 0:
+                break
+            widths[max(range(len(widths)), key=lambda place: (spare[place] > 0, widths[place]))] -= 1
+    return widths
+
+
+def _pieces(text: str) -> list[str]:
+    """What a line may end after."""
+    return text.replace("-", "- ").split() or [""]
+
+
+def _cell(text: str, columns: int) -> list[str]:
+    """The lines of a cell that is not the last; what fits stays as it is."""
+    text = printable(text)
+    return [text] if len(text) <= columns else textwrap.wrap(text, columns)
+
+
+def _wrap(text: str, columns: int, *, break_long_words: bool = False) -> list[str]:
     return [
         line
         for part in text.split("\n")
-        for line in textwrap.wrap(printable(part), columns, break_long_words=False, break_on_hyphens=False)
+        for line in textwrap.wrap(printable(part), columns, break_long_words=break_long_words, break_on_hyphens=False)
     ]

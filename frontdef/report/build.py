@@ -22,6 +22,7 @@ from frontdef.report.payload import notes, payload
 from frontdef.threat import NORM_LABELS, check_norm, format_eps
 from frontdef.verdicts import reproduced
 from frontdef.verdicts.belief import MARKS
+from frontdef.verdicts.causes import causes
 from frontdef.verdicts.measured import written, written_unit
 from frontdef.whole import write_whole
 
@@ -81,6 +82,7 @@ def render(data: ReportData) -> str:
             gallery=gallery,
             tables=tables,
             look=look,
+            causes_of=causes,
             believed=believed,
             svg=svg,
             notes=notes,

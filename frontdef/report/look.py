@@ -1,61 +1,13 @@
-"""What needs a look: where libraries disagree, once a cause, and what too few samples leave open."""
+"""What needs a look: where libraries disagree, and what too few samples leave open."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 
 from frontdef.report.data import ReportData
-from frontdef.report.tables import MODES, variant
-from frontdef.threat import NORM_LABELS, check_norm, format_eps
+from frontdef.report.tables import variant
 from frontdef.verdicts.agreement import DISAGREE, MARGIN, Agreement
 from frontdef.verdicts.resolution import deciding
-
-
-@dataclass(frozen=True)
-class Disagreement:
-    """The comparisons in which libraries disagree for one reason.
-
-    Args:
-        mode: With the same parameters, or with each library's own defaults.
-        verdict: What came of them.
-        name: The cause in one word or two; empty where none is known.
-        known: The named differences that explain it, or what is known of it.
-        rows: The comparisons.
-    """
-
-    mode: str
-    verdict: str
-    name: str
-    known: str
-    rows: tuple[Agreement, ...]
-
-    @property
-    def where(self) -> str:
-        """Attacks, pairs of libraries and threat models, each once."""
-        threats: dict[str, dict[str, None]] = {}
-        for row in sorted(self.rows, key=lambda row: row.eps):
-            threats.setdefault(NORM_LABELS[check_norm(row.norm)], {})[format_eps(row.eps)] = None
-        said = [
-            ", ".join(dict.fromkeys(row.family for row in self.rows)),
-            ", ".join(dict.fromkeys(f"{row.library_a} / {row.library_b}" for row in self.rows)),
-            ", ".join(f"{norm} {', '.join(radii)}" for norm, radii in threats.items()),
-        ]
-        return " · ".join(said)
-
-
-def causes(data: ReportData) -> list[Disagreement]:
-    """Where libraries disagree, once a cause: the gravest first, then what happens most often."""
-    by_cause: dict[tuple[str, str, str, str], list[Agreement]] = {}
-    for row in data.agreements:
-        if row.verdict in DISAGREE:
-            by_cause.setdefault((row.mode, row.verdict, row.cause, row.known or row.family), []).append(row)
-    grouped = [
-        Disagreement(mode, verdict, name, rows[0].known, tuple(sorted(rows, key=lambda row: row.p_holm)))
-        for (mode, verdict, name, _), rows in by_cause.items()
-    ]
-    modes = list(MODES)
-    return sorted(grouped, key=lambda cause: (modes.index(cause.mode), DISAGREE.index(cause.verdict), -len(cause.rows)))
 
 
 def disagreements(data: ReportData) -> list[tuple[str, int, int, str]]:

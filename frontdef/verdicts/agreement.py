@@ -16,7 +16,7 @@ import pandas as pd
 
 from frontdef.attacks.conduct import OTHER_TYPE
 from frontdef.attacks.rounding import CLOSE
-from frontdef.notebook import lines, table
+from frontdef.notebook import table
 from frontdef.threat import MEASURED, TOLERANCE
 from frontdef.verdicts.attacked import Attacked, Models, by_model, medians
 from frontdef.verdicts.looks import ALPHA
@@ -138,29 +138,27 @@ class Agreement:
     level: float = ALPHA
 
 
-SHOWN = 50
-"""Comparisons that a notebook shows."""
-
-
 class Agreements(list[Agreement]):
-    """The verdicts of a run; a notebook shows how often each was given, and where libraries disagree."""
+    """The verdicts of a run; a notebook shows how often each was given, and where libraries disagree, once a cause."""
 
     def _repr_html_(self) -> str:
+        from frontdef.verdicts.causes import causes
+
         count = Counter((row.mode, row.verdict) for row in self)
         counted = [(mode, verdict, number) for (mode, verdict), number in count.items()]
-        disagree = sorted((row for row in self if row.verdict in DISAGREE), key=lambda row: DISAGREE.index(row.verdict))
+        grouped = causes(self)
         rows = [
             (
-                row.verdict, row.defense, row.family, row.norm, f"{row.eps:g}", f"{row.library_a} / {row.library_b}",
-                f"{row.p_value:.2g}", f"{row.p_holm:.2g}", row.cause, row.reason,
+                cause.mode, cause.verdict, len(cause.rows), cause.where, ", ".join(cause.defenses),
+                f"{cause.rows[0].p_holm:.2g}", cause.name, cause.rows[0].reason,
             )
-            for row in disagree[:SHOWN]
+            for cause in grouped
         ]  # fmt: skip
-        titles = ("verdict", "defense", "attack", "norm", "ε", "libraries", "p", "p corrected", "cause", "why")
-        said = f"{len(disagree)} of {len(self)} comparisons disagree; p is corrected (Holm) for all {len(self)}"
-        more = [f"… and {len(disagree) - SHOWN} more"] if len(disagree) > SHOWN else []
+        titles = ("parameters", "verdict", "comparisons", "where", "defenses", "least p corrected", "cause", "for one")
+        disagree = sum(len(cause.rows) for cause in grouped)
+        said = f"{disagree} of {len(self)} comparisons disagree; p is corrected (Holm) for all {len(self)}"
         tables = [table("verdicts", ("parameters", "verdict", "comparisons"), counted), table(said, titles, rows)]
-        return "".join(tables) + lines(more)
+        return "".join(tables)
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,16 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.text import Text
 
 from frontdef.attacks.spec import shown
 from frontdef.cli.sheets import Sheet, SheetCell, SheetColumn, to_terminal, words
+from frontdef.cli.text import plural
 from frontdef.registry import get_family
 from frontdef.threat import NORM_LABELS, format_eps
-from frontdef.verdicts.agreement import DISAGREE, VERDICTS, Agreement
+from frontdef.verdicts.agreement import VERDICTS, Agreement
+from frontdef.verdicts.causes import Disagreement, causes
 
 if TYPE_CHECKING:
     from frontdef.matrix.results import MatrixResults
@@ -28,8 +31,12 @@ QUESTIONS = {
 }
 
 
+MODES = {"matched": "same parameters", "defaults": "own defaults"}
+"""Mode of a comparison → how it is named beside a cause."""
+
+
 def print_agreement(console: Console, results: MatrixResults) -> None:
-    """Grids of library pairs × attacks, the worst verdict over defenses and radii, and the reasons below."""
+    """Grids of library pairs × attacks, the worst verdict over defenses and radii, and the causes below, each once."""
     rows = results.agreement()
     if not rows:
         console.print("no two libraries ran the same attack: give the matrix more than one library")
@@ -39,9 +46,9 @@ def print_agreement(console: Console, results: MatrixResults) -> None:
         if here:
             to_terminal(console, _grid(here, question))
     console.print("  ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items()))
-    for row in rows:
-        if row.verdict in DISAGREE:
-            console.print(Text(f"{_where(row)}: {row.reason}{_spent(row)}"), soft_wrap=True)
+    for cause in causes(rows):
+        for place, line in enumerate(_told(cause)):
+            console.print(Padding(Text(line), (0, 0, 0, 2 if place else 0), expand=False))
 
 
 def agreement_sheets(results: MatrixResults) -> list[Sheet]:
@@ -86,9 +93,17 @@ def _grid(rows: list[Agreement], question: str) -> Sheet:
     return Sheet(f"{question} Worst over defenses and radii, with its cause", columns, lines)
 
 
-def _where(row: Agreement) -> str:
-    libraries = f"{row.library_a} and {row.library_b}"
-    return f"{_attack(row)} ε={format_eps(row.eps)} on {row.dataset} {row.defense}, {libraries}"
+def _told(cause: Disagreement) -> list[str]:
+    """What came of it, how often, where, and one comparison in full."""
+    row = cause.rows[0]
+    often = plural(len(cause.rows), "comparison", "comparisons")
+    head = ", ".join(filter(None, (cause.verdict, cause.name)))
+    one = f"{_attack(row)} ε={format_eps(row.eps)} on {row.dataset} {row.defense}, {row.library_a} and {row.library_b}"
+    return [
+        f"{MARKS[cause.verdict]} {head}: {often} ({MODES[cause.mode]})",
+        f"{cause.where} · {', '.join(cause.defenses)}",
+        f"{'' if len(cause.rows) == 1 else 'for one: '}{one}: {row.reason}{_spent(row)}",
+    ]
 
 
 def _spent(row: Agreement) -> str:

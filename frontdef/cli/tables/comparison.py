@@ -34,4 +34,4 @@ def _print(console: Console, name: str, comparisons: list[Comparison]) -> None:
     columns = [SheetColumn(title, title, numbers=title in NUMBERS) for title in TITLES]
     to_terminal(console, Sheet(name, columns, [list(map(words, told(comparison))) for comparison in comparisons]))
     for cause in causes(comparisons):
-        console.print(Text(cause), soft_wrap=True)
+        console.print(Text(cause))

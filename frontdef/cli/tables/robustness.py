@@ -33,7 +33,7 @@ def print_results(console: Console, results: MatrixResults) -> bool:
         to_terminal(console, _norm_sheet(of_norm, results.attacked, believed))
         print_doubts(console, [believed[_where(bracket)] for bracket in _sorted(of_norm)])
     if (how := _training(results.attacked)) and all_brackets:
-        console.print(Text(how), soft_wrap=True)
+        console.print(Text(how))
     for bracket in all_brackets:
         if bracket.violations:
             console.print(
@@ -61,13 +61,13 @@ def print_doubts(console: Console, believed: Sequence[Belief]) -> None:
     present = {belief.verdict for belief in believed}
     marks = " · ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items() if mark and verdict in present)
     if marks:
-        console.print(Text(f"{marks}: may the attacks be believed?"), soft_wrap=True)
+        console.print(Text(f"{marks}: may the attacks be believed?"))
     several = len({(belief.dataset, belief.classifier) for belief in believed}) > 1
     for belief in believed:
         if belief.doubtful:
             row = " ".join(_row(belief) if several else (belief.defense,))
             said = f"{MARKS[belief.verdict]} {row} ε = {format_eps(belief.eps)}: {belief.reasons[0]}"
-            console.print(Text(said), soft_wrap=True)
+            console.print(Text(said))
     console.print()
 
 

@@ -1,0 +1,65 @@
+"""Where libraries disagree, once a cause, with how often and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import get_args
+
+from frontdef.threat import NORM_LABELS, check_norm, format_eps
+from frontdef.verdicts.agreement import DISAGREE, Agreement, Mode
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """The comparisons in which libraries disagree for one reason.
+
+    Args:
+        mode: With the same parameters, or with each library's own defaults.
+        verdict: What came of them.
+        name: The cause in one word or two; empty where none is known.
+        known: The named differences that explain it, or what is known of it.
+        rows: The comparisons.
+    """
+
+    mode: str
+    verdict: str
+    name: str
+    known: str
+    rows: tuple[Agreement, ...]
+
+    @property
+    def where(self) -> str:
+        """Attacks, pairs of libraries and threat models, each once."""
+        threats: dict[str, dict[str, None]] = {}
+        for row in sorted(self.rows, key=lambda row: row.eps):
+            threats.setdefault(NORM_LABELS[check_norm(row.norm)], {})[format_eps(row.eps)] = None
+        said = [
+            ", ".join(dict.fromkeys(row.family for row in self.rows)),
+            ", ".join(dict.fromkeys(f"{row.library_a} / {row.library_b}" for row in self.rows)),
+            ", ".join(f"{norm} {', '.join(radii)}" for norm, radii in threats.items()),
+        ]
+        return " · ".join(said)
+
+    @property
+    def defenses(self) -> tuple[str, ...]:
+        """On which defenses, each once."""
+        return tuple(dict.fromkeys(row.defense for row in self.rows))
+
+
+def causes(agreements: Iterable[Agreement]) -> list[Disagreement]:
+    """The gravest first, then what happens most often.
+
+    Args:
+        agreements: The comparisons of a run.
+    """
+    by_cause: dict[tuple[str, str, str, str], list[Agreement]] = {}
+    for row in agreements:
+        if row.verdict in DISAGREE:
+            by_cause.setdefault((row.mode, row.verdict, row.cause, row.known or row.family), []).append(row)
+    grouped = [
+        Disagreement(mode, verdict, name, rows[0].known, tuple(sorted(rows, key=lambda row: row.p_holm)))
+        for (mode, verdict, name, _), rows in by_cause.items()
+    ]
+    modes = get_args(Mode)
+    return sorted(grouped, key=lambda cause: (modes.index(cause.mode), DISAGREE.index(cause.verdict), -len(cause.rows)))
