@@ -73,6 +73,14 @@ def run(tmp_path, no_tensors):
     return filled(tmp_path / "run", range(CELLS - 2))
 
 
+def test_a_compacted_run_that_lost_its_run_json_is_no_folder_of_somebody_else(run):
+    compact(run)
+    head = run.require_head()
+    (run.root / "run.json").unlink()
+    Store(run.root).write_head(head)
+    assert len(Store(run.root).done("records")) == CELLS - 2
+
+
 @pytest.mark.parametrize("step", ["__init__", "load"])
 def test_a_pack_that_is_written_anew_while_it_is_read_is_found_again(run, monkeypatch, step):
     """As by a compaction after jobs were run again, or by a job that fails now."""

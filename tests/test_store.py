@@ -74,6 +74,12 @@ class TestFiles:
         assert about == {"statement": "a proof"}
         assert len(UNSIGNED) == 64
 
+    def test_values_that_are_all_alone_are_one_row(self):
+        alone = Rows({"sample_id": 3, "certified": True})
+        assert decode(encode(CERTIFIED, "k", alone), "certified", "k")[0].to_pylist() == [
+            {"sample_id": 3, "certified": True}
+        ]
+
     def test_every_changed_byte_is_noticed(self):
         data = encode(CERTIFIED, "k", certified())
         rng = np.random.default_rng(0)
@@ -288,6 +294,16 @@ class TestFolder:
 
 
 class TestJobs:
+    @pytest.mark.parametrize("name", ["what", "error"])
+    def test_a_failure_that_was_changed_is_not_believed(self, tmp_path, name):
+        store = Store(tmp_path)
+        store.write_failure("certified", "k", "what it is", "why it failed")
+        path = tmp_path / "failures" / "k.json"
+        values = json.loads(path.read_text())
+        path.write_text(json.dumps(values | {name: "another"}))
+        with pytest.raises(StoreError, match=r"k\.json is damaged \(its sha256"):
+            store.failure("k")
+
     def test_a_result_replaces_a_failure_and_a_failure_a_result(self, tmp_path):
         store, data = Store(tmp_path), encode(CERTIFIED, "k", certified())
         for _ in range(2):
