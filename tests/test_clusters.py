@@ -177,6 +177,9 @@ def test_an_array_of_workers_gives_the_same_rows(inline, tmp_path):
     assert not summary.failed
     assert contents(tmp_path / "run") == contents(inline)
     assert len(list((tmp_path / "run" / "slurm").glob("*_submitted.pkl"))) == 2  # two workers, not a task a job
+    (tmp_path / "run" / "run.json").unlink()
+    summary, _ = go(tmp_path / "run")
+    assert not summary.ran, "its rows are found again where run.json was lost"
 
 
 @pytest.mark.slow

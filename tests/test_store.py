@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import shutil
@@ -30,6 +31,7 @@ from frontdef.verdicts.bracket import brackets
 from tests.run_writer import RunWriter
 
 N = 12
+HEX = "0a" * 16
 MODEL = {"dataset": "d", "classifier": "c", "defense": "none"}
 
 
@@ -259,6 +261,21 @@ class TestFolder:
         with pytest.raises(StoreError, match="choose another --out"):
             Store(tmp_path)
         assert (tmp_path / something).read_text() == "mine"
+
+    @pytest.mark.parametrize(
+        ("name", "ours"),
+        [
+            ("123_0_submitted.pkl", True), ("123_0_0_log.err", True), ("123_submission.sh", True),
+            ("123_0_0_result.pkl.save_tmp", True), (f".submission_file_{HEX}.sh", True),
+            (f"{HEX}.pkl", True),
+            ("notes.pkl", False), ("thesis.tex", False),
+        ],
+    )  # fmt: skip
+    def test_what_submitit_leaves_is_of_a_run_that_lost_its_run_json(self, tmp_path, name, ours):
+        (tmp_path / "slurm").mkdir()
+        (tmp_path / "slurm" / name).write_text("x")
+        with contextlib.nullcontext() if ours else pytest.raises(StoreError, match="choose another --out"):
+            assert not Store(tmp_path).begun
 
     def test_a_file_in_its_place_is_refused(self, tmp_path):
         (tmp_path / "run").write_text("mine")

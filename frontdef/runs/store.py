@@ -39,9 +39,14 @@ from frontdef.whole import cannot_write, delete, is_temporary, sweep, write_whol
 if TYPE_CHECKING:
     from torch import Tensor
 
-HEAD, LOCK, REPORT = "run.json", ".lock", "report.html"
+HEAD, LOCK, REPORT, SUBMITTED = "run.json", ".lock", "report.html", "slurm"
 FILE = re.compile(r"[0-9a-f]{24}\.(parquet|safetensors|json)")
 """A job's file, or a pack."""
+SUBMITTED_FILE = re.compile(
+    r"(\d[\d_]*_(submission\.sh|submitted\.pkl|result\.pkl|log\.out|log\.err)"
+    r"|\.submission_file_[0-9a-f]{32}\.sh|[0-9a-f]{32}\.pkl)(\.save_tmp)?"
+)
+"""What submitit leaves in the folder ``slurm``; its files are never read here."""
 
 ABOUT = b"frontdef"
 
@@ -413,6 +418,8 @@ def _of_a_run(path: Path) -> bool:
     """Whether it is what a run leaves in its folder, with names that hashes give."""
     if path.name in {LOCK, LOG, REPORT} or is_temporary(path):
         return True
+    if path.name == SUBMITTED:
+        return path.is_dir() and all(SUBMITTED_FILE.fullmatch(file.name) for file in path.iterdir())
     return path.is_dir() and all(
         is_temporary(file) or FILE.fullmatch(file.name) or (file.name == PACKS and _of_a_run(file))
         for file in path.iterdir()

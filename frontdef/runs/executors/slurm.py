@@ -12,6 +12,7 @@ from frontdef.registry import PluginError
 from frontdef.runs.executors.queue import Queue
 from frontdef.runs.inventory import Outcome
 from frontdef.runs.shard import Shard
+from frontdef.runs.store import SUBMITTED
 
 if TYPE_CHECKING:
     from frontdef.models.request import Request
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
 POLL = 2.0
 """Seconds between two looks into the run folder."""
-
-FOLDER = "slurm"
-"""Where, in the run folder, submitit keeps its scripts and logs."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ class Slurm:
         self.told = {**told, "threads": int(options.get("cpus_per_task", 1))}
         gpus = {"gpus_per_node": 1} if told["device"].startswith("cuda") else {}
         try:
-            self.executor = submitit.AutoExecutor(folder=store.root / FOLDER, cluster=cluster)
+            self.executor = submitit.AutoExecutor(folder=store.root / SUBMITTED, cluster=cluster)
             self.executor.update_parameters(**{"name": "frontdef", **gpus, **options})
         except (RuntimeError, NameError, TypeError, ValueError) as error:
             raise ConfigError(f"SLURM can't be asked: {error}. `frontdef run … --shard I/N` needs no sbatch") from None
