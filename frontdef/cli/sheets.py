@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from rich import box
 from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -22,10 +21,6 @@ from frontdef.cli.webpage import to_html
 
 TEXTS = (40, 32, 24, 16, 12, 9)
 """Letters to which a text is wrapped: the first with which the columns that every part repeats leave half the width."""
-
-
-WIDEST = 1 << 20
-"""Columns of no terminal."""
 
 
 class SheetCell(NamedTuple):
@@ -91,37 +86,44 @@ class Sheet:
 def to_terminal(console: Console, sheet: Sheet) -> None:
     """Print it: in parts where it is too wide, one below the other. Nothing is left out, and no number is wrapped."""
     sheet = sheet.for_people()
-    first = list(range(min(sheet.keys, len(sheet.columns))))
-    left, title = list(range(len(first), len(sheet.columns))), sheet.title
-    texts = next((widest for widest in TEXTS if _width(console, sheet, first, widest) <= console.width / 2), TEXTS[-1])
+    first, rest = range(len(sheet.columns))[: sheet.keys], range(len(sheet.columns))[sheet.keys :]
+    texts = next((widest for widest in TEXTS if _width(_widths(sheet, first, widest)) <= console.width / 2), TEXTS[-1])
+    keys, widths = _widths(sheet, first, texts), _widths(sheet, rest, texts)
+    title, start = sheet.title, 0
     while True:
-        count = max(1, len(left))
-        while count > 1 and _width(console, sheet, [*first, *left[:count]], texts) > console.width:
-            count -= 1
-        console.print(_drawn(sheet, [*first, *left[:count]], title, texts))
-        left, title = left[count:], f"{sheet.title}, continued"
-        if not left:
+        end = start + 1
+        while end < len(rest) and _width([*keys, *widths[start : end + 1]]) <= console.width:
+            end += 1
+        console.print(_drawn(sheet, [*first, *rest[start:end]], [*keys, *widths[start:end]], title))
+        title, start = f"{sheet.title}, continued", end
+        if start >= len(rest):
             return
 
 
-def _width(console: Console, sheet: Sheet, columns: Sequence[int], texts: int) -> int:
-    unbounded = console.options.update(width=WIDEST)
-    return Measurement.get(console, unbounded, _drawn(sheet, columns, "", texts, rows=False)).minimum
-
-
-def _drawn(sheet: Sheet, columns: Sequence[int], title: str, texts: int, *, rows: bool = True) -> Table:
-    """Some columns, words wrapped to so many letters. Widths are given: rich would take from those of numbers."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+def _widths(sheet: Sheet, columns: Sequence[int], texts: int) -> list[int]:
+    """The letters of each column, words wrapped to so many. They are given: rich would take from those of numbers."""
+    widths = []
     for place in columns:
         column = sheet.columns[place]
         lines = [line for row in sheet.rows for line in row[place].text.split("\n")]
         if column.numbers:
-            width = max(map(len, [*lines, *column.title.split()]), default=1)
-            table.add_column(column.title, justify="right", width=width, overflow="fold")
+            widths.append(max(map(len, [*lines, *column.title.split()]), default=1))
         else:
-            width = min(max(map(len, [*lines, column.title]), default=1), texts)
-            table.add_column(column.title, width=max(width, 1), overflow="fold")
-    for row in sheet.rows if rows else ():
+            widths.append(max(1, min(max(map(len, [*lines, column.title])), texts)))
+    return widths
+
+
+def _width(widths: Sequence[int]) -> int:
+    """Of a table of such columns: `_drawn` puts a space and a line's width after each, and one before the first."""
+    return 1 + sum(widths) + 2 * len(widths)
+
+
+def _drawn(sheet: Sheet, columns: Sequence[int], widths: Sequence[int], title: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for place, width in zip(columns, widths, strict=True):
+        column = sheet.columns[place]
+        table.add_column(column.title, justify="right" if column.numbers else "left", width=width, overflow="fold")
+    for row in sheet.rows:
         table.add_row(*(Text(row[place].text, style="bold" if row[place].bold else "") for place in columns))
     return table
 

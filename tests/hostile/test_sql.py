@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import signal
 import threading
+import time
 
 import pytest
 
+from frontdef.cli.console import PlainConsole
+from frontdef.cli.tables import print_frame
 from frontdef.errors import StoreError
 from frontdef.matrix.tables import CERTIFIED
 from frontdef.runs import query as queries
@@ -75,6 +80,35 @@ def test_an_answer_that_fills_the_memory_is_refused(run, monkeypatch):
     monkeypatch.setattr(queries, "LARGEST", 10_000_000)
     with pytest.raises(StoreError, match="10,000,000 bytes"):
         run.sql("select * from range(1000000000000)")
+
+
+def printed(frame):
+    console = PlainConsole(file=io.StringIO(), width=80)
+    started = time.process_time()
+    print_frame(console, frame)
+    return console.file.getvalue(), time.process_time() - started
+
+
+def test_an_answer_of_many_columns_is_printed_soon_and_whole(run):
+    told, took = printed(run.sql("select " + ",".join(f"{i} as c{i}" for i in range(1500))))
+    assert took < 10
+    assert [*dict.fromkeys(re.findall(r"c(\d+)", told))] == [*map(str, range(1500))]
+    assert "left out" not in told
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("select * from range(1000000)", "left out: 995,000 rows"),
+        ("select *, 1 a, 2 b, 3 c from range(2000)", "left out: 750 rows"),
+        ("select repeat('x', 10000000) a", "left out: 1 texts"),
+    ],
+)
+def test_of_a_large_answer_the_beginning_is_printed_and_what_is_left_out_is_said(run, query, says):
+    told, took = printed(run.sql(query))
+    assert took < 10
+    assert len(told) < 1_000_000
+    assert f"{says}. --csv has all of it" in told
 
 
 @pytest.fixture

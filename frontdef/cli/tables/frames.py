@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -32,9 +33,27 @@ def failed_sheet(results: Results) -> Sheet:
     return Sheet("what failed", [SheetColumn(name, name) for name in names], rows)
 
 
+CELLS = 5_000
+"""Of a frame, printed as a table: more than anybody reads, in a second or two."""
+
+LETTERS = 1_000
+"""Of a cell of it."""
+
+
 def print_frame(console: Console, frame: pd.DataFrame) -> None:
-    """A data frame as a table."""
-    to_terminal(console, frame_sheet(frame))
+    """A data frame as a table: of a large one the beginning, with a line that says what is left out."""
+    n_rows, n_columns = frame.shape
+    sheet = frame_sheet(frame.iloc[: max(1, CELLS // max(1, n_columns)), :CELLS])
+    rows = [[cell._replace(text=_cut(cell.text)) for cell in row] for row in sheet.rows]
+    to_terminal(console, replace(sheet, rows=rows))
+    counts = {"rows": n_rows - len(rows), "columns": n_columns - len(sheet.columns)}
+    counts["texts"] = sum(len(cell.text) > LETTERS for row in sheet.rows for cell in row)
+    if left := ", ".join(f"{count:,} {name}" for name, count in counts.items() if count):
+        console.print(f"left out: {left}. --csv has all of it; LIMIT, or a GROUP BY, asks for less")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LETTERS else f"{text[:LETTERS]}…"
 
 
 def frame_sheet(frame: pd.DataFrame, title: str = "") -> Sheet:
