@@ -221,8 +221,8 @@ def _explain(
         mend = "without class_order" if is_own else f"with class_order = {composed}"
         option = "leave --class-order out" if is_own else f"--class-order {_words(composed)}"
         return (
-            f"Another order of its classes fits better: {mend} it reaches {_counted(order[1]).value:.1%} (the order taken "
-            f"from one half of the samples, the accuracy from the other). On the command line: {option}"
+            f"Another order of its classes fits better: {mend} it reaches {_counted(order[1]).value:.1%} (the order "
+            f"taken from one half of the samples, the accuracy from the other). On the command line: {option}"
         )
     return ""
 
