@@ -332,7 +332,7 @@ def test_a_second_training_is_estimated_by_its_passes():
     second = {code: code[code.index("2") - 1] for code in passes}
     assert set(second.values()) == {"A", "N"}
     steps = {"A": 2, "N": 1}
-    assert passes == {code: 60 * 3 * steps[second[code]] + 20 * 2 for code in passes}
+    assert passes == {code: 2 * (60 * 3 * steps[second[code]] + 20 * 2) for code in passes}
     assert {job.alike[2] for job in jobs} == {"A", "N"}, "a natural one says nothing of what an adversarial one takes"
 
 

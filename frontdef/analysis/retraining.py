@@ -94,7 +94,7 @@ class Retraining(Job):
         train = self.first.train_samples or get_dataset(self.first.dataset).n_train
         if train is None:
             return None
-        return train * sum(map(stage_passes, self.stages)) + self.samples * self.settings.attack.steps
+        return 2 * (train * sum(map(stage_passes, self.stages)) + self.samples * self.settings.attack.steps)
 
     @property
     def alike(self) -> tuple[Any, ...]:

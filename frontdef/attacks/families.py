@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, Self
 
 from pydantic import model_validator
@@ -88,6 +89,11 @@ class DeepFoolParameters(Parameters):
     steps: int = configs.field(50, ge=1, description="linearizations at most")
     overshoot: float = configs.field(0.02, ge=0, description="share by which a step goes beyond the boundary")
 
+    @property
+    def passes(self) -> int:
+        """A gradient of each of ten classes and an answer a step; most samples fall after a few."""
+        return 11 * self.steps
+
 
 class NoiseParameters(Parameters):
     """Of the random-noise baseline."""
@@ -173,6 +179,11 @@ class FABParameters(Parameters):
     eta: float = configs.field(1.05, ge=1, description="overshoot")
     beta: float = configs.field(0.9, gt=0, le=1, description="backward step once a sample is misclassified")
 
+    @property
+    def passes(self) -> int:
+        """A gradient of every class and two answers an iteration, of ten classes."""
+        return 12 * self.steps * self.restarts
+
 
 class FMNParameters(TargetableParameters):
     """Of the fast minimum-norm attack."""
@@ -201,6 +212,11 @@ class EADParameters(TargetableParameters):
     binary_search_steps: int = configs.field(9, ge=1, description="constants that are tried for each sample")
     rule: Literal["EN", "L1"] = configs.field("EN", description="distance by which the best example is chosen")
 
+    @property
+    def passes(self) -> int:
+        """A gradient and a look a step."""
+        return 3 * self.steps * self.binary_search_steps
+
 
 class JSMAParameters(Parameters):
     """Of the Jacobian-based saliency map attack, which is targeted by nature."""
@@ -216,6 +232,12 @@ class HopSkipJumpParameters(Parameters):
     steps: int = configs.field(20, ge=1, description="iterations")
     init_eval: int = configs.field(100, ge=1, description="queries of the first gradient estimate")
     max_eval: int = configs.field(1000, ge=1, description="queries of a gradient estimate at most")
+
+    @property
+    def passes(self) -> int:
+        """Estimates that grow with the root of the iteration, and about a dozen queries to find the boundary again."""
+        estimates = (min(self.max_eval, self.init_eval * math.sqrt(step)) for step in range(1, self.steps + 1))
+        return round(sum(estimates)) + 12 * self.steps
 
 
 class BoundaryParameters(Parameters):
@@ -253,6 +275,11 @@ class SpatialParameters(Parameters):
     rotations: int = configs.field(7, ge=1, description="angles on the grid")
     translations: int = configs.field(5, ge=1, description="shifts on the grid, along each axis")
 
+    @property
+    def passes(self) -> int:
+        """Every point of the grid."""
+        return self.rotations * self.translations**2
+
 
 class NewtonFoolParameters(Parameters):
     """Of NewtonFool."""
@@ -266,6 +293,11 @@ class PixelParameters(TargetableParameters):
 
     steps: int = configs.field(10, ge=1, description="generations")
     population: int = configs.field(400, ge=5, description="candidates a generation; the paper has 400")
+
+    @property
+    def passes(self) -> int:
+        """Every generation, and the first candidates."""
+        return (self.steps + 1) * self.population
 
 
 class InputDiversityParameters(MomentumParameters):
@@ -353,6 +385,11 @@ class LocallyLinearParameters(Parameters):
         description="run: all steps for each wrong class, then the best example (the paper's text); step: the wrong "
         "class is chosen anew after each step",
     )
+
+    @property
+    def passes(self) -> int:
+        """An answer and a gradient for each of nine pairs of classes a step, and a look at what came of it."""
+        return 28 * self.steps
 
     @model_validator(mode="after")
     def _a_semi_white_attacker_knows_no_support(self) -> Self:

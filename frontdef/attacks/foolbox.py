@@ -113,12 +113,14 @@ def _offer(
     violations: tuple[Violation, ...] | None = (),
     weakens: tuple[Cause, ...] = (),
     strengthens: tuple[Cause, ...] = (),
+    passes: Callable[[Any], int] | None = None,
 ) -> Realization:
     """A call with every parameter mapped by ``arguments``; its defaults take nothing, ε is given when it runs."""
     run, minimal = runner(attack, arguments), runner(attack, defaults)
     return Realization(
-        attack, run, difference, unsupported, caveat, causes, minimal, where, violations, (), weakens, strengthens
-    )
+        attack, run, difference, unsupported, caveat, causes, minimal, where, violations, (), weakens, strengthens,
+        passes=passes,
+    )  # fmt: skip
 
 
 def _fgsm(_: AttackSpec) -> dict[str, Any]:
@@ -152,6 +154,11 @@ def _cw(spec: AttackSpec) -> dict[str, Any]:
 def _deepfool(spec: AttackSpec) -> dict[str, Any]:
     # candidates=None: every class is a candidate, as in the paper and in torchattacks.
     return {"steps": spec.parameters.steps, "candidates": None, "overshoot": spec.parameters.overshoot}
+
+
+def _class_by_class(asked: Any) -> int:
+    """An answer for each of nine gradients a step."""
+    return 19 * int(asked.steps) + 2
 
 
 def _noise(spec: AttackSpec) -> dict[str, Any]:
@@ -311,8 +318,8 @@ TABLE: Mapping[tuple[str, str], Realization] = {
         "failure value",
         where=("`carlini_wagner.py`, `run` (`best_advs = ep.zeros_like(x)`)",),
     ),
-    ("deepfool", "l2"): _offer("L2DeepFoolAttack", _deepfool),
-    ("deepfool", "linf"): _offer("LinfDeepFoolAttack", _deepfool),
+    ("deepfool", "l2"): _offer("L2DeepFoolAttack", _deepfool, passes=_class_by_class),
+    ("deepfool", "linf"): _offer("LinfDeepFoolAttack", _deepfool, passes=_class_by_class),
     ("noise", "linf"): _offer(
         "LinfRepeatedAdditiveUniformNoiseAttack",
         _noise,
@@ -430,6 +437,7 @@ TABLE: Mapping[tuple[str, str], Realization] = {
         "failure value",
         weakens=("batch", "failure value"),
         runner=_run_from_noise,
+        passes=lambda asked: round(1.1 * asked.steps) + 50,
         where=(
             "`boundary_attack.py`, `draw_proposals` (`ep.normal(perturbed, (D, 1))`) and `run` (`raise ValueError`)",
         ),

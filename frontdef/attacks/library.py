@@ -78,6 +78,8 @@ class Realization:
             examples and is said to change no outcome much.
         single: Whether it takes float32 logits only and raises on others, so that ``precise`` is refused.
         modules: Modules of frontdef that ``run`` imports when it is called; `AttackLibrary.code` reads them.
+        passes: Its parameters → forward and backward passes of a sample of ten classes that stands, each counted; None
+            where the family says it.
         violations: The invariants that it is known to break, none of them for an empty tuple; None where nobody has
             examined it yet.
     """
@@ -95,6 +97,7 @@ class Realization:
     weakens: tuple[Cause, ...] = ()
     strengthens: tuple[Cause, ...] = ()
     single: bool = False
+    passes: Callable[[Any], int] | None = None
 
     def __post_init__(self) -> None:
         if stray := {*self.weakens, *self.strengthens} - {*self.causes}:
@@ -110,6 +113,12 @@ class Realization:
     def exact(self) -> bool:
         """Whether it does what the family says, so that two exact ones give the same examples to 1e-4."""
         return not self.difference
+
+    def cost(self, spec: AttackSpec) -> int | None:
+        """Forward and backward passes of a sample that stands; None with the library's own defaults, which say none."""
+        if spec.defaults and self.defaults is not self.run:
+            return None
+        return self.passes(spec.parameters) if self.passes else spec.passes
 
     def refusal(self, spec: AttackSpec) -> str:
         """Why this realization can't run the spec; empty where it can."""

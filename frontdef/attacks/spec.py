@@ -46,8 +46,17 @@ class Parameters(configs.Config):
     """Parameters of a family without any."""
 
     @property
-    def passes(self) -> int:
-        """Forward and backward passes a sample that they ask for, at most; queries count as passes."""
+    def passes(self) -> int | None:
+        """Forward and backward passes of a sample that stands, each counted, where no product of repetitions says it.
+
+        As the family's paper has it, of ten classes; a library that spends more or less says so in its row
+        (`frontdef.attacks.library.Realization.passes`).
+        """
+        return None
+
+    @property
+    def repetitions(self) -> int:
+        """How often a gradient, or of a family without gradients an answer, is asked for."""
         values: dict[str, Any] = self.model_dump()
         return math.prod(int(values.get(name, 1)) for name in REPEATED)
 
@@ -146,8 +155,9 @@ class AttackSpec:
 
     @property
     def passes(self) -> int:
-        """Forward and backward passes a sample that its parameters ask for, at most; queries count as passes."""
-        return int(self.parameters.passes)
+        """Forward and backward passes of a sample that stands, each counted, as its family says."""
+        own: int | None = self.parameters.passes
+        return self.parameters.repetitions * (2 if self.family.gradient else 1) if own is None else own
 
     @property
     def step_size(self) -> float:

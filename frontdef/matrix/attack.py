@@ -137,10 +137,12 @@ class Cell(RowJob):
         return None if self.spec.family.minimum_norm else self.spec.threat.eps
 
     @property
-    def passes(self) -> float:
-        """Forward and backward passes that the attack asks for, at most."""
-        draws = self.eot_draws if self._randomized else 1
-        return self.samples * self.spec.passes * draws
+    def passes(self) -> float | None:
+        """Forward and backward passes that the library makes, at most; None of one with its own defaults."""
+        row = get_attack_libraries()[self.library].offers(self.spec.family.name, self.spec.threat.norm)
+        assert row is not None
+        cost, draws = row.cost(self.spec), self.eot_draws if self._randomized else 1
+        return None if cost is None else self.samples * cost * draws
 
     @property
     def _randomized(self) -> bool:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
+from typing import NamedTuple
 
 import torch
 from torch.nn import functional as F
@@ -83,8 +84,9 @@ def estimate(plan: Plan, store: Store, means: Means) -> Estimate:
             seconds[job.key] = median(times) * job.size
         else:
             count = job.passes
-            seconds[job.key] = None if count is None else count * passes[job.models[0].key()]
-    training = sum(passes[key] * training_passes(request, means) for key, request in requests.items())
+            each = passes[job.models[0].key()].each(gradient=job.batch is None or job.batch.gradients) if count else 0.0
+            seconds[job.key] = None if count is None else count * each
+    training = sum(passes[key].both * training_passes(request, means) for key, request in requests.items())
     return Estimate(seconds, training, measured, footprint(plan, missing, means, activations, base))
 
 
@@ -97,20 +99,35 @@ def _known(plan: Plan, store: Store) -> dict[tuple[object, ...], list[float]]:
     return times
 
 
-def _seconds_a_sample(protected: Protected) -> float:
-    """Time of a forward and a backward pass through a model, a sample."""
+class _Seconds(NamedTuple):
+    """Time a sample of a forward pass, and of both."""
+
+    forward: float
+    both: float
+
+    def each(self, *, gradient: bool) -> float:
+        """Of one pass of an attack that follows gradients, or of one that asks for answers alone."""
+        return self.both / 2 if gradient else self.forward
+
+
+def _seconds_a_sample(protected: Protected) -> _Seconds:
+    """Time of passes through a model, a sample."""
     assert protected.image_shape is not None
     count = max(1, at_once(protected.image_shape) // PROBE_SHARE)
     shape = (count, *protected.image_shape)
     x = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(protected.device)
     y = torch.zeros(count, dtype=torch.long, device=protected.device)
-    times = []
+    forward, both = [], []
     for _ in range(PROBE_REPEATS):
         started = time.perf_counter()
         inputs = x.clone().requires_grad_()
         torch.autograd.grad(F.cross_entropy(protected(inputs), y), inputs)[0].cpu()
-        times.append(time.perf_counter() - started)
-    return min(times) / count
+        both.append(time.perf_counter() - started)
+        started = time.perf_counter()
+        with torch.no_grad():
+            protected(x).cpu()
+        forward.append(time.perf_counter() - started)
+    return _Seconds(min(forward) / count, min(both) / count)
 
 
 def _duration(seconds: float) -> str:

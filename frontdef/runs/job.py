@@ -58,7 +58,7 @@ class Job(ABC):
 
     @property
     def passes(self) -> float | None:
-        """Forward and backward passes through its first model that it asks for, in all; None where that is unknown."""
+        """Forward and backward passes through its first model, each counted, in all; None where that is unknown."""
         return None
 
     @property

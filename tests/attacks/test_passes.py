@@ -5,6 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from frontdef.attacks.families import FAMILIES
+from frontdef.attacks.spec import make_spec
+from tests.attacks.conftest import OFFERS
+
 T, R, D = 6, 3, 4
 """Steps, restarts and draws of the runs below."""
 
@@ -120,3 +124,55 @@ def test_costs_where_nothing_falls(row, attack, linear):
     parameters, cost = UNBROKEN[row]
     eps = 0.1 if row[2] == "linf" else 1e6
     assert spent(model, lambda: attack(*row, eps, model, x, y, **parameters), len(x)) == cost
+
+
+FAMILY = {family.name: family for family in FAMILIES}
+ASKED = {
+    "steps": T, "queries": 20, "draws": D, "neighbors": 2, "init_eval": 40, "max_eval": 60, "population": 20,
+    "parallel": 16, "rotations": 3, "translations": 2, "classes": 9, "binary_search_steps": 2,
+}  # fmt: skip
+ALONE = {
+    ("art", "pixel"): {"steps": 2, "population": 400},
+    ("torchattacks", "cw"): {"steps": T, "binary_search_steps": 1},
+}
+"""Where a library has one value alone."""
+
+ENDS = {"deepfool", "jsma", "pixel", "spatial", "boundary"}
+"""Families that end where a sample falls, or where nothing is left to change: their cost is the most that they ask."""
+
+OFF = 1.5
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in OFFERS if row[1] not in {"cascade", "adaptive", "autoattack"}], ids="-".join
+)
+def test_a_library_says_what_it_spends(row, libraries, attack, cnn, batch, right):
+    """On samples that stand, all ten classes among them, within a factor of OFF: what an estimate is made of."""
+    name, family, norm = row
+    known = FAMILY[family].parameters.model_fields
+    parameters = ALONE.get((name, family), {key: value for key, value in ASKED.items() if key in known})
+    standing = right(cnn, *batch)
+    x, y = batch[0][standing][:40], batch[1][standing][:40]
+    eps = {"l0": 5.0, "spatial": 1.0}.get(norm, 1e-4)
+    cost = libraries[name].offers(family, norm).cost(make_spec(FAMILY[family], norm, eps, parameters))
+    took = sum(spent(cnn, lambda: attack(*row, eps, cnn, x, y, **parameters), len(x)))
+    assert took <= OFF * cost
+    assert family in ENDS or took >= cost / OFF, (took, cost)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["art", "torchattacks"])
+def test_an_ensemble_says_what_its_library_runs(name, libraries, attack, cnn, batch, right):
+    """ART's AutoAttack makes eight times the passes of torchattacks', most of them for Square's restarts."""
+    standing = right(cnn, *batch)
+    x, y = batch[0][standing][:1], batch[1][standing][:1]
+    cost = libraries[name].offers("autoattack", "linf").cost(make_spec(FAMILY["autoattack"], "linf", 1e-4))
+    took = sum(spent(cnn, lambda: attack(name, "autoattack", "linf", 1e-4, cnn, x, y), 1))
+    assert cost / 1.1 < took < 1.1 * cost
+
+
+def test_a_library_with_defaults_of_its_own_says_nothing(libraries):
+    """Its passes may be several times those of the family's defaults: unknown, until a cell like it has run."""
+    spec = make_spec(FAMILY["apgd"], "linf", 0.1, defaults=True)
+    assert libraries["art"].offers("apgd", "linf").cost(spec) is None
+    assert libraries["native"].offers("apgd", "linf").cost(spec) == make_spec(FAMILY["apgd"], "linf", 0.1).passes

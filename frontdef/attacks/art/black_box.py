@@ -103,6 +103,11 @@ def _pixel(spec: AttackSpec, classifier: Any) -> dict[str, Any]:
     return {**_pixels(spec, classifier), "max_iter": spec.parameters.steps, "es": 1}
 
 
+def _square_passes(asked: Any) -> int:
+    """Three a query: who still stands, the loss before a proposal and the loss after it."""
+    return 3 * int(asked.queries) * int(asked.restarts)
+
+
 _STRIPES = (
     "ART keeps the first stripes only where they lower the margin, and asks three times what one query of each "
     "proposal would tell"
@@ -146,6 +151,7 @@ BLACK_BOX: Mapping[tuple[str, str], Realization] = {
         "budget",
         weakens=("random start",),
         unsupported={"rescale_schedule": True},
+        passes=_square_passes,
         caveat=f"{_FILLED}.",
         where=("`square_attack.py`, `generate`",),
         violations=(),
@@ -160,6 +166,7 @@ BLACK_BOX: Mapping[tuple[str, str], Realization] = {
         "step rule",
         weakens=("random start", "step rule"),
         unsupported={"rescale_schedule": True},
+        passes=_square_passes,
         caveat=f"{_FILLED}, odd sides up to 13.",
         where=("`square_attack.py`, `generate`",),
         violations=(),
@@ -187,6 +194,7 @@ BLACK_BOX: Mapping[tuple[str, str], Realization] = {
         "labels",
         "budget",
         strengthens=("budget",),
+        passes=lambda asked: 42 * asked.steps,
         where=("`boundary.py`, `generate`, `_attack`",),
         violations=(
             Violation(
@@ -209,6 +217,7 @@ BLACK_BOX: Mapping[tuple[str, str], Realization] = {
         weakens=("optimizer", "clipping"),
         # It keeps the closest misclassified iterate whatever its margin, so confidence is none of the result.
         unsupported={"confidence": 0.0},
+        passes=lambda asked: asked.binary_search_steps * asked.steps * (2 * asked.parallel + 1) + 2,
         where=("`zoo.py`, `_optimizer`, `_optimizer_adam_coordinate`",),
         violations=(
             Violation("linear oracle", _ONLY_GROWS, "median 2.497 of the exact distance, 12 of 12 misclassified"),
@@ -224,6 +233,7 @@ BLACK_BOX: Mapping[tuple[str, str], Realization] = {
         "search",
         "budget",
         strengthens=("search",),
+        passes=lambda asked: 2 * asked.steps + 1,
         caveat="Never moves an image whose softmax rounds to 1.",
         reads="probabilities",
         where=("`simba.py`, `generate`",),
@@ -246,6 +256,7 @@ BLACK_BOX: Mapping[tuple[str, str], Realization] = {
         "search",
         weakens=("search",),
         image_by_image=True,
+        passes=lambda asked: asked.rotations * asked.translations + 1,
         where=("`spatial_transformation.py`, `generate`",),
         violations=(),
     ),

@@ -38,6 +38,7 @@ def offer(
     violations: tuple[Violation, ...] | None = None,
     weakens: tuple[Cause, ...] = (),
     strengthens: tuple[Cause, ...] = (),
+    passes: Callable[[Any], int] | None = None,
 ) -> Realization:
     """A call of ``art.attacks.evasion``.
 
@@ -55,6 +56,7 @@ def offer(
         violations: As in `Realization`.
         weakens: As in `Realization`.
         strengthens: As in `Realization`.
+        passes: As in `Realization`.
     """
     attack = call.partition("(")[0]
     return Realization(
@@ -70,6 +72,7 @@ def offer(
         weakens=weakens,
         strengthens=strengthens,
         modules=("frontdef.art",),
+        passes=passes,
     )
 
 

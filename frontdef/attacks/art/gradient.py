@@ -58,6 +58,16 @@ def _first_step(spec: AttackSpec, classifier: Any) -> dict[str, Any]:
     return {**ball(spec, classifier), "eps_step": 2 * spec.threat.eps}
 
 
+def _apgd_passes(asked: Any) -> int:
+    """A gradient and a look a step; a restart's own first looks."""
+    return int(asked.restarts) * (3 * int(asked.steps) + 4)
+
+
+def _autoattack_passes(_: Any) -> int:
+    """Five restarts of two APGD of 100 steps and of Square with 5,000 queries, and 100 steps of DeepFool."""
+    return 2 * 5 * (3 * 100 + 4) + 12 * 100 + 5 * 3 * 5001
+
+
 _LOSSES = {"cross-entropy": "cross_entropy", "dlr": "difference_logits_ratio"}
 _LAST = (
     "ART judges the last iterate only and gives the random start back where that is no success, whatever it met on the "
@@ -163,6 +173,7 @@ GRADIENT: Mapping[tuple[str, str], Realization] = {
         "random start",
         weakens=("failure value",),
         unsupported={"rho": 0.75},
+        passes=_apgd_passes,
         where=("`auto_projected_gradient_descent.py`, `generate`",),
         violations=(
             Violation("disc oracle", _LAST_ITERATE, "3 of 12 left at 0.087, where all can be broken"),
@@ -178,6 +189,7 @@ GRADIENT: Mapping[tuple[str, str], Realization] = {
         "random start",
         weakens=("failure value",),
         unsupported={"rho": 0.75},
+        passes=_apgd_passes,
         caveat=_AVERAGED,
         where=("`auto_projected_gradient_descent.py`, `generate`",),
         violations=(
@@ -202,6 +214,7 @@ GRADIENT: Mapping[tuple[str, str], Realization] = {
             weakens=("loss", "search"),
             strengthens=("projection",),
             unsupported={"version": "standard", "steps": 100, "queries": 5000},
+            passes=_autoattack_passes,
             where=("`auto_attack.py`, `AutoAttack.__init__`, `run_attack`",),
             violations=() if norm == "linf" else None,
         )

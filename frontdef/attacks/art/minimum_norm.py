@@ -51,6 +51,8 @@ def _newtonfool(spec: AttackSpec, _: Any) -> dict[str, Any]:
     return {"max_iter": spec.parameters.steps, "eta": spec.parameters.eta}
 
 
+# Of C&W, EAD and NewtonFool a gradient of the batch for each of ten classes, of C&W and EAD two.
+
 _FEW_CONSTANTS = "Its line search ends at a constant's minimum, and four constants do not come near the least: ten do."
 
 MINIMUM_NORM: Mapping[tuple[str, str], Realization] = {
@@ -63,6 +65,7 @@ MINIMUM_NORM: Mapping[tuple[str, str], Realization] = {
         "optimizer",
         "search",
         weakens=("optimizer", "search"),
+        passes=lambda asked: 27 * asked.binary_search_steps * asked.steps,
         where=("`carlini.py`, `CarliniL2Method.generate`",),
         violations=(
             Violation("linear oracle", _FEW_CONSTANTS, "median 1.170 of the exact distance, 12 of 12 misclassified"),
@@ -82,6 +85,7 @@ MINIMUM_NORM: Mapping[tuple[str, str], Realization] = {
         "ART leaves the predicted class whatever the label is, and overshoots once, at the end.",
         "labels",
         "overshoot",
+        passes=lambda asked: 12 * asked.steps,
         where=("`deepfool.py`, `generate`",),
         violations=(
             Violation(
@@ -100,6 +104,7 @@ MINIMUM_NORM: Mapping[tuple[str, str], Realization] = {
         weakens=("loss",),
         # It keeps the closest misclassified iterate whatever its margin, so confidence is none of the result.
         unsupported={"confidence": 0.0},
+        passes=lambda asked: 25 * asked.binary_search_steps * asked.steps,
         where=("`elastic_net.py`, `_gradient_of_loss`",),
         violations=(
             Violation(
@@ -129,6 +134,7 @@ MINIMUM_NORM: Mapping[tuple[str, str], Realization] = {
         "ART leaves the predicted class whatever the label is, and cuts at the box once, at the end.",
         "labels",
         "clipping",
+        passes=lambda asked: 12 * asked.steps + 1,
         caveat="Steps shrink where the norm of the probability's gradient is below 3e-4, as where the classifier is "
         "confident.",
         reads="probabilities",
