@@ -46,7 +46,11 @@ def build(cls: type[ConfigT], values: Mapping[str, Any], what: str) -> ConfigT:
         problems = error.errors(include_url=False)
         told = [_explain(cls, problem) for problem in problems[:MOST]]
         more = f"; and {len(problems) - MOST:,} more" if len(problems) > MOST else ""
-        raise ConfigError(f"{what}: {'; '.join(told)}{more}") from None
+        said = f"{what}: {'; '.join(told)}{more}"
+        unknown = (problem for problem in problems[:MOST] if problem["type"] == "extra_forbidden")
+        known = dict.fromkeys(", ".join(_known(cls, problem)) or "none" for problem in unknown)
+        lists = f"{'' if said.endswith('?') else '.'} Known keys: {'; '.join(known)}" if known else ""
+        raise ConfigError(said + lists) from None
 
 
 def _model_at(cls: type[BaseModel], place: Sequence[str | int]) -> type[BaseModel]:
@@ -70,7 +74,12 @@ def _explain(cls: type[BaseModel], problem: Any) -> str:
         return str(cause)
     if problem["type"] != "extra_forbidden":
         return f"{place} = {shortened(repr(problem['input']))}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
-    known = sorted(_model_at(cls, problem["loc"][:-1]).model_fields)
+    known = _known(cls, problem)
     near = difflib.get_close_matches(str(problem["loc"][-1])[:LONGEST], known, n=1, cutoff=0.5)
     hint = f", did you mean {near[0]!r}?" if near else ""
-    return f"unknown key {place!r}{hint} Known keys: {', '.join(known) or 'none'}"
+    return f"unknown key {place!r}{hint}"
+
+
+def _known(cls: type[BaseModel], problem: Any) -> list[str]:
+    """The keys that are known where one is not."""
+    return sorted(_model_at(cls, problem["loc"][:-1]).model_fields)

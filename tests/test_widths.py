@@ -11,7 +11,8 @@ from click.testing import CliRunner
 
 from frontdef import load_results
 from frontdef.cli import main
-from frontdef.cli.text import plural, print_table
+from frontdef.cli.text import print_table
+from frontdef.counts import plural
 from frontdef.verdicts.causes import causes
 
 SAMPLE = runpy.run_path(str(Path(__file__).with_name("report_sample.py")))

@@ -24,6 +24,7 @@ from frontdef.cli.readers import read_for
 from frontdef.cli.run import RUNS, only_options, process_options, settings_of
 from frontdef.cli.tables import print_frame
 from frontdef.config import build
+from frontdef.counts import plural
 from frontdef.device import check_device
 from frontdef.errors import ConfigError
 from frontdef.models.sources import ModelSource
@@ -99,8 +100,8 @@ def analyze(path: Path | None, **options: Any) -> None:
         console.print(f"report: {written}", soft_wrap=True)
     if not stored and failed:
         click.echo(
-            f"{len(failed)} jobs failed: `frontdef results {results.path} --failed` shows why, `frontdef retry "
-            f"{results.path}` runs them again",
+            f"{plural(len(failed), 'job')} failed: `frontdef results {results.path} --failed` shows why, "
+            f"`frontdef retry {results.path}` runs them again",
             err=True,
         )
         sys.exit(1)

@@ -8,6 +8,7 @@ import click
 
 from frontdef.cli.answer import answer
 from frontdef.cli.arguments import PATH
+from frontdef.counts import plural
 from frontdef.runs import merge as runs
 
 
@@ -26,6 +27,6 @@ def merge(paths: tuple[Path, ...], out: Path) -> None:
     for what in merged.unequal:
         click.echo(f"{what}: the folders hold other rows of it; those of the first are kept")
     click.echo(
-        f"{merged.copied} jobs copied, {merged.failed} failed, {merged.missing} missing in all folders: {out}"
+        f"{plural(merged.copied, 'job')} copied, {merged.failed} failed, {merged.missing} missing in all folders: {out}"
         + ("" if not merged.missing else "; their shards have not ended, or were not run")
     )

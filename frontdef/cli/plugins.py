@@ -12,7 +12,8 @@ from collections.abc import Sequence
 import click
 
 from frontdef import registry
-from frontdef.cli.text import plural, print_json, print_table, width
+from frontdef.cli.text import print_json, print_table, width
+from frontdef.counts import plural
 from frontdef.registry import PluginStatus
 from frontdef.registry.kinds import KINDS
 

@@ -23,6 +23,7 @@ from frontdef.cli.readers import read_for, takes
 from frontdef.cli.show import show
 from frontdef.cli.tables import print_plan
 from frontdef.config import build
+from frontdef.counts import plural
 from frontdef.device import check_device
 from frontdef.errors import ConfigError
 from frontdef.matrix.decide import as_grown, next_look
@@ -211,13 +212,14 @@ def execute(plan: Plan, settings: Settings, report: bool) -> None:
         summary = run_plan(plan, settings, progress)
         while further := _further(plan, settings):
             plan = further
-            console.print(f"undecided comparisons go on: {len(plan.jobs)} jobs")
+            console.print(f"undecided comparisons go on: {plural(len(plan.jobs), 'job')}")
             summary = run_plan(plan, settings, make_progress(console)).after(summary)
     except KeyboardInterrupt:
         store = Store(settings.out)
         kept = sum(store.has(job.table.name, job.key) for job in plan.jobs)
         click.echo(
-            f"\nstopped: {kept} of {len(plan.jobs)} jobs are kept; the same command goes on from there", err=True
+            f"\nstopped: {kept} of {plural(len(plan.jobs), 'job')} are kept; the same command goes on from there",
+            err=True,
         )
         sys.exit(STOPPED)
     answer(run=settings.out, ran=summary.ran, stored=len(summary.cached), failed=summary.failed)
@@ -226,7 +228,7 @@ def execute(plan: Plan, settings: Settings, report: bool) -> None:
         stood = _show(console, load_results(settings.out), summary, settings.shard, report)
     if summary.failed:
         click.echo(
-            f"{len(summary.failed)} jobs failed: `frontdef results {settings.out} --failed` shows why, "
+            f"{plural(len(summary.failed), 'job')} failed: `frontdef results {settings.out} --failed` shows why, "
             f"`frontdef retry {settings.out}` runs them again",
             err=True,
         )
@@ -246,7 +248,7 @@ def _show(console: PlainConsole, results: Results, summary: Summary, shard: Shar
     stood = show(console, results, shard)
     worst = results.worst().to_dict("records") if isinstance(results, MatrixResults) else []
     answer(certificates_stood=stood, worst=worst)
-    console.print(f"{len(summary.ran)} jobs run, {len(summary.cached)} were stored already: {results.path}")
+    console.print(f"{plural(len(summary.ran), 'job')} run, {len(summary.cached)} were stored already: {results.path}")
     if report:
         written = results.report().resolve()
         answer(report=written)

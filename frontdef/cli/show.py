@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from frontdef.cli.sheets import Sheet
+from frontdef.counts import plural
 from frontdef.lazy import resolve
 from frontdef.runs.results import Results
 from frontdef.runs.shard import Shard
@@ -63,8 +64,9 @@ def unfinished(results: Results, shard: Shard | None = None) -> str:
     missing, failed = states.count("missing"), states.count("failed")
     if not missing + failed:
         return ""
-    parts = [f"{missing} of {len(states)} jobs have not been run"] if missing else []
-    parts += [f"{failed} have failed" if missing else f"{failed} of {len(states)} jobs have failed"] if failed else []
+    total = plural(len(states), "job")
+    parts = [f"{missing} of {total} have not been run"] if missing else []
+    parts += [f"{failed} have failed" if missing else f"{failed} of {total} have failed"] if failed else []
     further = (
         f"this is shard {shard.index}/{shard.count}, and `frontdef merge` joins the folders of all"
         if shard

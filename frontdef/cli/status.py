@@ -11,6 +11,7 @@ import click
 
 from frontdef.cli.arguments import PATH
 from frontdef.cli.text import print_json, print_table, printable
+from frontdef.counts import plural
 
 if TYPE_CHECKING:
     from frontdef.runs.status import Count, Status, Worker
@@ -34,7 +35,7 @@ def status(paths: tuple[Path, ...], as_json: bool) -> None:
         print_json(_json(run))
         return
     total = run.total
-    click.echo(f"{printable(run.name)}: {_said(total)} of {total.asked} jobs")
+    click.echo(f"{printable(run.name)}: {_said(total)} of {plural(total.asked, 'job')}")
     print_table(
         ("TABLE", "DONE", "RUNNING", "FAILED", "LEFT"),
         [(name, *(f"{figure:>7,}" for figure in _figures(count))) for name, count in run.tables.items()],

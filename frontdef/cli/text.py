@@ -32,11 +32,6 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
-def plural(count: int, singular: str, several: str) -> str:
-    """``1 defense``, ``2 defenses``."""
-    return f"{count} {singular if count == 1 else several}"
-
-
 def print_json(value: Any) -> None:
     """Print JSON for machines, indented for people."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))

@@ -9,6 +9,7 @@ import click
 
 from frontdef.cli.answer import answer
 from frontdef.cli.arguments import PATH
+from frontdef.counts import plural
 from frontdef.runs.integrity import inspect
 from frontdef.runs.store import Store
 
@@ -26,7 +27,9 @@ def verify(path: Path) -> None:
     )
     for damage in audit.damaged:
         click.echo(str(damage))
-    click.echo(f"{audit.read} files read, {len(audit.damaged)} damaged; {audit.missing} jobs not run yet")
+    click.echo(
+        f"{plural(audit.read, 'file')} read, {len(audit.damaged)} damaged; {plural(audit.missing, 'job')} not run yet"
+    )
     if audit.unnamed:
         click.echo(
             f"{len(audit.unnamed)} files are not named by run.json, as {audit.unnamed[0].relative_to(path)}: of "

@@ -139,7 +139,8 @@ class MatrixResults(Results):
             (
                 row.defense, NORM_LABELS[check_norm(row.norm)], format_eps(row.eps), row.n,
                 *map(notebook.percent, (row.clean, row.certified, row.worst_case)),
-                f"{notebook.percent(row.low)}–{notebook.percent(row.high)}", row.strongest or "", belief.verdict,
+                f"{notebook.percent(row.low)}–{notebook.percent(row.high)}",
+                row.strongest.label if row.strongest else "", belief.verdict,
             )
             for row, belief in zip(self.brackets(), self.beliefs(), strict=True)
         ]  # fmt: skip

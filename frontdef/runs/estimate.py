@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional as F
 
+from frontdef.counts import plural
 from frontdef.memory import at_once
 from frontdef.models.load import Means
 from frontdef.models.sketch import sketch, training_passes
@@ -45,13 +46,14 @@ class Estimate:
         """One sentence."""
         known = [seconds for seconds in self.jobs.values() if seconds is not None]
         unknown = len(self.jobs) - len(known)
-        left_out = f"; of {unknown} jobs nothing is known until one like them has been run" if unknown else ""
+        left_out = f"; of {plural(unknown, 'job')} nothing is known until one like them has been run" if unknown else ""
         if not known and not self.training and unknown:
-            return f"to do: {unknown} jobs; how long they take is not known until one like them has been run"
+            return f"to do: {plural(unknown, 'job')}; how long they take is not known until one like them has been run"
         return (
-            f"to do: {len(self.jobs)} jobs, about {_duration(sum(known) + self.training)} "
+            f"to do: {plural(len(self.jobs), 'job')}, about {_duration(sum(known) + self.training)} "
             f"({_duration(self.training)} of it training), from a timed pass through each model "
-            f"({len(known) - self.measured} jobs) and from times in this run folder ({self.measured} jobs){left_out}"
+            f"({plural(len(known) - self.measured, 'job')}) and from times in this run folder "
+            f"({plural(self.measured, 'job')}){left_out}"
         )
 
 

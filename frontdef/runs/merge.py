@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from frontdef.counts import plural
 from frontdef.errors import StoreError
 from frontdef.runs.head import JobEntry
 from frontdef.runs.integrity import CLEAN, Integrity, inspect
@@ -98,8 +99,8 @@ def _sound(folder: Path) -> Store:
     audit: Integrity = inspect(store)
     if audit.damaged:
         raise StoreError(
-            f"{folder} is damaged, so nothing is merged ({len(audit.damaged)} files; {audit.damaged[0]}). `frontdef "
-            f"verify {shlex.quote(str(folder))}` names them all"
+            f"{folder} is damaged, so nothing is merged ({plural(len(audit.damaged), 'file')}; {audit.damaged[0]}). "
+            f"`frontdef verify {shlex.quote(str(folder))}` names them all"
         )
     return store
 

@@ -13,6 +13,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from frontdef.counts import plural
+
 if TYPE_CHECKING:
     from frontdef.models.request import Request
     from frontdef.runs.job import Job
@@ -245,8 +247,8 @@ class NotebookProgress(LiveProgress):
 def begun(jobs: Sequence[Job], settled: int) -> str:
     """How much there is to do, by table."""
     count = Counter(job.table.name for job in jobs)
-    by_table = ", ".join(f"{number} {name}" for name, number in count.items())
-    return f"{len(jobs)} jobs ({by_table}), {settled} of them already stored"
+    by_table = ", ".join(plural(number, name.removesuffix("s"), name) for name, number in count.items())
+    return f"{plural(len(jobs), 'job')} ({by_table}), {settled} of them already stored"
 
 
 def waits(request: Request, holder: str) -> str:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from frontdef import notebook
+from frontdef.counts import plural
 from frontdef.errors import ConfigError, StoreError, UnknownNameError
 from frontdef.lazy import resolve
 from frontdef.reading import uncollected
@@ -358,7 +359,8 @@ class Results:
 
     def _how_far(self) -> str:
         states = [job.status for job in self.jobs]
-        return f"{self.head.name}: {states.count('ok')} of {len(states)} jobs done, {states.count('failed')} failed"
+        done = f"{states.count('ok')} of {plural(len(states), 'job')} done"
+        return f"{self.head.name}: {done}, {states.count('failed')} failed"
 
     def notes(self) -> list[str]:
         """What was left out in finished jobs, and why, one line each."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from frontdef.attacks.spec import shown
-from frontdef.threat import TOLERANCE
+from frontdef.threat import NORM_LABELS, TOLERANCE, check_norm
 from frontdef.verdicts.attacked import GROUP, Attacked, Model, Models, by_model
 from frontdef.verdicts.statistics import wilson
 
@@ -37,6 +37,11 @@ class Strongest:
 
     def __str__(self) -> str:
         return f"{shown(self.family, self.source)} {self.norm} @ {self.library}"
+
+    @property
+    def label(self) -> str:
+        """The same as people read it."""
+        return f"{shown(self.family, self.source)} {NORM_LABELS[check_norm(self.norm)]} @ {self.library}"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from frontdef.attacks.spec import shown
 from frontdef.cli.sheets import Sheet, SheetCell, SheetColumn, to_terminal, words
-from frontdef.cli.text import plural
+from frontdef.counts import plural
 from frontdef.registry import get_family
 from frontdef.threat import NORM_LABELS, format_eps
 from frontdef.verdicts.agreement import VERDICTS, Agreement
@@ -96,7 +96,7 @@ def _grid(rows: list[Agreement], question: str) -> Sheet:
 def _told(cause: Disagreement) -> list[str]:
     """What came of it, how often, where, and one comparison in full."""
     row = cause.rows[0]
-    often = plural(len(cause.rows), "comparison", "comparisons")
+    often = plural(len(cause.rows), "comparison")
     head = ", ".join(filter(None, (cause.verdict, cause.name)))
     one = f"{_attack(row)} ε={format_eps(row.eps)} on {row.dataset} {row.defense}, {row.library_a} and {row.library_b}"
     return [

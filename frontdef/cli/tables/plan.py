@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from frontdef.cli.answer import answer
+from frontdef.counts import plural
 from frontdef.threat import format_eps
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def print_plan(console: Console, plan: Plan, store: Store, estimated: Estimate) -> None:
     """Jobs, what is stored of them, and the estimate."""
-    table = Table(title=f"{len(plan.jobs)} jobs", title_justify="left", title_style="bold")
+    table = Table(title=plural(len(plan.jobs), "job"), title_justify="left", title_style="bold")
     for name in ("key", "table", "job", "stored", "estimate"):
         table.add_column(name, justify="right" if name == "estimate" else "left", no_wrap=name == "key")
     listed: list[dict[str, Any]] = []

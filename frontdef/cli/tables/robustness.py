@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from frontdef.cli.sheets import Sheet, SheetCell, SheetColumn, to_terminal, words
+from frontdef.counts import plural
 from frontdef.threat import NORM_LABELS, format_eps
 from frontdef.verdicts.attacked import Models, attacks_in, unbroken
 from frontdef.verdicts.belief import MARKS, Belief
@@ -37,7 +38,7 @@ def print_results(console: Console, results: MatrixResults) -> bool:
     for bracket in all_brackets:
         if bracket.violations:
             console.print(
-                f"ERROR: {len(bracket.violations)} samples that {bracket.defense} certifies at "
+                f"ERROR: {plural(len(bracket.violations), 'sample')} that {bracket.defense} certifies at "
                 f"{NORM_LABELS[bracket.norm]} ε={format_eps(bracket.eps)} were broken: {bracket.violations[:5]}",
                 style="bold red",
             )
@@ -110,7 +111,7 @@ def worst_sheet(results: MatrixResults) -> Sheet:
             SheetCell(_percent(bracket.worst_case), bracket.worst_case, bold=True),
             _share(bracket.low),
             _share(bracket.high),
-            words(str(bracket.strongest or "")),
+            _strongest(bracket),
             words(believed[_where(bracket)].verdict),
         ]
         for norm in norms
@@ -176,6 +177,11 @@ def _sorted(of_norm: list[Bracket]) -> list[Bracket]:
 
 def _row(verdict: Bracket | Belief) -> tuple[str, str, str]:
     return verdict.dataset, verdict.classifier, verdict.defense
+
+
+def _strongest(bracket: Bracket) -> SheetCell:
+    """The strongest attack, its norm as people read it and as programs do."""
+    return SheetCell(bracket.strongest.label, str(bracket.strongest)) if bracket.strongest else words("")
 
 
 def _share(share: float) -> SheetCell:

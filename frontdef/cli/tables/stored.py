@@ -9,6 +9,7 @@ from rich.text import Text
 
 from frontdef.cli.answer import answer
 from frontdef.cli.sheets import Sheet, SheetCell, SheetColumn, to_terminal, words
+from frontdef.counts import plural
 
 if TYPE_CHECKING:
     from frontdef.runs.results import Results
@@ -41,9 +42,11 @@ def print_stored_plan(console: Console, results: Results) -> None:
             for job in results.jobs
         ]
     )  # fmt: skip
-    to_terminal(console, Sheet(f"{len(rows)} jobs", [*columns, SheetColumn("took", "wall", numbers=True)], rows))
+    to_terminal(console, Sheet(plural(len(rows), "job"), [*columns, SheetColumn("took", "wall", numbers=True)], rows))
     for line in results.head.skipped:
         console.print(Text(f"no job: {line}"), soft_wrap=True)
     took = sum(job.about.get("wall", 0.0) for job in results.jobs)
     done = sum(job.status == "ok" for job in results.jobs)
-    console.print(Text(f"{done} of {len(rows)} jobs are stored and took {took:.0f} s in all: `{results.head.command}`"))
+    console.print(
+        Text(f"{done} of {plural(len(rows), 'job')} are stored and took {took:.0f} s in all: `{results.head.command}`")
+    )

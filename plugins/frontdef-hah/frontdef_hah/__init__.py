@@ -77,6 +77,7 @@ def frontdef_metrics() -> Iterable[frontdef.Metric]:
         parameters="frontdef_hah.metrics:HoyerParameters",
         summary="squared Hoyer term across channels at the input of each convolution: 0 one channel, 1 all equal",
         paper=f"{PAPER}, section 5.3",
+        unit="share",
         better="lower",
     )
     yield frontdef.Metric(

@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from frontdef_hah import frontdef_metrics
 from frontdef_hah.metrics import HoyerParameters, SnrParameters, hoyer, in_decibels, power_ratio, snr, squared_hoyer
 from frontdef_hah.recording import conv_inputs
 from torch import nn
@@ -154,3 +155,9 @@ def test_a_network_without_convolutions_is_named():
     model = Protected(Identity(Config()), nn.Sequential(nn.Flatten(), nn.Linear(9, 2)), image_shape=(1, 3, 3))
     with pytest.raises(ConfigError, match=r"no torch.nn.Conv2d"):
         hoyer(model, torch.rand(1, 1, 3, 3), torch.zeros(1).long(), HoyerParameters(), seed=0)
+
+
+def test_what_lies_between_0_and_1_says_so():
+    """The interval of a share stays in [0,1]; that of another quantity does not."""
+    units = {metric.name: metric.unit for metric in frontdef_metrics()}
+    assert units["hoyer"] == units["same-channels"] == "share"
