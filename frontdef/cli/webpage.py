@@ -21,6 +21,7 @@ body { margin: 2rem auto; max-width: 72rem; padding: 0 1rem; background: var(--p
   font: 15px/1.5 system-ui, sans-serif; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; margin: 1rem 0; }
+h1, li, caption { overflow-wrap: anywhere; }
 h1 { font-size: 1.5rem; line-height: 1.2; }
 ul { padding-left: 1.2rem; }
 caption { position: sticky; left: 0; width: fit-content; max-width: calc(100vw - 2rem); padding-bottom: .4rem;
