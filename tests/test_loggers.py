@@ -103,25 +103,24 @@ def litters(ended):
     Path("log.txt").touch()
 
 
-def both(kit, folder):
-    (folder / "a").mkdir()
-    kit.test_it_is_told_of_every_job_and_uses_no_network(folder / "a")
-    (folder / "b").mkdir()
-    kit.test_it_writes_into_the_run_folder_alone(folder / "b")
+def both(kit):
+    kit.test_it_is_told_of_every_job_and_uses_no_network()
+    kit.test_it_writes_into_the_run_folder_alone()
 
 
 @pytest.mark.parametrize(
     ("logger", "said"),
     [(calls_home, "on_job raised"), (hides_that_it_calls_home, "connects to the network"), (litters, "outside of the")],
 )
-def test_the_kit_notices_what_a_logger_may_not(logger, said, tmp_path):
+def test_the_kit_notices_what_a_logger_may_not(logger, said):
     kit = type("Kit", (LoggerConformance,), {"logger": f"tests.test_loggers:{logger.__name__}"})()
     with pytest.raises(AssertionError, match=said):
-        both(kit, tmp_path)
+        both(kit)
 
 
 def test_a_logger_that_nobody_offers_names_what_to_install_before_anything_is_run(tmp_path, monkeypatch):
-    monkeypatch.setattr("frontdef.registry.lookup.catalog", lambda: Catalog(without_loggers()))
+    kept = Catalog(without_loggers())
+    monkeypatch.setattr("frontdef.registry.lookup.catalog", lambda: kept)
     answer = CliRunner().invoke(main, ["run", "--on-job", "mlflow", "--out", str(tmp_path / "run")])
     assert answer.exit_code == 2
     assert "pip install frontdef-mlflow" in " ".join(answer.output.split())
@@ -134,9 +133,8 @@ def test_a_logger_is_listed_and_asked_for_by_its_name(tmp_path, monkeypatch):
     told = []
     status = PluginStatus("lab", "frontdef-lab", "1", "ok")
     offered = {"loggers": {"lab": frontdef.Logger("lab", told.append, "a list")}}
-    monkeypatch.setattr(
-        "frontdef.registry.lookup.catalog", lambda: Catalog([*without_loggers(), Plugin(status, offered)])
-    )
+    kept = Catalog([*without_loggers(), Plugin(status, offered)])
+    monkeypatch.setattr("frontdef.registry.lookup.catalog", lambda: kept)
     assert "a list" in CliRunner().invoke(main, ["ls", "loggers"]).output
     results = evaluated(tmp_path / "run", "lab")
     assert [ended.key for ended in told] == [job.entry.key for job in results.jobs]

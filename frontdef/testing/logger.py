@@ -8,9 +8,12 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -39,20 +42,41 @@ class LoggerConformance:
     logger: ClassVar[str]
     """Its id, or a reference to its function."""
 
-    def test_it_is_told_of_every_job_and_uses_no_network(self, tmp_path: Path) -> None:
+    def test_it_is_told_of_every_job_and_uses_no_network(self) -> None:
         """A small run in a process of its own is logged, and nothing of it connects to anywhere."""
-        told, called = _run(self.logger, tmp_path)
-        assert told.returncode == 0, told.stderr
-        assert json.loads(told.stdout.splitlines()[-1]) == ["ok", "ok"]
-        assert "on_job raised" not in told.stderr, told.stderr
-        assert not called, f"{self.logger} connects to the network without being asked: {called[0]!r}"
+        logged = _logged(self.logger)
+        assert json.loads(logged.ended.stdout.splitlines()[-1]) == ["ok", "ok"]
+        assert "on_job raised" not in logged.ended.stderr, logged.ended.stderr
+        assert not logged.called, f"{self.logger} connects to the network without being asked: {logged.called[0]!r}"
 
-    def test_it_writes_into_the_run_folder_alone(self, tmp_path: Path) -> None:
+    def test_it_writes_into_the_run_folder_alone(self) -> None:
         """Nothing is left where the run was started."""
-        told, _ = _run(self.logger, tmp_path)
-        assert told.returncode == 0, told.stderr
-        left = {path.name for path in (tmp_path / "here").iterdir()}
-        assert left == {"run"}, f"{self.logger} leaves {', '.join(sorted(left - {'run'}))} outside of the run folder"
+        beside = _logged(self.logger).left - {"run"}
+        assert not beside, f"{self.logger} leaves {', '.join(sorted(beside))} outside of the run folder"
+
+
+@dataclass(frozen=True)
+class _Logged:
+    """What a run that was logged did.
+
+    Args:
+        ended: Its process.
+        called: The first line of every request that it made.
+        left: What it left where it was started.
+    """
+
+    ended: subprocess.CompletedProcess[str]
+    called: list[bytes]
+    left: set[str]
+
+
+@cache
+def _logged(logger: str) -> _Logged:
+    """One run that is logged, of which every test asks something else: a process with all its imports is dear."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        ended, called = _run(logger, Path(folder))
+        assert ended.returncode == 0, ended.stderr
+        return _Logged(ended, called, {path.name for path in (Path(folder) / "here").iterdir()})
 
 
 def _run(logger: str, folder: Path) -> tuple[subprocess.CompletedProcess[str], list[bytes]]:
