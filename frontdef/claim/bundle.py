@@ -77,7 +77,7 @@ def bundle(results: Results, path: Path) -> Claim:
         "run": head.name,
         "frontdef": __version__,
         "versions": head.versions,
-        "seed": head.document["seed"],
+        "seed": head.seed,
         "rows": [row.about for row in rows],
     }
     text = {"claim.json": json.dumps(said, indent=1, ensure_ascii=False).encode(), "check.py": SCRIPT.read_bytes()}

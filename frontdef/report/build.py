@@ -61,7 +61,7 @@ def build_report(results: MatrixResults, path: Path, paper: Paper | None = None)
     data = collect(results)
     if paper is not None:
         data = replace(data, paper=paper.paper, reproductions=results.compared(paper))
-    write_whole(path, render(data).encode())
+    write_whole(path, render(data).encode(errors="backslashreplace"))
     return path
 
 

@@ -83,7 +83,7 @@ def _about(results: MatrixResults) -> About:
         matrix=json.dumps(matrix, indent=2, ensure_ascii=False),
         command=record.command,
         device=record.device,
-        seed=int(matrix.get("seed", 0)),
+        seed=record.seed,
         started=record.started,
         versions={"frontdef": record.frontdef, **record.versions},
         skipped=(*record.notes, *record.skipped),

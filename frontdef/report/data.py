@@ -254,7 +254,8 @@ class ReportData:
     @cached_property
     def defense_names(self) -> tuple[str, ...]:
         """Titles of the defenses, in the order of the run."""
-        return _distinct([*(row.defense for row in self.cells), *(row.defense for row in self.diagnoses)])
+        shown = (self.cells, self.diagnoses, self.brackets, self.measured, self.figures)
+        return _distinct(row.defense for rows in shown for row in rows)
 
     @cached_property
     def family_names(self) -> tuple[str, ...]:

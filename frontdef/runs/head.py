@@ -98,6 +98,18 @@ class Head(_Part):
         """Keys of the models that were asked for."""
         return {entry.model for entry in self.jobs if entry.model and not entry.about.get(BROUGHT)}
 
+    @property
+    def seed(self) -> int:
+        """The document's; 0 where it has none.
+
+        Raises:
+            StoreError: It is no number.
+        """
+        seed = self.document.get("seed", 0)
+        if not isinstance(seed, int):
+            raise StoreError(f"run.json does not say the seed as it should: {MEND}")
+        return seed
+
 
 START, JOBS, END = b'{\n "sha256": "', b',\n "jobs": [\n', b"\n]}"
 """How the file begins, where its jobs begin, a line each, and how it ends."""
@@ -179,7 +191,10 @@ def glance(data: bytes, where: str) -> Written | None:
     place = data.find(JOBS)
     if place < 0 or not _unchanged(data):
         return None
-    values = parse_json(data[:place] + b"}")
+    try:
+        values = parse_json(data[:place] + b"}")
+    except ValueError:  # somebody else's, with the right checksum
+        return None
     return Written(_validated(values, where), data[place + len(JOBS) : -len(END)])
 
 

@@ -22,7 +22,7 @@ from frontdef.runs.head import MEND, Head, JobEntry
 from frontdef.runs.kind import Kind, get_kind
 from frontdef.runs.packs import RowBlock
 from frontdef.runs.store import ARROW, REPORT, Store
-from frontdef.runs.table import JSON, Table
+from frontdef.runs.table import JSON, OBJECTS, Table, is_object, is_text
 
 if TYPE_CHECKING:
     import duckdb
@@ -110,9 +110,15 @@ class Results:
         table, about = self._tables[entry.table], entry.about
         said = (name for name, value in about.items() if value is not None and name in self._kinds)
         asked = dict.fromkeys((*table.joined, *table.described, *said))
-        if wrong := [name for name in asked if not isinstance(about.get(name), self._kinds[name])]:
+        if wrong := [name for name in asked if not self._fits(name, about.get(name))]:
             names = ", ".join(wrong)
             raise StoreError(f"{self.path}: run.json does not say the {names} of {entry.what} as it should: {MEND}")
+
+    def _fits(self, name: str, value: Any) -> bool:
+        """Whether a value may stand in a column of that name."""
+        if not isinstance(value, self._kinds[name]):
+            return False
+        return not isinstance(value, str) or (is_object(value) if name in OBJECTS else is_text(value))
 
     def _require_told(self, entry: JobEntry, about: Mapping[str, Any]) -> None:
         """A file with the right checksum may still have been written by somebody else."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from frontdef.reading import parse_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +23,9 @@ JSON: dict[Type, type | tuple[type, ...]] = {
     "varchar": str, "bigint": int, "integer": int, "double": (int, float), "boolean": bool,
 }  # fmt: skip
 """A column's type → that of its values in JSON."""
+
+OBJECTS = frozenset({"parameters"})
+"""Columns whose texts are objects in JSON."""
 
 
 class Column(NamedTuple):
@@ -82,3 +89,22 @@ class Rows:
     columns: Mapping[str, Any]
     about: Mapping[str, Any] = field(default_factory=dict)
     tensors: Mapping[str, Any] | TensorWriter = field(default_factory=dict)
+
+
+def is_text(value: str) -> bool:
+    """Whether it can be written as UTF-8: half of a pair of code units can't, though JSON and Python let it stand."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=10_000)
+def is_object(value: str) -> bool:
+    """Whether a text is an object in JSON; the jobs of a run have few different ones."""
+    try:
+        read = parse_json(value)
+        return isinstance(read, dict) and is_text(json.dumps(read, ensure_ascii=False))
+    except ValueError:
+        return False

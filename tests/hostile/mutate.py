@@ -80,6 +80,24 @@ def mutate_json(seed: bytes, rng: random.Random) -> bytes:
     return json.dumps(values).encode()
 
 
+def mutate_head(seed: bytes, rng: random.Random) -> bytes:
+    """The same, mostly of what is said of a job or of the plan; a text that is JSON is changed as such, too."""
+    if rng.random() < 0.2:
+        return mutate_json(seed, rng)
+    values = json.loads(seed)
+    for _ in range(rng.choice((1, 1, 2))):
+        if rng.random() < 0.3:
+            values["document"] = _changed(values["document"], rng)
+            continue
+        about = rng.choice(values["jobs"])["about"]
+        name = rng.choice(list(about))
+        if isinstance(about[name], str) and about[name].startswith("{") and rng.random() < 0.7:
+            about[name] = json.dumps(_changed(json.loads(about[name]), rng))
+        else:
+            about[name] = _changed(about[name], rng)
+    return json.dumps(values).encode()
+
+
 def mutate_query(seed: bytes, rng: random.Random) -> bytes:
     """Shuffle the words of a question, and add others."""
     words = seed.decode().split()

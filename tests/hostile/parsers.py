@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
 import random
+import tempfile
+import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import click
 import numpy as np
 import torch
 import torchvision.transforms  # noqa: F401  imported once, not in the time of an input that asks for it
@@ -18,6 +23,7 @@ from safetensors.torch import save as serialize
 
 from frontdef import weights
 from frontdef.analysis.study import load_study
+from frontdef.cli import main
 from frontdef.cli.arguments import parse_config, parse_shape, split_words
 from frontdef.datasets import parse
 from frontdef.datasets.decode import decode
@@ -36,8 +42,9 @@ from frontdef.runs.table import Rows
 from frontdef.tensorfile import TensorFile
 from frontdef.threat import ThreatModel, parse_eps
 from tests.run_writer import RunWriter
+from tests.stored_runs import matrix_run, study_run
 
-from .mutate import mutate_bytes, mutate_json, mutate_query, mutate_toml
+from .mutate import mutate_bytes, mutate_head, mutate_json, mutate_query, mutate_toml
 
 Mutator = Callable[[bytes, random.Random], bytes]
 
@@ -105,6 +112,48 @@ def _resealed(data: bytes) -> bytes:
 
 def _head(data: bytes, folder: Path) -> object:
     return parse_head(_resealed(data), "run.json")
+
+
+COMMANDS: dict[str, Callable[[Path], object]] = {
+    **{
+        name: partial(lambda words, root: _command(*(str(root) if word == "RUN" else word for word in words)), words)
+        for name, words in {
+            "results": ("results", "RUN"), "worst": ("results", "RUN", "--worst"),
+            "sql": ("results", "RUN", "--sql", "from cells"),
+            "agreement": ("results", "RUN", "--agreement", "--json"), "metrics": ("results", "RUN", "--metrics"),
+            "failed": ("results", "RUN", "--failed"), "compare": ("compare", "RUN", "RUN"), "report": ("report", "RUN"),
+            "status": ("status", "RUN"), "verify": ("verify", "RUN"),
+        }.items()
+    },
+    "retry": lambda root: (found := load_results(root)).kind.remake(found.head.document, found.head.device),
+}  # fmt: skip
+"""What reads a run folder; of ``retry`` as much as comes before work."""
+
+
+def _command(*words: str) -> None:
+    """Run one in this process.
+
+    Raises:
+        Exception: The error that it told in a line.
+    """
+    quiet = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
+            main.main(list(words), standalone_mode=False)
+    except SystemExit:
+        return
+    except click.ClickException as error:
+        raise error.__cause__ or error from None
+
+
+def _commands(data: bytes, folder: Path) -> object:
+    """Each input is read by one of the commands."""
+    root = folder / "made"
+    if not root.exists():
+        study_run(root)
+        matrix_run(root)
+    (root / "run.json").write_bytes(_resealed(data))
+    return list(COMMANDS.values())[zlib.crc32(data) % len(COMMANDS)](root)
 
 
 def _failure(data: bytes, folder: Path) -> object:
@@ -212,6 +261,15 @@ HEAD = dump(
         jobs=(JobEntry(key="a", table="certified", what="x", about=MODEL),),
     )
 )  # fmt: skip
+
+
+def _made_heads() -> list[bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        plan = load_matrix(None).model_dump(mode="json")
+        runs = matrix_run(Path(folder) / "matrix", document=plan, device="cpu"), study_run(Path(folder) / "study")
+        return [(run / "run.json").read_bytes() for run in runs]
+
+
 FAILURE_VALUES = {"key": "b", "what": "x", "error": "Traceback …"}
 FAILURE = json.dumps({"sha256": digest(FAILURE_VALUES), **FAILURE_VALUES}).encode()
 SIDECAR = json.dumps({
@@ -233,6 +291,7 @@ PARSERS: dict[str, Parser] = {
     "rows (Parquet)": Parser([ROWS_FILE], mutate_bytes, _parquet),
     "tensors (safetensors)": Parser([_tensors()], mutate_bytes, _file("t.safetensors", TensorFile)),
     "run.json (checksum made right)": Parser([HEAD], mutate_json, _head),
+    "run.json through the commands (checksum made right)": Parser(_made_heads(), mutate_head, _commands),
     "failures (JSON, checksum made right)": Parser([FAILURE], mutate_json, _failure),
     "sidecars (JSON, checksum made right)": Parser([SIDECAR], mutate_json, _sidecar),
     "checkpoints (torch.save)": Parser([_torch(), _legacy()], mutate_bytes, _file("c.pt", read_state)),

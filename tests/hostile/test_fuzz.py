@@ -25,6 +25,8 @@ def test_spoiled_inputs_are_read_or_refused(name, tmp_path):
 def test_what_is_not_spoiled_is_read(name, tmp_path):
     if name == "arguments":
         pytest.skip("some of its inputs name files")
+    if "commands" in name:
+        pytest.skip("a study is refused by the commands that are for a matrix")
     for seed in PARSERS[name].seeds:
         if "TOML" not in name:
             PARSERS[name].read(seed, tmp_path)

@@ -21,10 +21,11 @@ from frontdef.checks.masking.attempts import Attempt
 from frontdef.checks.masking.record import Diagnosis
 from frontdef.cli import main
 from frontdef.errors import FrontdefError, ModelError, StoreError
-from frontdef.matrix.tables import CERTIFIED, DIAGNOSES
+from frontdef.matrix.tables import CERTIFIED, DIAGNOSES, METRICS
 from frontdef.matrix.told import ToldAttempt, ToldDiagnosis
 from frontdef.models import saved
 from frontdef.models.state import read_state
+from frontdef.runs.head import UNSIGNED as UNSIGNED_HEAD
 from frontdef.runs.head import Head, digest, dump, parse
 from frontdef.runs.results import load_results
 from frontdef.runs.sealed import CHECKSUM, UNSIGNED
@@ -33,6 +34,8 @@ from frontdef.runs.table import Rows
 from frontdef.tensorfile import TensorFile
 from tests.report_sample import diagnosis
 from tests.run_writer import RunWriter
+from tests.stored_runs import ABOUT as CELL
+from tests.stored_runs import matrix_run
 
 MODEL = {"dataset": "d", "classifier": "c", "defense": "none", "norm": "linf", "eps": 0.1}
 GOOD = Rows({"sample_id": np.arange(3), "certified": np.ones(3, bool)}, {"statement": "a proof"})
@@ -191,6 +194,45 @@ def test_a_head_that_says_something_else_of_a_job(run, value):
     (run / "run.json").write_bytes(signed(jobs=[{"key": "a", "table": "certified", "what": "x", "about": about}]))
     with pytest.raises(StoreError, match=r"the defense of x.*delete it"):
         load_results(run).certified()
+
+
+@pytest.mark.parametrize("parameters", ["{", "[]", "7", "", "\ud800", '{"a": "\\ud800"}', "[" * 100_000])
+def test_parameters_that_are_no_object_in_json_are_refused_by_every_command(tmp_path, parameters):
+    root = matrix_run(tmp_path / "run", {"a": {"broken": range(3), "parameters": parameters}})
+    for words in (["results"], ["results", "--agreement"], ["compare"], ["report"], ["verify"]):
+        ended = CliRunner().invoke(
+            main, [words[0], str(root), *words[1:], *([str(root)] if words == ["compare"] else [])]
+        )
+        assert ended.exit_code == 2 or words == ["verify"], ended.output
+        assert "the parameters of records a as it should" in ended.stderr or words == ["verify"]
+
+
+@pytest.mark.parametrize("document", [{"seed": "\x00"}, {"seed": [1]}, {"seed": 0, "name": "\ud800"}])
+def test_a_document_of_somebody_else_ends_no_report_in_a_foreign_error(tmp_path, document):
+    ended = CliRunner().invoke(main, ["report", str(matrix_run(tmp_path / "run", document=document))])
+    assert ended.exit_code == (0 if document["seed"] == 0 else 2), ended.output
+
+
+def test_a_head_with_the_right_checksum_over_what_is_no_json(tmp_path):
+    root = matrix_run(tmp_path / "run")
+    data = (root / "run.json").read_bytes().replace(b'"command"', b'"command', 1)
+    start = data.index(b'"sha256": "') + 11
+    data = data[:start] + UNSIGNED_HEAD.encode() + data[start + 64 :]
+    (root / "run.json").write_bytes(data.replace(UNSIGNED_HEAD.encode(), hashlib.sha256(data).hexdigest().encode(), 1))
+    with pytest.raises(StoreError, match=r"run\.json is damaged"):
+        load_results(root)
+
+
+def test_a_report_shows_defenses_that_were_measured_and_never_attacked(tmp_path):
+    writer = RunWriter(matrix_run(tmp_path / "run"))
+    writer.entries.extend(load_results(tmp_path / "run").head.jobs)
+    metric = {**CELL, "defense": "measured alone", "metric": "energy", "parameters": "{}", "unit": ""}
+    metric = {name: metric[name] for name in ("dataset", "classifier", "defense", "metric", "parameters", "unit")}
+    writer.add(METRICS, "m2", metric, Rows({"sample_id": np.arange(3), "quantity": "x", "value": np.ones(3)}))
+    writer.finish(**load_results(tmp_path / "run").head.model_dump(exclude={"jobs"}))
+    ended = CliRunner().invoke(main, ["report", str(tmp_path / "run")])
+    assert ended.exit_code == 0, ended.output
+    assert "measured alone" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("document", [{"recipe": ["none"]}, {"defense": [{"name": 0}]}, {"nothing": 1}, {"name": None}])

@@ -10,11 +10,14 @@ from markupsafe import Markup
 
 from frontdef._version import __version__
 from frontdef.analysis.results import StudyResults
+from frontdef.analysis.settings import LayerSettings
 from frontdef.analysis.tables import TABLES, VIEWS
+from frontdef.config import build
+from frontdef.errors import StoreError
 from frontdef.report import chart, page, svg
 from frontdef.report.layers import charts, figures
+from frontdef.runs.head import MEND
 from frontdef.runs.table import Column
-from frontdef.threat import ThreatModel, parse_eps
 from frontdef.whole import write_whole
 
 SCRIPTS = ("scripts/core.js", "rows/sort.js", "layers/page.js")
@@ -33,7 +36,7 @@ def build_layers_report(analysis: StudyResults, path: Path) -> Path:
     Raises:
         StoreError: The file can't be written.
     """
-    write_whole(path, render(analysis).encode())
+    write_whole(path, render(analysis).encode(errors="backslashreplace"))
     return path
 
 
@@ -46,7 +49,7 @@ def render(analysis: StudyResults) -> str:
         .get_template("layers/template.html.j2")
         .render(
             about=analysis.head,
-            study=analysis.head.document,
+            study=document_of(analysis),
             attack=attack_of(analysis),
             models=models,
             accuracies=accuracies(analysis),
@@ -93,9 +96,25 @@ def accuracies(analysis: StudyResults) -> dict[str, dict[str, Any]]:
     return {job.entry.about["model"]: dict(job.about) for job in analysis.jobs_of("ratios") if job.status == "ok"}
 
 
+def document_of(analysis: StudyResults) -> Mapping[str, Any]:
+    """What the run says of its study.
+
+    Raises:
+        StoreError: It lacks what every study says.
+    """
+    document = analysis.head.document
+    if lacking := [name for name in ("name", "samples", "seed") if name not in document]:
+        raise StoreError(f"{analysis.path}: run.json does not say the {', '.join(lacking)} of its study: {MEND}")
+    return document
+
+
 def attack_of(analysis: StudyResults) -> str:
-    """The attack in words."""
-    attack = analysis.head.document["attack"]
-    threat = ThreatModel(attack["norm"], parse_eps(attack["eps"]))
-    start = "a random start" if attack["random_start"] else "the image itself"
-    return f"PGD {threat}, {attack['steps']} steps of {attack['relative_step']:g}·ε from {start}"
+    """The attack in words.
+
+    Raises:
+        ConfigError: The run's document does not say it as a study does.
+    """
+    said = {name: value for name, value in analysis.head.document.items() if name in LayerSettings.model_fields}
+    attack = build(LayerSettings, said, f"the study that {analysis.path} names").attack
+    start = "a random start" if attack.random_start else "the image itself"
+    return f"PGD {attack.threat}, {attack.steps} steps of {attack.relative_step:g}·ε from {start}"
