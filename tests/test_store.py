@@ -277,6 +277,18 @@ class TestFolder:
         with contextlib.nullcontext() if ours else pytest.raises(StoreError, match="choose another --out"):
             assert not Store(tmp_path).begun
 
+    def test_something_else_beside_what_submitit_leaves_is_refused(self, tmp_path):
+        (tmp_path / "slurm").mkdir()
+        for name in ("123_0_submitted.pkl", "thesis.tex"):
+            (tmp_path / "slurm" / name).write_text("x")
+        with pytest.raises(StoreError, match="choose another --out"):
+            Store(tmp_path)
+
+    def test_a_damaged_run_json_is_told_before_anything_is_done(self, tmp_path):
+        (tmp_path / "run.json").write_text("{}")
+        with pytest.raises(StoreError, match=r"run\.json"):
+            Store(tmp_path)
+
     def test_a_file_in_its_place_is_refused(self, tmp_path):
         (tmp_path / "run").write_text("mine")
         with pytest.raises(StoreError, match="choose another --out"):
@@ -321,6 +333,13 @@ class TestJobs:
         with pytest.raises(StoreError, match=r"k\.json is damaged \(its sha256"):
             store.failure("k")
 
+    def test_another_jobs_failure_is_not_believed(self, tmp_path):
+        store = Store(tmp_path)
+        store.write_failure("certified", "k", "what", "why")
+        (tmp_path / "failures" / "k.json").rename(tmp_path / "failures" / "other.json")
+        with pytest.raises(StoreError, match=r"other\.json is damaged \(it holds k\)"):
+            store.failure("other")
+
     def test_a_result_replaces_a_failure_and_a_failure_a_result(self, tmp_path):
         store, data = Store(tmp_path), encode(CERTIFIED, "k", certified())
         for _ in range(2):
@@ -342,7 +361,9 @@ class TestJobs:
 
     def test_tensors_come_back_with_and_without_torch_and_are_no_other_jobs(self, tmp_path):
         store, tensors = Store(tmp_path), {"x_adv": torch.arange(6.0).view(2, 3)}
+        assert not store.has_tensors("records", "k")
         store.write_tensors("records", "k", tensors)
+        assert store.has_tensors("records", "k")
         assert torch.equal(store.tensors("records", "k")["x_adv"], tensors["x_adv"])
         assert store.arrays("records", "k")["x_adv"].tolist() == tensors["x_adv"].tolist()
         store.tensor_path("records", "k").rename(store.tensor_path("records", "other"))
