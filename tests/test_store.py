@@ -200,6 +200,14 @@ def test_rows_of_one_title_are_refused():
     assert make_plan(parse_matrix(text.format(adversarial + '\nlabel = "AT"'))).of("figures")
 
 
+def test_labels_that_differ_in_spaces_around_them_are_one_title():
+    text = 'libraries = ["native"]\n' + "".join(
+        f'[[defense]]\nname = "none"\nlabel = "{label}"\n' for label in ("a", "a ")
+    )
+    with pytest.raises(ConfigError, match=r"2 rows of the matrix have the title 'a'"):
+        make_plan(parse_matrix(text))
+
+
 class TestModels:
     @pytest.fixture
     def request_(self):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import StringConstraints
 
 from frontdef.config import Config, field
 from frontdef.models.recipes import recipe_of
 from frontdef.models.request import ModelRequest
 from frontdef.registry import get_classifier, get_dataset, get_defense
 from frontdef.stage import Stage
+
+Label = Annotated[str, StringConstraints(strip_whitespace=True)]
+"""Spaces around a name can't be seen in a table, so they tell no two rows apart."""
 
 
 class ModelEntry(Config):
@@ -23,7 +28,7 @@ class ModelEntry(Config):
     recipe: tuple[Stage, ...] = field(
         (), description="training stages; the defense's own if absent, or else the file's"
     )
-    label: str = field("", description="name in tables; made from name, classifier and configuration if absent")
+    label: Label = field("", description="name in tables; made from name, classifier and configuration if absent")
 
     @property
     def title(self) -> str:
