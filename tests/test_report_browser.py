@@ -438,6 +438,8 @@ AT_ONCE = 100
 @pytest.fixture
 def long(data, chromium, tmp_path):
     """The page with so many cells that the table of all of them is long; their seeds count down."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
     n = len(data.cells)
     cells = [
         replace(cell, key=f"{i}-{cell.key}" if i else cell.key, seed=12 * n - i * n - j)
@@ -448,6 +450,7 @@ def long(data, chromium, tmp_path):
     path.write_text(render(replace(data, cells=tuple(cells), agreements=data.agreements * 40)), encoding="utf-8")
     resize(chromium, 1280)
     chromium.get(path.as_uri())
+    WebDriverWait(chromium, 10).until(seeds)  # the page draws its last tables once the browser is idle
     yield chromium, [cell for cell in cells if (cell.norm, cell.eps) == ("linf", 0.1)]
     assert [entry["message"] for entry in chromium.get_log("browser")] == []
 
