@@ -450,7 +450,7 @@ def long(data, chromium, tmp_path):
     path.write_text(render(replace(data, cells=tuple(cells), agreements=data.agreements * 40)), encoding="utf-8")
     resize(chromium, 1280)
     chromium.get(path.as_uri())
-    WebDriverWait(chromium, 10).until(seeds)  # the page draws its last tables once the browser is idle
+    WebDriverWait(chromium, 10).until(seeds)
     yield chromium, [cell for cell in cells if (cell.norm, cell.eps) == ("linf", 0.1)]
     assert [entry["message"] for entry in chromium.get_log("browser")] == []
 
