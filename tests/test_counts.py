@@ -9,6 +9,8 @@ from frontdef import config
 from frontdef.cli import main
 from frontdef.counts import plural
 from frontdef.errors import ConfigError
+from frontdef.matrix.entries import parse_matrix
+from frontdef.matrix.plan import make_plan
 from frontdef.runs.estimate import Estimate
 from frontdef.verdicts.bracket import Strongest
 from tests.stored_runs import matrix_run
@@ -33,3 +35,9 @@ def test_known_keys_are_told_once():
     with pytest.raises(ConfigError) as raised:
         config.build(Two, {"x": 1, "y": 2}, "it")
     assert str(raised.value) == "it: unknown key 'x'; unknown key 'y'. Known keys: keep"
+
+
+def test_a_matrix_that_asks_for_nothing_says_so():
+    assert any("the matrix names none" in line for line in make_plan(parse_matrix("")).skipped)
+    asks = parse_matrix('attacks = "quick"\nthreats = { linf = ["0.1"] }')
+    assert not any("the matrix names none" in line for line in make_plan(asks).skipped)

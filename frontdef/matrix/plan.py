@@ -15,7 +15,7 @@ from frontdef.matrix.entries import EVERY, AttackEntry, Matrix
 from frontdef.matrix.row import Asked, RowJob
 from frontdef.matrix.rows import Lineup, line_up
 from frontdef.matrix.sets import get_attack_set
-from frontdef.matrix.tables import KINDS
+from frontdef.matrix.tables import FIGURES, KINDS
 from frontdef.models.fingerprint import digest
 from frontdef.registry import get_attacks, get_family, require_plugins
 from frontdef.runs.plan import Held, Plan, Samples
@@ -23,6 +23,12 @@ from frontdef.threat import Norm, check_norm, parse_eps
 
 UNBOUNDED: dict[str, float] = {"linf": 1.0, "l2": 1e6, "l1": 1e6, "l0": 1e6}
 """The radius that minimum-norm attacks are given: none of interest, so that their cells do not depend on ε."""
+
+
+NOTHING = (
+    'an attack: the matrix names none; add attacks = "standard" and threats.linf = ["0.1"], or an [[attack]]'
+)
+"""What there is no job for in a matrix without any question, such as an empty file."""
 
 
 def make_plan(matrix: Matrix, *, device: str = "cpu") -> Plan:
@@ -62,6 +68,8 @@ def expand(matrix: Matrix, lineup: Lineup, samples: Mapping[str, Samples | Held]
     check_surrogates(lineup.rows, matrix.attack)
     asked = Asked(matrix, columns, libraries_of(matrix.libraries), radii, device, dict(lineup.skipped))
     distinct, twins = _distinct(job for row in lineup.rows for jobs in KINDS for job in resolve(jobs)(asked, row))
+    if all(job.table.name == FIGURES.name for job in distinct):
+        asked.skipped[NOTHING] = None
     return Plan(
         kind="matrix",
         name=matrix.name,
