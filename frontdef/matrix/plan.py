@@ -25,9 +25,7 @@ UNBOUNDED: dict[str, float] = {"linf": 1.0, "l2": 1e6, "l1": 1e6, "l0": 1e6}
 """The radius that minimum-norm attacks are given: none of interest, so that their cells do not depend on ε."""
 
 
-NOTHING = (
-    'an attack: the matrix names none; add attacks = "standard" and threats.linf = ["0.1"], or an [[attack]]'
-)
+NOTHING = 'an attack: the matrix names none; add attacks = "standard" and threats.linf = ["0.1"], or an [[attack]]'
 """What there is no job for in a matrix without any question, such as an empty file."""
 
 
