@@ -643,3 +643,14 @@ class TestAgain:
             command = [sys.executable, "-c", code, str(root), str(tmp_path / f"{seed}.html")]
             subprocess.run(command, check=True, env=environment)
         assert (tmp_path / "1.html").read_bytes() == (tmp_path / "2.html").read_bytes()
+
+
+def test_a_report_lets_go_of_the_records_and_they_are_read_again(root):
+    results = load_results(root)
+    before = results.records()
+    first = collect(results)
+    assert "records" not in results._blocks
+    assert results.records().equals(before)
+    assert [picture.sample_id for picture in collect(results).pictures] == [
+        picture.sample_id for picture in first.pictures
+    ]

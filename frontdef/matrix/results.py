@@ -65,6 +65,12 @@ class MatrixResults(Results):
         """Each model with what every cell of it broke, sorted out once."""
         return views.attacked(self)
 
+    def sort_out(self) -> Models:
+        """The same as `attacked`, in less memory: the records that it is made of are let go of."""
+        if "attacked" not in vars(self):
+            self.attacked = views.attacked(self, keep=False)
+        return self.attacked
+
     @property
     def side(self) -> Side:
         """It as one side of a comparison."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from frontdef.matrix.tables import CELL, CELLS, OUTCOMES, RECORDS
 from frontdef.reading import uncollected
@@ -98,13 +99,23 @@ def outcomes(results: Results) -> pd.DataFrame:
     return frame[list(OUTCOMES)].astype({"minimum_norm": bool, "success": bool, "success_majority": bool})
 
 
-def attacked(results: Results) -> Models:
-    """The same, sorted out by model, without a table of all that is known of every row."""
+def attacked(results: Results, *, keep: bool = True) -> Models:
+    """The same, sorted out by model, without a table of all that is known of every row.
+
+    Args:
+        results: The run.
+        keep: Whether the records stay in memory, for whoever asks for them next.
+    """
     cells, whose, rows = _judged(results)
     if not cells["cell"]:
         return {}
-    blocks = [arrays(block.rows, EXAMPLE) for block in results.blocks(RECORDS.name)]
-    examples = {name: np.concatenate([block[name] for block in blocks]) for name in EXAMPLE}
+    blocks = results.blocks(RECORDS.name) if keep else results.take_blocks(RECORDS.name)
+    columns = [arrays(block.rows, EXAMPLE) for block in blocks]
+    examples = {}
+    for name in EXAMPLE:
+        examples[name] = np.concatenate([block.pop(name) for block in columns])
+        if not keep:
+            pa.default_memory_pool().release_unused()
     if rows is not None:
         examples = {name: values[rows] for name, values in examples.items()}
     return sort_out({name: cells[name] for name in ASKED}, whose, examples)

@@ -57,7 +57,7 @@ def collect(results: MatrixResults) -> ReportData:
     bare = ReportData(_about(results), cells, families=tuple(_families(cells)))
     if not any(cell.status == "ok" for cell in cells):
         return bare
-    models = results.attacked
+    models = results.sort_out()
     data = ReportData(
         about=bare.about,
         cells=tuple(_with_invalid(cells, models)),
@@ -181,12 +181,13 @@ def _pictures(
 ) -> Iterator[AttackedPicture]:
     images = {name: results.clean(name) for name in {setting.dataset for setting in data.settings}}
     read = lru_cache(maxsize=None)(lambda key: results.open_tensors("records", key))
-    states = {job.entry.key: job for job in results.jobs_of("records")}
-    recorded = lru_cache(maxsize=None)(lambda key: arrays(results.rows(states[key]), RECORDED))
-    for choice in choose(data, max(batch[0].size for batch in images.values())):
+    choices = list(choose(data, max(batch[0].size for batch in images.values())))
+    stored = results.read_rows("records", [choice.cell for choice in choices])
+    recorded = {key: arrays(rows, RECORDED) for key, rows in stored.items()}
+    for choice in choices:
         # Scores are in the order of sample ids, examples in that of the records.
         cell, kept = data.cell_by_key[choice.cell], read(choice.cell)
-        rows = recorded(choice.cell)
+        rows = recorded[choice.cell]
         sample_id = ids[cell.dataset, cell.classifier, cell.defense][choice.index]
         at = int(np.flatnonzero(rows["sample_id"] == sample_id)[0])
         clean = images[cell.dataset][at]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -166,15 +166,19 @@ class Results:
     def _blocks(self) -> dict[str, list[RowBlock]]:
         return {}
 
+    def take_blocks(self, table: str) -> Iterator[RowBlock]:
+        """The same, each let go of once it is given: who asks for the table's rows later has them read again."""
+        blocks = self.blocks(table)
+        del self._blocks[table]
+        self._places.pop(table, None)
+        while blocks:
+            yield blocks.pop(0)
+            pa.default_memory_pool().release_unused()  # Arrow's allocator keeps what is freed, unless it is asked
+
     @cached_property
-    def _places(self) -> dict[tuple[str, str], tuple[RowBlock, int, int]]:
-        """Table and key → where its rows stand: in which block, from which row, and how many."""
-        return {
-            (name, key): (block, int(start), count)
-            for name in self._tables
-            for block in self.blocks(name)
-            for key, start, count in zip(block.keys, block.starts, block.counts, strict=True)
-        }
+    def _places(self) -> dict[str, dict[str, tuple[RowBlock, int, int]]]:
+        """Table → key → where its rows stand: in which block, from which row, and how many."""
+        return {}
 
     def jobs_of(self, table: str) -> tuple[JobState, ...]:
         """The jobs that fill a table."""
@@ -182,8 +186,27 @@ class Results:
 
     def rows(self, job: JobState) -> pa.Table:
         """The rows of a job that is done, without the columns that its description holds."""
-        block, start, count = self._places[job.entry.table, job.entry.key]
+        table = job.entry.table
+        if table not in self._places:
+            self._places[table] = {
+                key: (block, int(start), count)
+                for block in self.blocks(table)
+                for key, start, count in zip(block.keys, block.starts, block.counts, strict=True)
+            }
+        block, start, count = self._places[table][job.entry.key]
         return block.rows.slice(start, count)
+
+    def read_rows(self, table: str, keys: Iterable[str]) -> dict[str, pa.Table]:
+        """The rows of a few jobs that are done, read for this call, whatever else of the table is in memory.
+
+        Raises:
+            StoreError: One is missing, damaged, was changed, or is another job's.
+        """
+        return {
+            key: block.rows.slice(start, count)
+            for block in self.store.scan(table, dict.fromkeys(keys), partial(self._require_columns, table))
+            for key, start, count in zip(block.keys, block.starts.tolist(), block.counts, strict=True)
+        }
 
     def failures(self) -> list[dict[str, str]]:
         """What failed, of whatever kind: its key, what it is, and its traceback."""
