@@ -147,6 +147,23 @@ def test_a_run_that_is_not_finished_says_so(tmp_path):
     assert "not all of it" not in asked(whole).output
 
 
+def test_what_has_not_run_or_failed_looks_other_than_what_nobody_offers(tmp_path):
+    other = {"a": {"broken": [1]}, "b": {"broken": [1], "family": "fgsm"}, "c": {"broken": [1], "family": "square"}}
+    here = {"d": {"broken": [1]}, "e": {"family": "fgsm"}, "f": {"broken": "no memory", "family": "square"}}
+    offered = {"g": {"broken": [1], "family": "bim"}}
+    cells = {**other, **offered, **{key: {**cell, "defense": "unfinished"} for key, cell in here.items()}}
+    told = asked(matrix_run(tmp_path / "run", cells)).stdout
+    (line,) = [line for line in told.splitlines() if "unfinished" in line and "◌" in line]
+    assert line.count("◌") == line.count("✕") == 1
+    assert "✕ failed; ◌ not run yet" in " ".join(told.split())
+    (table,) = json.loads(asked(tmp_path / "run", "--json").stdout)
+    (row,) = [row for row in table["rows"] if row["defense"] == "unfinished"]
+    assert row["fgsm"] is row["square"] is row["bim"] is None
+    whole = asked(matrix_run(tmp_path / "whole", {**other, **offered})).stdout
+    assert "◌" not in whole
+    assert "✕" not in whole
+
+
 def test_the_plan_of_a_run_is_what_was_asked_for(tmp_path):
     run = str(matrix_run(tmp_path / "run"))
     told = CliRunner().invoke(main, ["plan", run]).stdout

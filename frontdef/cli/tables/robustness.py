@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
 
+from frontdef.attacks.spec import shown
 from frontdef.cli.sheets import Sheet, SheetCell, SheetColumn, to_terminal, words
 from frontdef.counts import plural
 from frontdef.threat import NORM_LABELS, format_eps
-from frontdef.verdicts.attacked import Models, attacks_in, unbroken
+from frontdef.verdicts.attacked import GROUP, Models, attacks_in, unbroken
 from frontdef.verdicts.belief import MARKS, Belief
 from frontdef.verdicts.bracket import Bracket
 
@@ -31,7 +32,7 @@ def print_results(console: Console, results: MatrixResults) -> bool:
     all_brackets, believed = results.brackets(), _believed(results)
     for norm in dict.fromkeys(bracket.norm for bracket in all_brackets):
         of_norm = [bracket for bracket in all_brackets if bracket.norm == norm]
-        to_terminal(console, _norm_sheet(of_norm, results.attacked, believed))
+        to_terminal(console, _norm_sheet(of_norm, results, believed))
         print_doubts(console, [believed[_where(bracket)] for bracket in _sorted(of_norm)])
     if (how := _training(results.attacked)) and all_brackets:
         console.print(Text(how))
@@ -80,7 +81,7 @@ def sheets(results: MatrixResults) -> list[Sheet]:
     """A table a norm: a row a defense and radius, a column an attack."""
     found, believed = results.brackets(), _believed(results)
     return [
-        _norm_sheet([bracket for bracket in found if bracket.norm == norm], results.attacked, believed)
+        _norm_sheet([bracket for bracket in found if bracket.norm == norm], results, believed)
         for norm in dict.fromkeys(bracket.norm for bracket in found)
     ]
 
@@ -126,9 +127,10 @@ def _believed(results: MatrixResults) -> dict[tuple[str, str, str, str, float], 
 
 
 def _norm_sheet(
-    of_norm: list[Bracket], models: Models, believed: Mapping[tuple[str, str, str, str, float], Belief]
+    of_norm: list[Bracket], results: MatrixResults, believed: Mapping[tuple[str, str, str, str, float], Belief]
 ) -> Sheet:
-    norm = of_norm[0].norm
+    norm, models = of_norm[0].norm, results.attacked
+    pending = {mark: _without(results, norm, status) for status, (mark, _) in UNDONE.items()}
     attacks = attacks_in(models, norm)
     several = len({(bracket.dataset, bracket.classifier) for bracket in of_norm}) > 1
     proved = any(not math.isnan(bracket.certified) for bracket in of_norm)
@@ -158,11 +160,35 @@ def _norm_sheet(
                 *((_share(bracket.certified),) if proved else ()),
                 SheetCell(f"{interval} {MARKS[verdict]:1}", bracket.worst_case, bold=True),
                 *(_share(bracket.low), _share(bracket.high), words(verdict)),
-                *(_share(left[name]) if name in left else SheetCell("", None) for name in attacks),
+                *(
+                    _share(left[name]) if name in left else SheetCell(_undone(pending, bracket, name), None)
+                    for name in attacks
+                ),
             ]
         )
     title = f"{NORM_LABELS[norm]}: robust accuracy in %, per sample the worst over libraries"
+    marks = {cell.text for row in rows for cell in row}
+    title += "".join(f"; {mark} {said}" for mark, said in UNDONE.values() if mark in marks)
     return Sheet(title, columns, rows, keys=5 if several else 3)
+
+
+UNDONE = {"failed": ("✕", "failed"), "missing": ("◌", "not run yet")}
+"""Status of a cell → what stands in its place, as in the report, and in words; nothing where no library offers it."""
+
+
+def _without(results: MatrixResults, norm: str, status: str) -> set[tuple[Any, ...]]:
+    """Model, attack and ε of the cells that have ended so; a minimum-norm attack is judged at every radius."""
+    return {
+        (*(about[name] for name in GROUP), shown(about["family"], about.get("source")), eps)
+        for job in results.jobs_of("records")
+        if job.status == status and (about := job.entry.about)["norm"] == norm
+        for eps in ([about["eps"]] if about.get("eps") is not None else results.head.radii.get(norm, ()))
+    }
+
+
+def _undone(pending: Mapping[str, set[tuple[Any, ...]]], bracket: Bracket, attack: str) -> str:
+    at = (*_row(bracket), attack, bracket.eps)
+    return next((mark for mark, cells in pending.items() if at in cells), "")
 
 
 def _sorted(of_norm: list[Bracket]) -> list[Bracket]:
