@@ -179,7 +179,7 @@ UNDONE = {"failed": ("✕", "failed"), "missing": ("◌", "not run yet")}
 def _without(results: MatrixResults, norm: str, status: str) -> set[tuple[Any, ...]]:
     """Model, attack and ε of the cells that have ended so; a minimum-norm attack is judged at every radius."""
     return {
-        (*(about[name] for name in GROUP), shown(about["family"], about.get("source")), eps)
+        (*(about[name] for name in GROUP), shown(about["family"], about.get("source") or ""), eps)
         for job in results.jobs_of("records")
         if job.status == status and (about := job.entry.about)["norm"] == norm
         for eps in ([about["eps"]] if about.get("eps") is not None else results.head.radii.get(norm, ()))
