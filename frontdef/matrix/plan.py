@@ -8,7 +8,7 @@ from typing import Any
 
 from frontdef.attacks.spec import AttackSpec, Family, make_spec
 from frontdef.config import build
-from frontdef.errors import ConfigError
+from frontdef.errors import ConfigError, shortened
 from frontdef.lazy import resolve
 from frontdef.matrix.cells import check_surrogates, libraries_of
 from frontdef.matrix.entries import EVERY, AttackEntry, Matrix
@@ -166,8 +166,20 @@ def _specs(entry: AttackEntry, radii: Mapping[str, Sequence[float]], seed: int) 
         yield _spec(entry, family, norm, parse_eps(eps), seed)
 
 
+def _require_numbers(family: Family, parameters: Mapping[str, Any]) -> None:
+    """A truth value or a text where a number is meant is a mistake, though it could be read as one."""
+    for name, value in parameters.items():
+        known = family.parameters.model_fields.get(name)
+        if known is not None and known.annotation in (int, float) and isinstance(value, bool | str):
+            raise ConfigError(
+                f"attack family {family.name!r}: {name} is a number, got {shortened(repr(value))}; its default is "
+                f"{name} = {known.default}"
+            )
+
+
 def _spec(entry: AttackEntry, family: Family, norm: Norm, eps: float, seed: int) -> AttackSpec:
     """The spec with a seed of its own: the same for every library, defense and precision, so that outcomes pair."""
+    _require_numbers(family, entry.parameters)
     spec = make_spec(family, norm, eps, entry.parameters, defaults=entry.defaults)
     own = digest([seed, spec.family.name, spec.threat.norm, spec.threat.eps, spec.settings()])
     return replace(spec, seed=int(own[:8], 16) % 2**31, precise=entry.precise)

@@ -11,7 +11,7 @@ import pytest
 from frontdef.analysis.study import load_study
 from frontdef.cli.arguments import parse_config
 from frontdef.errors import ConfigError
-from frontdef.matrix.entries import load_matrix
+from frontdef.matrix.entries import load_matrix, parse_matrix
 from frontdef.matrix.plan import attacks_of
 from frontdef.threat import parse_eps
 from frontdef.toml import MAX_DEPTH, parse_toml
@@ -130,3 +130,10 @@ def test_values_on_the_command_line_are_bounded_too(value):
 )
 def test_values_on_the_command_line_are_toml_or_text(text, value):
     assert parse_config((f"key={text}",)) == {"key": value}
+
+
+@pytest.mark.parametrize("value", ["true", '"3"'])
+def test_a_number_that_is_none_is_refused(value):
+    text = f'libraries = ["native"]\n[[attack]]\nfamily = "pgd"\neps = [0.1]\nparameters = {{ steps = {value} }}'
+    with pytest.raises(ConfigError, match="steps is a number, got"):
+        attacks_of(parse_matrix(text))
