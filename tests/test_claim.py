@@ -140,7 +140,10 @@ def test_what_fools_one_model_need_not_fool_another(claim, theirs, check):
         constant[4].weight.zero_()
         constant[4].bias.copy_(torch.nn.functional.one_hot(labels[0], 10).float())
     torch.save(constant.state_dict(), theirs / "constant.pt")
-    _, said = check(weights="constant.pt")
+    code, said = check(weights="constant.pt")
+    assert code == 1
+    assert "ANOTHER MODEL than the claim's" in said
+    assert "holds" not in said, "0 % of a model that is right about nothing is no proof of anything"
     right = 100 * (labels == labels[0]).double().mean().item()
     assert [float(share) for share in re.findall(r"here at most (\S+) %", said)] == [pytest.approx(right, abs=0.01)] * 4
 

@@ -133,6 +133,7 @@ def _row(
         "model": model,
         "file": f"{number}.safetensors",
         "norms": norms,
+        "clean": max((bracket.clean for bracket in threats), default=0.0),
         "threats": claimed,
     }
     return _Row(about, {name: np.ascontiguousarray(values) for name, values in tensors.items()}, lost)
