@@ -350,7 +350,7 @@ def test_a_second_run_does_nothing_and_a_deleted_cell_is_run_alone(finished, fol
     cell = next(out.glob("records/*.parquet"))
     content = cell.read_bytes()
     cell.unlink()
-    assert "1 jobs run" in run(folder, out).output
+    assert "1 job run" in run(folder, out).output
     assert cell.read_bytes() != b""
     assert frontdef.load_results(out).worst().equals(frontdef.load_results(finished).worst())
     assert len(cell.read_bytes()) == pytest.approx(len(content), rel=0.1)

@@ -11,6 +11,7 @@ import pytest
 
 from frontdef.verdicts.agreement import IDENTICAL, agreement
 from frontdef.verdicts.bracket import Strongest, brackets
+from frontdef.verdicts.causes import Agreements
 from frontdef.verdicts.measured import measured
 from frontdef.verdicts.statistics import wilson
 
@@ -97,7 +98,7 @@ def test_a_notebook_shows_what_was_found_and_first_what_is_worst():
     ]
     frames += [outcomes([1] * 9, library=lib, eps=0.9, valid=[lib != "art"] * 9) for lib in ("art", "foolbox")]
     frames += [outcomes([1, 0], library=library, eps=0.95) for library in ("art", "foolbox")]
-    pairs = agreement(pd.concat(frames))
+    pairs = Agreements(agreement(pd.concat(frames)))
     (_, titles, counted), (said, columns, shown) = tables(pairs._repr_html_())
     assert titles == ["parameters", "verdict", "comparisons"]
     assert {tuple(row) for row in counted} == {

@@ -126,7 +126,7 @@ def test_what_has_not_been_run_is_no_damage(out):
     rows.with_suffix(".safetensors").unlink()
     answer = verify(out)
     assert answer.exit_code == 0
-    assert "1 jobs not run yet" in answer.output
+    assert "1 job not run yet" in answer.output
 
 
 def test_another_jobs_failure_is_named(out):

@@ -1,4 +1,4 @@
-"""Lists and reasons keep to 80 columns, in a pipe too, and lose nothing by it."""
+"""Lists and reasons keep to a terminal of 80 columns, and lose nothing by it."""
 
 from __future__ import annotations
 

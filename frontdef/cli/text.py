@@ -1,4 +1,4 @@
-"""Plain tables for the terminal, at most 100 columns wide, 80 in a pipe; need nothing but click."""
+"""Plain tables for the terminal, at most 100 columns wide; need nothing but click."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any
 import click
 
 WIDTH = 100
-PIPE = 80
 GAP = "  "
 
 LAST = 20
@@ -23,8 +22,8 @@ NARROW = 8
 
 
 def width() -> int:
-    """Columns to write in: the terminal's, at most 100; 80 where there is no terminal."""
-    return max(60, min(WIDTH, shutil.get_terminal_size((PIPE, 24)).columns))
+    """Columns to write in: the terminal's, at most 100; 100 where there is no terminal."""
+    return max(60, min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns))
 
 
 def printable(text: str) -> str:
@@ -88,12 +87,16 @@ def print_note(text: str, *, bullet: str = "") -> None:
 
 
 def _widths(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
-    """Of all columns but the last, the widest ones narrowed until all have room: to their longest word, then below."""
+    """Of all columns but the last, the widest ones narrowed until all have room: to their longest word, then below.
+
+    The first column is that of names, which people search for: it is narrowed last.
+    """
     columns = [[title, *cells] for title, *cells in zip(titles, *rows, strict=True)]
     words = [max(len(word) for cell in column for word in _pieces(cell)) for column in columns]
     widths = [max(map(len, column)) for column in columns[:-1]]
     room = width() - len(GAP) * len(widths) - max(min(LAST, max(map(len, columns[-1]))), min(words[-1], LAST))
-    for least in (words[:-1], [NARROW] * len(widths)):
+    narrow = [NARROW] * len(widths)
+    for least in ([*widths[:1], *words[1:-1]], [*widths[:1], *narrow[1:]], narrow):
         while sum(widths) > room:
             spare = [size - floor for size, floor in zip(widths, least, strict=True)]
             if max(spare) <= 0:

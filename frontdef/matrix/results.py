@@ -21,7 +21,7 @@ from frontdef.verdicts.compare import Side
 if TYPE_CHECKING:
     import pandas as pd
 
-    from frontdef.verdicts.agreement import Agreements
+    from frontdef.verdicts.causes import Agreements
 
 
 class MatrixResults(Results):
@@ -115,8 +115,9 @@ class MatrixResults(Results):
     def agreement(self) -> Agreements:
         """Whether the libraries agree, a verdict for each pair that ran the same attack."""
         from frontdef.verdicts.agreement import agreement
+        from frontdef.verdicts.causes import Agreements
 
-        return agreement(self.attacked, self.examples, self.cells())
+        return Agreements(agreement(self.attacked, self.examples, self.cells()))
 
     def worst(self) -> pd.DataFrame:
         """Robust accuracy: the worst case over all attacks and libraries, per sample, with its 95 % interval.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
@@ -16,7 +15,6 @@ import pandas as pd
 
 from frontdef.attacks.conduct import OTHER_TYPE
 from frontdef.attacks.rounding import CLOSE
-from frontdef.notebook import table
 from frontdef.threat import MEASURED, TOLERANCE
 from frontdef.verdicts.attacked import Attacked, Models, by_model, medians
 from frontdef.verdicts.looks import ALPHA
@@ -138,29 +136,6 @@ class Agreement:
     level: float = ALPHA
 
 
-class Agreements(list[Agreement]):
-    """The verdicts of a run; a notebook shows how often each was given, and where libraries disagree, once a cause."""
-
-    def _repr_html_(self) -> str:
-        from frontdef.verdicts.causes import causes
-
-        count = Counter((row.mode, row.verdict) for row in self)
-        counted = [(mode, verdict, number) for (mode, verdict), number in count.items()]
-        grouped = causes(self)
-        rows = [
-            (
-                cause.mode, cause.verdict, len(cause.rows), cause.where, ", ".join(cause.defenses),
-                f"{cause.rows[0].p_holm:.2g}", cause.name, cause.rows[0].reason,
-            )
-            for cause in grouped
-        ]  # fmt: skip
-        titles = ("parameters", "verdict", "comparisons", "where", "defenses", "least p corrected", "cause", "for one")
-        disagree = sum(len(cause.rows) for cause in grouped)
-        said = f"{disagree} of {len(self)} comparisons disagree; p is corrected (Holm) for all {len(self)}"
-        tables = [table("verdicts", ("parameters", "verdict", "comparisons"), counted), table(said, titles, rows)]
-        return "".join(tables)
-
-
 @dataclass(frozen=True)
 class _Side:
     """What is known of one library's cell."""
@@ -180,7 +155,7 @@ class _Side:
 
 def agreement(
     outcomes: pd.DataFrame | Models, examples: Examples | None = None, cells: pd.DataFrame | None = None
-) -> Agreements:
+) -> list[Agreement]:
     """Compare every pair of libraries that ran the same attack on the same defense.
 
     Only samples count that both were run on and that are classified correctly before the attack.
@@ -195,10 +170,10 @@ def agreement(
     distant = _distant(examples)
     pairs = [pair for attacked in by_model(outcomes).values() for pair in _pairs(attacked, distant, sides)]
     adjusted = holm([min(1.0, pair.p_value * ALPHA / pair.level) for pair, *_ in pairs])
-    return Agreements(
+    return [
         _explain(_judge(replace(pair, p_holm=p), side_a, side_b, samples), side_a, side_b)
         for (pair, side_a, side_b, samples), p in zip(pairs, adjusted, strict=True)
-    )
+    ]
 
 
 def _distant(examples: Examples | None) -> Callable[[str, str], tuple[float, float]]:

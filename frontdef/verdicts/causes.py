@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import get_args
 
+from frontdef.notebook import table
 from frontdef.threat import NORM_LABELS, check_norm, format_eps
 from frontdef.verdicts.agreement import DISAGREE, Agreement, Mode
+
+
+class Agreements(list[Agreement]):
+    """The verdicts of a run; a notebook shows how often each was given, and where libraries disagree, once a cause."""
+
+    def _repr_html_(self) -> str:
+        count = Counter((row.mode, row.verdict) for row in self)
+        counted = [(mode, verdict, number) for (mode, verdict), number in count.items()]
+        grouped = causes(self)
+        rows = [
+            (
+                cause.mode, cause.verdict, len(cause.rows), cause.where, ", ".join(cause.defenses),
+                f"{cause.rows[0].p_holm:.2g}", cause.name, cause.rows[0].reason,
+            )
+            for cause in grouped
+        ]  # fmt: skip
+        titles = ("parameters", "verdict", "comparisons", "where", "defenses", "least p corrected", "cause", "for one")
+        disagree = sum(len(cause.rows) for cause in grouped)
+        said = f"{disagree} of {len(self)} comparisons disagree; p is corrected (Holm) for all {len(self)}"
+        tables = [table("verdicts", ("parameters", "verdict", "comparisons"), counted), table(said, titles, rows)]
+        return "".join(tables)
 
 
 @dataclass(frozen=True)

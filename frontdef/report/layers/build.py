@@ -10,14 +10,13 @@ from markupsafe import Markup
 
 from frontdef._version import __version__
 from frontdef.analysis.results import StudyResults
-from frontdef.analysis.settings import LayerSettings
 from frontdef.analysis.tables import TABLES, VIEWS
-from frontdef.config import build
 from frontdef.errors import StoreError
 from frontdef.report import chart, page, svg
 from frontdef.report.layers import charts, figures
 from frontdef.runs.head import MEND
 from frontdef.runs.table import Column
+from frontdef.threat import ThreatModel, parse_eps
 from frontdef.whole import write_whole
 
 SCRIPTS = ("scripts/core.js", "rows/sort.js", "layers/page.js")
@@ -112,9 +111,12 @@ def attack_of(analysis: StudyResults) -> str:
     """The attack in words.
 
     Raises:
-        ConfigError: The run's document does not say it as a study does.
+        StoreError: The run does not say it as a study does.
     """
-    said = {name: value for name, value in analysis.head.document.items() if name in LayerSettings.model_fields}
-    attack = build(LayerSettings, said, f"the study that {analysis.path} names").attack
-    start = "a random start" if attack.random_start else "the image itself"
-    return f"PGD {attack.threat}, {attack.steps} steps of {attack.relative_step:g}·ε from {start}"
+    try:
+        attack = analysis.head.document["attack"]
+        threat = ThreatModel(attack["norm"], parse_eps(attack["eps"]))
+        start = "a random start" if attack["random_start"] else "the image itself"
+        return f"PGD {threat}, {attack['steps']} steps of {attack['relative_step']:g}·ε from {start}"
+    except (KeyError, TypeError, ValueError):
+        raise StoreError(f"{analysis.path}: run.json does not say the attack of its study: {MEND}") from None
