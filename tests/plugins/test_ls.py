@@ -54,7 +54,7 @@ MISSING = """
 
 
 def ls(*arguments):
-    result = CliRunner().invoke(main, ["ls", *arguments])
+    result = CliRunner(env={"COLUMNS": "100"}).invoke(main, ["ls", *arguments])
     assert result.exit_code == 0, result.output
     return result.stdout
 
