@@ -19,6 +19,7 @@ from tests.stored_runs import matrix_run
 def test_one_is_no_plural():
     assert [plural(count, "job") for count in (0, 1, 2)] == ["0 jobs", "1 job", "2 jobs"]
     assert plural(2, "pass", "passes") == "2 passes"
+    assert plural(1000, "job") == "1,000 jobs"
     assert "to do: 1 job;" in Estimate({"a": None}, 0.0, 0, None).summary()
 
 

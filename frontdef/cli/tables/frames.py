@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from frontdef.cli.sheets import Sheet, SheetCell, SheetColumn, to_terminal, words
+from frontdef.counts import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,9 +47,9 @@ def print_frame(console: Console, frame: pd.DataFrame) -> None:
     sheet = frame_sheet(frame.iloc[: max(1, CELLS // max(1, n_columns)), :CELLS])
     rows = [[cell._replace(text=_cut(cell.text)) for cell in row] for row in sheet.rows]
     to_terminal(console, replace(sheet, rows=rows))
-    counts = {"rows": n_rows - len(rows), "columns": n_columns - len(sheet.columns)}
-    counts["texts"] = sum(len(cell.text) > LETTERS for row in sheet.rows for cell in row)
-    if left := ", ".join(f"{count:,} {name}" for name, count in counts.items() if count):
+    cut = sum(len(cell.text) > LETTERS for row in sheet.rows for cell in row)
+    counts = {"row": n_rows - len(rows), "column": n_columns - len(sheet.columns), "text": cut}
+    if left := ", ".join(plural(count, name) for name, count in counts.items() if count):
         console.print(f"left out: {left}. --csv has all of it; LIMIT, or a GROUP BY, asks for less")
 
 
