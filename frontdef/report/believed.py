@@ -40,7 +40,8 @@ def mend(data: ReportData, norm: str) -> str:
     if data.about.command.startswith("frontdef.evaluate"):
         return "call frontdef.evaluate with diagnose=True and the same out"
     matrix = json.loads(data.about.matrix) if data.about.matrix.startswith("{") else {}
-    if norm in matrix.get("diagnose", ()):
+    diagnosed = matrix.get("diagnose")
+    if isinstance(diagnosed, list) and norm in diagnosed:
         return "its row in the matrix says diagnose = false: take that out, and run it again"
     return f'write diagnose = ["{norm}"] into the matrix, and run it again'
 

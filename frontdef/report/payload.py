@@ -14,7 +14,7 @@ from frontdef.report import tables
 from frontdef.report.data import CellRow, ReportData, Score, Setting, variant
 from frontdef.report.palette import STEPS
 from frontdef.report.tables import VERDICTS, default_setting, groups, settings_of
-from frontdef.threat import NORM_LABELS, format_eps
+from frontdef.threat import NORM_LABELS, check_norm, format_eps
 from frontdef.verdicts.agreement import Agreement
 
 
@@ -69,7 +69,7 @@ def _setting(setting: Setting, group: int) -> dict[str, Any]:
     return {
         "model": " · ".join(setting.model),
         "norm": setting.norm,
-        "label": NORM_LABELS[setting.norm],
+        "label": NORM_LABELS[check_norm(setting.norm)],
         "eps": setting.eps,
         "shown": format_eps(setting.eps),
         "group": group,
@@ -80,7 +80,7 @@ def _cell(data: ReportData, cell: CellRow, said: dict[tuple[tuple[str, Any], ...
     """What is known of a cell; what many of them say stands once in ``said``, and each says where."""
     shared = {
         "norm": cell.norm,
-        "label": NORM_LABELS[cell.norm],
+        "label": NORM_LABELS[check_norm(cell.norm)],
         "status": cell.status,
         "version": cell.library_version,
         "asked": variant(cell.surrogate, cell.parameters),

@@ -21,7 +21,7 @@ from frontdef.checks.masking.attempts import Attempt
 from frontdef.checks.masking.record import Diagnosis
 from frontdef.cli import main
 from frontdef.errors import FrontdefError, ModelError, StoreError
-from frontdef.matrix.tables import CERTIFIED, DIAGNOSES, METRICS
+from frontdef.matrix.tables import CERTIFIED, DIAGNOSES, METRICS, RECORDS
 from frontdef.matrix.told import ToldAttempt, ToldDiagnosis
 from frontdef.models import saved
 from frontdef.models.state import read_state
@@ -207,10 +207,23 @@ def test_parameters_that_are_no_object_in_json_are_refused_by_every_command(tmp_
         assert "the parameters of records a as it should" in ended.stderr or words == ["verify"]
 
 
-@pytest.mark.parametrize("document", [{"seed": "\x00"}, {"seed": [1]}, {"seed": 0, "name": "\ud800"}])
+@pytest.mark.parametrize(
+    "document", [{"seed": "\x00"}, {"seed": [1]}, {"seed": 0, "name": "\ud800"}, {"seed": 0, "diagnose": 3}]
+)
 def test_a_document_of_somebody_else_ends_no_report_in_a_foreign_error(tmp_path, document):
     ended = CliRunner().invoke(main, ["report", str(matrix_run(tmp_path / "run", document=document))])
     assert ended.exit_code == (0 if document["seed"] == 0 else 2), ended.output
+
+
+def test_a_cell_in_a_norm_that_is_none_is_refused_by_the_report(tmp_path):
+    writer = RunWriter(tmp_path / "run")
+    cell = {"dataset": "d", "classifier": "c", "defense": "none", "family": "pgd", "source": "", "norm": "[/x]"}
+    cell |= {"cell": "k", "eps": 0.1, "judged_eps": 0.1, "library": "art", "parameters": "{}"}
+    writer.add(RECORDS, "k", cell, failure="ValueError: no")
+    writer.finish(name="m", document={"name": "m"}, command="frontdef run m.toml")
+    ended = CliRunner().invoke(main, ["report", str(tmp_path / "run")])
+    assert ended.exit_code == 2, ended.output
+    assert "unknown norm '[/x]'" in ended.stderr
 
 
 def test_a_head_with_the_right_checksum_over_what_is_no_json(tmp_path):
